@@ -1,0 +1,267 @@
+"""Digests of content: of table rows, of files, and of the code that makes a model."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import sys
+import sysconfig
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RowHashes = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_NULL = np.uint64(0xA5A5A5A5DEADBEEF)
+
+
+def digest(*parts: Any) -> str:
+    """
+    Return a hexadecimal digest of texts, bytes, numbers and arrays, in order.
+
+    Examples
+    --------
+    >>> digest("a", 1) == digest("a", 1), digest("a", 1) == digest("a1")
+    (True, False)
+    """
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            data = np.ascontiguousarray(part)
+            state.update(f"array {data.dtype.str} {data.shape}".encode())
+            state.update(data.view(np.uint8).data if data.size else b"")
+        else:
+            text = part if isinstance(part, bytes) else repr(part).encode()
+            state.update(f"{len(text)}:".encode())
+            state.update(text)
+    return state.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _mix(values: RowHashes) -> RowHashes:
+    # splitmix64's finaliser (Steele, Lea, Flood 2014): every input bit moves every output bit.
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def row_hashes(table: Any) -> RowHashes:
+    """
+    Return a 64-bit hash of each row of an Arrow table: of its values, names and types.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_rows,)
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> hashes = row_hashes(pa.table({"x": [1.0, 2.0, 1.0]}))
+    >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
+    (True, False)
+    """
+    total = np.zeros(table.num_rows, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            salt = np.uint64(int(digest(name, str(column.type))[:16], 16))
+            total = _mix(total * _GOLDEN + _column_hashes(column) + salt)
+    return total
+
+
+def _column_hashes(column: Any) -> RowHashes:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(array, pa.ChunkedArray):  # pyarrow keeps an empty or huge column chunked
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    kind = array.type
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if pa.types.is_boolean(kind):
+            array = array.cast(pa.uint8())
+        if missing is not None:
+            array = pc.fill_null(array, pa.scalar(0, array.type))
+        values = array.to_numpy(zero_copy_only=False)
+        if values.dtype.itemsize < 8:
+            values = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+        hashes = values.view(np.uint64) * np.uint64(1)
+    elif pa.types.is_temporal(kind):
+        wide = array.cast(pa.int64()) if kind.bit_width == 64 else array.cast(pa.int32())
+        return _column_hashes(wide)
+    else:
+        if not pa.types.is_dictionary(kind):
+            try:
+                array = array.dictionary_encode()
+            except pa.ArrowNotImplementedError:  # lists, structs: by their text
+                array = pa.array([repr(value) for value in array.to_pylist()]).dictionary_encode()
+        words = array.dictionary.to_pylist()
+        table = np.array([int(digest(word)[:16], 16) for word in words] or [0], dtype=np.uint64)
+        codes = pc.fill_null(array.indices, 0).to_numpy(zero_copy_only=False)
+        hashes = table[codes.astype(np.int64)] if len(codes) else np.zeros(0, np.uint64)
+    mixed = _mix(hashes)
+    return np.where(missing, _NULL, mixed) if missing is not None else mixed
+
+
+def fingerprint(thing: Any) -> str:
+    """
+    Return a digest of what an object does: code, settings and versions, not line numbers.
+
+    A function counts with its bytecode, its defaults, the values it closes over and the functions
+    of the user's own files that it calls; an estimator with its class and parameters; whatever
+    comes from an installed package with that package's version.
+
+    Examples
+    --------
+    >>> def half(x): return x / 2
+    >>> def other(x): return x / 3
+    >>> fingerprint(half) == fingerprint(other)
+    False
+    """
+    return digest(*_describe(thing, set()))
+
+
+def _describe(thing: Any, open_: set[int]) -> Iterable[Any]:
+    """Yield what tells a thing apart; `open_` holds the ids on the way down, against cycles."""
+    if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
+        yield repr(thing)
+    elif id(thing) in open_:
+        yield "cycle"
+    else:
+        open_.add(id(thing))
+        yield from _describe_inside(thing, open_)
+        open_.discard(id(thing))
+
+
+def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
+    if isinstance(thing, np.ndarray) and thing.dtype.kind != "O":
+        yield digest(thing)
+    elif isinstance(thing, np.generic):
+        yield repr(thing)
+    elif isinstance(thing, Mapping):
+        yield "mapping"
+        for key in sorted(thing, key=repr):
+            yield repr(key)
+            yield from _describe(thing[key], open_)
+    elif isinstance(thing, set | frozenset):
+        yield "set"
+        yield from sorted(digest(*_describe(item, open_)) for item in thing)
+    elif isinstance(thing, list | tuple | np.ndarray):
+        yield f"sequence {len(thing)}"
+        for item in thing:
+            yield from _describe(item, open_)
+    elif isinstance(thing, functools.partial):
+        yield "partial"
+        yield from _describe((thing.func, thing.args, thing.keywords), open_)
+    elif isinstance(thing, types.MethodType):
+        yield "method"
+        yield from _describe((thing.__self__, thing.__func__), open_)
+    elif isinstance(thing, types.FunctionType):
+        yield from _describe_function(thing, open_)
+    elif isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
+        yield from _origin(getattr(thing, "__module__", None) or thing.__name__, thing.__name__)
+    elif isinstance(thing, type):
+        yield from _describe_class(thing, open_)
+    else:
+        yield from _describe_class(type(thing), open_)
+        # An estimator is what its parameters are; any other object what its attributes are.
+        parameters = getattr(thing, "get_params", None)
+        state = parameters(deep=False) if callable(parameters) else _attributes(thing)
+        yield from _describe(state, open_)
+
+
+def _attributes(thing: Any) -> Any:
+    if hasattr(thing, "__dict__"):
+        return vars(thing)
+    import cloudpickle
+
+    return hashlib.blake2b(cloudpickle.dumps(thing)).hexdigest()
+
+
+def _describe_function(function: types.FunctionType, open_: set[int]) -> Iterable[Any]:
+    if not _is_users(function.__module__):
+        yield from _origin(function.__module__, function.__qualname__)
+        return
+    yield "function"
+    yield from _describe_code(function.__code__, function.__doc__)
+    yield from _describe((function.__defaults__, function.__kwdefaults__), open_)
+    closure = function.__closure__ or ()
+    yield from _describe([cell.cell_contents for cell in closure], open_)
+    for name in sorted(_names(function.__code__)):
+        if name in function.__globals__:
+            yield name
+            yield from _describe(function.__globals__[name], open_)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    return set(code.co_names).union(*(_names(part) for part in inner))
+
+
+def _describe_code(code: types.CodeType, doc: str | None = None) -> Iterable[Any]:
+    yield code.co_code
+    yield repr((code.co_names, code.co_varnames, code.co_argcount, code.co_kwonlyargcount))
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from _describe_code(const)
+        elif isinstance(const, frozenset):
+            yield repr(sorted(const, key=repr))
+        elif const is not doc and const != doc:
+            yield repr(const)
+
+
+def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
+    yield from _origin(kind.__module__, kind.__qualname__)
+    if _is_users(kind.__module__):
+        for base in kind.__bases__:
+            yield from _describe(base, open_)
+        for name, value in sorted(vars(kind).items()):
+            if isinstance(value, types.FunctionType | staticmethod | classmethod | property):
+                inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+                yield name
+                yield from _describe(inner, open_)
+
+
+def _is_users(module: str | None) -> bool:
+    """Say whether a module is the user's own rather than installed or built in."""
+    loaded = sys.modules.get(module or "")
+    path = getattr(loaded, "__file__", None)
+    if loaded is not None and path is None:
+        return module == "__main__"
+    if path is None:
+        return True
+    installed = [sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")]
+    return not any(Path(path).is_relative_to(folder) for folder in installed) and not (
+        module or ""
+    ).startswith("mlwild.")
+
+
+@functools.cache
+def _origin(module: str | None, name: str) -> tuple[str, ...]:
+    top = (module or "").split(".")[0]
+    return (str(module), name, version(top))
+
+
+@functools.cache
+def version(package: str) -> str:
+    """Return the installed version of an import name, or an empty text."""
+    names = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    try:
+        return importlib.metadata.version(names.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(package), "__version__", ""))

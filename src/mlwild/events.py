@@ -1,0 +1,327 @@
+"""Events: rows with the time they were asked for and the time their label was known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.clock import NEVER, Clock, Times
+from mlwild.errors import DataError
+from mlwild.frames import Frame
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Events:
+    """
+    The history of an app, sorted by time.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame of shape (n_rows, n_columns)
+        The user's rows in order of time; rows of the same instant keep their order.
+    time : ndarray of int64, shape (n_rows,)
+        When each prediction was asked for.
+    known_at : ndarray of int64, shape (n_rows,)
+        When its label arrived; ``NEVER`` where it did not.
+    label : ndarray of shape (n_rows,)
+        The labels as they came; meaningless where `known_at` is ``NEVER``.
+    weight : ndarray of float64, shape (n_rows,)
+        1, or one over the propensity where feedback is selective.
+    clock : Clock
+        What the integers in `time` mean.
+    """
+
+    frame: Frame
+    time: Times
+    known_at: Times
+    label: NDArray[Any]
+    weight: NDArray[np.float64]
+    clock: Clock
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.time)
+
+    @property
+    def labelled(self) -> Bools:
+        """Rows whose label arrived at some time."""
+        return self.known_at != NEVER
+
+    def known(self, cutoff: int) -> Bools:
+        """
+        Return the rows that may be learned from at a cutoff.
+
+        Those asked for before it, and whose label had arrived by then.
+        """
+        return (self.time < cutoff) & (self.known_at <= cutoff)
+
+
+def gather(
+    frame: Frame,
+    *,
+    time: str,
+    label: str,
+    known_at: str | None,
+    delay: int | None,
+    key: str | None = None,
+    entity: str | None = None,
+    propensity: str | None = None,
+) -> Events:
+    """
+    Sort a table by time and read when each label was known.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame of shape (n_rows, n_columns)
+    time, label : str
+        Columns of the time of the question and of its answer.
+    known_at : str or None
+        Column with the time when the label arrived.
+    delay : int or None
+        Fixed label delay in nanoseconds or ticks, instead of `known_at`.
+    key : str or None
+        Column that names each event once.
+    entity : str or None
+        Column that says whom an event is about; one entity has one event at a time.
+    propensity : str or None
+        Column with the probability that the label of the row was to be seen, in (0, 1].
+
+    Raises
+    ------
+    DataError
+        If a time is missing, zones are mixed, a label was known before it was asked for, a key
+        occurs twice, a propensity is out of range, or no row has a label.
+    """
+    asked, clock = frames.times(frame, time, "time")
+    missing = np.flatnonzero(asked == NEVER)
+    if len(missing):
+        raise DataError(
+            f"time: column {time!r} is missing in {len(missing)} of {len(asked)} rows, first in row "
+            f"{missing[0]}. Drop these rows or fill in their time."
+        )
+    answer, unlabelled = frames.values(frame, label, "label")
+    arrival = _arrivals(frame, asked, clock, time, known_at, delay)
+    _unique(frame, key, None, "key")
+    _unique(frame, entity, asked, "entity")
+    if answer.dtype.kind == "f" and np.isinf(answer).any():
+        row = int(np.flatnonzero(np.isinf(answer))[0])
+        raise DataError(f"label: column {label!r} is infinite in row {row}. Make it missing or finite.")
+    arrival = np.where(unlabelled, NEVER, arrival)
+    if not (arrival != NEVER).any():
+        raise DataError(
+            f"label: no row has a label: all {len(asked)} values of {label!r} are missing or never known."
+        )
+    weight = _weights(frame, propensity, arrival != NEVER)
+    order = np.argsort(asked, kind="stable")
+    if (order[1:] < order[:-1]).any():
+        frame = frames.take(frame, order)
+        asked, arrival, answer, weight = asked[order], arrival[order], answer[order], weight[order]
+    return Events(frame, asked, arrival, answer, weight, clock)
+
+
+def _arrivals(
+    frame: Frame, asked: Times, clock: Clock, time: str, known_at: str | None, delay: int | None
+) -> Times:
+    if known_at is None:
+        return asked + np.int64(delay or 0)
+    arrival, other = frames.times(frame, known_at, "known_at")
+    if other.kind != clock.kind:
+        words = {"instant": "times with a zone", "naive": "times without a zone", "tick": "integers"}
+        raise DataError(
+            f"known_at: column {known_at!r} holds {words[other.kind]} and {time!r} holds "
+            f"{words[clock.kind]}. Give both of them the same kind."
+        )
+    early = np.flatnonzero(arrival < asked)
+    if len(early):
+        row = int(early[0])
+        raise DataError(
+            f"known_at: {len(early)} labels are known before their event, first in row {row}: "
+            f"{known_at} {clock.show(int(arrival[row]), seconds=True)} < "
+            f"{time} {clock.show(int(asked[row]), seconds=True)}. Correct the column or give a delay."
+        )
+    return arrival
+
+
+def _unique(frame: Frame, column: str | None, asked: Times | None, field: str) -> None:
+    if column is None:
+        return
+    names, missing = frames.values(frame, column, field)
+    codes = np.unique(names.astype(str) if names.dtype == object else names, return_inverse=True)[1]
+    rows = np.flatnonzero(~missing)
+    keys = (codes[rows],) if asked is None else (asked[rows], codes[rows])
+    order = rows[np.lexsort(keys)]
+    same = codes[order[1:]] == codes[order[:-1]]
+    if asked is not None:
+        same &= asked[order[1:]] == asked[order[:-1]]
+    if same.any():
+        at = int(np.flatnonzero(same)[0])
+        first, second = sorted((int(order[at]), int(order[at + 1])))
+        when = "" if asked is None else " at the same time"
+        raise DataError(
+            f"{field}: {column}={names[first]!r} occurs twice{when}, in rows {first} and {second} "
+            f"({int(same.sum())} repeats in all). Keep one row of each."
+        )
+
+
+def _weights(frame: Frame, propensity: str | None, labelled: Bools) -> NDArray[np.float64]:
+    if propensity is None:
+        return np.ones(len(labelled))
+    chance, missing = frames.values(frame, propensity, "propensity")
+    bad = labelled & (missing | ~((chance > 0) & (chance <= 1)))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"propensity: column {propensity!r} is {chance[row]} in row {row}, which has a label; "
+            "it must lie in (0, 1]."
+        )
+    return np.where(labelled, 1.0 / np.where(bad | missing | ~labelled, 1.0, chance), 1.0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    A side table (weather, prices, stock) and when its rows could be known.
+
+    Parameters
+    ----------
+    data : callable, str or Path
+        A function that returns a frame, or a Parquet or CSV path or glob.
+    time : str
+        Column with the time that a row speaks of.
+    available_at : str, optional
+        Column with the time from which the row could be read.
+    delay : str or int, optional
+        Fixed delay from `time` until the row could be read, such as ``"1h"``; 0 if it could be
+        read at once. One of `available_at` and `delay` is needed: saying nothing would be a guess.
+    by : str or sequence of str
+        Columns that the table shares with the events (a station, a shop).
+    """
+
+    data: frames.Source
+    time: str
+    available_at: str | None = None
+    delay: str | int | None = None
+    by: str | Sequence[str] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """`by` as a tuple."""
+        return (self.by,) if isinstance(self.by, str) else tuple(self.by)
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """
+    A side table as the features function receives it.
+
+    Attributes
+    ----------
+    table : frame of the user's kind
+        The rows, in order of availability.
+    """
+
+    rows: Frame
+    time: Times
+    available: Times
+    keys: tuple[str, ...]
+    clock: Clock
+    event_time: str
+
+    @property
+    def table(self) -> Any:
+        """The rows as the user's kind of frame."""
+        return self.rows.to_native()
+
+    def before(self, cutoff: int) -> SideTable:
+        """Return the rows that were available at an instant."""
+        keep = np.flatnonzero(self.available <= cutoff)
+        return SideTable(
+            frames.take(self.rows, keep),
+            self.time[keep],
+            self.available[keep],
+            self.keys,
+            self.clock,
+            self.event_time,
+        )
+
+    def asof(self, events: Any) -> Any:
+        """
+        Return, for each event, the newest row that was available at its time.
+
+        Of several rows available at the same instant the one with the later `time` counts, and
+        of equals the last. Where nothing was available every value is missing.
+
+        Parameters
+        ----------
+        events : frame of n_rows
+            As received by the features function; in any order.
+
+        Returns
+        -------
+        frame of n_rows
+            The table's columns, row for row with the events, without its key columns.
+        """
+        left = frames.eager(events, "asof")
+        frames.need(left, self.keys, "asof")
+        asked, clock = frames.times(left, self.event_time, "asof")
+        if clock.kind != self.clock.kind:
+            raise DataError("asof: the table's time and the events' time are of different kinds.")
+        found = _latest(
+            asked,
+            [frames.values(left, key, "asof")[0] for key in self.keys],
+            self.time,
+            self.available,
+            [frames.values(self.rows, key, "asof")[0] for key in self.keys],
+        )
+        return frames.pick(self.rows.drop(*self.keys), found).to_native()
+
+
+def _latest(
+    asked: Times,
+    left_keys: list[NDArray[Any]],
+    time: Times,
+    available: Times,
+    right_keys: list[NDArray[Any]],
+) -> NDArray[np.int64]:
+    """Return the position of the newest available row of each event, or -1."""
+    left, right = np.zeros(len(asked), np.int64), np.zeros(len(time), np.int64)
+    for ours, theirs in zip(left_keys, right_keys, strict=True):
+        both = np.concatenate([ours.astype(object), theirs.astype(object)]).astype(str)
+        codes = np.unique(both, return_inverse=True)[1]
+        width = int(codes.max(initial=0)) + 1
+        left, right = left * width + codes[: len(asked)], right * width + codes[len(asked) :]
+    order = np.lexsort((np.arange(len(time)), time, available, right))
+    # Key and instant as one integer: instants by their rank, so that nothing overflows.
+    instants = np.unique(available)
+    ranks = np.searchsorted(instants, available[order])
+    table = right[order] * (len(instants) + 1) + ranks + 1
+    wanted = left * (len(instants) + 1) + np.searchsorted(instants, asked, side="right")
+    at = np.searchsorted(table, wanted, side="right") - 1
+    found = np.where(at >= 0, order[np.maximum(at, 0)] if len(order) else -1, -1)
+    same = np.zeros(len(asked), bool)
+    hit = found >= 0
+    same[hit] = right[found[hit]] == left[hit]
+    return np.where(same, found, -1)
+
+
+def side_table(table: Table, frame: Frame, delay: int | None, event_time: str, field: str) -> SideTable:
+    """Read when the rows of a side table were available, and put them in that order."""
+    spoken, clock = frames.times(frame, table.time, f"{field}.time")
+    frames.need(frame, table.keys, f"{field}.by")
+    if table.available_at is not None:
+        available, other = frames.times(frame, table.available_at, f"{field}.available_at")
+        if other.kind != clock.kind:
+            raise DataError(f"{field}.available_at: not the same kind of time as {table.time!r}.")
+    else:
+        available = np.where(spoken == NEVER, NEVER, spoken + np.int64(delay or 0))
+    order = np.lexsort((spoken, available))
+    return SideTable(
+        frames.take(frame, order), spoken[order], available[order], table.keys, clock, event_time
+    )

@@ -1,0 +1,267 @@
+"""The door for tables: whatever frame comes in, the user's functions get the same kind back."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.clock import NEVER, Clock, Times
+from mlwild.errors import AppError, DataError, MissingPackageError
+
+Frame = nw.DataFrame[Any]
+Source = Callable[[], Any] | str | Path
+
+KINDS = ("pandas", "polars", "pyarrow")
+
+
+def load(source: Source, field: str, *, root: Path, kind: str) -> Frame:
+    """
+    Read a source: a callable that returns a frame, or a Parquet or CSV path or glob.
+
+    Parameters
+    ----------
+    source : callable, str or Path
+        What the user named.
+    field : str
+        Field of the app it came from, for the errors.
+    root : Path
+        Folder that relative paths start from.
+    kind : {"pandas", "polars", "pyarrow"}
+        Kind of frame made of files.
+
+    Raises
+    ------
+    AppError
+        If the source is neither, or no file matches.
+    DataError
+        If what it returns is not a frame, or has no row.
+    """
+    native = source() if callable(source) else _read(source, field, root, kind)
+    frame = eager(native, field)
+    if frame.shape[0] == 0:
+        raise DataError(f"{field}: the table has no row. Point it at data that hold events.")
+    return frame
+
+
+def eager(native: Any, field: str) -> Frame:
+    """Return an eager narwhals frame of a pandas, Polars, Arrow or DuckDB table."""
+    try:
+        frame = nw.from_native(native)
+    except TypeError as problem:
+        raise DataError(
+            f"{field}: got {type(native).__name__}, which is not a table. "
+            "Return a pandas, Polars or Arrow table or a DuckDB relation."
+        ) from problem
+    if isinstance(frame, nw.LazyFrame):
+        polars = frame.implementation.is_polars()
+        return frame.collect("polars" if polars else "pyarrow")
+    return frame
+
+
+def _read(source: Any, field: str, root: Path, kind: str) -> Any:
+    if not isinstance(source, str | Path):
+        raise AppError(
+            f"{field}: {source!r} is neither a function that returns a table nor a path of "
+            "Parquet or CSV files."
+        )
+    pattern = str(source if Path(source).is_absolute() else root / source)
+    paths = sorted(glob.glob(pattern, recursive=True))
+    if not paths:
+        raise AppError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    parts = []
+    for path in paths:
+        try:
+            if path.endswith((".parquet", ".pq")):
+                parts.append(pyarrow.parquet.read_table(path))
+            elif path.endswith((".csv", ".csv.gz")):
+                parts.append(pyarrow.csv.read_csv(path))
+            else:
+                raise AppError(f"{field}: {path!r} is neither .parquet nor .csv.")
+        except pa.ArrowInvalid as problem:
+            raise DataError(f"{field}: {path!r} cannot be read: {problem}") from problem
+    table = pa.concat_tables(parts, promote_options="default")
+    return from_arrow(table, kind, field)
+
+
+def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
+    """Turn an Arrow table into the named kind of frame."""
+    if kind == "pyarrow":
+        return table
+    try:
+        if kind == "polars":
+            import polars
+
+            return polars.from_arrow(table)
+        if kind == "pandas":
+            import pandas  # noqa: F401  Arrow needs it
+
+            # One block a column: columns without gaps are read in place, not copied.
+            return table.to_pandas(split_blocks=True)
+    except ImportError as problem:
+        raise MissingPackageError(
+            f"{field}: {kind!r} frames are asked for and {kind} is not installed. "
+            f"Hint: pip install {kind}, or App(frame='pyarrow')."
+        ) from problem
+    if kind == "numpy":
+        return np.column_stack([column.to_numpy() for column in table.columns])
+    raise AppError(f"{field}: {kind!r} is not one of {', '.join(KINDS)}.")
+
+
+def to_arrow(native: Any, field: str) -> tuple[Any, str]:
+    """
+    Turn what a features function returned into an Arrow table, and name its kind.
+
+    Raises
+    ------
+    DataError
+        If it is not a table of columns that Arrow can hold.
+    """
+    import pyarrow as pa
+
+    if isinstance(native, np.ndarray):
+        if native.ndim != 2:
+            raise DataError(f"{field}: returned an array of shape {native.shape}; need (rows, columns).")
+        columns = {f"x{i}": np.ascontiguousarray(native[:, i]) for i in range(native.shape[1])}
+        return pa.table(columns), "numpy"
+    frame = eager(native, field)
+    try:
+        table = frame.to_arrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        raise DataError(f"{field}: a column holds values of mixed kinds: {problem}") from problem
+    return table, str(frame.implementation)
+
+
+def need(frame: Frame, columns: Sequence[str], field: str) -> None:
+    """Raise with the columns that exist when a named one does not."""
+    for column in columns:
+        if column not in frame.columns:
+            near = ", ".join(frame.columns[:12]) + (", ..." if len(frame.columns) > 12 else "")
+            raise DataError(f"{field}: the table has no column {column!r}. It has {near}.")
+
+
+def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
+    """
+    Read a time column as integers; a missing time is ``NEVER``.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame of shape (n_rows, n_columns)
+    column : str
+        Dates, datetimes (with a zone or without) or integers.
+    field : str
+        Field of the app it came from, for the errors.
+
+    Returns
+    -------
+    times : ndarray of int64, shape (n_rows,)
+        Nanoseconds since 1970 (UTC), or the integers themselves.
+    clock : Clock
+        What they mean.
+
+    Raises
+    ------
+    DataError
+        If the column is missing, or holds text or times of several zones.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    need(frame, [column], field)
+    series = frame[column]
+    if series.dtype == nw.Object:
+        zones = {str(getattr(value, "tzinfo", None)) for value in series.to_list() if value == value}
+        raise DataError(
+            f"{field}: column {column!r} mixes time zones or types ({', '.join(sorted(zones)[:4])}). "
+            "Convert it to one zone, for instance to UTC."
+        )
+    array = series.to_arrow()
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        sample = next((value for value in array.to_pylist() if value is not None), "")
+        raise DataError(
+            f"{field}: column {column!r} holds text ({sample!r}), not times. "
+            "Parse it in `data`, for instance with pandas.to_datetime."
+        )
+    if pa.types.is_date(kind):
+        array = array.cast(pa.timestamp("ns"))
+        kind = array.type
+    if pa.types.is_timestamp(kind):
+        clock = Clock("instant", kind.tz) if kind.tz else Clock("naive")
+        try:
+            array = array.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+        except pa.ArrowInvalid as problem:
+            raise DataError(f"{field}: column {column!r} has a time out of range: {problem}") from problem
+    elif pa.types.is_integer(kind):
+        clock = Clock("tick")
+        array = array.cast(pa.int64())
+    elif pa.types.is_null(kind):
+        raise DataError(f"{field}: column {column!r} is empty: every value is missing.")
+    else:
+        raise DataError(
+            f"{field}: column {column!r} holds {kind}, not times. Give dates, datetimes or integers."
+        )
+    return np.asarray(pc.fill_null(array, NEVER).to_numpy(zero_copy_only=False), dtype=np.int64), clock
+
+
+def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return a column as an array, and where it is missing (null or NaN)."""
+    import pyarrow as pa
+
+    need(frame, [column], field)
+    array = frame[column].to_arrow()
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    missing = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+        data = array.to_numpy(zero_copy_only=False)
+    elif pa.types.is_boolean(array.type):
+        data = array.fill_null(False).to_numpy(zero_copy_only=False)
+    else:
+        data = np.array(array.to_pylist(), dtype=object)
+    return data, np.asarray(missing, dtype=bool)
+
+
+def take(frame: Frame, rows: NDArray[Any]) -> Frame:
+    """Return the rows at the given positions (int) or under a mask (bool), in order."""
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    taken = frame[rows]
+    if taken.implementation.is_pandas():
+        return nw.from_native(taken.to_native().reset_index(drop=True), eager_only=True)
+    return taken
+
+
+def blank(frame: Frame, columns: Sequence[str], rows: NDArray[np.bool_]) -> Frame:
+    """Return the frame with some cells made missing."""
+    hidden = nw.new_series("hidden", rows, backend=frame.implementation)
+    made = []
+    for column in columns:
+        kind = frame.schema[column]
+        wide = nw.Float64() if kind.is_integer() or kind == nw.Boolean else kind
+        expression = nw.when(~hidden).then(nw.col(column).cast(wide)).cast(wide)
+        made.append(expression.alias(column))
+    return frame.with_columns(*made)
+
+
+def pick(frame: Frame, rows: NDArray[np.int64]) -> Frame:
+    """Return the rows at the given positions; position -1 gives a row of missing values."""
+    import pyarrow as pa
+
+    positions = pa.array(np.where(rows < 0, 0, rows), mask=rows < 0)
+    kind = str(frame.implementation)
+    native = from_arrow(frame.to_arrow().take(positions), kind, "asof")
+    return nw.from_native(native, eager_only=True)

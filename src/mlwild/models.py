@@ -1,0 +1,192 @@
+"""What a model must do: be fitted with a seed, predict, and be told from another."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.errors import AppError
+
+Update = str | Callable[[Any, Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """
+    A published forecast: a column of the data that needs no fit.
+
+    Parameters
+    ----------
+    column : str
+        Column of the data with the prediction (a probability where the loss asks for one). A row
+        without a forecast counts as one that could not be predicted.
+
+    Examples
+    --------
+    >>> Forecast("lear_ensemble")
+    Forecast(column='lear_ensemble')
+    """
+
+    column: str
+
+
+class PredictionError(ValueError):
+    """A model returned something that is not a prediction."""
+
+
+def check(model: Any, field: str, ask: str, update: Update | None) -> None:
+    """
+    Check that an object can serve as a model.
+
+    Raises
+    ------
+    AppError
+        If it has neither fit and predict nor can be called, if it has no `predict_proba` and the
+        loss asks for probabilities, or if it cannot be updated as the app says.
+    """
+    if isinstance(model, Forecast):
+        return
+    if isinstance(model, type):
+        raise AppError(f"{field}: {model.__name__} is a class. Give an instance: {model.__name__}().")
+    if not hasattr(model, "fit"):
+        if not callable(model):
+            raise AppError(
+                f"{field}: {type(model).__name__} has no fit method and cannot be called. Give an "
+                "estimator, a function train(X, y) that returns a function predict(X), or a Forecast."
+            )
+    elif ask.startswith("probab"):
+        if not hasattr(model, "predict_proba"):
+            raise AppError(f"{field}: {type(model).__name__} has no predict_proba, which the loss needs.")
+    elif not hasattr(model, "predict"):
+        raise AppError(f"{field}: {type(model).__name__} has no predict method.")
+    if update == "partial_fit" and not hasattr(model, "partial_fit"):
+        raise AppError(f"update: {field} ({type(model).__name__}) has no partial_fit.")
+    if update == "warm_start" and "warm_start" not in _parameters(model):
+        raise AppError(f"update: {field} ({type(model).__name__}) has no parameter warm_start.")
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    getter = getattr(model, "get_params", None)
+    return dict(getter(deep=True)) if callable(getter) else {}
+
+
+def fit(model: Any, X: Any, y: NDArray[Any], seed: int) -> Any:  # noqa: N803  the field's name
+    """
+    Return a fitted copy of a model; the model itself is left as it was.
+
+    Parameters
+    ----------
+    model : estimator or callable
+        ``fit(X, y)``, or ``train(X, y)`` which returns ``predict(X)``; a callable may also take
+        a keyword `seed`.
+    X : frame or ndarray of n_rows
+    y : ndarray of shape (n_rows,)
+    seed : int
+        Put into every parameter named ``random_state``, nested ones too.
+    """
+    if not hasattr(model, "fit"):
+        takes_seed = "seed" in inspect.signature(model).parameters
+        return model(X, y, seed=seed) if takes_seed else model(X, y)
+    if hasattr(model, "get_params"):
+        from sklearn.base import clone
+
+        made = clone(model)
+    else:
+        made = copy.deepcopy(model)
+    states = [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]
+    if states:
+        made.set_params(**dict.fromkeys(states, seed))
+    fitted = made.fit(X, y)
+    return made if fitted is None else fitted
+
+
+def update(model: Any, how: Update, X: Any, y: NDArray[Any]) -> Any:  # noqa: N803
+    """
+    Return an updated copy of a fitted model.
+
+    Parameters
+    ----------
+    model : fitted model
+    how : {"partial_fit", "warm_start"} or callable
+        A callable is ``update(model, X, y)`` and returns the model; it receives a copy.
+    X : frame or ndarray of n_rows
+        The rows whose labels arrived since the model was made.
+    y : ndarray of shape (n_rows,)
+    """
+    model = copy.deepcopy(model)
+    if callable(how):
+        return how(model, X, y)
+    if how == "partial_fit":
+        return model.partial_fit(X, y)
+    return model.set_params(warm_start=True).fit(X, y)
+
+
+def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArray[np.float32]:  # noqa: N803
+    """
+    Return a model's predictions in the form that the loss asks for.
+
+    Parameters
+    ----------
+    model : fitted model or callable
+    X : frame or ndarray of n_rows
+    ask : {"probability", "probabilities", "class", "value"}
+    classes : ndarray of shape (n_classes,) or None
+        Every class, in order; a class the model never saw has probability 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_rows,) or (n_rows, n_classes)
+        Probability of the last class, probabilities of all, class number, or value.
+
+    Raises
+    ------
+    PredictionError
+        If the shape is wrong or a prediction is not finite.
+    """
+    n_rows = len(X) if not hasattr(X, "num_rows") else X.num_rows
+    if ask.startswith("probab") and hasattr(model, "predict_proba"):
+        assert classes is not None
+        raw = np.asarray(model.predict_proba(X), dtype=np.float64)
+        if raw.ndim == 1:
+            raw = np.column_stack([1 - raw, raw])
+        seen = np.asarray(getattr(model, "classes_", classes))
+        made = np.zeros((n_rows, len(classes)))
+        if raw.shape != (n_rows, len(seen)):
+            raise PredictionError(f"predict_proba gave shape {raw.shape} for {n_rows} rows")
+        made[:, np.searchsorted(classes, seen)] = raw
+        out = made[:, -1] if ask == "probability" else made
+    else:
+        raw = np.asarray(model.predict(X) if hasattr(model, "predict") else model(X))
+        if ask == "class" and classes is not None:
+            raw = raw.ravel()
+            out = np.searchsorted(classes, raw).clip(0, len(classes) - 1).astype(np.float64)
+            strange = classes[out.astype(np.int64)] != raw
+            if strange.any():
+                raise PredictionError(f"predicted class {raw[strange][0]!r} is not among the labels")
+        else:
+            out = np.asarray(raw, dtype=np.float64)
+            if out.ndim == 2 and out.shape[1] == 1:
+                out = out[:, 0]
+    wanted = (n_rows, len(classes)) if ask == "probabilities" and classes is not None else (n_rows,)
+    if out.shape != wanted:
+        raise PredictionError(f"predictions have shape {out.shape}, need {wanted}")
+    refuse_unfinite(out)
+    return out.astype(np.float32)
+
+
+def refuse_unfinite(predictions: NDArray[Any]) -> None:
+    """Raise where a prediction is NaN or infinite: NaN never passes for a prediction."""
+    bad = ~np.isfinite(predictions)
+    if bad.ndim == 2:
+        bad = bad.any(axis=1)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise PredictionError(
+            f"{int(bad.sum())} of {len(bad)} predictions are NaN or infinite, first at row {first}"
+        )

@@ -1,0 +1,216 @@
+"""Rehearse: replay an app's life over its own history, under every rule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlwild import rules as rules_
+from mlwild.app import App
+from mlwild.errors import DataError
+from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
+from mlwild.models import Forecast
+from mlwild.records import Vintage
+from mlwild.rules import Rule
+from mlwild.sheet import make_sheet
+from mlwild.triangle import Survey, Triangle, build, survey, update_chain
+from mlwild.triangle.store import Store
+
+Progress = Callable[[int, int, int], None]
+
+STORE = ".mlwild"
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """
+    The result of replaying an app's history.
+
+    Attributes
+    ----------
+    sheet : dict
+        The answer sheet as plain data; what ``--json`` writes.
+    lives : dict of str to tuple of Life
+        By rule, one a seed: every decision with its reason.
+    triangles : tuple of Triangle
+        Predictions and losses of every vintage, to be read without refitting.
+    survey : Survey
+        The rows, periods and labels.
+    """
+
+    sheet: dict[str, Any]
+    lives: dict[str, tuple[Life, ...]]
+    triangles: tuple[Triangle, ...]
+    survey: Survey
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """The table of rules, cheapest first."""
+        return list(self.sheet["rules"])
+
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        """The table of models."""
+        return list(self.sheet["models"])
+
+    @property
+    def recommended(self) -> dict[str, Any]:
+        """The rule to run, its cost with an interval, and the reason."""
+        return dict(self.sheet["recommended"])
+
+    def losses(self) -> Any:
+        """
+        Return the loss of every vintage in every later period, as an Arrow table.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns model, window, seed, vintage, cutoff, period, loss (mean of an event) and n.
+        """
+        import pyarrow as pa
+
+        columns: dict[str, list[Any]] = {
+            name: [] for name in ("model", "window", "seed", "vintage", "cutoff", "period", "loss", "n")
+        }
+        for triangle in self.triangles:
+            vintages = sorted(triangle.scores)
+            total, weight = triangle.matrix(vintages)
+            for row, vintage in enumerate(vintages):
+                for k in range(vintage.cutoff, triangle.survey.grid.periods):
+                    known = weight[row, k] > 0
+                    values = (triangle.model, vintage.window, triangle.seed, str(vintage), vintage.cutoff, k)
+                    measured = (total[row, k] / weight[row, k] if known else None, weight[row, k])
+                    for name, value in zip(columns, (*values, *measured), strict=True):
+                        columns[name].append(value)
+        return pa.table(columns)
+
+    def card(self, path: str | Path) -> Path:
+        """Write the card: one self-contained HTML file, the same for identical rehearsals."""
+        from mlwild.card import write_card
+
+        return write_card(self.sheet, Path(path))
+
+
+def rehearse(
+    app: App,
+    *,
+    rules: Sequence[Rule] | None = None,
+    store: str | Path = STORE,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Rehearsal:
+    """
+    Fit the triangle of vintages (once) and price every retraining rule on it.
+
+    Parameters
+    ----------
+    app : App
+    rules : sequence of Rule, optional
+        Default the app's own, or `mlwild.rules.standard`.
+    store : str or Path
+        Folder that keeps what was fitted, relative to the app's root.
+    jobs : int, optional
+        Worker processes; default one a processor.
+    progress : callable, optional
+        Called with the numbers of vintages ready, in all, and fitted.
+
+    Returns
+    -------
+    Rehearsal
+
+    Raises
+    ------
+    AppError, DataError
+        If a field or the data are wrong: with the column, the row and the value.
+    BusyError
+        If the same app is being rehearsed by another process.
+    StoreError
+        If the store cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, pandas as pd
+    >>> from mlwild import App, Prices
+    >>> rng = np.random.default_rng(0)
+    >>> def events():
+    ...     x = rng.normal(size=400)
+    ...     return pd.DataFrame({"when": np.arange(400), "x": x, "y": x + rng.normal(size=400)})
+    >>> def train(X, y):
+    ...     slope = float((X["x"] * y).sum() / (X["x"] ** 2).sum())
+    ...     return lambda X: slope * X["x"].to_numpy()
+    >>> app = App(
+    ...     name="line", data=events, time="when", label="y", delay=0, models={"line": train},
+    ...     loss="squared", every=50, prices=Prices(loss=1.0, retrain=5.0),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rehearsal = rehearse(app, store=folder)
+    >>> rehearsal.recommended["rule"], rehearsal.sheet["fits"]
+    ('break-even', {'made': 7, 'reused': 0})
+    """
+    began = time.perf_counter()
+    folder = Path(store) if Path(store).is_absolute() else app.root / store
+    keep = Store(folder)
+    with ExitStack() as stack:
+        # Read and check before anything is written: bad input leaves no trace.
+        read = survey(app)
+        stack.enter_context(keep.lock(app.name))
+        triangles = build(read, keep, jobs=jobs, progress=progress)
+        ours = [triangle for triangle in triangles if triangle.model == app.live]
+        start = _start(ours)
+        if app.update is not None and not isinstance(app.models[app.live], Forecast):
+            for triangle in ours:
+                for vintage in update_chain(triangle):
+                    triangle.ensure(vintage)
+        contest = tuple(rules or app.rules or _standard(app, ours[0], start))
+        by_seed = [[fold(rule, triangle, start) for rule in contest] for triangle in ours]
+        chosen = [choose_as_you_go(contest, lives, triangle, start) for lives, triangle in zip(by_seed, ours, strict=True)]
+        lives = [[of_seed[place] for of_seed in by_seed] for place in range(len(contest))]
+        tally = triangles[0].tally
+        sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
+        sheet["seconds"] = round(time.perf_counter() - began, 3)
+        named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
+        made = Rehearsal(sheet, named, tuple(triangles), read)
+        _keep_losses(made, keep, app.name)
+    return made
+
+
+def _start(triangles: Sequence[Triangle]) -> Vintage:
+    """Return the first vintage that is usable for every seed."""
+    firsts = [first_vintage(triangle) for triangle in triangles]
+    if None in firsts:
+        failed = next(iter(triangles[firsts.index(None)].failed.values()), None)
+        why = f" The first: {failed.why}." if failed else ""
+        raise DataError(
+            f"models[{triangles[0].model!r}]: no vintage could be made at any cutoff.{why} Mend the model, or "
+            "give it more history with `start`."
+        )
+    return max(first for first in firsts if first is not None)
+
+
+def _standard(app: App, triangle: Triangle, start: Vintage) -> tuple[Rule, ...]:
+    total, _ = triangle.matrix([start])
+    scale = float(np.abs(total[0, start.cutoff :]).mean())
+    updates = app.update is not None
+    windows = tuple(str(window) for window in app.windows)
+    made = rules_.standard(windows, priced=app.prices is not None, updates=updates, scale=scale)
+    if triangle.survey.loss.per == "set":  # a detector watches losses of rows
+        made = tuple(rule for rule in made if not isinstance(rule, rules_.OnDetector | rules_.OnEDetector))
+    return made
+
+
+def _keep_losses(made: Rehearsal, store: Store, name: str) -> None:
+    """Leave the losses beside the memo for whoever wants to query them."""
+    import pyarrow.parquet
+
+    from mlwild.triangle.store import write_atomically
+
+    table = made.losses()
+    write_atomically(
+        store.root / "losses" / f"{name}.parquet", lambda file: pyarrow.parquet.write_table(table, file)
+    )

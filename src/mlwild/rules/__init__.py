@@ -1,0 +1,23 @@
+"""Retraining rules: frozen dataclasses that decide from a view; no I/O."""
+
+from mlwild.rules.breakeven import BreakEven
+from mlwild.rules.detectors import OnDetector, OnEDetector
+from mlwild.rules.schedule import Every, Never
+from mlwild.rules.standard import DEFAULT, standard
+from mlwild.rules.threshold import CumulativeThreshold, LossThreshold
+from mlwild.rules.view import Decision, Rule, View
+
+__all__ = [
+    "DEFAULT",
+    "BreakEven",
+    "CumulativeThreshold",
+    "Decision",
+    "Every",
+    "LossThreshold",
+    "Never",
+    "OnDetector",
+    "OnEDetector",
+    "Rule",
+    "View",
+    "standard",
+]

@@ -1,0 +1,218 @@
+"""Intervals for sums and means of series whose neighbours resemble each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """
+    An estimate with its interval.
+
+    Parameters
+    ----------
+    estimate, low, high : float
+    level : float
+        Nominal coverage.
+    n : int
+        Number of independent pieces it rests on (periods, blocks or rows).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    n: int
+
+
+def block_length(series: Floats) -> float:
+    """
+    Return the mean block length of Politis and White for the circular bootstrap.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n,)
+        In order of time.
+
+    Returns
+    -------
+    float
+        At least 1, at most a third of the series.
+
+    References
+    ----------
+    .. [1] Politis, D. N., & White, H. (2004). Automatic block-length selection for the dependent
+       bootstrap. Econometric Reviews, 23(1), 53-70; corrected by Patton, Politis and White (2009).
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=400)
+    >>> block_length(noise) < block_length(np.convolve(noise, np.ones(8)))
+    True
+    """
+    n = len(series)
+    centred = series - series.mean()
+    if n < 6 or not np.any(np.abs(centred) > 1e-12 * (1.0 + np.abs(series).max())):
+        return 1.0
+    quiet = max(5, int(math.log10(n)))
+    most = min(math.ceil(math.sqrt(n)) + quiet, n - 1)
+    longest = min(math.ceil(min(3 * math.sqrt(n), n / 3)), n - 1)
+    covariance = np.array([centred[: n - k] @ centred[k:] for k in range(most + 1)]) / n
+    # Correlation of the overlapping parts only, as in the corrected version of the procedure.
+    correlation = np.array(
+        [1.0]
+        + [
+            centred[: n - k] @ centred[k:] / max(1e-300, np.sqrt((centred[: n - k] ** 2).sum() * (centred[k:] ** 2).sum()))
+            for k in range(1, most + 1)
+        ]
+    )
+    inside = np.abs(correlation[1:]) < 2 * math.sqrt(math.log10(n) / n)
+    first = next((k for k in range(most - quiet + 1) if inside[k : k + quiet].all()), None)
+    if first is None:
+        outside = np.flatnonzero(~inside)
+        first = int(outside[-1]) + 1 if len(outside) else 0
+    m = min(2 * max(first, 1), most)
+    lags = np.arange(-m, m + 1)
+    taper = np.clip(2 * (1 - np.abs(lags / m)), 0, 1)
+    gamma = covariance[np.abs(lags)]
+    slope = float((taper * np.abs(lags) * gamma).sum())
+    spread = float((taper * gamma).sum())
+    if spread <= 0:
+        return 1.0
+    length = (2 * slope**2 / (4 / 3 * spread**2) * n) ** (1 / 3)
+    return float(min(max(length, 1.0), longest))
+
+
+def block_positions(n: int, length: float, reps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return positions of circular blocks, shape (reps, n)."""
+    size = max(1, round(length))
+    starts = rng.integers(0, n, size=(reps, math.ceil(n / size)))
+    positions = (starts[:, :, None] + np.arange(size)[None, None, :]) % n
+    return np.asarray(positions.reshape(reps, -1)[:, :n], dtype=np.int64)
+
+
+def sum_interval(
+    series: Floats, *, level: float = 0.9, reps: int = 2000, seed: int = 0, length: float | None = None
+) -> Interval:
+    """
+    Return the interval of a series' sum by the circular block bootstrap.
+
+    The bootstrap's percentiles are stretched about the estimate by what blocks lose against the
+    whole, and by Student's quantile for as many degrees of freedom as there are blocks: plain
+    percentiles cover too little on the 20 to 60 periods that a history has.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n,)
+        One value a period, in order of time.
+    level : float
+        Nominal coverage, default 0.9.
+    reps : int
+        Bootstrap replicates.
+    seed : int
+    length : float, optional
+        Mean block length in periods; default by `block_length`.
+
+    Returns
+    -------
+    Interval
+        NaN bounds for fewer than 4 periods: an interval cannot be had.
+
+    References
+    ----------
+    .. [1] Politis, D. N., & Romano, J. P. (1992). A circular block-resampling procedure for
+       stationary data. In Exploring the Limits of Bootstrap, 263-270.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(1.0, 1.0, size=100)
+    >>> interval = sum_interval(noise)
+    >>> interval.low < 100 < interval.high
+    True
+    """
+    n = len(series)
+    total = float(series.sum())
+    if n < 4:
+        return Interval(total, math.nan, math.nan, level, n)
+    if np.ptp(series) == 0:
+        return Interval(total, total, total, level, n)
+    size = max(1, round(block_length(series) if length is None else length))
+    rng = np.random.default_rng(seed)
+    blocks = n / size
+    # Sums of whole blocks, from cumulative sums: no (reps, n) array of values is made.
+    ring = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series]))])
+    count = math.ceil(n / size)
+    sizes = np.full(count, size)
+    sizes[-1] = n - size * (count - 1)
+    starts = rng.integers(0, n, size=(reps, count))
+    sums = (ring[starts + sizes] - ring[starts]).sum(axis=1)
+    low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
+    stretch = _student(level, blocks) * math.sqrt(blocks / max(blocks - 1.0, 0.5))
+    return Interval(total, total - (total - low) * stretch, total + (high - total) * stretch, level, n)
+
+
+def _student(level: float, blocks: float) -> float:
+    """Return Student's quantile over the normal one."""
+    from scipy.special import ndtri, stdtrit
+
+    freedom = max(blocks - 1.0, 1.0)
+    return float(stdtrit(freedom, (1 + level) / 2) / ndtri((1 + level) / 2))
+
+
+def mean_interval(
+    series: Floats, *, level: float = 0.9, reps: int = 2000, seed: int = 0, length: float | None = None
+) -> Interval:
+    """
+    Return the interval of a series' mean; see `sum_interval`.
+
+    Examples
+    --------
+    >>> mean_interval(np.array([1.0, 1.0, 1.0, 1.0])).estimate
+    1.0
+    """
+    n = max(len(series), 1)
+    whole = sum_interval(series, level=level, reps=reps, seed=seed, length=length)
+    return Interval(whole.estimate / n, whole.low / n, whole.high / n, level, whole.n)
+
+
+def resampled_interval(
+    statistic: Callable[[NDArray[np.int64]], float], n: int, *, level: float = 0.9, reps: int = 200, seed: int = 0
+) -> Interval:
+    """
+    Return the interval of a statistic of rows by resampling blocks of cube-root length.
+
+    Parameters
+    ----------
+    statistic : callable
+        From positions of shape (n,) to a number; NaN replicates are left out.
+    n : int
+        Number of rows, in order of time.
+
+    References
+    ----------
+    .. [1] Kunsch, H. R. (1989). The jackknife and the bootstrap for general stationary
+       observations. Annals of Statistics, 17(3), 1217-1241.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=300)
+    >>> interval = resampled_interval(lambda rows: float(np.median(values[rows])), 300)
+    >>> interval.low < interval.estimate < interval.high
+    True
+    """
+    rng = np.random.default_rng(seed)
+    estimate = statistic(np.arange(n))
+    draws = np.array([statistic(rows) for rows in block_positions(n, max(1.0, n ** (1 / 3)), reps, rng)])
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < reps // 2:
+        return Interval(estimate, math.nan, math.nan, level, n)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high), level, n)

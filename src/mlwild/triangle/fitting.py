@@ -1,0 +1,221 @@
+"""One job of a worker: fit or update a vintage, predict all later rows, keep both."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames, models
+from mlwild.errors import StoreError
+from mlwild.triangle.store import Store, write_atomically, write_predictions
+
+#: Rows predicted at a time: bounds the memory of a worker.
+CHUNK = 500_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    The rows as workers read them: files that are mapped, not loaded.
+
+    Parameters
+    ----------
+    folder : Path
+    kind : str
+        Kind of frame that the user's features function returned.
+    """
+
+    folder: Path
+    kind: str
+
+    @staticmethod
+    def write(
+        folder: Path,
+        table: Any,
+        kind: str,
+        time: NDArray[np.int64],
+        known_at: NDArray[np.int64],
+        label: NDArray[Any],
+    ) -> Rows:
+        """Spill features, times and labels to disk."""
+        import pyarrow as pa
+
+        if not (folder / "done").exists():
+
+            def features(file: Any) -> None:
+                with pa.ipc.new_file(file, table.schema) as writer:
+                    writer.write_table(table.combine_chunks())
+
+            write_atomically(folder / "features.arrow", features)
+            for name, array in (("time", time), ("known_at", known_at), ("label", label)):
+                write_atomically(folder / f"{name}.npy", functools.partial(_save, array))
+            write_atomically(folder / "done", lambda file: file.write(b""))
+        return Rows(folder, kind)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Map an array."""
+        mapped: NDArray[Any] = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return mapped
+
+    def features(self, rows: slice | NDArray[np.int64]) -> Any:
+        """Return the features of some rows in the user's kind of frame."""
+        table = _table(self.folder / "features.arrow")
+        part = table.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else table.take(rows)
+        return frames.from_arrow(part, self.kind)
+
+
+def _save(array: NDArray[Any], file: Any) -> None:
+    np.save(file, array, allow_pickle=False)
+
+
+@functools.lru_cache(maxsize=2)
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def training_rows(
+    time: NDArray[np.int64], known_at: NDArray[np.int64], opens: int, cutoff: int, after: int | None = None
+) -> slice | NDArray[np.int64]:
+    """
+    Return the rows a vintage may learn from.
+
+    Those asked for in ``[opens, cutoff)`` whose label was known at the cutoff; with `after`, only
+    those that could not be learned from at that earlier cutoff.
+
+    Returns
+    -------
+    slice or ndarray of int64
+        A slice where the rows lie side by side: it costs no copy.
+    """
+    low, high = np.searchsorted(time, [opens, cutoff], side="left")
+    known = np.asarray(known_at[low:high]) <= cutoff
+    if after is not None:
+        known &= ~((np.asarray(known_at[low:high]) <= after) & (np.asarray(time[low:high]) < after))
+    rows = np.flatnonzero(known) + low
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def count(rows: slice | NDArray[np.int64]) -> int:
+    """Return how many rows a selection holds."""
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    What a worker is told.
+
+    Parameters
+    ----------
+    fit_key, prediction_key : str
+        Where the model and its predictions are kept.
+    model : bytes
+        The unfitted model, pickled by value.
+    opens, cutoff : int
+        The training window.
+    after, parent_key, update : int, str, bytes; or None
+        For an update: the cutoff of the parent, its entry, and how to update.
+    predict_from, predict_to : int
+        Rows to predict.
+    """
+
+    fit_key: str
+    prediction_key: str
+    model: bytes
+    seed: int
+    opens: int
+    cutoff: int
+    predict_from: int
+    predict_to: int
+    ask: str
+    classes: NDArray[Any] | None
+    after: int | None = None
+    parent_key: str | None = None
+    update: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker reports: `why` is empty unless the job failed; `warned` holds its warnings."""
+
+    fit_key: str
+    why: str
+    fitted: bool
+    seconds: float
+    warned: tuple[str, ...] = ()
+
+
+class CannotFit(ValueError):
+    """The rows known at a cutoff cannot train a model."""
+
+
+def run(job: Job, rows: Rows, store: Store) -> Done:
+    """
+    Fit (unless the fitted model is kept already), predict, and keep both.
+
+    A model that raises, or predicts what is no prediction, is reported and not raised: the
+    rehearsal goes on without this vintage.
+    """
+    from threadpoolctl import threadpool_limits
+
+    began = time.perf_counter()
+    fitted = False
+    with threadpool_limits(limits=1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model, fitted = _model(job, rows, store)
+            parts = [
+                models.predict(model, rows.features(slice(low, min(low + CHUNK, job.predict_to))), job.ask, job.classes)
+                for low in range(job.predict_from, job.predict_to, CHUNK)
+            ]
+        except (StoreError, MemoryError):
+            raise
+        except Exception as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
+            why = str(problem) if isinstance(problem, CannotFit | models.PredictionError) else _said(problem)
+            return Done(job.fit_key, why, fitted, time.perf_counter() - began)
+    warned = tuple(sorted({f"{item.category.__name__}: {item.message}" for item in caught}))
+    predictions = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    seconds = time.perf_counter() - began
+    store.put(job.prediction_key, "arrow", write_predictions(predictions), seconds=seconds)
+    return Done(job.fit_key, "", fitted, seconds, warned)
+
+
+def _said(problem: Exception) -> str:
+    text = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {text[:300]}"
+
+
+def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
+    if store.get(job.fit_key, "model") is not None:
+        return pickle.loads(store.payload(job.fit_key, "model").read_bytes()), False
+    picked = training_rows(rows.array("time"), rows.array("known_at"), job.opens, job.cutoff, job.after)
+    n = count(picked)
+    if not n and job.parent_key is None:
+        raise CannotFit("no label was known")
+    labels = np.asarray(rows.array("label")[picked])
+    if job.classes is not None:
+        codes, labels = labels, job.classes[labels]
+        if job.parent_key is None and codes.min() == codes.max():
+            raise CannotFit(f"one class only: all {n} known labels are {labels[0]!r}")
+    if job.parent_key is None:
+        model = models.fit(pickle.loads(job.model), rows.features(picked), labels, job.seed)
+    else:
+        assert job.update is not None
+        parent = pickle.loads(store.payload(job.parent_key, "model").read_bytes())
+        model = models.update(parent, pickle.loads(job.update), rows.features(picked), labels) if n else parent
+    payload = cloudpickle.dumps(model)
+    store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
+    return model, True

@@ -1,0 +1,110 @@
+"""Many jobs at once: in this process while there is little to do, then on worker processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlwild.errors import StoreError
+from mlwild.triangle.fitting import Done, Job, Rows, run
+from mlwild.triangle.store import Store
+
+if TYPE_CHECKING:
+    from mlwild.records import Vintage
+    from mlwild.triangle.triangle import Triangle
+
+#: Seconds of work below which no worker is started: they take about a second themselves.
+ALONE = 2.0
+
+
+def make(
+    wanted: list[tuple[Triangle, Vintage]],
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> None:
+    """
+    Make vintages that are not in the store, and take all of them into their triangles.
+
+    Raises
+    ------
+    StoreError
+        If a worker died; what was finished is kept.
+    """
+    if not wanted:
+        return
+    first = wanted[0][0]
+    store, survey = first.store, first.survey
+    # Two vintages that learned from the same rows are one job.
+    todo: dict[str, tuple[Job, list[tuple[Triangle, Vintage]]]] = {}
+    ready = 0
+    for triangle, vintage in wanted:
+        job = triangle.job(vintage)
+        if job.prediction_key in todo:
+            todo[job.prediction_key][1].append((triangle, vintage))
+        elif store.get(job.prediction_key, "arrow") is not None:
+            triangle.absorb(vintage, job, None)
+            ready += 1
+        else:
+            triangle.tally.mended += store.damaged(job.prediction_key, "arrow")
+            triangle.tally.mended += store.damaged(job.fit_key, "model")
+            todo[job.prediction_key] = (job, [(triangle, vintage)])
+    fitted = 0
+    if progress is not None:
+        progress(ready, len(wanted), fitted)
+    if not todo:
+        return
+    folder = store.workspace(survey.app.name, survey.data_digest)
+    rows = Rows.write(folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels)
+    for key, done in _run([job for job, _ in todo.values()], rows, store, jobs):
+        job, takers = todo[key]
+        for place, (triangle, vintage) in enumerate(takers):
+            triangle.absorb(vintage, job, done if place == 0 else replace(done, fitted=False, seconds=0.0))
+        ready, fitted = ready + len(takers), fitted + done.fitted
+        if progress is not None:
+            progress(ready, len(wanted), fitted)
+
+
+def _run(todo: list[Job], rows: Rows, store: Store, jobs: int | None) -> Iterator[tuple[str, Done]]:
+    workers = jobs or os.cpu_count() or 1
+    began = time.perf_counter()
+    left = list(todo)
+    while left:
+        spent = time.perf_counter() - began
+        finished = len(todo) - len(left)
+        ahead = spent / finished * len(left) if finished else 0.0
+        # Later vintages learn from more rows, so the first ones tell the least there is to do.
+        if workers > 1 and len(left) > 1 and finished and (ahead > ALONE or spent > ALONE):
+            break
+        job = left.pop(0)
+        yield job.prediction_key, run(job, rows, store)
+    if left:
+        yield from _on_workers(left, rows, store, workers)
+
+
+def _task(job: Job, rows: Rows, store: Store) -> tuple[str, Done]:
+    return job.prediction_key, run(job, rows, store)
+
+
+def _on_workers(todo: list[Job], rows: Rows, store: Store, workers: int) -> Iterator[tuple[str, Done]]:
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    # Long jobs first: the last vintage learns from the most rows.
+    ordered = sorted(todo, key=lambda job: -job.cutoff)
+    try:
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            pool = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", pre_dispatch="2*n_jobs")
+            yield from pool(delayed(_task)(job, rows, store) for job in ordered)
+    except TerminatedWorkerError as problem:
+        raise StoreError(
+            "store: a worker process died, most likely for want of memory. What was finished is kept; run the "
+            "same command again with --jobs 1."
+        ) from problem
+    except BaseException:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise

@@ -1,0 +1,165 @@
+"""The memo on disk: what a fit made, under the digest of what determined it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.digest import digest, file_digest
+from mlwild.errors import BusyError, StoreError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write into one sentence."""
+    try:
+        yield
+    except OSError as problem:
+        if isinstance(problem, StoreError | BusyError):
+            raise
+        if problem.errno == errno.ENOSPC:
+            raise StoreError(
+                f"store: the disk of {path} is full. What was finished is kept; free some space and run "
+                "the same command again."
+            ) from problem
+        raise StoreError(f"store: {path} cannot be written: {problem.strerror or problem}.") from problem
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@dataclass(frozen=True)
+class Store:
+    """
+    A folder of memo entries.
+
+    An entry is a payload file and a note (JSON) with the payload's digest. An entry whose payload
+    is missing or has another digest counts as absent: it is made again.
+
+    Parameters
+    ----------
+    root : Path
+        Made when first written to.
+    """
+
+    root: Path
+
+    def payload(self, key: str, kind: str) -> Path:
+        """Return the path of an entry's payload."""
+        return self.root / "memo" / key[:2] / f"{key}.{kind}"
+
+    def _note(self, key: str, kind: str) -> Path:
+        return self.payload(key, kind).with_suffix(f".{kind}.json")
+
+    def put(self, key: str, kind: str, write: Callable[[IO[bytes]], object], **facts: Any) -> None:
+        """Write an entry: the payload first, then the note that makes it count."""
+        path = self.payload(key, kind)
+        write_atomically(path, write)
+        note = {"digest": file_digest(path), **facts}
+        note["check"] = digest(json.dumps(note, sort_keys=True))
+        text = json.dumps(note, sort_keys=True).encode()
+        write_atomically(self._note(key, kind), lambda file: file.write(text))
+
+    def get(self, key: str, kind: str) -> dict[str, Any] | None:
+        """Return the note of an entry whose payload is sound, else None."""
+        path = self.payload(key, kind)
+        try:
+            note = json.loads(self._note(key, kind).read_bytes())
+            check = note.pop("check")
+            sound = check == digest(json.dumps(note, sort_keys=True)) and note["digest"] == file_digest(path)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return None
+        return dict(note) if sound else None
+
+    def damaged(self, key: str, kind: str) -> bool:
+        """Say whether an entry is there but does not agree with its digest."""
+        return self.payload(key, kind).exists() and self.get(key, kind) is None
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """
+        Hold an app's lock; it goes with the process, however that ends.
+
+        Raises
+        ------
+        BusyError
+            If another process holds it.
+        """
+        import fcntl
+
+        path = self.root / f"{name}.lock"
+        with writing(path):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise BusyError(
+                    f"store: {owner} is rehearsing {name!r} in {self.root}. Wait until it has finished, or "
+                    "give another --store."
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+            yield
+
+    def workspace(self, name: str, key: str) -> Path:
+        """Return a folder for the rows of an app, and remove those of its earlier data."""
+        folder = self.root / "rows"
+        if folder.exists():
+            for old in folder.glob(f"{name}-*"):
+                if old.name != f"{name}-{key}":
+                    shutil.rmtree(old, ignore_errors=True)
+        return folder / f"{name}-{key}"
+
+
+def write_predictions(predictions: NDArray[np.float32]) -> Callable[[IO[bytes]], object]:
+    """Return a writer of predictions as one Arrow record batch of float32 columns."""
+    import pyarrow as pa
+
+    columns = predictions[:, None] if predictions.ndim == 1 else predictions
+    names = [f"p{i}" for i in range(columns.shape[1])]
+    arrays = [pa.array(np.ascontiguousarray(columns[:, i])) for i in range(columns.shape[1])]
+    batch = pa.record_batch(arrays, names=names)
+
+    def write(file: IO[bytes]) -> None:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+
+    return write
+
+
+def read_predictions(path: Path) -> NDArray[np.float32]:
+    """Read predictions without copying: shape (n_rows,) or (n_rows, n_classes)."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    columns = [column.to_numpy() for column in table.columns]
+    made = columns[0] if len(columns) == 1 else np.column_stack(columns)
+    return np.asarray(made, dtype=np.float32)

@@ -1,0 +1,213 @@
+"""From an app to its rows: events, features, periods and the digests that name them."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.app import App
+from mlwild.clock import Times
+from mlwild.digest import RowHashes, digest, row_hashes
+from mlwild.errors import AppError, DataError
+from mlwild.events import Events, SideTable, gather, side_table
+from mlwild.losses import Loss
+from mlwild.models import Forecast
+from mlwild.triangle.grid import Grid, lay_out
+
+
+@dataclass(frozen=True)
+class Survey:
+    """
+    An app's history, read and checked.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+        Numbers, or class numbers (-1 where there is no label).
+    classes : ndarray of shape (n_classes,) or None
+    ask : str
+        What models are asked for.
+    features : pyarrow.Table
+    kind : str
+        Kind of frame that the features function returned.
+    forecasts : dict of str to ndarray of float32
+    groups : dict of str to ndarray of shape (n_rows,)
+    hashes : ndarray of uint64, shape (n_rows,)
+        A hash of each row's features.
+    data_digest : str
+        Of times, labels and features: names what was rehearsed.
+    """
+
+    app: App
+    time: Times
+    known_at: Times
+    grid: Grid
+    clock: Any
+    labels: NDArray[Any]
+    classes: NDArray[Any] | None
+    ask: str
+    features: Any
+    kind: str
+    forecasts: dict[str, NDArray[np.float32]]
+    groups: dict[str, NDArray[Any]]
+    hashes: RowHashes
+    data_digest: str
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.app.loss_
+
+
+def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
+    """Read the app's data and side tables."""
+    frame = frames.load(app.data, "data", root=app.root, kind=app.frame)
+    named = {"outcomes": app.outcomes, "groups": app.groups}
+    for where, columns in named.items():
+        frames.need(frame, list(columns), where)
+    events = gather(
+        frame,
+        time=app.time,
+        label=app.label,
+        known_at=app.known_at,
+        delay=app.delay_,
+        key=app.key,
+        entity=app.entity,
+        propensity=app.propensity,
+    )
+    tables = {}
+    for name, table in app.tables.items():
+        where = f"tables[{name!r}]"
+        rows = frames.load(table.data, where, root=app.root, kind=app.frame)
+        delay = None if table.delay is None else _delay(table.delay)
+        tables[name] = side_table(table, rows, delay, app.time, where)
+    return events, tables
+
+
+def _delay(value: Any) -> int:
+    from mlwild.clock import delay_of
+
+    return delay_of(value)
+
+
+def make_features(app: App, frame: frames.Frame, tables: dict[str, SideTable]) -> tuple[Any, str]:
+    """
+    Call the user's features function.
+
+    Returns
+    -------
+    table : pyarrow.Table of shape (n_rows, n_features)
+    kind : str
+
+    Raises
+    ------
+    DataError
+        If it returned another number of rows.
+    """
+    if app.features is None:
+        # Labels and outcomes are no features: whatever is left is.
+        made: Any = frame.drop(*[name for name in app.not_features if name in frame.columns]).to_native()
+    else:
+        takes = len(inspect.signature(app.features).parameters)
+        made = app.features(frame.to_native()) if takes == 1 else app.features(frame.to_native(), tables)
+    table, kind = frames.to_arrow(made, "features")
+    if table.num_rows != frame.shape[0]:
+        raise DataError(
+            f"features: returned {table.num_rows} rows for {frame.shape[0]} events. Return one row for each, "
+            "in the same order."
+        )
+    if not table.num_columns:
+        raise DataError("features: returned no column.")
+    return table, kind
+
+
+def survey(app: App) -> Survey:
+    """
+    Read an app's data, compute its features, and lay out its periods.
+
+    Raises
+    ------
+    AppError, DataError
+        With the field, the column and the row.
+    """
+    events, tables = read_events(app)
+    start = None if app.start is None else events.clock.parse(app.start, "start")
+    edges = events.clock.cutoffs(int(events.time[0]), int(events.time[-1]), app.every_, start)
+    grid = lay_out(events, edges)
+    labels, classes, ask = _encode(app, events)
+    forecasts = _forecasts(app, events)
+    groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
+    needs = any(not isinstance(model, Forecast) for model in app.models.values())
+    if needs:
+        table, kind = make_features(app, events.frame, tables)
+    else:
+        import pyarrow as pa
+
+        table, kind = pa.table({"row": np.zeros(len(events), np.int8)}), "pyarrow"
+    hashes = row_hashes(table)
+    named = digest(hashes, events.time, events.known_at, labels, classes, events.weight)
+    return Survey(
+        app=app,
+        time=events.time,
+        known_at=events.known_at,
+        grid=grid,
+        clock=events.clock,
+        labels=labels,
+        classes=classes,
+        ask=ask,
+        features=table,
+        kind=kind,
+        forecasts=forecasts,
+        groups=groups,
+        hashes=hashes,
+        data_digest=named,
+    )
+
+
+def _encode(app: App, events: Events) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
+    loss, known = app.loss_, events.labelled
+    if not loss.classifies:
+        if events.label.dtype.kind not in "iufb":
+            example = events.label[known][0]
+            raise DataError(
+                f"label: column {app.label!r} holds {example!r}, and the loss {loss.name!r} needs numbers."
+            )
+        return np.where(known, events.label.astype(np.float64), 0.0), None, loss.predicts
+    answers = events.label[known]
+    classes = np.unique(answers.astype(str) if answers.dtype == object else answers)
+    if len(classes) > max(50, 0.2 * len(answers)):
+        raise DataError(
+            f"label: column {app.label!r} has {len(classes)} classes in {len(answers)} labels; the loss "
+            f"{loss.name!r} is for classes. Name a loss of numbers, such as 'squared'."
+        )
+    if len(classes) < 2:
+        raise DataError(f"label: every label of {app.label!r} is {classes[0]!r}; there is nothing to predict.")
+    ask = loss.predicts
+    if len(classes) > 2 and ask == "probability":
+        if loss.per == "set":
+            raise AppError(f"loss: {loss.name!r} is for two classes; {app.label!r} has {len(classes)}.")
+        ask = "probabilities"
+    labels = np.full(len(events), -1, dtype=np.int64)
+    labels[known] = np.searchsorted(classes, answers.astype(classes.dtype))
+    return labels, classes, ask
+
+
+def _forecasts(app: App, events: Events) -> dict[str, NDArray[np.float32]]:
+    made = {}
+    for name, model in app.models.items():
+        if isinstance(model, Forecast):
+            column, missing = frames.values(events.frame, model.column, f"models[{name!r}]")
+            if missing.any() or column.dtype.kind not in "iufb":
+                row = int(np.flatnonzero(missing)[0]) if missing.any() else 0
+                raise DataError(
+                    f"models[{name!r}]: the forecast column {model.column!r} is missing or no number in "
+                    f"{max(int(missing.sum()), 1)} rows, first in row {row} (rows in order of time). "
+                    "Drop these rows or fill them."
+                )
+            made[name] = column.astype(np.float32)
+    return made

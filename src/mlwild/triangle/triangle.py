@@ -1,0 +1,372 @@
+"""The triangle: a vintage a cutoff, each scored on every later period, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.clock import Duration
+from mlwild.digest import digest, fingerprint, version
+from mlwild.models import Forecast
+from mlwild.records import ALL, Failed, Vintage
+from mlwild.triangle import fitting, parallel
+from mlwild.triangle.fitting import Done, Job
+from mlwild.triangle.scores import Scores, score
+from mlwild.triangle.store import Store, read_predictions
+from mlwild.triangle.survey import Survey
+
+Floats = NDArray[np.float64]
+
+_BEGINNING = np.iinfo(np.int64).min
+
+
+@dataclass
+class Tally:
+    """What the making of triangles took."""
+
+    made: int = 0
+    reused: int = 0
+    mended: int = 0
+    seconds: float = 0.0
+    warned: dict[str, int] = field(default_factory=dict)
+
+    def count(self, done: Done) -> None:
+        """Add a finished job."""
+        self.made += done.fitted
+        self.reused += not done.fitted
+        self.seconds += done.seconds
+        for text in done.warned:
+            self.warned[text] = self.warned.get(text, 0) + 1
+
+
+@dataclass
+class Triangle:
+    """
+    All vintages of one model and seed, and what each lost in every later period.
+
+    It grows when a rule asks for an update that nobody asked for before; nothing in it changes.
+
+    Parameters
+    ----------
+    survey : Survey
+    model : str
+        Name of the model.
+    seed : int
+    store : Store
+    tally : Tally
+        Shared by all triangles of a rehearsal.
+    """
+
+    survey: Survey
+    model: str
+    seed: int
+    store: Store
+    tally: Tally
+    scores: dict[Vintage, Scores] = field(default_factory=dict)
+    failed: dict[Vintage, Failed] = field(default_factory=dict)
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    @cached_property
+    def _recipe(self) -> str:
+        """Digest of what determines a fit besides its rows: model, seed, form of answer, versions."""
+        survey = self.survey
+        classes = None if survey.classes is None else digest(survey.classes)
+        schema = str(survey.features.schema.remove_metadata())
+        versions = [version(name) for name in ("numpy", "sklearn", "mlwild")]
+        model = fingerprint(survey.app.models[self.model])
+        return digest("fit 1", model, self.seed, classes, survey.kind, schema, versions)
+
+    def _opens(self, vintage: Vintage) -> int:
+        if vintage.window == ALL:
+            return int(_BEGINNING)
+        cutoff = int(self.survey.grid.edges[vintage.fitted])
+        window = Duration.parse(_ticks(vintage.window), "windows")
+        return self.survey.clock.add(cutoff, window, -1)
+
+    def _learned(self, vintage: Vintage) -> tuple[slice | NDArray[np.int64], int | None]:
+        edges = self.survey.grid.edges
+        after = None
+        if vintage.updates:
+            earlier = vintage.updates[-2] if len(vintage.updates) > 1 else vintage.fitted
+            after = int(edges[earlier])
+        opens = _BEGINNING if vintage.updates else self._opens(vintage)
+        survey = self.survey
+        cutoff = int(edges[vintage.cutoff])
+        return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
+
+    def fit_key(self, vintage: Vintage) -> str:
+        """Return the digest of all that determines a fitted model."""
+        picked, _ = self._learned(vintage)
+        content = digest(self.survey.hashes[picked], self.survey.labels[picked])
+        if not vintage.updates:
+            return digest(self._recipe, content)
+        how = fingerprint(self.survey.app.update)
+        return digest("update", self.fit_key(_parent(vintage)), how, content)
+
+    def prediction_key(self, vintage: Vintage, fit_key: str) -> str:
+        """Return the digest of all that determines a vintage's predictions."""
+        first = self.survey.grid.row_start[vintage.cutoff]
+        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:])
+
+    # -- making ----------------------------------------------------------------------------------
+
+    def job(self, vintage: Vintage) -> Job:
+        """Return the job that makes a vintage."""
+        survey, app = self.survey, self.survey.app
+        fit_key = self.fit_key(vintage)
+        _, after = self._learned(vintage)
+        parent = self.fit_key(_parent(vintage)) if vintage.updates else None
+        return Job(
+            fit_key=fit_key,
+            prediction_key=self.prediction_key(vintage, fit_key),
+            model=cloudpickle.dumps(app.models[self.model]),
+            seed=self.seed,
+            opens=int(_BEGINNING) if vintage.updates else self._opens(vintage),
+            cutoff=int(survey.grid.edges[vintage.cutoff]),
+            predict_from=int(survey.grid.row_start[vintage.cutoff]),
+            predict_to=len(survey.time),
+            ask=survey.ask,
+            classes=survey.classes,
+            after=after,
+            parent_key=parent,
+            update=cloudpickle.dumps(app.update) if vintage.updates else None,
+        )
+
+    def absorb(self, vintage: Vintage, job: Job, done: Done | None) -> None:
+        """Take in a finished job, or (None) one that was found finished."""
+        if done is not None:
+            self.tally.count(done)
+        else:
+            self.tally.reused += 1
+        if done is not None and done.why:
+            at = int(self.survey.grid.edges[vintage.cutoff])
+            self.failed[vintage] = Failed(self.model, vintage, self.seed, at, done.why)
+            return
+        predictions = read_predictions(self.store.payload(job.prediction_key, "arrow"))
+        self._score(vintage, predictions)
+
+    def _score(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
+        survey = self.survey
+        first = int(survey.grid.row_start[vintage.cutoff])
+        made = score(predictions, first, vintage.cutoff, survey.labels, survey.loss, survey.grid)
+        self.scores[vintage] = made
+
+    def publish(self) -> None:
+        """Score a published forecast: every vintage is the same column, and none is fitted."""
+        column = self.survey.forecasts[self.model]
+        for window in self.survey.app.windows:
+            for k in range(self.survey.grid.periods):
+                self._score(Vintage(k, str(window)), column[self.survey.grid.row_start[k] :])
+
+    def ensure(self, vintage: Vintage) -> bool:
+        """Make a vintage if it is not there yet; say whether it is usable."""
+        if vintage not in self.scores and vintage not in self.failed:
+            if isinstance(self.survey.app.models[self.model], Forecast):
+                self._score(vintage, self.survey.forecasts[self.model][self.survey.grid.row_start[vintage.cutoff] :])
+                return True
+            if vintage.updates and not self.ensure(_parent(vintage)):
+                at = int(self.survey.grid.edges[vintage.cutoff])
+                self.failed[vintage] = Failed(self.model, vintage, self.seed, at, "its parent failed")
+                return False
+            parallel.make([(self, vintage)], jobs=1)
+        return vintage in self.scores
+
+    # -- what rules may know (the protocol `Known`) ----------------------------------------------------
+
+    def usable(self, vintage: Vintage) -> bool:
+        """Say whether a vintage could be made; makes an update that was not asked for before."""
+        return self.ensure(vintage)
+
+    @cached_property
+    def _last_known(self) -> dict[int, NDArray[np.int64]]:
+        return {}
+
+    def _cells(self, cutoff: int) -> NDArray[np.int64]:
+        if cutoff not in self._last_known:
+            if len(self._last_known) > 8:  # rules walk through the cutoffs in order
+                self._last_known.clear()
+            self._last_known[cutoff] = self.survey.grid.last_known(cutoff)
+        return self._last_known[cutoff]
+
+    def totals(self, vintage: Vintage, cutoff: int) -> tuple[Floats, Floats]:
+        """Return total loss and weight by period, over the labels known at a cutoff."""
+        cells = self._cells(cutoff)
+        made = self.scores[vintage]
+        seen = (cells >= 0) & (np.arange(cutoff) >= vintage.cutoff)
+        total, weight = np.zeros(cutoff), np.zeros(cutoff)
+        total[seen], weight[seen] = made.total[cells[seen]], made.weight[cells[seen]]
+        return total, weight
+
+    def fresh_totals(self, window: str, cutoff: int, since: int, every: int) -> tuple[Floats, Floats]:
+        """Return the same for the freshest challenger of each period since one, every so often."""
+        cells = self._cells(cutoff)
+        total, weight = np.zeros(cutoff - since), np.zeros(cutoff - since)
+        for k in range(since, cutoff):
+            vintage = self.freshest(window, since + (k - since) // every * every)
+            if vintage is not None and cells[k] >= 0:
+                made = self.scores[vintage]
+                total[k - since], weight[k - since] = made.total[cells[k]], made.weight[cells[k]]
+        return total, weight
+
+    def freshest(self, window: str, cutoff: int) -> Vintage | None:
+        """Return the newest usable vintage at a cutoff."""
+        for k in range(cutoff, -1, -1):
+            if (vintage := Vintage(k, window)) in self.scores:
+                return vintage
+        return None
+
+    def gap_variance(
+        self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]
+    ) -> float:
+        """Return the sum of squared row gaps between two vintages over known labels of a span."""
+        since, cutoff, every = span
+        if self.survey.loss.per == "set":
+            ours = self.totals(vintage, cutoff)[0][since:]
+            if other is None:
+                theirs = self.fresh_totals(window, cutoff, since, every)[0]
+            else:
+                theirs = self.totals(other, cutoff)[0][since:]
+            return float(((ours - theirs) ** 2).sum())
+        total = 0.0
+        for k in range(since, cutoff):
+            rival = other if other is not None else self.freshest(window, since + (k - since) // every * every)
+            if rival is None or rival == vintage:
+                continue
+            rows = self._known_rows(k, cutoff)
+            gap = (self.row_losses(vintage, rows) - self.row_losses(rival, rows)) * self.survey.grid.weight[rows]
+            total += float(gap @ gap)
+        return total
+
+    def _known_rows(self, period: int, cutoff: int) -> NDArray[np.int64]:
+        grid = self.survey.grid
+        last = int(self._cells(cutoff)[period])
+        if last < 0:
+            return np.zeros(0, np.int64)
+        low = grid.cell_start[np.searchsorted(grid.cell_period, period)]
+        high = grid.cell_start[last + 1] if last + 1 < len(grid.cell_start) else len(grid.cell_rows)
+        return grid.cell_rows[low:high]
+
+    def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
+        """Return row losses of the labels that arrived in the last period, in order of arrival."""
+        grid = self.survey.grid
+        cells = np.flatnonzero((grid.cell_arrival == cutoff) & (grid.cell_period >= since))
+        ends = np.append(grid.cell_start[1:], len(grid.cell_rows))
+        parts = [grid.cell_rows[grid.cell_start[cell] : ends[cell]] for cell in cells]
+        rows = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        rows = rows[np.lexsort((rows, self.survey.known_at[rows]))]
+        return self.row_losses(vintage, rows)
+
+    # -- what is read afterwards ------------------------------------------------------------------
+
+    def predictions(self, vintage: Vintage) -> NDArray[np.float32]:
+        """
+        Return a vintage's predictions of every row from its cutoff on, without refitting.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows - row_start[cutoff],) or with a column a class
+        """
+        if self._kept is not None and self._kept[0] == vintage:
+            return self._kept[1]
+        if isinstance(self.survey.app.models[self.model], Forecast):
+            made = self.survey.forecasts[self.model][self.survey.grid.row_start[vintage.cutoff] :]
+        else:
+            key = self.prediction_key(vintage, self.fit_key(vintage))
+            made = read_predictions(self.store.payload(key, "arrow"))
+        self._kept = (vintage, made)
+        return made
+
+    _kept: tuple[Vintage, NDArray[np.float32]] | None = None
+
+    def row_losses(self, vintage: Vintage, rows: NDArray[np.int64]) -> Floats:
+        """Return a vintage's loss on some labelled rows, shape (n_rows,)."""
+        first = int(self.survey.grid.row_start[vintage.cutoff])
+        return self.survey.loss.rows(self.survey.labels[rows], self.predictions(vintage)[rows - first])
+
+    def matrix(self, vintages: list[Vintage]) -> tuple[Floats, Floats]:
+        """
+        Return total loss and weight by vintage and period over all labels that ever arrived.
+
+        Returns
+        -------
+        total, weight : ndarray of shape (n_vintages, n_periods)
+            0 before a vintage was made.
+        """
+        last = self.survey.grid.last
+        seen = last >= 0
+        shape = (len(vintages), self.survey.grid.periods)
+        total, weight = np.zeros(shape), np.zeros(shape)
+        for row, vintage in enumerate(vintages):
+            made = self.scores[vintage]
+            total[row, seen], weight[row, seen] = made.total[last[seen]], made.weight[last[seen]]
+        return total, weight
+
+
+def _parent(vintage: Vintage) -> Vintage:
+    return replace(vintage, updates=vintage.updates[:-1])
+
+
+def _ticks(window: str) -> str | int:
+    return int(window) if window.isdigit() else window
+
+
+def build(
+    survey: Survey,
+    store: Store,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+    models: Iterable[str] | None = None,
+) -> list[Triangle]:
+    """
+    Make the triangles of an app: every model, window and seed at every cutoff.
+
+    Parameters
+    ----------
+    survey : Survey
+    store : Store
+        Holds what earlier runs made; nothing that is sound in it is made again.
+    jobs : int, optional
+        Workers; default one a processor, and none where there is little to do.
+    progress : callable, optional
+        Called with the numbers of vintages ready, in all, and fitted in this run.
+    models : iterable of str, optional
+        Names; default all.
+
+    Returns
+    -------
+    list of Triangle
+        The living model's first, seed by seed.
+    """
+    app, tally = survey.app, Tally()
+    made: list[Triangle] = []
+    wanted: list[tuple[Triangle, Vintage]] = []
+    for name in models or app.models:
+        forecast = isinstance(app.models[name], Forecast)
+        for seed in app.seeds[:1] if forecast else app.seeds:
+            triangle = Triangle(survey, name, seed, store, tally)
+            made.append(triangle)
+            if forecast:
+                triangle.publish()
+                continue
+            windows = app.windows if name == app.live else app.windows[:1]
+            cutoffs = range(survey.grid.periods)
+            wanted += [(triangle, Vintage(k, str(window))) for window in windows for k in cutoffs]
+    parallel.make(wanted, jobs=jobs, progress=progress)
+    return made
+
+
+def update_chain(triangle: Triangle) -> list[Vintage]:
+    """Return the vintages that come of one fit at the first cutoff and an update at every later one."""
+    chain = [Vintage(0, str(triangle.survey.app.windows[0]))]
+    for k in range(1, triangle.survey.grid.periods):
+        chain.append(chain[-1].updated(k))
+    return chain[1:]
+
+
+
