@@ -68,6 +68,9 @@ class Triangle:
     tally: Tally
     scores: dict[Vintage, Scores] = field(default_factory=dict)
     failed: dict[Vintage, Failed] = field(default_factory=dict)
+    _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
+    _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -147,8 +150,8 @@ class Triangle:
             at = int(self.survey.grid.edges[vintage.cutoff])
             self.failed[vintage] = Failed(self.model, vintage, self.seed, at, done.why)
             return
-        predictions = read_predictions(self.store.payload(job.prediction_key, "arrow"))
-        self._score(vintage, predictions)
+        self._mapped[vintage] = read_predictions(self.store.payload(job.prediction_key, "arrow"))
+        self._score(vintage, self._mapped[vintage])
 
     def _score(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
         survey = self.survey
@@ -181,10 +184,6 @@ class Triangle:
     def usable(self, vintage: Vintage) -> bool:
         """Say whether a vintage could be made; makes an update that was not asked for before."""
         return self.ensure(vintage)
-
-    @cached_property
-    def _last_known(self) -> dict[int, NDArray[np.int64]]:
-        return {}
 
     def _cells(self, cutoff: int) -> NDArray[np.int64]:
         if cutoff not in self._last_known:
@@ -235,21 +234,21 @@ class Triangle:
         total = 0.0
         for k in range(since, cutoff):
             rival = other if other is not None else self.freshest(window, since + (k - since) // every * every)
-            if rival is None or rival == vintage:
-                continue
-            rows = self._known_rows(k, cutoff)
-            gap = (self.row_losses(vintage, rows) - self.row_losses(rival, rows)) * self.survey.grid.weight[rows]
-            total += float(gap @ gap)
+            if rival is not None and rival != vintage:
+                total += self._squares(vintage, rival, k, int(self._cells(cutoff)[k]))
         return total
 
-    def _known_rows(self, period: int, cutoff: int) -> NDArray[np.int64]:
-        grid = self.survey.grid
-        last = int(self._cells(cutoff)[period])
-        if last < 0:
-            return np.zeros(0, np.int64)
-        low = grid.cell_start[np.searchsorted(grid.cell_period, period)]
-        high = grid.cell_start[last + 1] if last + 1 < len(grid.cell_start) else len(grid.cell_rows)
-        return grid.cell_rows[low:high]
+    def _squares(self, vintage: Vintage, rival: Vintage, period: int, last: int) -> float:
+        """Return the sum of squared row gaps up to a cell of a period; rules ask for the same ones often."""
+        asked = (vintage, rival, last)
+        if last >= 0 and asked not in self._gaps:
+            grid = self.survey.grid
+            low = grid.cell_start[np.searchsorted(grid.cell_period, period)]
+            high = grid.cell_start[last + 1] if last + 1 < len(grid.cell_start) else len(grid.cell_rows)
+            rows = grid.cell_rows[low:high]
+            gap = (self.row_losses(vintage, rows) - self.row_losses(rival, rows)) * grid.weight[rows]
+            self._gaps[asked] = float(gap @ gap)
+        return self._gaps[asked] if last >= 0 else 0.0
 
     def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
         """Return row losses of the labels that arrived in the last period, in order of arrival."""
@@ -271,17 +270,14 @@ class Triangle:
         -------
         ndarray of float32, shape (n_rows - row_start[cutoff],) or with a column a class
         """
-        if self._kept is not None and self._kept[0] == vintage:
-            return self._kept[1]
-        if isinstance(self.survey.app.models[self.model], Forecast):
-            made = self.survey.forecasts[self.model][self.survey.grid.row_start[vintage.cutoff] :]
-        else:
-            key = self.prediction_key(vintage, self.fit_key(vintage))
-            made = read_predictions(self.store.payload(key, "arrow"))
-        self._kept = (vintage, made)
-        return made
-
-    _kept: tuple[Vintage, NDArray[np.float32]] | None = None
+        if vintage not in self._mapped:
+            if isinstance(self.survey.app.models[self.model], Forecast):
+                first = self.survey.grid.row_start[vintage.cutoff]
+                self._mapped[vintage] = self.survey.forecasts[self.model][first:]
+            else:
+                key = self.prediction_key(vintage, self.fit_key(vintage))
+                self._mapped[vintage] = read_predictions(self.store.payload(key, "arrow"))
+        return self._mapped[vintage]
 
     def row_losses(self, vintage: Vintage, rows: NDArray[np.int64]) -> Floats:
         """Return a vintage's loss on some labelled rows, shape (n_rows,)."""
