@@ -181,7 +181,9 @@ def _check_words(app: App) -> None:
         _need(isinstance(value, str) and value != "", name, f"{value!r} is not the name of a column.")
     for name in ("known_at", "key", "entity", "propensity"):
         value = getattr(app, name)
-        _need(value is None or (isinstance(value, str) and value != ""), name, f"{value!r} is not the name of a column.")
+        _need(
+            value is None or (isinstance(value, str) and value != ""), name, f"{value!r} is not the name of a column."
+        )
     for name in ("outcomes", "groups", "windows", "seeds"):
         value = getattr(app, name)
         _need(
@@ -193,8 +195,7 @@ def _check_words(app: App) -> None:
     _need(
         callable(app.data) or isinstance(app.data, str | Path),
         "data",
-        f"{type(app.data).__name__} is neither a function that returns a table nor a path. "
-        "Write data=lambda: frame.",
+        f"{type(app.data).__name__} is neither a function that returns a table nor a path. Write data=lambda: frame.",
     )
     _need(app.frame in KINDS, "frame", f"{app.frame!r} is not one of {', '.join(KINDS)}.")
     _need(app.feedback in FEEDBACK, "feedback", f"{app.feedback!r} is not one of {', '.join(FEEDBACK)}.")
@@ -212,9 +213,7 @@ def _check_words(app: App) -> None:
 def _check_label_arrival(app: App) -> None:
     if (app.known_at is None) == (app.delay is None):
         both = "both are given" if app.delay is not None else "neither is given"
-        raise AppError(
-            f"known_at: {both}. Say when labels arrive: known_at='column', or delay='36h' (0 if at once)."
-        )
+        raise AppError(f"known_at: {both}. Say when labels arrive: known_at='column', or delay='36h' (0 if at once).")
     _ = app.delay_
     _ = app.every_
 
@@ -228,7 +227,9 @@ def _check_functions(app: App) -> None:
             taken = 2
         _need(taken in (1, 2), "features", f"takes {taken} arguments; it gets (events) or (events, tables).")
         _need(
-            taken == 2 or not app.tables, "features", "takes one argument, but there are tables: features(events, tables)."
+            taken == 2 or not app.tables,
+            "features",
+            "takes one argument, but there are tables: features(events, tables).",
         )
     _need(isinstance(app.tables, Mapping), "tables", "is not a dict of name to Table.")
     for name, table in app.tables.items():
@@ -244,7 +245,9 @@ def _check_functions(app: App) -> None:
 
 
 def _check_models(app: App) -> None:
-    _need(isinstance(app.models, Mapping) and len(app.models) > 0, "models", "name at least one model: {'name': model}.")
+    _need(
+        isinstance(app.models, Mapping) and len(app.models) > 0, "models", "name at least one model: {'name': model}."
+    )
     ask = app.loss_.predicts
     for name, model in app.models.items():
         models.check(model, f"models[{name!r}]", ask, app.update if name == app.live else None)

@@ -246,9 +246,9 @@ def _is_users(module: str | None) -> bool:
     if path is None:
         return True
     installed = [sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")]
-    return not any(Path(path).is_relative_to(folder) for folder in installed) and not (
-        module or ""
-    ).startswith("mlwild.")
+    return not any(Path(path).is_relative_to(folder) for folder in installed) and not (module or "").startswith(
+        "mlwild."
+    )
 
 
 @functools.cache

@@ -115,9 +115,7 @@ def gather(
         raise DataError(f"label: column {label!r} is infinite in row {row}. Make it missing or finite.")
     arrival = np.where(unlabelled, NEVER, arrival)
     if not (arrival != NEVER).any():
-        raise DataError(
-            f"label: no row has a label: all {len(asked)} values of {label!r} are missing or never known."
-        )
+        raise DataError(f"label: no row has a label: all {len(asked)} values of {label!r} are missing or never known.")
     weight = _weights(frame, propensity, arrival != NEVER)
     order = np.argsort(asked, kind="stable")
     if (order[1:] < order[:-1]).any():
@@ -126,9 +124,7 @@ def gather(
     return Events(frame, asked, arrival, answer, weight, clock)
 
 
-def _arrivals(
-    frame: Frame, asked: Times, clock: Clock, time: str, known_at: str | None, delay: int | None
-) -> Times:
+def _arrivals(frame: Frame, asked: Times, clock: Clock, time: str, known_at: str | None, delay: int | None) -> Times:
     if known_at is None:
         return asked + np.int64(delay or 0)
     arrival, other = frames.times(frame, known_at, "known_at")
@@ -322,6 +318,4 @@ def side_table(table: Table, frame: Frame, delay: int | None, event_time: str, f
     else:
         available = np.where(spoken == NEVER, NEVER, spoken + np.int64(delay or 0))
     order = np.lexsort((spoken, available))
-    return SideTable(
-        frames.take(frame, order), spoken[order], available[order], table.keys, clock, event_time
-    )
+    return SideTable(frames.take(frame, order), spoken[order], available[order], table.keys, clock, event_time)

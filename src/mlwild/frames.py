@@ -67,8 +67,7 @@ def eager(native: Any, field: str) -> Frame:
 def _read(source: Any, field: str, root: Path, kind: str) -> Any:
     if not isinstance(source, str | Path):
         raise AppError(
-            f"{field}: {source!r} is neither a function that returns a table nor a path of "
-            "Parquet or CSV files."
+            f"{field}: {source!r} is neither a function that returns a table nor a path of Parquet or CSV files."
         )
     pattern = str(source if Path(source).is_absolute() else root / source)
     paths = sorted(glob.glob(pattern, recursive=True))
@@ -210,9 +209,7 @@ def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
     elif pa.types.is_null(kind):
         raise DataError(f"{field}: column {column!r} is empty: every value is missing.")
     else:
-        raise DataError(
-            f"{field}: column {column!r} holds {kind}, not times. Give dates, datetimes or integers."
-        )
+        raise DataError(f"{field}: column {column!r} holds {kind}, not times. Give dates, datetimes or integers.")
     return np.asarray(pc.fill_null(array, NEVER).to_numpy(zero_copy_only=False), dtype=np.int64), clock
 
 

@@ -187,6 +187,4 @@ def refuse_unfinite(predictions: NDArray[Any]) -> None:
         bad = bad.any(axis=1)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        raise PredictionError(
-            f"{int(bad.sum())} of {len(bad)} predictions are NaN or infinite, first at row {first}"
-        )
+        raise PredictionError(f"{int(bad.sum())} of {len(bad)} predictions are NaN or infinite, first at row {first}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,14 +14,14 @@ import numpy as np
 
 from mlwild import rules as rules_
 from mlwild.app import App
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
 from mlwild.triangle import Survey, Triangle, build, survey, update_chain
-from mlwild.triangle.store import Store
+from mlwild.triangle.store import Store, write_atomically
 
 Progress = Callable[[int, int, int], None]
 
@@ -154,8 +155,7 @@ def rehearse(
     ('break-even', {'made': 7, 'reused': 0})
     """
     began = time.perf_counter()
-    folder = Path(store) if Path(store).is_absolute() else app.root / store
-    keep = Store(folder)
+    keep = Store(_folder(app, store))
     with ExitStack() as stack:
         # Read and check before anything is written: bad input leaves no trace.
         read = survey(app)
@@ -169,15 +169,36 @@ def rehearse(
                     triangle.ensure(vintage)
         contest = tuple(rules or app.rules or _standard(app, ours[0], start))
         by_seed = [[fold(rule, triangle, start) for rule in contest] for triangle in ours]
-        chosen = [choose_as_you_go(contest, lives, triangle, start) for lives, triangle in zip(by_seed, ours, strict=True)]
+        chosen = [
+            choose_as_you_go(contest, lives, triangle, start) for lives, triangle in zip(by_seed, ours, strict=True)
+        ]
         lives = [[of_seed[place] for of_seed in by_seed] for place in range(len(contest))]
         tally = triangles[0].tally
         sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
         made = Rehearsal(sheet, named, tuple(triangles), read)
-        _keep_losses(made, keep, app.name)
+        _keep(made, keep, app.name)
     return made
+
+
+def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
+    """
+    Return the answer sheet of an app's last rehearsal.
+
+    Raises
+    ------
+    AppError
+        If the app was not rehearsed with this store.
+    """
+    path = _folder(app, store) / "sheets" / f"{app.name}.json"
+    if not path.exists():
+        raise AppError(f"store: {app.name!r} has no rehearsal in {path.parent.parent}. Run mlwild rehearse first.")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _folder(app: App, store: str | Path) -> Path:
+    return Path(store) if Path(store).is_absolute() else app.root / store
 
 
 def _start(triangles: Sequence[Triangle]) -> Vintage:
@@ -204,13 +225,11 @@ def _standard(app: App, triangle: Triangle, start: Vintage) -> tuple[Rule, ...]:
     return made
 
 
-def _keep_losses(made: Rehearsal, store: Store, name: str) -> None:
-    """Leave the losses beside the memo for whoever wants to query them."""
+def _keep(made: Rehearsal, store: Store, name: str) -> None:
+    """Leave the sheet for the card, and the losses for whoever wants to query them."""
     import pyarrow.parquet
 
-    from mlwild.triangle.store import write_atomically
-
     table = made.losses()
-    write_atomically(
-        store.root / "losses" / f"{name}.parquet", lambda file: pyarrow.parquet.write_table(table, file)
-    )
+    write_atomically(store.root / "losses" / f"{name}.parquet", lambda file: pyarrow.parquet.write_table(table, file))
+    text = json.dumps(made.sheet, allow_nan=False).encode()
+    write_atomically(store.root / "sheets" / f"{name}.json", lambda file: file.write(text))

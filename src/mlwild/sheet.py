@@ -67,9 +67,7 @@ def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> t
     retrain = 0.0 if prices is None else prices.retrain
     update = 0.0 if prices is None else prices.update_price
     begin = rows.index(start)
-    path = shortest_path(
-        value * total[:, first:], born, start=begin, retrain=retrain, parent=parent, update=update
-    )
+    path = shortest_path(value * total[:, first:], born, start=begin, retrain=retrain, parent=parent, update=update)
     fair = crossfitted_path_cost(
         value * halves[:, :, first:], born, start=begin, retrain=retrain, parent=parent, update=update
     )
@@ -111,9 +109,7 @@ def ageing(triangles: Sequence[Triangle], start: Vintage, prices: Prices | None)
         if len(gaps) < FEWEST_PAIRS:
             break
         interval = mean_interval(gaps, level=LEVEL)
-        curve.append(
-            {"age": age, "staleness": _number(interval.estimate), **_bounds(interval), "n": len(gaps)}
-        )
+        curve.append({"age": age, "staleness": _number(interval.estimate), **_bounds(interval), "n": len(gaps)})
         if prices is not None:
             spent += prices.loss * rows * interval.estimate
             if breaks is None and spent >= prices.retrain > 0:
@@ -206,9 +202,7 @@ def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list
     said = []
     n, never = len(survey.time), int((survey.known_at == NEVER).sum())
     if never:
-        said.append(
-            f"{never:,} of {n:,} labels ({never / n:.1%}) never arrived; their events count in no loss."
-        )
+        said.append(f"{never:,} of {n:,} labels ({never / n:.1%}) never arrived; their events count in no loss.")
     late = int(((survey.known_at != NEVER) & (survey.known_at > survey.time.max())).sum())
     if late:
         said.append(f"{late:,} labels arrived after the last event: no decision could use them.")
@@ -403,7 +397,9 @@ def model_rows(triangles: Sequence[Triangle]) -> list[dict[str, Any]]:
             if not usable:
                 continue
             total, weight = triangle.matrix(usable)
-            at = [max(i for i, v in enumerate(usable) if v.cutoff <= k) for k in range(usable[0].cutoff, total.shape[1])]
+            at = [
+                max(i for i, v in enumerate(usable) if v.cutoff <= k) for k in range(usable[0].cutoff, total.shape[1])
+            ]
             periods = np.arange(usable[0].cutoff, total.shape[1])
             fresh.append(total[at, periods])
             first.append(total[0, periods])
@@ -439,7 +435,10 @@ def heat(triangle: Triangle) -> dict[str, Any]:
         mean = total / weight
     return {
         "vintages": [v.cutoff for v in usable],
-        "loss": [[_number(value) if k >= v.cutoff else None for k, value in enumerate(row)] for v, row in zip(usable, mean, strict=True)],
+        "loss": [
+            [_number(value) if k >= v.cutoff else None for k, value in enumerate(row)]
+            for v, row in zip(usable, mean, strict=True)
+        ],
     }
 
 
@@ -517,7 +516,9 @@ def make_sheet(
         },
         "recommended": recommended,
         "best_in_hindsight": names[best] if prices else None,
-        "best_schedule_in_hindsight": names[min(schedules, key=lambda i: costs[i].sum())] if schedules and prices else None,
+        "best_schedule_in_hindsight": names[min(schedules, key=lambda i: costs[i].sum())]
+        if schedules and prices
+        else None,
         "chosen_as_you_go": {"cost": float(_costs(chosen, prices).sum()) if prices else None, "rule": chosen[0].rule},
         "overfitting_probability": _number(overfitting.estimate),
         "overfitting": {**_bounds(overfitting), "n": overfitting.n, "trust_below": TRUST},
@@ -525,8 +526,7 @@ def make_sheet(
         "retraining_made_it_worse": _worse(ours, start.window),
         **_ageing_fields(ours, start, prices),
         "frontier": [
-            {"retrains": moves, "loss": value}
-            for moves, value in frontier(*_frontier_input(ours[0], start), start=0)
+            {"retrains": moves, "loss": value} for moves, value in frontier(*_frontier_input(ours[0], start), start=0)
         ],
         "worst_period": worst_period(life, ours[0]),
         "groups": group_losses(life, ours[0]),
@@ -551,6 +551,3 @@ def _frontier_input(triangle: Triangle, start: Vintage) -> tuple[Floats, NDArray
     total, weight = triangle.matrix(usable)
     born = np.array([v.cutoff for v in usable]) - start.cutoff
     return total[:, start.cutoff :] / max(float(weight[0, start.cutoff :].sum()), 1e-300), born
-
-
-

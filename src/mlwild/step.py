@@ -100,6 +100,3 @@ def step(rule: Rule, state: State, view: View) -> tuple[State, Decided]:
         decision.memory,
     )
     return after, Decided(view.cutoff, view.now, name, live, reason, price + shadow)
-
-
-

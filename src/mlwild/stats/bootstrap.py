@@ -70,12 +70,14 @@ def block_length(series: Floats) -> float:
     correlation = np.array(
         [1.0]
         + [
-            centred[: n - k] @ centred[k:] / max(1e-300, np.sqrt((centred[: n - k] ** 2).sum() * (centred[k:] ** 2).sum()))
+            centred[: n - k]
+            @ centred[k:]
+            / max(1e-300, np.sqrt((centred[: n - k] ** 2).sum() * (centred[k:] ** 2).sum()))
             for k in range(1, most + 1)
         ]
     )
     inside = np.abs(correlation[1:]) < 2 * math.sqrt(math.log10(n) / n)
-    first = next((k for k in range(most - quiet + 1) if inside[k : k + quiet].all()), None)
+    first = next((k + 1 for k in range(most - quiet + 1) if inside[k : k + quiet].all()), None)
     if first is None:
         outside = np.flatnonzero(~inside)
         first = int(outside[-1]) + 1 if len(outside) else 0

@@ -131,9 +131,7 @@ def crossfitted_path_cost(
     """
     total = np.zeros(halves.shape[2])
     for chosen, paid in ((0, 1), (1, 0)):
-        path = shortest_path(
-            2 * halves[chosen], born, start=start, retrain=retrain, parent=parent, update=update
-        )
+        path = shortest_path(2 * halves[chosen], born, start=start, retrain=retrain, parent=parent, update=update)
         total += 2 * halves[paid][path.live, np.arange(len(path.live))] + path.moves
     return total / 2
 

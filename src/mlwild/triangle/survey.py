@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.app import App
-from mlwild.clock import Times
+from mlwild.clock import Clock, Times, delay_of
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table
@@ -47,7 +47,7 @@ class Survey:
     time: Times
     known_at: Times
     grid: Grid
-    clock: Any
+    clock: Clock
     labels: NDArray[Any]
     classes: NDArray[Any] | None
     ask: str
@@ -84,15 +84,9 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
         rows = frames.load(table.data, where, root=app.root, kind=app.frame)
-        delay = None if table.delay is None else _delay(table.delay)
+        delay = None if table.delay is None else delay_of(table.delay)
         tables[name] = side_table(table, rows, delay, app.time, where)
     return events, tables
-
-
-def _delay(value: Any) -> int:
-    from mlwild.clock import delay_of
-
-    return delay_of(value)
 
 
 def make_features(app: App, frame: frames.Frame, tables: dict[str, SideTable]) -> tuple[Any, str]:
@@ -135,7 +129,11 @@ def survey(app: App) -> Survey:
     AppError, DataError
         With the field, the column and the row.
     """
-    events, tables = read_events(app)
+    return lay_survey(app, *read_events(app))
+
+
+def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey:
+    """Compute the features of events that were read, and lay out their periods."""
     start = None if app.start is None else events.clock.parse(app.start, "start")
     edges = events.clock.cutoffs(int(events.time[0]), int(events.time[-1]), app.every_, start)
     grid = lay_out(events, edges)
@@ -174,9 +172,7 @@ def _encode(app: App, events: Events) -> tuple[NDArray[Any], NDArray[Any] | None
     if not loss.classifies:
         if events.label.dtype.kind not in "iufb":
             example = events.label[known][0]
-            raise DataError(
-                f"label: column {app.label!r} holds {example!r}, and the loss {loss.name!r} needs numbers."
-            )
+            raise DataError(f"label: column {app.label!r} holds {example!r}, and the loss {loss.name!r} needs numbers.")
         return np.where(known, events.label.astype(np.float64), 0.0), None, loss.predicts
     answers = events.label[known]
     classes = np.unique(answers.astype(str) if answers.dtype == object else answers)

@@ -219,9 +219,7 @@ class Triangle:
                 return vintage
         return None
 
-    def gap_variance(
-        self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]
-    ) -> float:
+    def gap_variance(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> float:
         """Return the sum of squared row gaps between two vintages over known labels of a span."""
         since, cutoff, every = span
         if self.survey.loss.per == "set":
@@ -363,6 +361,3 @@ def update_chain(triangle: Triangle) -> list[Vintage]:
     for k in range(1, triangle.survey.grid.periods):
         chain.append(chain[-1].updated(k))
     return chain[1:]
-
-
-

@@ -1,0 +1,56 @@
+"""All checks of an app, in one call."""
+
+from __future__ import annotations
+
+from mlwild.app import App
+from mlwild.checks import probes, times
+from mlwild.checks.findings import CheckReport, Finding
+from mlwild.checks.future import find_leaks
+from mlwild.triangle.survey import lay_survey, read_events
+
+
+def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
+    """
+    Look for features that know the future, and report when labels are known.
+
+    Parameters
+    ----------
+    app : App
+    cutoffs : int
+        Number of random instants at which the future is cut off.
+    seed : int
+        Of the instants and of the shuffles.
+
+    Returns
+    -------
+    CheckReport
+
+    Raises
+    ------
+    AppError, DataError
+        If a field or the data are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from mlwild import App
+    >>> def events():
+    ...     x = np.random.default_rng(0).normal(size=400)
+    ...     return pd.DataFrame({"when": np.arange(400), "x": x, "y": np.roll(x, 1)})
+    >>> def train(X, y):
+    ...     return lambda X: np.zeros(len(X))
+    >>> app = App(
+    ...     name="leaky", data=events, time="when", label="y", delay=10, models={"zero": train},
+    ...     loss="squared", every=50, features=lambda rows: (rows[["x"]] - rows[["x"]].mean()),
+    ... )
+    >>> check(app).leaks[0].column
+    'x'
+    """
+    events, tables = read_events(app)
+    survey = lay_survey(app, events, tables)
+    maturity, delays = times.label_maturity(survey)
+    findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
+    findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
+    findings += probes.single_columns(survey, seed=seed)
+    findings.append(probes.target_shuffle(survey, seed=seed))
+    return CheckReport(app.name, tuple(findings), delays)

@@ -1,0 +1,143 @@
+"""Cut the future off, compute the features again, and compare them bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.app import App
+from mlwild.checks.findings import Finding
+from mlwild.clock import Clock
+from mlwild.events import Events, SideTable
+from mlwild.triangle.survey import make_features
+
+
+def find_leaks(
+    app: App, events: Events, tables: dict[str, SideTable], full: Any, *, cutoffs: int, seed: int
+) -> list[Finding]:
+    """
+    Compare the features of the whole history with those that could be had at random instants.
+
+    At each cutoff the later events are removed, side tables are cut to what was available, and
+    labels, outcomes and arrival times that were not yet known are made missing. Cutoffs are times
+    of events, so that the last event of each cut is computed without its own label.
+
+    Parameters
+    ----------
+    full : pyarrow.Table
+        Features of the whole history.
+    """
+    if app.features is None:
+        return [Finding("future", "pass", "the features are the columns themselves; nothing is computed")]
+    again, _ = make_features(app, events.frame, tables)
+    unsteady = _first_differences(full, again, len(events))
+    if unsteady:
+        column, row, old, new, _ = unsteady[0]
+        said = (
+            f"feature {column!r} is not the same twice on the same data (row {row}: {old}, then {new}); give it a "
+            "seed, else nothing can be compared"
+        )
+        return [Finding("future", "fail", said, column, row, (old, new))]
+    instants = _cutoffs(events, cutoffs, seed)
+    worst: dict[str, tuple[int, str, str, int, int]] = {}
+    counts: dict[str, int] = {}
+    for instant in instants:
+        rows = int(np.searchsorted(events.time, instant, side="right"))
+        part, _ = make_features(
+            app, _cut(app, events, instant, rows), {k: t.before(instant) for k, t in tables.items()}
+        )
+        for column, row, old, new, n in _first_differences(full, part, rows):
+            worst.setdefault(column, (row, old, new, n, instant))
+            counts[column] = counts.get(column, 0) + 1
+    if not worst:
+        said = f"{full.num_columns} features are the same with the future cut off at {len(instants)} random instants"
+        return [Finding("future", "pass", said)]
+    return [_leak(events.clock, events.time, len(instants), counts, name, found) for name, found in worst.items()]
+
+
+def _leak(
+    clock: Clock,
+    time: NDArray[np.int64],
+    cutoffs: int,
+    counts: dict[str, int],
+    column: str,
+    found: tuple[int, str, str, int, int],
+) -> Finding:
+    row, old, new, n, instant = found
+    said = (
+        f"feature {column!r} knows the future: row {row} ({clock.show(int(time[row]), seconds=True)}) is {old} with "
+        f"the whole history in sight and {new} with what was known at {clock.show(instant, seconds=True)}; {n} rows "
+        f"differ there, and {counts[column]} of {cutoffs} cutoffs show it"
+    )
+    return Finding("future", "fail", said, column, row, (old, new))
+
+
+def _cutoffs(events: Events, number: int, seed: int) -> list[int]:
+    n = len(events)
+    low, high = n // 5, max(n // 5 + 1, n - 1)
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(np.arange(low, high), size=min(number, high - low), replace=False)
+    return sorted({int(events.time[row]) for row in rows})
+
+
+def _cut(app: App, events: Events, instant: int, rows: int) -> frames.Frame:
+    kept = frames.take(events.frame, np.arange(rows))
+    hidden = [name for name in (app.label, app.known_at, *app.outcomes) if name]
+    return frames.blank(kept, list(dict.fromkeys(hidden)), events.known_at[:rows] > instant)
+
+
+def _first_differences(full: Any, part: Any, rows: int) -> list[tuple[str, int, str, str, int]]:
+    """Return (column, first row, value in full, value in part, number of rows) of what differs."""
+    found = []
+    for name in full.column_names:
+        if name not in part.column_names:
+            found.append((name, rows - 1, "a column", "no column", rows))
+            continue
+        ours, theirs = full.column(name).slice(0, rows), part.column(name)
+        unlike = np.flatnonzero(_unlike(ours, theirs))
+        if len(unlike):
+            row = int(unlike[0])
+            found.append((name, row, _text(ours[row]), _text(theirs[row]), len(unlike)))
+    return found
+
+
+def _text(value: Any) -> str:
+    plain = value.as_py()
+    return "missing" if plain is None else repr(plain)
+
+
+def _unlike(left: Any, right: Any) -> NDArray[np.bool_]:
+    import pyarrow as pa
+
+    (left, left_null), (right, right_null) = _plain(left), _plain(right)
+    if pa.types.is_floating(left.type) or pa.types.is_floating(right.type):
+        a, b = left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False)
+        # Bit patterns: NaN equals NaN, and a difference in the last bit is a difference.
+        values = [x.fill_null(0.0).to_numpy(zero_copy_only=False).view(np.int64) for x in (a, b)]
+        different = values[0] != values[1]
+    elif left.type == right.type and not pa.types.is_nested(left.type):
+        different = pa.compute.not_equal(left, right).fill_null(False).to_numpy(zero_copy_only=False)
+    else:
+        pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
+        different = np.array([repr(a) != repr(b) for a, b in pairs], dtype=bool)
+    return np.asarray((left_null != right_null) | (different & ~left_null & ~right_null))
+
+
+def _plain(column: Any) -> tuple[Any, NDArray[np.bool_]]:
+    import pyarrow as pa
+    import pyarrow.compute
+
+    array = pa.chunked_array(column.chunks, column.type).combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    if pa.types.is_integer(array.type):
+        array = array.cast(pa.int64(), safe=False)
+    nulls = array.is_null(nan_is_null=True) if pa.types.is_floating(array.type) else array.is_null()
+    return array, np.asarray(nulls.to_numpy(zero_copy_only=False), dtype=bool)

@@ -1,0 +1,198 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from mlwild import __version__
+from mlwild.errors import AppError, MlwildError
+
+HELP = """Rehearse a model's life in production over its own history.
+
+Exit codes: 0 done or passed, 1 a check failed, 2 wrong usage or a wrong field of the app,
+4 could not run (data, store, or your own code raised), 130 interrupted."""
+
+FAILED, WRONG, COULD_NOT, INTERRUPTED = 1, 2, 4, 130
+
+P = ParamSpec("P")
+
+cli = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
+StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
+
+
+def _guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn whatever a command raises into one sentence and an exit code."""
+
+    @functools.wraps(command)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("\nStopped. What was fitted is kept; run the same command to go on.", file=sys.stderr)
+            code = INTERRUPTED
+        except MlwildError as problem:
+            print(f"mlwild: {problem}", file=sys.stderr)
+            code = WRONG if isinstance(problem, AppError) else COULD_NOT
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as problem:  # noqa: BLE001  the user's own file or functions raised
+            traceback.print_exception(problem)
+            print(f"mlwild: {_users_frame(problem)} raised {type(problem).__name__}.", file=sys.stderr)
+            code = COULD_NOT
+        else:
+            return
+        raise typer.Exit(code)
+
+    return call
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@cli.command()
+@_guarded
+def new(path: Annotated[Path, typer.Argument(help="The file to write, such as churn.py.", show_default=False)]) -> None:
+    """Write a commented starter app that runs as it is.
+
+    Example: mlwild new churn.py
+    """
+    from mlwild.starting import new as write
+
+    written = write(path)
+    print(f"Wrote {written}. Next: mlwild check {written}, then mlwild rehearse {written}.")
+
+
+@cli.command()
+@_guarded
+def check(
+    app: AppFile,
+    cutoffs: Annotated[int, typer.Option(min=1, help="At how many random instants to cut the future off.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the instants and shuffles.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON.")] = None,
+) -> None:
+    """Look for features that know the future, and report when labels are known.
+
+    Example: mlwild check flights.py --cutoffs 10
+    """
+    from mlwild.checks import check as run
+    from mlwild.loading import load_app
+    from mlwild.show import show_check
+
+    _can_write(json_file, "--json")
+    report = run(load_app(app), cutoffs=cutoffs, seed=seed)
+    show_check(report)
+    _write_json(json_file, report.as_dict())
+    if not report.passed:
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
+@_guarded
+def rehearse(
+    app: AppFile,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer sheet as JSON.")] = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Write the card, one HTML file.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
+    store: StoreOption = ".mlwild",
+    every_rule: Annotated[bool, typer.Option("--all-rules", help="Show every rule, not only the first dozen.")] = False,
+) -> None:
+    """Replay the app's history: how fast the model ages, and what each retraining rule would have cost.
+
+    Example: mlwild rehearse flights.py --card flights.html --json flights.json
+    """
+    from mlwild.loading import load_app
+    from mlwild.rehearse import rehearse as run
+    from mlwild.show import fits_bar, show_sheet
+
+    _can_write(json_file, "--json")
+    _can_write(card, "--card")
+    loaded = load_app(app)
+    with fits_bar() as progress:
+        rehearsal = run(loaded, store=store, jobs=jobs, progress=progress)
+    show_sheet(rehearsal.sheet, every_rule=every_rule)
+    _write_json(json_file, rehearsal.sheet)
+    if card is not None:
+        print(f"Card: {rehearsal.card(card)}")
+    else:
+        print(f"Card: mlwild card {app}")
+
+
+@cli.command()
+@_guarded
+def card(
+    app: AppFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write.", show_default="NAME.html")
+    ] = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Write the card of the app's last rehearsal: one self-contained HTML file.
+
+    Example: mlwild card flights.py -o flights.html
+    """
+    from mlwild.card import write_card
+    from mlwild.loading import load_app
+    from mlwild.rehearse import last_sheet
+
+    loaded = load_app(app)
+    path = out or Path(f"{loaded.name}.html")
+    _can_write(path, "--out")
+    print(f"Card: {write_card(last_sheet(loaded, store=store), path)}")
+
+
+def _can_write(path: Path | None, option: str) -> None:
+    """Refuse before the work is done, not after."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise AppError(f"{option}: {str(path)!r} is a folder. Name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
+
+
+def _write_json(path: Path | None, facts: object) -> None:
+    if path is None:
+        return
+    from mlwild.triangle.store import write_atomically
+
+    text = json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _users_frame(problem: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "site-packages" not in frame.filename]
+    ours = str(Path(__file__).parent)
+    users = [frame for frame in frames if not frame.filename.startswith(ours)]
+    last = users[-1] if users else frames[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
+
+
+def main() -> None:
+    """Run the command line; the entry point of `mlwild`."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Load an app from the user's file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from mlwild.app import App
+from mlwild.errors import AppError
+
+
+def load_app(path: str | Path) -> App:
+    """
+    Run an app file and return the App that it makes.
+
+    Parameters
+    ----------
+    path : str or Path
+        A Python file with one `App`, or with several of which one is named ``app``.
+
+    Returns
+    -------
+    App
+        With `root` set to the folder of the file, so that relative paths start there.
+
+    Raises
+    ------
+    AppError
+        If there is no such file or no app in it. What the file itself raises passes through.
+    """
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise AppError(f"app: there is no file {str(path)!r}. `mlwild new {path}` writes one to start from.")
+    name = f"mlwild_app_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise AppError(f"app: {str(path)!r} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # The file may import what lies beside it, and so may the workers.
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    spec.loader.exec_module(module)
+
+    import cloudpickle
+
+    # Workers cannot import the file by its name: its functions travel by value.
+    cloudpickle.register_pickle_by_value(module)
+    found = {key: value for key, value in vars(module).items() if isinstance(value, App)}
+    if "app" in found:
+        app = found["app"]
+    elif len(found) == 1:
+        app = next(iter(found.values()))
+    elif found:
+        raise AppError(f"app: {file.name} makes {len(found)} apps ({', '.join(found)}). Name one of them `app`.")
+    else:
+        raise AppError(f"app: {file.name} makes no App. It needs a line such as app = mlwild.App(...).")
+    return replace(app, root=file.parent) if app.root == Path() else app

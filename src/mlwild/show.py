@@ -1,0 +1,203 @@
+"""The answer sheet and the findings on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlwild.checks import CheckReport
+from mlwild.wording import between, count, number
+
+SHOWN = 12
+
+
+def _console() -> Console:
+    # Colours on a terminal only; a pipe gets the whole width of a line.
+    out = sys.stdout
+    return Console(file=out, highlight=False, width=None if out.isatty() else 120, soft_wrap=False)
+
+
+def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
+    """Print the answer sheet: verdict first, what is not known last."""
+    console = _console()
+    console.print(_verdict(sheet))
+    console.print(_facts(sheet))
+    console.print(_rules(sheet, every_rule=every_rule))
+    if len(sheet["rules"]) > SHOWN and not every_rule:
+        console.print(Text(f"  {len(sheet['rules']) - SHOWN} dearer rules: --all-rules", style="dim"))
+    console.print()
+    for line in _findings(sheet):
+        console.print(line)
+    console.print()
+    console.print(Text("What was not known", style="bold"))
+    for said in [*sheet["unknown"], *sheet["limits"]]:
+        console.print(Text(f"  - {said}"))
+    fits = sheet["fits"]
+    console.print(Text(f"\n{fits['made']} fits made, {fits['reused']} reused, {sheet['seconds']:.1f} s.", style="dim"))
+
+
+def _verdict(sheet: dict[str, Any]) -> Text:
+    chosen, unit = sheet["recommended"], (sheet["prices"] or {}).get("unit", "")
+    text = Text("\n")
+    if chosen["rule"] is None:
+        text.append(f"{sheet['app']}: no rule is recommended. ", style="bold")
+        text.append(f"{chosen['reason'][0].upper()}{chosen['reason'][1:]}.")
+        return text
+    text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
+    text.append(
+        f"From {sheet['cutoffs'][0]} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
+        + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'])}; {chosen['n']} periods of "
+        f"{sheet['every']}). Why: {chosen['reason']}."
+    )
+    return text
+
+
+def _facts(sheet: dict[str, Any]) -> Text:
+    data, loss = sheet["data"], sheet["loss"]
+    unit = f" ({loss['unit']})" if loss["unit"] else ""
+    return Text(
+        f"{count(data['rows'])} events from {data['from']} to {data['to']}, {count(data['labelled'])} labelled; "
+        f"model {sheet['model']!r}, loss {loss['name']}{unit}, a cutoff every {sheet['every']}.\n",
+        style="dim",
+    )
+
+
+def _rules(sheet: dict[str, Any], *, every_rule: bool) -> Table:
+    prices = sheet["prices"]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column("rule")
+    if prices:
+        unit = f" {prices['unit']}" if prices["unit"] else ""
+        table.add_column(f"cost{unit}", justify="right")
+        table.add_column("regret", justify="right")
+        table.add_column("90% interval", justify="right")
+    table.add_column("retrains", justify="right")
+    table.add_column("loss", justify="right")
+    rows = sheet["rules"] if every_rule else _first_rules(sheet)
+    for row in rows:
+        cells = [row["name"]]
+        if prices:
+            cells += [
+                number(row["cost"]),
+                number(row["regret"]),
+                between(row["regret_low"], row["regret_high"]),
+            ]
+        moves = f"{row['retrains']:g}"
+        for name in ("updates", "rollbacks"):
+            moves += f" +{row[name]:g} {name}" if row[name] else ""
+        mine = row["name"] == sheet["recommended"]["rule"]
+        table.add_row(*cells, moves, number(row["loss"]), style="bold" if mine else "")
+    if prices:
+        oracle = sheet["oracle"]
+        table.add_row("best in hindsight", number(oracle["cost"]), "0", "", f"{oracle['retrains']:g}", "", style="dim")
+    return table
+
+
+def _first_rules(sheet: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the first dozen rules, and always those that everybody asks for."""
+    wanted = {"never", "always", sheet["recommended"]["rule"]}
+    return [row for place, row in enumerate(sheet["rules"]) if place < SHOWN or row["name"] in wanted]
+
+
+def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
+    worse, split = sheet["retraining_made_it_worse"], sheet["split"]
+    yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods.")
+    if split["difficulty"] is not None:
+        yield Text(
+            f"Loss per event: {number(split['difficulty'])} difficulty (a fresh model's) + "
+            f"{number(split['staleness'])} staleness ({between(split['staleness_low'], split['staleness_high'])})."
+        )
+    if sheet["ageing"]:
+        last = sheet["ageing"][min(len(sheet["ageing"]), 12) - 1]
+        text = (
+            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])} per event more than a fresh one "
+            f"({between(last['low'], last['high'])}; {last['n']} pairs)."
+        )
+        costs = sheet["ageing_costs_one_retrain_at"]
+        if sheet["prices"]:
+            text += f" Staleness has cost one retrain at age {costs}." if costs else " It never costs a retrain."
+        yield Text(text)
+    worst = sheet["worst_period"]
+    if worst:
+        yield Text(
+            f"Worst of {worst['searched']} periods: {worst['from']} to {worst['to']}, loss {number(worst['loss'])} "
+            f"({between(worst['low'], worst['high'])}; {count(worst['n'])} labels)."
+        )
+    pbo = sheet["overfitting_probability"]
+    if pbo is not None:
+        yield Text(
+            f"Chance that the best rule here is only lucky: {pbo:.2f} ({between(**_pick(sheet['overfitting']))}); this "
+            f"history may choose below {sheet['overfitting']['trust_below']}."
+        )
+    for model in sheet["models"]:
+        yield Text(
+            f"Model {model['name']!r}: loss {number(model['fresh'])} always retrained "
+            f"({between(model['low'], model['high'])}), {number(model['never'])} never."
+        )
+    for row in sheet["groups"][:5]:
+        yield Text(
+            f"Group {row['group']}={row['value']}: loss {number(row['loss'])} ({between(row['low'], row['high'])}; "
+            f"{count(row['n'])} labels)."
+        )
+
+
+def _pick(bounds: dict[str, Any]) -> dict[str, Any]:
+    return {"low": bounds["low"], "high": bounds["high"]}
+
+
+def show_check(report: CheckReport) -> None:
+    """Print the findings of a check."""
+    console = _console()
+    styles = {"pass": "green", "fail": "bold red", "note": "cyan", "undecided": "yellow"}
+    for finding in report.findings:
+        line = Text(f"{finding.verdict:>9}  ", style=styles[finding.verdict])
+        line.append(f"{finding.check}: {finding.said}", style="default")
+        console.print(line)
+    failed = sum(finding.verdict == "fail" for finding in report.findings)
+    console.print(
+        Text(f"{report.app}: {'no check failed' if not failed else f'{failed} checks failed'}.", style="bold")
+    )
+
+
+@contextmanager
+def fits_bar() -> Iterator[Callable[[int, int, int], None]]:
+    """Show how many vintages are ready, how fast they come and how long it will take; on stderr."""
+    if not sys.stderr.isatty():
+        yield _plain_progress()
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("vintages"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}, {task.fields[fitted]} fits"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("vintages", total=None, fitted=0, rate="")
+
+        def progress(ready: int, total: int, fitted: int) -> None:
+            seconds = bar.tasks[0].elapsed or 0.0
+            rate = f"{fitted / seconds:.1f} fits/s" if seconds > 0.5 and fitted else ""
+            bar.update(task, completed=ready, total=total, fitted=fitted, rate=rate)
+
+        yield progress
+
+
+def _plain_progress() -> Callable[[int, int, int], None]:
+    said = [-1]
+
+    def progress(ready: int, total: int, fitted: int) -> None:
+        quarter = 4 * ready // max(total, 1)
+        if fitted and quarter > said[0]:
+            said[0] = quarter
+            print(f"{ready} of {total} vintages ready, {fitted} fitted", file=sys.stderr, flush=True)  # noqa: T201
+
+    return progress

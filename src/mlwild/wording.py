@@ -1,0 +1,52 @@
+"""Numbers as a reader wants them: few digits, thousands apart, never NaN."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+UNKNOWN = "not known"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """
+    Write a number with few significant digits.
+
+    Examples
+    --------
+    >>> number(286431.57), number(0.49136), number(12.0), number(None)
+    ('286,400', '0.4914', '12', 'not known')
+    >>> number(-0.00041234, 2)
+    '-0.00041'
+    """
+    if value is None or not isfinite(value):
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    text = f"{float(f'{value:.{digits}g}'):,.10f}".rstrip("0").rstrip(".")
+    return text if text not in ("-0", "0") else f"{value:.{digits}g}"
+
+
+def between(low: float | None, high: float | None, digits: int = 3) -> str:
+    """
+    Write an interval.
+
+    Examples
+    --------
+    >>> between(-36.5, 4919.6), between(None, None)
+    ('-36.5 to 4,920', 'no interval')
+    """
+    if low is None or high is None:
+        return "no interval"
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def count(n: float) -> str:
+    """
+    Write a count.
+
+    Examples
+    --------
+    >>> count(336776)
+    '336,776'
+    """
+    return f"{n:,.0f}"
