@@ -65,8 +65,9 @@ class App:
         Column that says whom an event is about; one entity has at most one event at a time.
     groups : sequence of str
         Columns by whose values the loss is shown too.
-    windows : sequence of str
-        Training windows: ``"all"`` or durations. The first is the default of rules.
+    windows : sequence of str or int
+        Training windows: ``"all"`` or durations (ints where the time column holds integers). The
+        first is the default of rules.
     seeds : sequence of int
         Every vintage is fitted once a seed; costs are averaged over them.
     update : {"partial_fit", "warm_start"} or callable, optional
@@ -82,7 +83,7 @@ class App:
     rules : sequence of Rule, optional
         Rules to compare; default `mlwild.rules.standard`.
     start : str or int, optional
-        First cutoff; default the first after an eighth of the history.
+        First cutoff; default the first after eight periods with `min_rows` known labels.
     min_rows : int
         Periods with fewer labels are named as too small to be judged alone.
     frame : {"pandas", "polars", "pyarrow"}
@@ -120,7 +121,7 @@ class App:
     key: str | None = None
     entity: str | None = None
     groups: Sequence[str] = ()
-    windows: Sequence[str] = (ALL,)
+    windows: Sequence[str | int] = (ALL,)
     seeds: Sequence[int] = (0,)
     update: models.Update | None = None
     prices: Prices | None = None
@@ -166,6 +167,18 @@ class App:
         named = (self.time, self.label, self.known_at, self.key, self.entity, self.propensity)
         forecasts = tuple(model.column for model in self.models.values() if isinstance(model, Forecast))
         return tuple(name for name in (*named, *self.outcomes, *forecasts) if name)
+
+
+def check_windows(app: App, rules: Sequence[Rule]) -> None:
+    """Refuse a rule that trains on a window of which there is no triangle."""
+    have = [str(window) for window in app.windows]
+    for rule in rules:
+        window = getattr(rule, "window", None)
+        _need(
+            window is None or str(window) in have,
+            "rules",
+            f"{rule.name!r} trains on the window {window!r}, which is not among windows={have}.",
+        )
 
 
 def _need(condition: bool, field_: str, message: str) -> None:
@@ -219,18 +232,6 @@ def _check_label_arrival(app: App) -> None:
 
 
 def _check_functions(app: App) -> None:
-    if app.features is not None:
-        _need(callable(app.features), "features", f"{app.features!r} is not a function.")
-        try:
-            taken = len(inspect.signature(app.features).parameters)
-        except (TypeError, ValueError):
-            taken = 2
-        _need(taken in (1, 2), "features", f"takes {taken} arguments; it gets (events) or (events, tables).")
-        _need(
-            taken == 2 or not app.tables,
-            "features",
-            "takes one argument, but there are tables: features(events, tables).",
-        )
     _need(isinstance(app.tables, Mapping), "tables", "is not a dict of name to Table.")
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
@@ -242,6 +243,16 @@ def _check_functions(app: App) -> None:
         )
         if table.delay is not None:
             delay_of(table.delay, f"{where}.delay")
+    if app.features is None:
+        return
+    _need(callable(app.features), "features", f"{app.features!r} is not a function.")
+    try:
+        taken = len(inspect.signature(app.features).parameters)
+    except (TypeError, ValueError):  # a builtin without a signature
+        taken = 2 if app.tables else 1
+    _need(taken in (1, 2), "features", f"takes {taken} arguments; it gets (events) or (events, tables).")
+    one = "takes one argument, but there are tables: features(events, tables)."
+    _need(taken == 2 or not app.tables, "features", one)
 
 
 def _check_models(app: App) -> None:
@@ -283,3 +294,4 @@ def _check_numbers(app: App) -> None:
         _need(None not in names, "rules", "one has no name; a rule has `name` and `decide(view, memory)`.")
         doubles = sorted({str(name) for name in names if names.count(name) > 1})
         _need(not doubles, "rules", f"{', '.join(doubles)} named twice.")
+        check_windows(app, app.rules)

@@ -30,6 +30,9 @@ _NS: Final = {
     "W": 604_800_000_000_000,
 }
 _CALENDAR: Final = ("D", "W", "M", "Y")
+#: Periods that the first vintage learns from, unless the app names its first cutoff.
+WARM_UP: Final = 8
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -226,8 +229,9 @@ class Clock:
         """Return the start of the day, month, hour ... that an instant lies in."""
         if duration.unit == "tick":
             return at
-        if duration.unit not in _CALENDAR:
-            return at - at % _NS[duration.unit]
+        if duration.unit not in _CALENDAR:  # where clocks are half an hour off, hours begin there too
+            shift = (self.local(at).utcoffset() or timedelta()) // timedelta(seconds=1) * _NS["s"]
+            return at - (at + shift) % _NS[duration.unit]
         wall = self.local(at).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
         if duration.unit == "M":
             wall = wall.replace(day=1)
@@ -235,7 +239,7 @@ class Clock:
             wall = wall.replace(month=1, day=1)
         return self.instant(wall)
 
-    def cutoffs(self, first: int, last: int, every: Duration, start: int | None = None) -> Times:
+    def cutoffs(self, first: int, last: int, every: Duration, start: int | None = None, gap: int = 0) -> Times:
         """
         Return the instants of decision, and the end of the last whole period.
 
@@ -246,7 +250,11 @@ class Clock:
         every : Duration
             The cadence.
         start : int, optional
-            First cutoff. Default: the first one at or after an eighth of the history.
+            First cutoff. Default: after `WARM_UP` periods. It does not depend on where the history
+            ends, so that tomorrow's rehearsal has the cutoffs of today's and one more.
+
+        gap : int
+            Usual time between events: so long before a period's end its last event may come.
 
         Returns
         -------
@@ -257,28 +265,22 @@ class Clock:
         Examples
         --------
         >>> clock = Clock("tick")
-        >>> clock.cutoffs(0, 79, Duration.parse(10))
-        array([10, 20, 30, 40, 50, 60, 70, 80])
+        >>> clock.cutoffs(0, 119, Duration.parse(10))
+        array([ 80,  90, 100, 110, 120])
         """
         origin = self.floor(first, every) if start is None else start
         edges = []
         step = 0
-        # A whole period may end one tick after the last event: its last instant has been seen.
-        resolution = 1 if self.kind == "tick" else _slack(every)
-        earliest = first + (last - first) // 8 if start is None else start
+        slack = max(1 if self.kind == "tick" else every.exact // 100, min(gap, every.exact // 2))
+        earliest = self.add(origin, every, WARM_UP) if start is None else start
         while True:
             edge = self.add(origin, every, step)
-            if edge > last + resolution:
+            if edge > last + slack:
                 break
             if edge >= earliest and edge > first:
                 edges.append(edge)
             step += 1
         return np.asarray(edges, dtype=np.int64)
-
-
-def _slack(every: Duration) -> int:
-    """Return how long before a period's end its last event may come: a hundredth of it."""
-    return every.exact // 100
 
 
 def delay_of(value: str | int | timedelta, field: str = "delay") -> int:
@@ -290,6 +292,7 @@ def delay_of(value: str | int | timedelta, field: str = "delay") -> int:
     >>> delay_of("1h")
     3600000000000
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+    nothing = re.fullmatch(r"\s*0+\s*(ns|us|ms|s|min|h|D|W|M|Y)?\s*", str(value)) or value == timedelta(0)
+    if nothing and not isinstance(value, bool):
         return 0
     return Duration.parse(value, field).exact

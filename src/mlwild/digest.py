@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copyreg
+import dis
 import functools
 import hashlib
 import importlib.metadata
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +124,10 @@ def fingerprint(thing: Any) -> str:
     """
     Return a digest of what an object does: code, settings and versions, not line numbers.
 
-    A function counts with its bytecode, its defaults, the values it closes over and the functions
-    of the user's own files that it calls; an estimator with its class and parameters; whatever
-    comes from an installed package with that package's version.
+    A function counts with its instructions, its defaults, the values it closes over and the functions
+    and values of the user's own files that it names; an estimator with its class and parameters; a
+    table with its rows; whatever comes from an installed package with that package's version. Not
+    seen: what a function imports inside its body, and the inside of a lock or a connection.
 
     Examples
     --------
@@ -179,18 +182,24 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
         yield from _describe_class(thing, open_)
     else:
         yield from _describe_class(type(thing), open_)
-        # An estimator is what its parameters are; any other object what its attributes are.
+        # An estimator is what its parameters are; any other object what it would be pickled as.
         parameters = getattr(thing, "get_params", None)
-        state = parameters(deep=False) if callable(parameters) else _attributes(thing)
+        state = parameters(deep=False) if callable(parameters) else _state(thing)
         yield from _describe(state, open_)
 
 
-def _attributes(thing: Any) -> Any:
-    if hasattr(thing, "__dict__"):
-        return vars(thing)
-    import cloudpickle
+def _state(thing: Any) -> Any:
+    """Return what an object is made of, or a word for one that cannot be looked into."""
+    try:
+        if hasattr(thing, "__arrow_c_stream__"):
+            import pyarrow as pa
 
-    return hashlib.blake2b(cloudpickle.dumps(thing)).hexdigest()
+            return digest(row_hashes(pa.table(thing)))
+        reduce = copyreg.dispatch_table.get(type(thing))
+        parts = reduce(thing) if reduce else thing.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001  a lock, a connection, a generator: each refuses in its own way
+        return "opaque"
+    return parts if isinstance(parts, str) else [list(p) if isinstance(p, Iterator) else p for p in parts]
 
 
 def _describe_function(function: types.FunctionType, open_: set[int]) -> Iterable[Any]:
@@ -198,14 +207,30 @@ def _describe_function(function: types.FunctionType, open_: set[int]) -> Iterabl
         yield from _origin(function.__module__, function.__qualname__)
         return
     yield "function"
-    yield from _describe_code(function.__code__, function.__doc__)
+    yield from _describe_code(function.__code__)
     yield from _describe((function.__defaults__, function.__kwdefaults__), open_)
-    closure = function.__closure__ or ()
-    yield from _describe([cell.cell_contents for cell in closure], open_)
-    for name in sorted(_names(function.__code__)):
-        if name in function.__globals__:
-            yield name
-            yield from _describe(function.__globals__[name], open_)
+    yield from _describe([_inside(cell) for cell in function.__closure__ or ()], open_)
+    yield from _describe_names(_names(function.__code__), function.__globals__, open_)
+
+
+def _inside(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return "empty cell"
+
+
+def _describe_names(names: set[str], space: Mapping[str, Any], open_: set[int]) -> Iterable[Any]:
+    """Yield what the names of a piece of code stand for, in the user's modules too: ``helpers.clean``."""
+    for name in sorted(names & set(space)):
+        yield name
+        value = space[name]
+        if isinstance(value, types.ModuleType) and _is_users(value.__name__) and id(value) not in open_:
+            open_.add(id(value))
+            yield from _describe_names(names, vars(value), open_)
+            open_.discard(id(value))
+        else:
+            yield from _describe(value, open_)
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -213,16 +238,18 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*(_names(part) for part in inner))
 
 
-def _describe_code(code: types.CodeType, doc: str | None = None) -> Iterable[Any]:
-    yield code.co_code
-    yield repr((code.co_names, code.co_varnames, code.co_argcount, code.co_kwonlyargcount))
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            yield from _describe_code(const)
-        elif isinstance(const, frozenset):
-            yield repr(sorted(const, key=repr))
-        elif const is not doc and const != doc:
-            yield repr(const)
+def _describe_code(code: types.CodeType) -> Iterable[Any]:
+    """Yield instructions with what they speak of: the positions of constants shift with docstrings."""
+    yield repr((code.co_varnames, code.co_argcount, code.co_kwonlyargcount))
+    yield getattr(code, "co_exceptiontable", b"")
+    for step in dis.get_instructions(code):
+        yield step.opname
+        if isinstance(step.argval, types.CodeType):
+            yield from _describe_code(step.argval)
+        elif isinstance(step.argval, frozenset):
+            yield repr(sorted(step.argval, key=repr))
+        else:
+            yield repr(step.argval)
 
 
 def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
@@ -231,10 +258,15 @@ def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
         for base in kind.__bases__:
             yield from _describe(base, open_)
         for name, value in sorted(vars(kind).items()):
-            if isinstance(value, types.FunctionType | staticmethod | classmethod | property):
-                inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+            if isinstance(value, property):
                 yield name
-                yield from _describe(inner, open_)
+                yield from _describe([value.fget, value.fset, value.fdel], open_)
+            elif isinstance(value, types.FunctionType | staticmethod | classmethod):
+                yield name
+                yield from _describe(getattr(value, "__func__", value), open_)
+            elif not name.startswith("__"):
+                yield name
+                yield from _describe(value, open_)
 
 
 def _is_users(module: str | None) -> bool:

@@ -170,6 +170,8 @@ def _weights(frame: Frame, propensity: str | None, labelled: Bools) -> NDArray[n
     if propensity is None:
         return np.ones(len(labelled))
     chance, missing = frames.values(frame, propensity, "propensity")
+    if chance.dtype.kind not in "biuf":
+        raise DataError(f"propensity: column {propensity!r} holds {chance[0]!r}, which is not a number.")
     bad = labelled & (missing | ~((chance > 0) & (chance <= 1)))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -252,7 +254,8 @@ class SideTable:
         Return, for each event, the newest row that was available at its time.
 
         Of several rows available at the same instant the one with the later `time` counts, and
-        of equals the last. Where nothing was available every value is missing.
+        of equals the last. Where nothing was available every value is missing. A missing key is a
+        key of its own.
 
         Parameters
         ----------
@@ -271,26 +274,29 @@ class SideTable:
             raise DataError("asof: the table's time and the events' time are of different kinds.")
         found = _latest(
             asked,
-            [frames.values(left, key, "asof")[0] for key in self.keys],
+            [frames.values(left, key, "asof") for key in self.keys],
             self.time,
             self.available,
-            [frames.values(self.rows, key, "asof")[0] for key in self.keys],
+            [frames.values(self.rows, key, "asof") for key in self.keys],
         )
         return frames.pick(self.rows.drop(*self.keys), found).to_native()
 
 
 def _latest(
     asked: Times,
-    left_keys: list[NDArray[Any]],
+    left_keys: list[tuple[NDArray[Any], Bools]],
     time: Times,
     available: Times,
-    right_keys: list[NDArray[Any]],
+    right_keys: list[tuple[NDArray[Any], Bools]],
 ) -> NDArray[np.int64]:
     """Return the position of the newest available row of each event, or -1."""
     left, right = np.zeros(len(asked), np.int64), np.zeros(len(time), np.int64)
-    for ours, theirs in zip(left_keys, right_keys, strict=True):
-        both = np.concatenate([ours.astype(object), theirs.astype(object)]).astype(str)
-        codes = np.unique(both, return_inverse=True)[1]
+    for (ours, our_gaps), (theirs, their_gaps) in zip(left_keys, right_keys, strict=True):
+        # A column of ints with a gap arrives as floats: 1 and 1.0 are the same shop.
+        numbers = ours.dtype.kind in "biuf" and theirs.dtype.kind in "biuf"
+        words = (ours, theirs) if numbers else (ours.astype(object).astype(str), theirs.astype(object).astype(str))
+        codes = np.unique(np.concatenate(words), return_inverse=True)[1] + 1
+        codes[np.concatenate([our_gaps, their_gaps])] = 0
         width = int(codes.max(initial=0)) + 1
         left, right = left * width + codes[: len(asked)], right * width + codes[len(asked) :]
     order = np.lexsort((np.arange(len(time)), time, available, right))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,7 +89,11 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
                 raise AppError(f"{field}: {path!r} is neither .parquet nor .csv.")
         except pa.ArrowInvalid as problem:
             raise DataError(f"{field}: {path!r} cannot be read: {problem}") from problem
-    table = pa.concat_tables(parts, promote_options="default")
+    try:
+        # Whole numbers in one file and fractions in the next are numbers.
+        table = pa.concat_tables(parts, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        raise DataError(f"{field}: the files of {pattern!r} do not fit together: {problem}") from problem
     return from_arrow(table, kind, field)
 
 
@@ -177,13 +182,7 @@ def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
 
     need(frame, [column], field)
     series = frame[column]
-    if series.dtype == nw.Object:
-        zones = {str(getattr(value, "tzinfo", None)) for value in series.to_list() if value == value}
-        raise DataError(
-            f"{field}: column {column!r} mixes time zones or types ({', '.join(sorted(zones)[:4])}). "
-            "Convert it to one zone, for instance to UTC."
-        )
-    array = series.to_arrow()
+    array = _objects(series, column, field) if series.dtype == nw.Object else series.to_arrow()
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -194,23 +193,36 @@ def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
             f"{field}: column {column!r} holds text ({sample!r}), not times. "
             "Parse it in `data`, for instance with pandas.to_datetime."
         )
-    if pa.types.is_date(kind):
-        array = array.cast(pa.timestamp("ns"))
-        kind = array.type
-    if pa.types.is_timestamp(kind):
-        clock = Clock("instant", kind.tz) if kind.tz else Clock("naive")
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_integer(kind):
+        zone = getattr(kind, "tz", None)
+        clock = Clock("tick") if pa.types.is_integer(kind) else Clock("instant", zone) if zone else Clock("naive")
         try:
-            array = array.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+            fine = array if clock.kind == "tick" else array.cast(pa.timestamp("ns", zone))
+            array = fine.cast(pa.int64())
         except pa.ArrowInvalid as problem:
             raise DataError(f"{field}: column {column!r} has a time out of range: {problem}") from problem
-    elif pa.types.is_integer(kind):
-        clock = Clock("tick")
-        array = array.cast(pa.int64())
     elif pa.types.is_null(kind):
         raise DataError(f"{field}: column {column!r} is empty: every value is missing.")
     else:
         raise DataError(f"{field}: column {column!r} holds {kind}, not times. Give dates, datetimes or integers.")
     return np.asarray(pc.fill_null(array, NEVER).to_numpy(zero_copy_only=False), dtype=np.int64), clock
+
+
+def _objects(series: Any, column: str, field: str) -> Any:
+    """Return a pandas column of Python objects, such as dates, as Arrow; only objects of one kind."""
+    import pyarrow as pa
+
+    given = [value if value == value else None for value in series.to_list()]  # noqa: PLR0124  NaT is not itself
+    kinds = {
+        f"{type(value).__name__} {getattr(value, 'tzinfo', None) or ''}".strip() for value in given if value is not None
+    }
+    if len(kinds) <= 1:
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            return pa.array(given)
+    raise DataError(
+        f"{field}: column {column!r} mixes time zones or types ({', '.join(sorted(kinds)[:4])}). "
+        "Convert it to one zone, for instance to UTC."
+    )
 
 
 def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mlwild.records import Decided, Prices, Vintage
 from mlwild.rules import DEFAULT, Rule
-from mlwild.rules.view import Floats
-from mlwild.step import State, begin, look, step
+from mlwild.rules.view import Floats, View
+from mlwild.step import begin, look, step
 from mlwild.triangle import Triangle
 
 Ints = NDArray[np.int64]
@@ -80,18 +80,18 @@ def first_vintage(triangle: Triangle) -> Vintage | None:
 
 
 class _Fold:
-    """A rule on its way through a triangle; `advance` takes one cutoff."""
+    """A life on its way through a triangle; `advance` takes one cutoff."""
 
-    def __init__(self, rule: Rule, triangle: Triangle, start: Vintage) -> None:
-        self.rule, self.triangle = rule, triangle
+    def __init__(self, triangle: Triangle, start: Vintage) -> None:
+        self.triangle = triangle
         self.edges = triangle.survey.grid.edges
         self.state, fact = begin(start, int(self.edges[start.cutoff]))
         self.facts, self.live = [fact], [start]
 
-    def view_and_step(self, rule: Rule, state: State, k: int) -> tuple[State, Decided]:
+    def view(self, k: int) -> View:
         app = self.triangle.survey.app
-        view = look(
-            state,
+        return look(
+            self.state,
             self.triangle,
             cutoff=k,
             now=int(self.edges[k]),
@@ -99,10 +99,9 @@ class _Fold:
             can_update=app.update is not None,
             prices=app.prices,
         )
-        return step(rule, state, view)
 
-    def advance(self, k: int) -> None:
-        self.state, fact = self.view_and_step(self.rule, self.state, k)
+    def advance(self, k: int, rule: Rule, memory: object) -> None:
+        self.state, fact = step(rule, replace(self.state, memory=memory), self.view(k))
         self.facts.append(fact)
         self.live.append(self.state.live)
 
@@ -126,9 +125,9 @@ def _finish(fold: _Fold, name: str) -> Life:
 
 def fold(rule: Rule, triangle: Triangle, start: Vintage) -> Life:
     """Return the life that a rule leads over a triangle."""
-    made = _Fold(rule, triangle, start)
+    made = _Fold(triangle, start)
     for k in range(start.cutoff + 1, triangle.survey.grid.periods):
-        made.advance(k)
+        made.advance(k, rule, made.state.memory)
     return _finish(made, rule.name)
 
 
@@ -181,9 +180,8 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
     bar = prices.retrain if prices else 0.0
     z = float(ndtri(1 - 0.05 / max(len(rules) - 1, 1)))
     charge = next((place for place, rule in enumerate(rules) if rule == DEFAULT), 0)
-    made = _Fold(rules[charge], triangle, start)
+    made = _Fold(triangle, start)
     memories = [made.state.memory for _ in rules]
-    in_charge = [charge]
     for k in range(start.cutoff + 1, triangle.survey.grid.periods):
         # What became known at cutoff k comes with the view of k; prices of k are not yet paid.
         past = known[:, : k + 1].copy()
@@ -194,18 +192,9 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
         worthy = np.flatnonzero(saved > bar + z * chance)
         if len(worthy):
             charge = int(worthy[np.argmax(saved[worthy])])
-        before = made.state
-        for place, rule in enumerate(rules):
-            own = State(before.live, before.since, before.deployed, memories[place])
-            after, fact = made.view_and_step(rule, own, k)
-            memories[place] = after.memory
-            if place == charge:
-                made.state, chosen = after, fact
-        made.facts.append(chosen)
-        made.live.append(made.state.live)
-        in_charge.append(charge)
-    life = _finish(made, rules[charge].name)
-    return life
-
-
-__all__ = ["Life", "choose_as_you_go", "first_vintage", "fold"]
+        view = made.view(k)
+        remembered = memories[charge]
+        # Every rule looks at what is really in place, so that it knows its way when it takes over.
+        memories = [rule.decide(view, memory).memory for rule, memory in zip(rules, memories, strict=True)]
+        made.advance(k, rules[charge], remembered)
+    return _finish(made, rules[charge].name)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlwild import rules as rules_
-from mlwild.app import App
+from mlwild.app import App, check_windows
 from mlwild.errors import AppError, DataError
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
@@ -39,6 +39,8 @@ class Rehearsal:
         The answer sheet as plain data; what ``--json`` writes.
     lives : dict of str to tuple of Life
         By rule, one a seed: every decision with its reason.
+    chosen : tuple of Life
+        By seed: the life of one who chooses among the rules at each cutoff, from the past alone.
     triangles : tuple of Triangle
         Predictions and losses of every vintage, to be read without refitting.
     survey : Survey
@@ -47,6 +49,7 @@ class Rehearsal:
 
     sheet: dict[str, Any]
     lives: dict[str, tuple[Life, ...]]
+    chosen: tuple[Life, ...]
     triangles: tuple[Triangle, ...]
     survey: Survey
 
@@ -147,7 +150,7 @@ def rehearse(
     ...     return lambda X: slope * X["x"].to_numpy()
     >>> app = App(
     ...     name="line", data=events, time="when", label="y", delay=0, models={"line": train},
-    ...     loss="squared", every=50, prices=Prices(loss=1.0, retrain=5.0),
+    ...     loss="squared", every=50, start=50, prices=Prices(loss=1.0, retrain=5.0),
     ... )
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     rehearsal = rehearse(app, store=folder)
@@ -157,6 +160,7 @@ def rehearse(
     began = time.perf_counter()
     keep = Store(_folder(app, store))
     with ExitStack() as stack:
+        check_windows(app, rules or ())
         # Read and check before anything is written: bad input leaves no trace.
         read = survey(app)
         stack.enter_context(keep.lock(app.name))
@@ -177,7 +181,7 @@ def rehearse(
         sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
-        made = Rehearsal(sheet, named, tuple(triangles), read)
+        made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read)
         _keep(made, keep, app.name)
     return made
 

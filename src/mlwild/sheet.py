@@ -364,10 +364,9 @@ def strip(life: Life, survey: Survey) -> dict[str, Any]:
 
 
 def split_loss(life: Life, triangle: Triangle) -> dict[str, Any]:
-    """Split a life's total loss into difficulty (of the freshest vintage) and staleness (the rest)."""
-    window = str(triangle.survey.app.windows[0])
+    """Split a life's loss into difficulty (that of the freshest vintage of its window) and staleness."""
     periods = range(life.first, triangle.survey.grid.periods)
-    fresh = [triangle.freshest(window, k) or life.live[0] for k in periods]
+    fresh = [triangle.freshest(live.window, k) or live for live, k in zip(life.live, periods, strict=True)]
     used = list(dict.fromkeys(fresh))
     total, _ = triangle.matrix(used)
     floor = np.array([total[used.index(vintage), k] for vintage, k in zip(fresh, periods, strict=True)])

@@ -76,7 +76,7 @@ def step(rule: Rule, state: State, view: View) -> tuple[State, Decided]:
     shadow = prices.shadow * decision.shadows if prices else 0.0
     live, name, price, reason = state.live, action.name, 0.0, decision.reason
     if isinstance(action, Retrain):
-        live = Vintage(view.cutoff, action.window or view.windows[0])
+        live = Vintage(view.cutoff, str(action.window or view.windows[0]))
         price = prices.retrain if prices else 0.0
         # The challenger that was compared is the one that goes live: it is not fitted twice.
         shadow = max(shadow - (prices.shadow if prices else 0.0), 0.0)

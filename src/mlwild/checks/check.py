@@ -41,7 +41,7 @@ def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
     ...     return lambda X: np.zeros(len(X))
     >>> app = App(
     ...     name="leaky", data=events, time="when", label="y", delay=10, models={"zero": train},
-    ...     loss="squared", every=50, features=lambda rows: (rows[["x"]] - rows[["x"]].mean()),
+    ...     loss="squared", every=50, start=50, features=lambda rows: (rows[["x"]] - rows[["x"]].mean()),
     ... )
     >>> check(app).leaks[0].column
     'x'

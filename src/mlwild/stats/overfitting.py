@@ -67,7 +67,8 @@ def backtest_overfitting_interval(
     """
     Return PBO with its interval, by resampling blocks of periods.
 
-    One PBO is a weak instrument: on pure noise it scatters by about 0.18 around 0.45.
+    One PBO is a weak instrument: on pure noise its mean is 0.5, and it scatters by about 0.18 around
+    that (1,000 periods, 50 rules, 10 blocks; by 0.23 for 80 periods, 10 rules, 8 blocks).
 
     Examples
     --------

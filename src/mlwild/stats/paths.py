@@ -136,9 +136,17 @@ def crossfitted_path_cost(
     return total / 2
 
 
-def frontier(loss: Floats, born: Ints, *, start: int) -> list[tuple[int, float]]:
+def frontier(loss: Floats, born: Ints, *, start: int, within: float = 1e-3) -> list[tuple[int, float]]:
     """
     Return the least loss for each number of retrains, on the lower convex hull.
+
+    Parameters
+    ----------
+    loss, born, start
+        As in `shortest_path`.
+    within : float
+        Corners of the hull are left out that save less than this share of the whole saving against
+        the line between their neighbours; 0 gives all of them, at two shortest paths a corner.
 
     Returns
     -------
@@ -151,12 +159,23 @@ def frontier(loss: Floats, born: Ints, *, start: int) -> list[tuple[int, float]]
     >>> frontier(loss, np.arange(3), start=0)
     [(0, 10.0), (1, 2.0), (2, 1.5)]
     """
-    never = float(loss[start, int(born[start]) :].sum())
-    points = {0: never}
-    scale = max(never, 1e-12)
-    for price in np.concatenate([[0.0], np.geomspace(1e-9, 10.0, 60)]) * scale:
-        path = shortest_path(loss, born, start=start, retrain=float(price))
-        count = int((path.moves > 0).sum()) if price else int((np.diff(path.live) != 0).sum())
-        value = float(loss[path.live, np.arange(loss.shape[1])][int(born[start]) :].sum())
-        points[count] = min(value, points.get(count, np.inf))
-    return sorted(points.items())
+    first, periods = int(born[start]), np.arange(loss.shape[1])
+
+    def cheapest(price: float) -> tuple[int, float]:
+        path = shortest_path(loss, born, start=start, retrain=price)
+        return int((np.diff(path.live) != 0).sum()), float(loss[path.live, periods][first:].sum())
+
+    # The price at which two corners cost the same finds the corner between them, if there is one.
+    never = cheapest(np.inf)
+    small = 1e-12 * (1.0 + abs(never[1]))
+    ends = never, cheapest(small)  # at a price of nothing, retrains that gain nothing would count
+    corners, open_ = set(ends), [ends]
+    enough = max(small, within * (ends[0][1] - ends[1][1]))
+    while open_:
+        left, right = open_.pop()
+        price = (left[1] - right[1]) / max(right[0] - left[0], 1)
+        found = cheapest(price) if price > small else left
+        if found[1] + price * found[0] < left[1] + price * left[0] - enough:
+            corners.add(found)
+            open_ += [(left, found), (found, right)]
+    return sorted(corners)

@@ -115,8 +115,8 @@ def lay_out(events: Events, edges: Times) -> Grid:
         clock = events.clock
         raise DataError(
             f"every: only {max(len(edges) - 1, 0)} whole periods between {clock.show(int(events.time[0]))} "
-            f"and {clock.show(int(events.time[-1]))}; a rehearsal needs three. Use a shorter cadence, an "
-            "earlier `start`, or more history."
+            f"and {clock.show(int(events.time[-1]))} after the warm-up; a rehearsal needs three. Use a shorter "
+            "cadence, an earlier `start`, or more history."
         )
     row_start = np.searchsorted(events.time, edges, side="left")
     low, high = int(row_start[0]), int(row_start[-1])

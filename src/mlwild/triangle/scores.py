@@ -81,7 +81,15 @@ def score(
 
 
 def _within(values: Floats, period: NDArray[np.int64]) -> Floats:
-    """Return cumulative sums that begin anew with each period."""
-    running = np.cumsum(values)
-    first = np.searchsorted(period, period)
-    return np.asarray(running - np.where(first > 0, running[first - 1], 0.0))
+    """
+    Return cumulative sums that begin anew with each period.
+
+    Each is summed by itself: a running sum over all periods, less its start, would let labels that
+    arrive later change the last bits of what was known earlier.
+    """
+    sums = values.copy()
+    place = np.arange(len(period)) - np.searchsorted(period, period)
+    for rank in range(1, int(place.max(initial=0)) + 1):
+        at = np.flatnonzero(place == rank)
+        sums[at] += sums[at - 1]
+    return sums

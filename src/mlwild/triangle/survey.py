@@ -135,7 +135,15 @@ def survey(app: App) -> Survey:
 def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey:
     """Compute the features of events that were read, and lay out their periods."""
     start = None if app.start is None else events.clock.parse(app.start, "start")
-    edges = events.clock.cutoffs(int(events.time[0]), int(events.time[-1]), app.every_, start)
+    first, last = int(events.time[0]), int(events.time[-1])
+    # The longest usual gap: dates come a day apart, or three over a weekend.
+    gaps = np.diff(np.unique(events.time))
+    gap = int(np.quantile(gaps, 0.95)) if len(gaps) else 0
+    edges = events.clock.cutoffs(first, last, app.every_, start, gap)
+    if start is None:
+        # Past-only: a cutoff counts once enough labels were known at it.
+        arrived = np.sort(np.maximum(events.known_at, events.time))
+        edges = edges[np.searchsorted(arrived, edges, side="right") >= app.min_rows]
     grid = lay_out(events, edges)
     labels, classes, ask = _encode(app, events)
     forecasts = _forecasts(app, events)

@@ -1,0 +1,150 @@
+"""Tables of a card: rows of ready texts for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from mlwild.card import words
+from mlwild.card.chart_ageing import curve, decimals_of
+from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
+from mlwild.card.facts import Facts, known
+from mlwild.card.words import UNKNOWN, decimals_for, half_width, number, spread_decimals
+
+Row = dict[str, Any]
+#: Longer lists are cut, and say so.
+MOST_GROUPS = 12
+MOST_DECISIONS = 100
+
+
+def _decimals(rows: Sequence[Mapping[str, Any]], prefix: str, digits: int) -> int:
+    """Return the decimals of a column: those of its typical interval."""
+    widths = sorted(half_width(row[f"{prefix}low"], row[f"{prefix}high"]) for row in rows)
+    wide = [width for width in widths if width > 0]
+    return decimals_for(wide[len(wide) // 2], digits) if wide else 0
+
+
+def _bounds(row: Mapping[str, Any], prefix: str, decimals: int) -> str:
+    return words.interval(row[f"{prefix}low"], row[f"{prefix}high"], decimals)
+
+
+def rules(facts: Facts) -> dict[str, Any]:
+    """Return the table of rules: which columns it has, the best in hindsight, and a row for each rule."""
+    rows = facts.sheet["rules"]
+    money = facts.priced and facts.ranked
+    losses = spread_decimals(row["loss"] for row in rows)
+    cost = spread_decimals([row["cost"] for row in rows], 3)
+    digits = {prefix: _decimals(rows, f"{prefix}_", 3) for prefix in ("regret", "difference")} if money else {}
+    scale = bar_scale([(row["regret_low"], row["regret_high"], row["regret"]) for row in rows])
+    columns = {key: any(row[key] for row in rows) for key in ("updates", "rollbacks")}
+    made = []
+    for row in rows if facts.ranked else sorted(rows, key=lambda row: str(row["name"])):
+        one: Row = {
+            "name": row["name"],
+            "chosen": money and row["name"] == facts.shown,
+            "loss": number(row["loss"], losses),
+            "retrains": _times(row["retrains"]),
+            "updates": _times(row["updates"]),
+            "rollbacks": _times(row["rollbacks"]),
+        }
+        if money:
+            same = row["difference"] == row["difference_low"] == row["difference_high"] == 0
+            one |= {"cost": number(row["cost"], cost), "prior": row["name"] == facts.prior, "same": same}
+            for prefix in ("regret", "difference"):
+                one[prefix] = number(row[prefix], digits[prefix])
+                one[f"{prefix}_bounds"] = _bounds(row, f"{prefix}_", digits[prefix])
+            values = (row["regret"], row["regret_low"], row["regret_high"])
+            one["bar"] = interval_bar(values, scale, name="chosen" if one["chosen"] else "")
+        made.append(one)
+    oracle = facts.sheet["oracle"]
+    best = {"cost": number(oracle["cost"], cost), "retrains": _times(oracle["retrains"])} if money else None
+    return {"money": money, "columns": columns, "rows": made, "best": best, "axis": bar_axis(scale) if money else None}
+
+
+def _times(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return number(value, 0 if value == int(value) else 1)
+
+
+def groups(facts: Facts) -> dict[str, Any]:
+    """Return the table of groups, worst first; the rest is counted."""
+    rows = facts.sheet["groups"]
+    decimals = _decimals(rows, "", 2) if rows else 0
+    overall = facts.rules.get(facts.shown, {}).get("loss")
+    scale = bar_scale([(row["low"], row["high"], row["loss"], overall) for row in rows], zero=None)
+    made = [
+        {
+            "group": str(row["group"]).replace("_", " "),
+            "value": row["value"],
+            "loss": number(row["loss"], decimals),
+            "bounds": _bounds(row, "", decimals),
+            "n": number(row["n"], 0),
+            "bar": interval_bar(
+                (row["loss"], row["low"], row["high"]), scale, zero=scale.low if overall is None else overall
+            ),
+        }
+        for row in rows[:MOST_GROUPS]
+    ]
+    axis = bar_axis(scale)
+    return {"rows": made, "more": max(len(rows) - MOST_GROUPS, 0), "of": len(rows), "axis": axis}
+
+
+def models(facts: Facts) -> dict[str, Any]:
+    """Return the table of models and the axis of its bars."""
+    rows = facts.sheet["models"]
+    decimals = _decimals(rows, "", 2) if rows else 0
+    known_rows = [row for row in rows if known(row["fresh"])]
+    scale = bar_scale([(row["low"], row["high"], row["fresh"], row["never"]) for row in known_rows], zero=None)
+    made = [
+        {
+            "name": row["name"],
+            "live": row["name"] == facts.sheet["model"],
+            "fresh": number(row["fresh"], decimals),
+            "bounds": _bounds(row, "", decimals),
+            "never": number(row["never"], decimals),
+            "n": number(row["n"], 0),
+            "bar": interval_bar((row["fresh"], row["low"], row["high"]), scale, zero=scale.low - 1)
+            if known_rows
+            else Markup(""),
+        }
+        for row in rows
+    ]
+    return {"rows": made, "axis": bar_axis(scale) if known_rows else Markup("")}
+
+
+def ages(facts: Facts) -> list[Row]:
+    """Return the numbers behind the chart of ageing."""
+    points = curve(facts)
+    decimals = decimals_of(points) if points else 0
+    value = facts.period_value
+    top = max((abs(point["staleness"] * value) for point in points), default=0.0) if value else 0.0
+    return [
+        {
+            "age": number(point["age"], 0),
+            "span": words.span(facts.sheet["every"], point["age"]),
+            "staleness": number(point["staleness"], decimals, signed=True),
+            "bounds": _bounds(point, "", decimals),
+            "money": number(point["staleness"] * value, decimals_for(top, 3)) if value else None,
+            "n": number(point["n"], 0),
+        }
+        for point in points
+    ]
+
+
+def decisions(facts: Facts) -> dict[str, Any]:
+    """Return the log of the shown rule's decisions; keeping is left out."""
+    strip = facts.strips.get(facts.shown)
+    rows = strip["decisions"] if strip else []
+    made = [
+        {
+            "at": words.day(row["at"]),
+            "action": row["action"],
+            "live": row["live"],
+            "reason": row["reason"] or UNKNOWN,
+        }
+        for row in rows[:MOST_DECISIONS]
+    ]
+    return {"rows": made, "more": max(len(rows) - MOST_DECISIONS, 0)}

@@ -1,0 +1,97 @@
+"""An app is checked when it is made, and the error names the field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sklearn.linear_model import LinearRegression, SGDRegressor
+
+import mlwild as wild
+from mlwild.errors import AppError, MlwildError
+from mlwild.rules import Every, Never
+from tests.support import Line, small_app
+
+WRONG = [
+    ({"name": "a/b"}, "name: 'a/b'"),
+    ({"time": ""}, "time: ''"),
+    ({"label": "when"}, "label: 'when' is the time column"),
+    ({"data": 3}, "data: int is neither"),
+    ({"frame": "dask"}, "frame: 'dask' is not one of pandas"),
+    ({"known_at": None}, "known_at: neither is given"),
+    ({"delay": "1D"}, "known_at: both are given"),
+    ({"known_at": None, "delay": "soon"}, "delay: 'soon' is not a duration"),
+    ({"every": "7 fortnights"}, "every: '7 fortnights' is not a duration"),
+    ({"every": 0}, "every: 0 ticks"),
+    ({"features": 3}, "features: 3 is not a function"),
+    ({"features": lambda a, b, c: a}, "features: takes 3 arguments"),
+    ({"tables": {"w": 3}}, r"tables\['w'\]: int is not a Table"),
+    (
+        {"tables": {"w": wild.Table("w.csv", time="t")}, "features": lambda rows, tables: rows},
+        r"tables\['w'\]: say when its rows could be read",
+    ),
+    (
+        {"tables": {"w": wild.Table("w.csv", time="t", delay=0)}},
+        "features: takes one argument, but there are tables",
+    ),
+    ({"models": {}}, "models: name at least one"),
+    ({"models": {"m": LinearRegression}}, r"models\['m'\]: LinearRegression is a class"),
+    ({"models": {"m": 3}}, r"models\['m'\]: int has no fit"),
+    ({"loss": "log_loss"}, r"models\['line'\]: Line has no predict_proba"),
+    ({"loss": "accuracy"}, "loss: 'accuracy' is not known. Name one of log_loss"),
+    ({"loss": "pinball_1.5"}, "loss: the quantile 1.5"),
+    ({"update": "again"}, "update: 'again' is not"),
+    ({"update": "partial_fit", "models": {"m": LinearRegression()}}, r"update: models\['m'\] .* no partial_fit"),
+    ({"update": "warm_start", "models": {"m": LinearRegression()}}, "no parameter warm_start"),
+    ({"windows": []}, "windows: name at least one"),
+    ({"windows": "all"}, "windows: 'all' is not a list"),
+    ({"windows": ["all", "all"]}, "windows: one is named twice"),
+    ({"seeds": [-1]}, "seeds: -1 is not"),
+    ({"seeds": []}, "seeds: give at least one"),
+    ({"min_rows": 0}, "min_rows: 0 is not"),
+    ({"prices": 3}, "prices: is not a Prices"),
+    ({"prices": wild.Prices(loss=0, retrain=1)}, "prices.loss: is 0"),
+    ({"prices": wild.Prices(loss=1, retrain=-1)}, "prices.retrain: -1"),
+    ({"prices": wild.Prices(loss=1, retrain=float("nan"))}, "prices.retrain: nan"),
+    ({"feedback": "some"}, "feedback: 'some' is not one of none"),
+    ({"feedback": "selective"}, "propensity: feedback='selective' needs"),
+    ({"propensity": "p"}, "feedback: a propensity is given"),
+    ({"feedback": "bandit", "propensity": "p", "loss": "rmse"}, "loss: 'rmse' is a loss of a set"),
+    ({"rules": [Never(), Never()]}, "rules: never named twice"),
+    ({"rules": [Every(2, window="30")]}, r"rules: 'every 2 \(30\)' trains on the window '30', which is not among"),
+    ({"rules": [3]}, "rules: one has no name"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), WRONG, ids=[next(iter(change)) + str(i) for i, (change, _) in enumerate(WRONG)]
+)
+def test_a_wrong_field_is_named_in_the_error(change, message):
+    with pytest.raises(AppError, match=message):
+        small_app(**change)
+
+
+def test_errors_are_value_errors_and_ours():
+    with pytest.raises(ValueError, match="name"):
+        small_app(name="")
+    assert issubclass(AppError, MlwildError)
+
+
+def test_a_variant_is_made_by_replace_and_checked_again():
+    app = replace(small_app(), rules=[Every(4)])
+    assert [rule.name for rule in app.rules] == ["every 4"]
+    with pytest.raises(AppError, match="name"):
+        replace(app, name="?")
+
+
+def test_an_estimator_a_callable_and_a_forecast_are_models():
+    app = small_app(
+        models={"a": SGDRegressor(), "b": lambda X, y: lambda X: X["a"] * 0.0, "c": wild.Forecast("b")},
+        update="partial_fit",
+    )
+    assert app.live == "a"
+    assert "b" in app.not_features
+
+
+def test_the_first_model_lives():
+    assert small_app(models={"x": Line(), "y": Line()}).live == "x"

@@ -1,0 +1,401 @@
+"""Rehearse: the sheet, the memo, the counts of fits, and what must be the same twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlwild as wild
+from mlwild.errors import DataError
+from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector, standard
+from tests.support import Line, Logit, drifting, small_app
+
+
+def _stable(sheet):
+    return {key: value for key, value in sheet.items() if key not in ("seconds", "fits")}
+
+
+def test_the_sheet_holds_what_it_promises(tmp_path):
+    sheet = wild.rehearse(small_app(), store=tmp_path).sheet
+    assert {"rows", "from", "to", "labelled", "digest"} <= set(sheet["data"])
+    assert set(sheet["fits"]) == {"made", "reused"}
+    for row in sheet["rules"]:
+        assert {"name", "cost", "regret", "regret_low", "regret_high", "retrains", "loss"} <= set(row)
+    assert {"rule", "cost", "low", "high", "reason"} <= set(sheet["recommended"])
+    assert {"age", "staleness", "low", "high"} <= set(sheet["ageing"][0])
+    wanted = ("app", "cutoffs", "seconds", "oracle", "overfitting_probability", "worst_period", "unknown")
+    assert all(sheet[key] is not None for key in wanted)
+    json.dumps(sheet, allow_nan=False)
+
+
+def test_a_second_rehearsal_and_one_with_another_rule_fit_nothing(tmp_path):
+    app = small_app()
+    first = wild.rehearse(app, store=tmp_path)
+    assert first.sheet["fits"] == {"made": 10, "reused": 0}
+    again = wild.rehearse(app, store=tmp_path)
+    assert again.sheet["fits"] == {"made": 0, "reused": 10}
+    assert _stable(again.sheet) == _stable(first.sheet)
+    other = wild.rehearse(app, rules=[Every(5), Never()], store=tmp_path)
+    assert other.sheet["fits"] == {"made": 0, "reused": 10}
+
+
+def test_thirty_rules_cost_no_fit_more_than_one(tmp_path):
+    rules = [*standard(), *(Every(n) for n in (5, 7, 9, 10))]
+    assert len(rules) >= 30
+    assert wild.rehearse(small_app(), rules=rules, store=tmp_path).sheet["fits"]["made"] == 10
+    assert wild.rehearse(small_app(), rules=[Never()], store=tmp_path / "b").sheet["fits"]["made"] == 10
+
+
+def test_workers_or_none_give_identical_sheets(tmp_path, monkeypatch):
+    from mlwild.triangle import parallel
+
+    alone = wild.rehearse(small_app(), store=tmp_path / "alone", jobs=1)
+    monkeypatch.setattr(parallel, "ALONE", 0.0)
+    together = wild.rehearse(small_app(), store=tmp_path / "together", jobs=2)
+    assert _stable(alone.sheet) == _stable(together.sheet)
+    for ours, theirs in zip(alone.triangles, together.triangles, strict=True):
+        for vintage in ours.scores:
+            assert ours.predictions(vintage).tobytes() == theirs.predictions(vintage).tobytes()
+
+
+def test_a_new_row_of_history_refits_only_the_new_vintage(tmp_path):
+    frame = drifting(1300, delay=0)
+    wild.rehearse(small_app(frame[:1200]), store=tmp_path)
+    assert wild.rehearse(small_app(frame), store=tmp_path).sheet["fits"] == {"made": 1, "reused": 10}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": {"line": Line(ridge=1.0)}},
+        {"seeds": [1]},
+        {"features": lambda rows: rows[["a"]]},
+        {"windows": [300]},
+    ],
+)
+def test_what_determines_a_fit_makes_a_new_one(tmp_path, change):
+    wild.rehearse(small_app(), store=tmp_path)
+    assert wild.rehearse(small_app(**change), store=tmp_path).sheet["fits"]["made"] > 0
+
+
+def test_what_does_not_determine_a_fit_makes_none(tmp_path):
+    wild.rehearse(small_app(), store=tmp_path)
+    for change in ({"prices": wild.Prices(loss=3.0, retrain=1.0)}, {"loss": "absolute"}, {"groups": ["b"]}):
+        assert wild.rehearse(small_app(**change), store=tmp_path).sheet["fits"]["made"] == 0
+
+
+def test_a_damaged_entry_is_found_by_its_digest_and_made_again(tmp_path):
+    app = small_app()
+    before = wild.rehearse(app, store=tmp_path)
+    victim = sorted((tmp_path / "memo").rglob("*.arrow"))[3]
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(bytes(data))
+    after = wild.rehearse(app, store=tmp_path)
+    assert "1 damaged entries" in " ".join(after.sheet["unknown"])
+    assert after.sheet["rules"] == before.sheet["rules"]
+    # The fitted model was sound: only its predictions were made again.
+    assert after.sheet["fits"]["made"] == 0
+    model = sorted((tmp_path / "memo").rglob("*.model"))[3]
+    model.write_bytes(b"")
+    model.with_suffix(".arrow").unlink(missing_ok=True)
+    for arrow in (tmp_path / "memo").rglob("*.arrow"):
+        arrow.unlink()
+    assert wild.rehearse(app, store=tmp_path).sheet["fits"]["made"] == 1
+
+
+def test_an_interrupted_run_resumes_where_it_stopped(tmp_path):
+    calls = []
+
+    def stop(ready, total, fitted):
+        calls.append(fitted)
+        if fitted == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wild.rehearse(small_app(), store=tmp_path, jobs=1, progress=stop)
+    assert wild.rehearse(small_app(), store=tmp_path, jobs=1).sheet["fits"] == {"made": 6, "reused": 4}
+    assert calls[-1] == 4
+
+
+class Moody(Line):
+    """Raises at one cutoff."""
+
+    def fit(self, X, y):
+        if len(X) in range(480, 500):
+            raise RuntimeError("the moon is full")
+        return super().fit(X, y)
+
+
+def test_a_model_that_raises_at_one_cutoff_does_not_stop_the_run(tmp_path):
+    made = wild.rehearse(small_app(models={"moody": Moody()}), store=tmp_path)
+    (failed,) = made.triangles[0].failed.values()
+    assert failed.vintage.cutoff == 3
+    assert any("RuntimeError: the moon is full" in said for said in made.sheet["unknown"])
+    always = next(row for row in made.rules if row["name"] == "always")
+    assert always["retrains"] == 8  # of nine cutoffs one was refused
+    refused = [fact for fact in made.lives["always"][0].facts if fact.action == "refused"]
+    assert [fact.cutoff for fact in refused] == [3]
+
+
+class Blank(Line):
+    """Predicts NaN for one row."""
+
+    def predict(self, X):
+        out = super().predict(X)
+        if len(X) > 900:
+            out[5] = np.nan
+        return out
+
+
+def test_a_nan_prediction_never_passes(tmp_path):
+    made = wild.rehearse(small_app(models={"blank": Blank()}), store=tmp_path)
+    assert any("1 of 1000 predictions are NaN or infinite, first at row 5" in said for said in made.sheet["unknown"])
+    assert made.lives["never"][0].first == 1
+
+
+def test_a_model_that_never_works_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="'bad'.*no vintage could be made at any cutoff.*ValueError: no"):
+
+        def train(X, y):
+            raise ValueError("no")
+
+        wild.rehearse(small_app(models={"bad": train}), store=tmp_path)
+
+
+def test_one_class_in_a_window_is_said_and_survived(tmp_path):
+    frame = drifting()
+    frame["y"] = ((frame["y"] > 0) & (frame["when"] > 250)).astype(int)
+    made = wild.rehearse(small_app(frame, models={"logit": Logit()}, loss="log_loss", windows=[100]), store=tmp_path)
+    assert any("one class only: all" in said for said in made.sheet["unknown"])
+
+
+def test_labels_that_never_arrive_are_counted(tmp_path):
+    frame = drifting()
+    frame.loc[::10, "y"] = np.nan
+    made = wild.rehearse(small_app(frame), store=tmp_path)
+    assert made.sheet["data"]["labelled"] == 1080
+    assert made.sheet["unknown"][0].startswith("120 of 1,200 labels (10.0%) never arrived")
+
+
+def test_without_prices_there_is_a_frontier_and_no_recommendation(tmp_path):
+    sheet = wild.rehearse(small_app(prices=None), store=tmp_path).sheet
+    assert sheet["recommended"]["rule"] is None
+    assert "frontier" in sheet["recommended"]["reason"]
+    counts = [point["retrains"] for point in sheet["frontier"]]
+    losses = [point["loss"] for point in sheet["frontier"]]
+    assert counts[0] == 0
+    assert counts == sorted(counts)
+    assert losses == sorted(losses, reverse=True)
+    assert any(row["name"].startswith("break-even, at") for row in sheet["rules"])
+    assert all(row["cost"] is None for row in sheet["rules"])
+
+
+def test_bandit_feedback_without_propensities_is_not_ranked(tmp_path):
+    sheet = wild.rehearse(small_app(feedback="bandit"), store=tmp_path).sheet
+    assert sheet["recommended"]["rule"] is None
+    assert any("cannot be ranked" in said for said in sheet["limits"])
+
+
+def test_selective_labels_are_weighted_back_to_the_whole(tmp_path):
+    """Rows with a large feature are labelled one time in five; weighting recovers their share of the loss."""
+    frame = drifting(12_000, drift=0.0, delay=0)
+    frame["y"] += 2.0 * (frame["a"] > 1) * np.random.default_rng(1).normal(size=len(frame))
+    frame["p"] = np.where(frame["a"] > 1, 0.2, 1.0)
+    whole = wild.rehearse(small_app(frame, every=1000, start=2000), store=tmp_path)
+    seen = frame.copy()
+    seen.loc[np.random.default_rng(0).random(len(frame)) > frame["p"], "y"] = np.nan
+    app = small_app(seen, every=1000, start=2000, name="selected")
+    naive = wild.rehearse(app, store=tmp_path)
+    fair = wild.rehearse(replace(app, feedback="selective", propensity="p"), store=tmp_path)
+    losses = [made.rules[0]["loss"] for made in (whole, naive, fair)]
+    assert abs(losses[1] - losses[0]) > 0.15
+    assert abs(losses[2] - losses[0]) < 0.06
+    assert any("effective sample of" in said for said in fair.sheet["limits"])
+
+
+def test_a_published_forecast_needs_no_fit(tmp_path):
+    frame = drifting()
+    frame["forecast"] = frame["a"]
+    app = small_app(frame, models={"published": wild.Forecast("forecast"), "line": Line()})
+    made = wild.rehearse(app, store=tmp_path)
+    assert made.sheet["fits"]["made"] == 10  # all of them the line's
+    assert made.sheet["retraining_made_it_worse"]["periods"] == 0
+    direct = ((frame["y"] - frame["a"].astype("float32")) ** 2)[200:].mean()
+    assert made.rules[0]["loss"] == pytest.approx(direct)
+
+
+def test_updates_are_vintages_of_their_own(tmp_path):
+    made = wild.rehearse(small_app(update="partial_fit"), store=tmp_path)
+    always = made.lives["always update"][0]
+    assert always.updates == 9
+    assert str(always.live[2]) == "0+1+2"
+    # The chain of updates costs a fit each, once; every fourth is another chain.
+    assert made.sheet["fits"]["made"] == 10 + 9 + 2
+
+
+def test_an_update_equals_what_the_model_would_do_by_hand(tmp_path):
+    frame = drifting(delay=0)
+    made = wild.rehearse(small_app(frame, update="partial_fit"), store=tmp_path)
+    X, y = frame[["a", "b"]].to_numpy(), frame["y"].to_numpy()
+    # At delay 0 a label is known at its own instant: rows before each cutoff.
+    model = Line().fit(X[:200], y[:200])
+    model.partial_fit(X[200:300], y[200:300])
+    model.partial_fit(X[300:400], y[300:400])
+    vintage = made.lives["always update"][0].live[2]
+    assert np.allclose(made.triangles[0].predictions(vintage), model.predict(X[400:]), atol=1e-6)
+
+
+def test_windows_and_seeds_multiply_the_triangle(tmp_path):
+    made = wild.rehearse(small_app(windows=["all", 300], seeds=[0, 1]), store=tmp_path)
+    # Both windows hold the same rows at the first cutoffs only where 300 rows reach back to the start.
+    assert made.sheet["fits"]["made"] + made.sheet["fits"]["reused"] == 2 * 2 * 10
+    assert {triangle.seed for triangle in made.triangles} == {0, 1}
+    assert any(row["name"] == "break-even (300)" for row in made.rules)
+
+
+def test_every_seed_reaches_the_model(tmp_path):
+    from sklearn.linear_model import SGDRegressor
+
+    made = wild.rehearse(small_app(models={"sgd": SGDRegressor()}, seeds=[0, 1]), store=tmp_path)
+    one, two = made.triangles
+    vintage = next(iter(one.scores))
+    assert not np.array_equal(one.predictions(vintage), two.predictions(vintage))
+
+
+def test_the_losses_are_left_on_disk_and_add_up(tmp_path):
+    import duckdb
+
+    made = wild.rehearse(small_app(), store=tmp_path)
+    path = tmp_path / "losses" / "small.parquet"
+    diagonal = duckdb.sql(f"select avg(loss) from '{path}' where cutoff = period and \"window\" = 'all'").fetchall()[0][
+        0
+    ]
+    assert diagonal == pytest.approx(made.models[0]["fresh"], rel=0.01)
+    assert made.losses().num_rows == 55
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "duckdb", "numpy"])
+def test_every_kind_of_frame_gives_the_same_answer(tmp_path, kind):
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+
+    frame = drifting()
+    make = {
+        "pandas": lambda: frame,
+        "polars": lambda: pl.from_pandas(frame),
+        "pyarrow": lambda: pa.Table.from_pandas(frame),
+        "duckdb": lambda: duckdb.connect().from_df(frame).order('"when" desc'),
+        "numpy": lambda: frame,
+    }[kind]
+    got = []
+
+    def features(rows):
+        got.append(type(rows).__module__.split(".")[0])
+        if kind == "numpy":
+            return rows[["a", "b"]].to_numpy()
+        return rows.select(["a", "b"]) if kind != "pandas" else rows[["a", "b"]]
+
+    made = wild.rehearse(small_app(data=make, features=features), store=tmp_path)
+    expected = wild.rehearse(small_app(), store=tmp_path / "pandas")
+    assert got == [{"duckdb": "pyarrow", "numpy": "pandas"}.get(kind, kind)]
+    assert made.recommended["cost"] == pytest.approx(expected.recommended["cost"], rel=1e-9)
+
+
+def test_files_are_read_by_path_and_glob(tmp_path):
+    frame = drifting()
+    frame[:600].to_parquet(tmp_path / "part-1.parquet")
+    frame[600:].to_parquet(tmp_path / "part-2.parquet")
+    made = wild.rehearse(small_app(data="part-*.parquet", root=tmp_path), store="kept")
+    assert made.sheet["data"]["rows"] == 1200
+    assert (tmp_path / "kept" / "memo").is_dir()
+
+
+def test_a_loss_of_a_set_has_a_triangle_too(tmp_path):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    made = wild.rehearse(small_app(frame, models={"logit": Logit()}, loss="auc"), store=tmp_path)
+    from sklearn.metrics import roc_auc_score
+
+    first = made.triangles[0]
+    vintage = next(iter(first.scores))
+    total, weight = first.matrix([vintage])
+    predicted = first.predictions(vintage)[:100]
+    assert total[0, 0] / weight[0, 0] == pytest.approx(1 - roc_auc_score(frame["y"][200:300], predicted))
+    assert made.sheet["worst_period"]["low"] < made.sheet["worst_period"]["loss"]
+
+
+def test_several_classes_are_scored_by_their_probabilities(tmp_path):
+    from sklearn.naive_bayes import GaussianNB
+
+    frame = drifting()
+    frame["y"] = pd.cut(frame["y"], 3, labels=["low", "middle", "high"]).astype(str)
+    made = wild.rehearse(small_app(frame, models={"bayes": GaussianNB()}, loss="log_loss"), store=tmp_path)
+    vintage = next(iter(made.triangles[0].scores))
+    assert made.triangles[0].predictions(vintage).shape == (1000, 3)
+    assert 0 < made.rules[0]["loss"] < 1.2
+
+
+def test_detector_rules_run_beside_the_others(tmp_path):
+    rules = [
+        BreakEven(),
+        OnEDetector(2000, reference=200),
+        OnDetector("adwin"),
+        OnDetector("page_hinkley"),
+        OnDetector("ddm"),
+    ]
+    frame = drifting(6000, drift=4.0, delay=0)
+    frame["y"] = (frame["y"] > 0).astype(int)
+    app = small_app(frame, models={"logit": Logit()}, loss="zero_one", every=250, start=1000, windows=[500])
+    made = wild.rehearse(app, rules=rules, store=tmp_path)
+    retrains = {row["name"]: row["retrains"] for row in made.rules}
+    # Everyone notices a slope that turns round.
+    assert all(count >= 1 for count in retrains.values()), retrains
+    first = {
+        name: next(f.cutoff for f in lives[0].facts if f.action == "retrain") for name, lives in made.lives.items()
+    }
+    assert first["e-detector 2000"] > 8  # the change is at row 3000, cutoff 8: no false alarm before
+
+
+def test_groups_are_shown_worst_first(tmp_path):
+    frame = drifting()
+    frame["shop"] = np.where(frame["when"] % 2, "odd", "even")
+    frame.loc[frame["shop"] == "odd", "y"] += 3.0 * np.random.default_rng(0).normal(size=600)
+    groups = wild.rehearse(small_app(frame, groups=["shop"]), store=tmp_path).sheet["groups"]
+    assert [row["value"] for row in groups] == ["odd", "even"]
+    assert groups[0]["low"] > groups[1]["high"]
+    assert groups[0]["n"] + groups[1]["n"] == 1000
+
+
+def test_worst_period_is_the_worst_and_dated(tmp_path):
+    frame = drifting(drift=0.0)
+    frame.loc[frame["when"].between(700, 799), "y"] += 10.0
+    worst = wild.rehearse(small_app(frame), store=tmp_path).sheet["worst_period"]
+    assert (worst["from"], worst["to"], worst["searched"]) == ("700", "800", 10)
+    assert worst["low"] <= worst["loss"] <= worst["high"]
+
+
+def test_ageing_costs_one_retrain_at_the_age_where_it_does(tmp_path):
+    """With a slope that creeps, staleness grows with age; the break-even age follows from the price."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    x = rng.normal(size=n)
+    frame = pd.DataFrame({"when": np.arange(n), "known": np.arange(n), "a": x, "b": rng.normal(size=n)})
+    frame["y"] = (np.arange(n) / 500) * x + 0.1 * rng.normal(size=n)
+    app = small_app(frame, windows=[100], prices=wild.Prices(loss=1.0, retrain=100.0))
+    sheet = wild.rehearse(app, store=tmp_path).sheet
+    # A model a periods old is off by 0.2 a, a fresh one by 0.1 at its own middle: (.2a+.2)^2 - .2^2 or so.
+    staleness = [row["staleness"] for row in sheet["ageing"][:4]]
+    assert staleness == sorted(staleness)
+    spent = np.cumsum([row["staleness"] * 100 for row in sheet["ageing"]])
+    assert sheet["ageing_costs_one_retrain_at"] == int(np.argmax(spent >= 100.0)) + 1
+
+
+def test_a_rule_with_an_unknown_window_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not among windows"):
+        wild.rehearse(small_app(), rules=[Every(2, window="28D")], store=tmp_path)
