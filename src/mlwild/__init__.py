@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
     from mlwild.records import Prices
-    from mlwild.rehearse import Rehearsal, rehearse
+    from mlwild.rehearsal import Rehearsal, rehearse
+    from mlwild.starting import new
 
 __version__ = "0.1.0"
 
@@ -23,12 +24,13 @@ _HOME = {
     "Forecast": "mlwild.models",
     "Loss": "mlwild.losses",
     "Prices": "mlwild.records",
-    "Rehearsal": "mlwild.rehearse",
+    "Rehearsal": "mlwild.rehearsal",
     "Table": "mlwild.events",
     "check": "mlwild.checks",
     "load_app": "mlwild.loading",
+    "new": "mlwild.starting",
     "pinball": "mlwild.losses",
-    "rehearse": "mlwild.rehearse",
+    "rehearse": "mlwild.rehearsal",
     "rules": "mlwild.rules",
 }
 
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "check",
     "load_app",
+    "new",
     "pinball",
     "rehearse",
     "rules",

@@ -15,7 +15,7 @@ from mlwild.errors import AppError
 from mlwild.events import Table
 from mlwild.frames import KINDS, Source
 from mlwild.losses import Loss
-from mlwild.models import Forecast
+from mlwild.models import Forecast, Update
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 
@@ -123,7 +123,7 @@ class App:
     groups: Sequence[str] = ()
     windows: Sequence[str | int] = (ALL,)
     seeds: Sequence[int] = (0,)
-    update: models.Update | None = None
+    update: Update | None = None
     prices: Prices | None = None
     feedback: str = "none"
     propensity: str | None = None

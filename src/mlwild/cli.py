@@ -123,7 +123,7 @@ def rehearse(
     Example: mlwild rehearse flights.py --card flights.html --json flights.json
     """
     from mlwild.loading import load_app
-    from mlwild.rehearse import rehearse as run
+    from mlwild.rehearsal import rehearse as run
     from mlwild.show import fits_bar, show_sheet
 
     _can_write(json_file, "--json")
@@ -154,7 +154,7 @@ def card(
     """
     from mlwild.card import write_card
     from mlwild.loading import load_app
-    from mlwild.rehearse import last_sheet
+    from mlwild.rehearsal import last_sheet
 
     loaded = load_app(app)
     path = out or Path(f"{loaded.name}.html")

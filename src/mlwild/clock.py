@@ -160,8 +160,7 @@ class Clock:
         wall = self.local(at)
         if not seconds and wall.time() == datetime.min.time():
             return wall.date().isoformat()
-        text = wall.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds" if seconds else "minutes")
-        return text
+        return wall.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds" if seconds else "minutes")
 
     def span(self, length: float) -> str:
         """Write a length of time (nanoseconds or ticks) in the largest unit that suits."""
@@ -223,7 +222,7 @@ class Clock:
             year, month = divmod(months, 12)
             last = calendar.monthrange(year, month + 1)[1]
             wall = wall.replace(year=year, month=month + 1, day=min(wall.day, last))
-        return self.instant(wall)
+        return self.instant(wall) + at % 1_000  # a wall clock knows microseconds
 
     def floor(self, at: int, duration: Duration) -> int:
         """Return the start of the day, month, hour ... that an instant lies in."""

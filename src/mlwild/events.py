@@ -52,7 +52,7 @@ class Events:
     @property
     def labelled(self) -> Bools:
         """Rows whose label arrived at some time."""
-        return self.known_at != NEVER
+        return np.asarray(self.known_at != NEVER)
 
     def known(self, cutoff: int) -> Bools:
         """
@@ -60,7 +60,7 @@ class Events:
 
         Those asked for before it, and whose label had arrived by then.
         """
-        return (self.time < cutoff) & (self.known_at <= cutoff)
+        return np.asarray((self.time < cutoff) & (self.known_at <= cutoff))
 
 
 def gather(
@@ -161,9 +161,13 @@ def _unique(frame: Frame, column: str | None, asked: Times | None, field: str) -
         first, second = sorted((int(order[at]), int(order[at + 1])))
         when = "" if asked is None else " at the same time"
         raise DataError(
-            f"{field}: {column}={names[first]!r} occurs twice{when}, in rows {first} and {second} "
+            f"{field}: {column}={_plain(names[first])!r} occurs twice{when}, in rows {first} and {second} "
             f"({int(same.sum())} repeats in all). Keep one row of each."
         )
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _weights(frame: Frame, propensity: str | None, labelled: Bools) -> NDArray[np.float64]:

@@ -61,8 +61,9 @@ def eager(native: Any, field: str) -> Frame:
         ) from problem
     if isinstance(frame, nw.LazyFrame):
         polars = frame.implementation.is_polars()
-        return frame.collect("polars" if polars else "pyarrow")
-    return frame
+        frame = frame.collect("polars" if polars else "pyarrow")
+    made: Frame = frame
+    return made
 
 
 def _read(source: Any, field: str, root: Path, kind: str) -> Any:
@@ -71,7 +72,7 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
             f"{field}: {source!r} is neither a function that returns a table nor a path of Parquet or CSV files."
         )
     pattern = str(source if Path(source).is_absolute() else root / source)
-    paths = sorted(glob.glob(pattern, recursive=True))
+    paths = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute
     if not paths:
         raise AppError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
     import pyarrow as pa
@@ -103,11 +104,11 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
         return table
     try:
         if kind == "polars":
-            import polars
+            import polars as pl
 
-            return polars.from_arrow(table)
+            return pl.from_arrow(table)
         if kind == "pandas":
-            import pandas  # noqa: F401  Arrow needs it
+            import pandas as pd  # noqa: F401  Arrow needs it
 
             # One block a column: columns without gaps are read in place, not copied.
             return table.to_pandas(split_blocks=True)
@@ -238,7 +239,7 @@ def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray
     if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
         data = array.to_numpy(zero_copy_only=False)
     elif pa.types.is_boolean(array.type):
-        data = array.fill_null(False).to_numpy(zero_copy_only=False)
+        data = array.fill_null(fill_value=False).to_numpy(zero_copy_only=False)
     else:
         data = np.array(array.to_pylist(), dtype=object)
     return data, np.asarray(missing, dtype=bool)

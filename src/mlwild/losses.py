@@ -142,7 +142,7 @@ def auc(y: Floats, p: NDArray[Any]) -> float:
     negatives = len(y) - positives
     if not positives or not negatives:
         return float("nan")
-    values, codes, counts = np.unique(p, return_inverse=True, return_counts=True)
+    _, codes, counts = np.unique(p, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2.0
     total = ranks[codes][y > 0.5].sum()
     return float((total - positives * (positives + 1) / 2) / (positives * negatives))

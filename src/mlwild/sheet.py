@@ -221,11 +221,10 @@ def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list
             f"{app.every_} and are left out."
         )
     for triangle in triangles:
-        for failed in triangle.failed.values():
-            said.append(
-                f"Vintage {failed.vintage} of {failed.model!r} ({clock.show(failed.at)}) could not be used: "
-                f"{failed.why}."
-            )
+        said += [
+            f"Vintage {failed.vintage} of {failed.model!r} ({clock.show(failed.at)}) could not be used: {failed.why}."
+            for failed in triangle.failed.values()
+        ]
     for text, times in sorted(tally.warned.items())[:5]:
         said.append(f"{times} fits warned: {text[:200]}")
     if tally.mended:
@@ -387,7 +386,7 @@ def model_rows(triangles: Sequence[Triangle]) -> list[dict[str, Any]]:
     by_name: dict[str, list[Triangle]] = {}
     for triangle in triangles:
         by_name.setdefault(triangle.model, []).append(triangle)
-    made = []
+    made: list[dict[str, Any]] = []
     for name, of_model in by_name.items():
         window = str(of_model[0].survey.app.windows[0])
         fresh, first, weights = [], [], []

@@ -116,8 +116,8 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
     if sheet["ageing"]:
         last = sheet["ageing"][min(len(sheet["ageing"]), 12) - 1]
         text = (
-            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])} per event more than a fresh one "
-            f"({between(last['low'], last['high'])}; {last['n']} pairs)."
+            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])} per event more than a "
+            f"fresh one ({between(last['low'], last['high'])}; {last['n']} pairs)."
         )
         costs = sheet["ageing_costs_one_retrain_at"]
         if sheet["prices"]:

@@ -74,7 +74,8 @@ def step(rule: Rule, state: State, view: View) -> tuple[State, Decided]:
     decision = rule.decide(view, state.memory)
     action, prices = decision.action, view.prices
     shadow = prices.shadow * decision.shadows if prices else 0.0
-    live, name, price, reason = state.live, action.name, 0.0, decision.reason
+    name: str = action.name
+    live, price, reason = state.live, 0.0, decision.reason
     if isinstance(action, Retrain):
         live = Vintage(view.cutoff, str(action.window or view.windows[0]))
         price = prices.retrain if prices else 0.0

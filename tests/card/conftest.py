@@ -74,7 +74,15 @@ def _recommended(row, periods):
         return {"rule": None, "cost": None, "low": None, "high": None, "n": 0, "level": 0.9, "reason": reason}
     low, high = row["cost"] * 0.95, row["cost"] * 1.05
     reason = "no rule beat it by more than a retrain and chance; break-even needs no tuning"
-    return {"rule": row["name"], "cost": row["cost"], "low": low, "high": high, "n": periods, "level": 0.9, "reason": reason}
+    return {
+        "rule": row["name"],
+        "cost": row["cost"],
+        "low": low,
+        "high": high,
+        "n": periods,
+        "level": 0.9,
+        "reason": reason,
+    }
 
 
 def _ageing(triangle):

@@ -135,7 +135,8 @@ def choice(facts: Facts) -> dict[str, Any]:
     """Return the chance that choosing a rule on this history is luck, and what follows from it."""
     chance, found = facts.sheet["overfitting_probability"], facts.sheet["overfitting"]
     trust, as_you_go = found["trust_below"], facts.sheet["chosen_as_you_go"]
-    digits = decimals_for(as_you_go["cost"] or 0.0, 4)
+    best = facts.sheet["recommended"]
+    digits = decimals_for(half_width(best["low"], best["high"]) or as_you_go["cost"] or 0.0, 3)
     if not known(chance):
         verdict_ = "This history has too few periods or rules to say whether it may choose among them."
     elif chance >= trust:

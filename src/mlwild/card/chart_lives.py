@@ -50,7 +50,7 @@ def through_time(facts: Facts, width: int) -> Markup:
     ours = merged([None] * strip["first"] + list(strip["loss"]), size)
     worst = facts.sheet["worst_period"]
     height = 250.0 if width == WIDE else 230.0
-    bounds = [worst["low"], worst["high"]] if worst and size == 1 else []
+    bounds = [worst["low"], worst["high"], worst["loss"]] if worst else []
     y = Scale(*padded([*fresh, *ours, *bounds]), height - 30, 46)
     box = Box(axes.gutter(y, 5), 46, width - 10, height - 30)
     edges = Scale(0, len(facts.cutoffs), box.left, box.right)
@@ -65,7 +65,7 @@ def through_time(facts: Facts, width: int) -> Markup:
         _between(points, floor),
         tag("path", d=polyline(floor), class_="fresh"),
         tag("path", d=polyline(points), class_="line"),
-        _worst(facts, middle, y, box) if worst and size == 1 else Markup(""),
+        _worst(facts, edges, y, box) if worst else Markup(""),
         _period_tooltips(facts, ours, (edges, box)) if size == 1 else Markup(""),
     ]
     said = f"Mean {facts.title} by period under {facts.shown}, against the freshest vintage"
@@ -100,7 +100,7 @@ def _worst(facts: Facts, x: Scale, y: Scale, box: Box) -> Markup:
     worst = facts.sheet["worst_period"]
     if not known(worst["loss"]):
         return Markup("")
-    at, high = x(worst["period"]), y(worst["loss"])
+    at, high = x(worst["period"] + 0.5), y(worst["loss"])
     drawn = []
     if known(worst["low"]) and known(worst["high"]):
         drawn.append(line(at, y(worst["low"]), at, y(worst["high"]), "whisker"))
@@ -211,8 +211,7 @@ def _decisions(facts: Facts, name: str, x: Scale, y: float) -> Markup:
     drawn = []
     for action, decisions in by_kind.items():
         kind = MARKS[action][0]
-        size = 4.0 if len(decisions) * 9 < x.stop - x.start else max(1.5, (x(1) - x(0)) * 0.42)
-        size = min(size, 4.0)
+        size = min(4.0, max(1.0, 0.45 * (x.stop - x.start) / len(decisions)))
         if len(decisions) > MOST_MARKS:
             path = "".join(mark(kind, x(decision["period"]), y, size) for decision in decisions)
             drawn.append(titled("path", f"{name}: {count(len(decisions), action)}", d=path, class_=f"mark {kind}"))

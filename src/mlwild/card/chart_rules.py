@@ -239,14 +239,15 @@ def bar_scale(rows: Iterable[tuple[float | None, ...]], width: float = 112.0, ze
 
 
 def bar_axis(scale: Scale) -> Markup:
-    """Return the axis that heads a column of bars."""
-    values, drawn, free = ticks(scale.low, scale.high, 3), [], -20.0
-    width = scale.start + scale.stop
-    for value, words in zip(values, axes.tick_texts(values), strict=True):
-        wide, x = width_of(words, 11), scale(value)
-        left = min(max(x - wide / 2, 0.0), width - wide)
-        drawn.append(line(x, 15, x, 20, "axis"))
-        if left >= free:
-            drawn.append(text(left, 11, words, "small"))
-            free = left + wide + 5
+    """Return the axis that heads a column of bars; where room is short the ends keep their numbers."""
+    values, width = ticks(scale.low, scale.high, 4), scale.start + scale.stop
+    texts = axes.tick_texts(values)
+    drawn, taken = [line(scale(value), 15, scale(value), 20, "axis") for value in values], list[Box]()
+    for k in dict.fromkeys([0, len(values) - 1, *range(len(values))]) if values else ():
+        wide = width_of(texts[k], 11)
+        left = min(max(scale(values[k]) - wide / 2, 0.0), width - wide)
+        box = Box(left - 2, 0, left + wide + 2, 11)
+        if not any(box.meets(other) for other in taken):
+            taken.append(box)
+            drawn.append(text(left, 11, texts[k], "small"))
     return tag("svg", *drawn, viewBox=f"0 0 {width:g} 20", width=width, height=20.0, aria_hidden="true", class_="bar")

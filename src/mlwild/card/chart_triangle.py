@@ -130,7 +130,7 @@ def triangle(facts: Facts, width: int) -> Markup:
         text(0, head - 6, f"Difficulty: {facts.title} of the freshest vintage, {facts.per_event}", "tick"),
         axes.vertical(strip, Box(left, head, right, head + 70), 4),
         _difficulty(facts, made, x, strip),
-        text(0, top - 8, "Staleness: each vintage against the freshest of the same period", "tick"),
+        text(0, top - 8, "Staleness: a row for each vintage, the oldest at the top", "tick"),
         _cells(facts, made, box, tooltips=width == WIDE and columns <= MOST_TOOLTIPS and made.size == 1),
         _vintage_labels(facts, made, box) if width == WIDE else Markup(""),
         _legend(facts, made.step, legend_at, min(390.0, width - 20)),

@@ -240,7 +240,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
     Examples
     --------
-    >>> ticks(0.487, 0.52, 4)
+    >>> ticks(0.487, 0.52, 5)
     [0.49, 0.5, 0.51, 0.52]
     >>> ticks(0, 44, 6)
     [0.0, 10.0, 20.0, 30.0, 40.0]

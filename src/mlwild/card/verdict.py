@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlwild.card import words
@@ -17,6 +18,7 @@ def verdict(facts: Facts) -> dict[str, Any]:
     digits = decimals_for(half_width(best["low"], best["high"]) or best["cost"] or 0.0, 3)
     return {
         "rule": best["rule"],
+        "as_one_goes": _as_one_goes(facts),
         "cost": facts.money_of(best["cost"], digits),
         "bounds": interval(best["low"], best["high"], digits),
         "level": facts.level,
@@ -26,6 +28,12 @@ def verdict(facts: Facts) -> dict[str, Any]:
         "reason": _sentence(best["reason"]),
         "means": meaning(best["rule"]) if best["rule"] else "",
     }
+
+
+def _as_one_goes(facts: Facts) -> bool:
+    """Say whether the cost is that of choosing the rule as one goes, not that of the rule from the start."""
+    cost, row = facts.sheet["recommended"]["cost"], facts.rules.get(facts.shown)
+    return known(cost) and row is not None and known(row["cost"]) and abs(cost - row["cost"]) > 1e-6 * abs(cost)
 
 
 def _sentence(said: str) -> str:
@@ -110,7 +118,9 @@ def _money_figures(facts: Facts) -> list[Figure]:
     row = facts.rules.get(facts.shown)
     made = [
         _figure(
-            f"Cost of {facts.shown}", facts.money_of(best["cost"], digits), interval(best["low"], best["high"], digits)
+            "Cost of so choosing" if _as_one_goes(facts) else f"Cost of {facts.shown}",
+            facts.money_of(best["cost"], digits),
+            interval(best["low"], best["high"], digits),
         )
     ]
     for name, label in (("never", "Never retraining"), ("always", "Always retraining")):
@@ -128,24 +138,20 @@ def _money_figures(facts: Facts) -> list[Figure]:
 
 def _against(facts: Facts, name: str) -> str:
     """Say what a rule costs more or less than the one shown, with an interval where the sheet has one."""
-    row = facts.rules[name]
-    if facts.shown == facts.prior and known(row["difference"]):
-        digits = decimals_for(half_width(row["difference_low"], row["difference_high"]) or row["difference"], 3)
-        low, high = row["difference_low"], row["difference_high"]
-        gap, bounds = row["difference"], f" ({interval(low, high, digits)})"
+    row, cost = facts.rules[name], facts.sheet["recommended"]["cost"]
+    if facts.shown == facts.prior:
+        gap, low, high = row["difference"], row["difference_low"], row["difference_high"]
     else:
-        cost = facts.sheet["recommended"]["cost"]
-        if not known(cost) or not known(row["cost"]):
-            return f"difference {UNKNOWN}"
-        gap, bounds = row["cost"] - cost, f" (interval {UNKNOWN})"
-        digits = decimals_for(gap, 3)
+        gap, low, high = (row["cost"] - cost if known(row["cost"]) and known(cost) else None), None, None
+    if gap is None:
+        return f"difference {UNKNOWN}"
     if not gap:
         return "the same"
-    if gap < 0 and bounds.startswith(" (interval"):
-        return f"{number(-gap, digits)} less{bounds}"
+    word = "more" if gap > 0 else "less"
     if gap < 0:
-        return f"{number(-gap, digits)} less ({interval(-row['difference_high'], -row['difference_low'], digits)})"
-    return f"{number(gap, digits)} more{bounds}"
+        gap, low, high = -gap, None if high is None else -high, None if low is None else -low
+    digits = decimals_for(half_width(low, high) or gap, 3)
+    return f"{number(gap, digits)} {word} ({interval(low, high, digits)})"
 
 
 def _loss_figures(facts: Facts) -> list[Figure]:
@@ -158,11 +164,32 @@ def _loss_figures(facts: Facts) -> list[Figure]:
     split = facts.sheet["split"]
     stale = decimals_for(half_width(split["staleness_low"], split["staleness_high"]) or split["staleness"] or 0.0, 2)
     bounds = interval(split["staleness_low"], split["staleness_high"], stale)
-    return [
+    made = [
         _figure("Loss, always retrained", fresh, f"{interval(model['low'], model['high'], digits)}; per event"),
         _figure("Loss, never retrained", facts.loss_of(model["never"], digits), f"per event, n = {model['n']} periods"),
         _figure(f"Staleness under {facts.shown}", facts.loss_of(split["staleness"], stale), f"{bounds}; per event"),
     ]
+    half = half_way(facts.sheet["frontier"])
+    if half is not None and not facts.priced:
+        note = "of what retraining could gain, with hindsight"
+        made.append(_figure("Enough for half", count(half, "retrain"), note))
+    return made
+
+
+def half_way(frontier: Sequence[Mapping[str, Any]]) -> int | None:
+    """
+    Return the fewest retrains that could gain half of what any number of them could.
+
+    Examples
+    --------
+    >>> losses = {0: 0.52, 1: 0.508, 2: 0.503, 9: 0.5}
+    >>> half_way([{"retrains": k, "loss": loss} for k, loss in losses.items()])
+    1
+    """
+    if len(frontier) < 2 or frontier[0]["loss"] <= frontier[-1]["loss"]:
+        return None
+    aim = (frontier[0]["loss"] + frontier[-1]["loss"]) / 2
+    return next(int(point["retrains"]) for point in frontier if point["loss"] <= aim)
 
 
 def _shared_figures(facts: Facts) -> list[Figure]:

@@ -119,7 +119,7 @@ def _unlike(left: Any, right: Any) -> NDArray[np.bool_]:
         values = [x.fill_null(0.0).to_numpy(zero_copy_only=False).view(np.int64) for x in (a, b)]
         different = values[0] != values[1]
     elif left.type == right.type and not pa.types.is_nested(left.type):
-        different = pa.compute.not_equal(left, right).fill_null(False).to_numpy(zero_copy_only=False)
+        different = pa.compute.not_equal(left, right).fill_null(fill_value=False).to_numpy(zero_copy_only=False)
     else:
         pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
         different = np.array([repr(a) != repr(b) for a, b in pairs], dtype=bool)

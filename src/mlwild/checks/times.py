@@ -76,6 +76,7 @@ def times(events: Events) -> list[Finding]:
     made.append(Finding("order", "pass", said))
     if len(steps) and np.median(steps) > 0 and steps.max() > 1000 * np.median(steps):
         at = int(np.argmax(steps))
-        said = f"the longest gap without an event is {clock.span(float(steps[at]))}, from {clock.show(int(events.time[at]))}"
+        since = clock.show(int(events.time[at]))
+        said = f"the longest gap without an event is {clock.span(float(steps[at]))}, from {since}"
         made.append(Finding("gaps", "note", said))
     return made

@@ -74,7 +74,7 @@ class OnEDetector:
             if len(pool) < self.reference:
                 return Decision(Keep(), memory=_Watch(view.since, pool))
             first, losses = pool[: self.reference], pool[self.reference :]
-            bounded = 0 <= first.min() and first.max() <= 1
+            bounded = bool(first.min() >= 0 and first.max() <= 1)
             top = 1.0 if bounded else max(float(np.quantile(first, 0.99)), 1e-12)
             baseline = upper_bound(np.clip(first / top, 0, 1), self.delta)
             watch = _Watch(view.since, np.zeros(0), EDetector(min(baseline, 0.999), self.run_length), top)

@@ -102,7 +102,7 @@ def training_rows(
     known = np.asarray(known_at[low:high]) <= cutoff
     if after is not None:
         known &= ~((np.asarray(known_at[low:high]) <= after) & (np.asarray(time[low:high]) < after))
-    rows = np.flatnonzero(known) + low
+    rows: NDArray[np.int64] = np.flatnonzero(known).astype(np.int64) + np.int64(low)
     if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows
@@ -158,7 +158,7 @@ class Done:
     warned: tuple[str, ...] = ()
 
 
-class CannotFit(ValueError):
+class CannotFitError(ValueError):
     """The rows known at a cutoff cannot train a model."""
 
 
@@ -184,7 +184,7 @@ def run(job: Job, rows: Rows, store: Store) -> Done:
         except (StoreError, MemoryError):
             raise
         except Exception as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
-            why = str(problem) if isinstance(problem, CannotFit | models.PredictionError) else _said(problem)
+            why = str(problem) if isinstance(problem, CannotFitError | models.PredictionError) else _said(problem)
             return Done(job.fit_key, why, fitted, time.perf_counter() - began)
     warned = tuple(sorted({f"{item.category.__name__}: {item.message}" for item in caught}))
     predictions = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -204,12 +204,12 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
     picked = training_rows(rows.array("time"), rows.array("known_at"), job.opens, job.cutoff, job.after)
     n = count(picked)
     if not n and job.parent_key is None:
-        raise CannotFit("no label was known")
+        raise CannotFitError("no label was known")
     labels = np.asarray(rows.array("label")[picked])
     if job.classes is not None:
         codes, labels = labels, job.classes[labels]
         if job.parent_key is None and codes.min() == codes.max():
-            raise CannotFit(f"one class only: all {n} known labels are {labels[0]!r}")
+            raise CannotFitError(f"one class only: all {n} known labels are {labels[0]!r}")
     if job.parent_key is None:
         model = models.fit(pickle.loads(job.model), rows.features(picked), labels, job.seed)
     else:

@@ -62,8 +62,8 @@ def score(
         total[begin:] = _within(np.add.reduceat(lost, starts), period)
         weight[begin:] = _within(np.add.reduceat(weights, starts), period)
         flat = grid.half[low:] * grid.periods + grid.period_of_cell_row[low:]
-        halves = np.bincount(flat, lost, 2 * grid.periods).reshape(2, grid.periods)
-        return Scores(total, weight, halves)
+        sums = np.asarray(np.bincount(flat, lost, 2 * grid.periods), dtype=np.float64)
+        return Scores(total, weight, sums.reshape(2, grid.periods))
     ends = np.append(starts[1:], len(rows))
     opens = starts[np.searchsorted(period, period)]
     for cell, (left, right) in enumerate(zip(opens, ends, strict=True)):

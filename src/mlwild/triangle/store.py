@@ -30,7 +30,7 @@ def writing(path: Path) -> Iterator[None]:
             raise
         if problem.errno == errno.ENOSPC:
             raise StoreError(
-                f"store: the disk of {path} is full. What was finished is kept; free some space and run "
+                f"store: the disk of {path.parent} is full. What was finished is kept; free some space and run "
                 "the same command again."
             ) from problem
         raise StoreError(f"store: {path} cannot be written: {problem.strerror or problem}.") from problem
@@ -44,7 +44,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 write(file)
-            os.replace(name, path)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+
 import cloudpickle
 import numpy as np
 from numpy.typing import NDArray

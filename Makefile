@@ -1,0 +1,44 @@
+# `make` alone lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check fix bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp holds the set-up: it is made again when what it rests on changes.
+.venv/ready: pyproject.toml requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: .venv/ready ## make the virtual environment .venv with everything in it
+
+demo: .venv/ready ## rehearse a model of flight delays over 2013: about two minutes
+	$(BIN)/mlwild rehearse examples/flights.py --card flights.html
+
+test: .venv/ready ## quick tests, with the examples of docstrings and README
+	$(BIN)/python -m pytest -q
+
+test-all: .venv/ready ## all tests, with the long simulations
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+check: .venv/ready ## format, lint, types, docstrings, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $$(git ls-files 'src/*.py')
+
+fix: .venv/ready ## format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/ready ## benchmarks against peers and against the bare work: about half an hour
+	$(BIN)/python -m bench
+
+clean: ## remove what was made
+	rm -rf .venv .mlwild examples/.mlwild flights.html

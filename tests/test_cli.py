@@ -1,0 +1,288 @@
+"""The command line: verbs, exit codes, one sentence for bad input and nothing written."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MLWILD = [sys.executable, "-m", "mlwild.cli"]
+
+GOOD = """
+import numpy as np, pandas as pd
+import mlwild as wild
+
+def events():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    when = np.arange(600)
+    frame = pd.DataFrame({"when": when, "known": when + 5, "x": x, "y": x + rng.normal(size=600)})
+    #MORE
+    return frame
+
+def train(X, y):
+    slope = float((X["x"] * y).sum() / (X["x"] ** 2).sum())
+    return lambda X: slope * X["x"].to_numpy()
+
+app = wild.App(
+    name="little", data=events, time="when", label="y", known_at="known", features=lambda rows: rows[["x"]],
+    models={"line": train}, loss="squared", every=50, start=100,
+    prices=wild.Prices(loss=1.0, retrain=10.0, unit="EUR"),
+)
+"""
+
+
+def run(*arguments, cwd, code=0, **options):
+    """Run the command line in a process of its own."""
+    done = subprocess.run([*MLWILD, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, **options)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def write(folder, more=""):
+    """Write the little app, with another line in its data function."""
+    (folder / "app.py").write_text(GOOD.replace("#MORE", more))
+
+
+def test_new_check_rehearse_card_follow_one_another(tmp_path):
+    out = run("new", "shop.py", cwd=tmp_path).stdout
+    assert "mlwild rehearse shop.py" in out
+    assert "no check failed" in run("check", "shop.py", cwd=tmp_path).stdout
+    done = run("rehearse", "shop.py", "--json", "shop.json", "--card", "shop.html", cwd=tmp_path)
+    assert done.stdout.strip().endswith("Card: shop.html")
+    sheet = json.loads((tmp_path / "shop.json").read_text())
+    assert sheet["app"] == "shop"
+    assert sheet["fits"]["made"] > 80
+    run("card", "shop.py", "-o", "again.html", cwd=tmp_path)
+    assert (tmp_path / "again.html").read_bytes() == (tmp_path / "shop.html").read_bytes()
+
+
+def test_a_second_run_makes_a_card_that_is_the_same_to_the_byte(tmp_path):
+    write(tmp_path)
+    run("rehearse", "app.py", "--card", "one.html", cwd=tmp_path)
+    run("rehearse", "app.py", "--card", "two.html", "--store", "elsewhere", cwd=tmp_path)
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_help_has_examples_and_exit_codes(tmp_path):
+    assert "Exit codes" in run("--help", cwd=tmp_path).stdout
+    for verb in ("new", "check", "rehearse", "card"):
+        assert f"Example: mlwild {verb}" in run(verb, "--help", cwd=tmp_path).stdout
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version", cwd=tmp_path).stdout)
+
+
+def test_no_colours_outside_a_terminal(tmp_path):
+    write(tmp_path)
+    assert "\x1b" not in run("rehearse", "app.py", cwd=tmp_path).stdout
+
+
+def test_wrong_usage_exits_2(tmp_path):
+    run("rehearse", "--nonsense", cwd=tmp_path, code=2)
+    assert "there is no file 'none.py'" in run("rehearse", "none.py", cwd=tmp_path, code=2).stderr
+    write(tmp_path)
+    assert "there is no folder" in run("rehearse", "app.py", "--json", "no/x.json", cwd=tmp_path, code=2).stderr
+    assert "is a folder" in run("rehearse", "app.py", "--card", ".", cwd=tmp_path, code=2).stderr
+    assert "exists already" in run("new", "app.py", cwd=tmp_path, code=2).stderr
+    assert "does not end in .py" in run("new", "app.txt", cwd=tmp_path, code=2).stderr
+    assert "no rehearsal" in run("card", "app.py", cwd=tmp_path, code=2).stderr
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    assert "makes no App" in run("rehearse", "empty.py", cwd=tmp_path, code=2).stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["app.py", "empty.py"]
+
+
+def test_a_leak_exits_1_and_names_the_column(tmp_path):
+    text = GOOD.replace('features=lambda rows: rows[["x"]]', 'features=lambda rows: rows[["x"]] - rows[["x"]].mean()')
+    (tmp_path / "app.py").write_text(text)
+    done = run("check", "app.py", "--json", "found.json", cwd=tmp_path, code=1)
+    assert "feature 'x' knows the future" in " ".join(done.stdout.split())
+    assert json.loads((tmp_path / "found.json").read_text())["passed"] is False
+
+
+BAD = {
+    "empty data": ("frame = frame[:0]", "data: the table has no row"),
+    "no row with a label": ("frame['y'] = np.nan", "label: no row has a label"),
+    "infinite label": ("frame.loc[3, 'y'] = np.inf", "label: column 'y' is infinite in row 3"),
+    "time of strings": ("frame['when'] = frame['when'].astype(str)", "time: column 'when' holds text ('0')"),
+    "mixed zones": (
+        "frame['when'] = [pd.Timestamp('2024-01-01', tz='UTC' if i % 2 else 'Asia/Tokyo') for i in range(600)]",
+        "time: column 'when' mixes time zones",
+    ),
+    "known before its time": (
+        "frame.loc[7, 'known'] = 2",
+        "known_at: 1 labels are known before their event, first in row 7",
+    ),
+    "a missing time": (
+        "frame['when'] = frame['when'].astype('Int64'); frame.loc[5, 'when'] = pd.NA",
+        "time: column 'when' is missing in 1 of 600 rows, first in row 5",
+    ),
+    "too few cutoffs": ("frame = frame[:180]", "every: only 1 whole periods between 0 and 179"),
+    "a column gone": (
+        "frame = frame.drop(columns='known')",
+        "known_at: the table has no column 'known'. It has when, x, y",
+    ),
+    "not a table": ("frame = 3", "data: got int, which is not a table"),
+    "text labels for a loss of numbers": (
+        "frame['y'] = 'a'",
+        "label: column 'y' holds 'a', and the loss 'squared' needs numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data_is_one_sentence_exit_4_and_nothing_written(tmp_path, case):
+    more, said = BAD[case]
+    write(tmp_path, more)
+    done = run("rehearse", "app.py", "--json", "out.json", "--card", "out.html", cwd=tmp_path, code=4)
+    assert said in done.stderr
+    assert done.stderr.startswith("mlwild: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["app.py"]
+
+
+def test_duplicate_keys_are_named(tmp_path):
+    text = GOOD.replace('label="y"', 'label="y", key="id"').replace("#MORE", "frame['id'] = frame['when'] // 2")
+    (tmp_path / "app.py").write_text(text)
+    said = run("rehearse", "app.py", cwd=tmp_path, code=4).stderr
+    assert "key: id=0 occurs twice, in rows 0 and 1 (300 repeats in all)" in said
+
+
+def test_the_users_own_error_comes_with_its_place(tmp_path):
+    write(tmp_path, "raise KeyError('warehouse')")
+    done = run("rehearse", "app.py", cwd=tmp_path, code=4)
+    assert "KeyError: 'warehouse'" in done.stderr
+    assert re.search(r"mlwild: app.py, line \d+, in events raised KeyError", done.stderr)
+
+
+def test_every_prediction_nan_is_one_sentence(tmp_path):
+    text = GOOD.replace("slope * X", "np.nan * X")
+    (tmp_path / "app.py").write_text(text)
+    done = run("rehearse", "app.py", cwd=tmp_path, code=4)
+    assert "no vintage could be made at any cutoff. The first: 500 of 500 predictions are NaN" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+SLOW_MODEL = GOOD.replace("def train(X, y):", "def train(X, y):\n    import time; time.sleep(0.4)")
+
+
+def _until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it did not come to pass")
+
+
+def test_ctrl_c_keeps_what_was_fitted_and_says_how_to_go_on(tmp_path):
+    (tmp_path / "app.py").write_text(SLOW_MODEL)
+    process = subprocess.Popen(
+        [*MLWILD, "rehearse", "app.py", "--jobs", "1", "--json", "out.json"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    memo = tmp_path / ".mlwild" / "memo"
+    _until(lambda: len(list(memo.rglob("*.arrow.json"))) >= 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "What was fitted is kept; run the same command to go on." in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out.json").exists()
+    assert not list(memo.rglob(".part-*"))
+    kept = len(list(memo.rglob("*.arrow.json")))
+    run("rehearse", "app.py", "--jobs", "1", "--json", "out.json", cwd=tmp_path)
+    fits = json.loads((tmp_path / "out.json").read_text())["fits"]
+    assert fits == {"made": 10 - kept, "reused": kept}
+
+
+def test_two_rehearsals_of_one_app_at_once_are_refused(tmp_path):
+    (tmp_path / "app.py").write_text(SLOW_MODEL)
+    first = subprocess.Popen([*MLWILD, "rehearse", "app.py", "--jobs", "1"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        _until(lambda: list((tmp_path / ".mlwild" / "memo").rglob("*.arrow.json")))
+        said = run("rehearse", "app.py", "--json", "out.json", cwd=tmp_path, code=4).stderr
+        assert f"process {first.pid} is rehearsing 'little'" in said
+        assert not (tmp_path / "out.json").exists()
+        assert first.wait(timeout=60) == 0
+    finally:
+        first.kill()
+
+
+def test_a_killed_rehearsal_leaves_no_lock(tmp_path):
+    (tmp_path / "app.py").write_text(SLOW_MODEL)
+    first = subprocess.Popen([*MLWILD, "rehearse", "app.py", "--jobs", "1"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    _until(lambda: list((tmp_path / ".mlwild" / "memo").rglob("*.arrow.json")))
+    first.kill()
+    first.wait()
+    run("rehearse", "app.py", cwd=tmp_path)
+
+
+def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypatch, capsys):
+    import typer
+
+    from mlwild import cli
+    from mlwild.triangle import store
+
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    real, written = os.fdopen, []
+
+    class Full(io.RawIOBase):
+        """A file on a disk that has become full."""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fdopen(*arguments):
+        written.append(1)
+        if len(written) < 12:
+            return real(*arguments)
+        os.close(arguments[0])
+        return Full()
+
+    monkeypatch.setattr(store.os, "fdopen", fdopen)
+    with pytest.raises(typer.Exit) as stopped:
+        cli.rehearse(Path("app.py"), json_file=Path("out.json"), jobs=1)
+    assert stopped.value.exit_code == 4
+    assert "is full. What was finished is kept" in capsys.readouterr().err
+    assert not Path("out.json").exists()
+    assert not list(tmp_path.rglob(".part-*"))
+    monkeypatch.undo()
+    sheet = tmp_path / "out.json"
+    run("rehearse", "app.py", "--json", str(sheet), cwd=tmp_path)
+    fits = json.loads(sheet.read_text())["fits"]
+    assert fits["reused"] >= 1
+    assert fits["made"] + fits["reused"] == 10
+
+
+def test_every_verb_has_its_function():
+    import mlwild as wild
+    from mlwild.cli import cli
+
+    verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
+    assert verbs == {"new", "check", "rehearse", "card"}
+    assert callable(wild.check)
+    assert callable(wild.rehearse)
+    assert callable(wild.Rehearsal.card)
+    assert callable(wild.new)
+
+
+def test_import_is_quick_because_it_imports_little():
+    code = (
+        "import sys, mlwild; print([m for m in ('numpy', 'pandas', 'sklearn', 'pyarrow', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
