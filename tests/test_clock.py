@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
@@ -242,7 +243,13 @@ def test_midnight_is_shown_as_a_date_in_the_zone_of_the_data():
 
 @pytest.mark.parametrize(
     ("length", "text"),
-    [(3 * DAY, "3 days"), (36 * HOUR, "1.5 days"), (90 * 60 * 10**9, "1.5 hours"), (10**8, "0.1 seconds"), (-DAY, "-1 days")],
+    [
+        (3 * DAY, "3 days"),
+        (36 * HOUR, "1.5 days"),
+        (90 * 60 * 10**9, "1.5 hours"),
+        (10**8, "0.1 seconds"),
+        (-DAY, "-1 days"),
+    ],
 )
 def test_span_is_told_in_the_largest_unit_that_suits(length, text):
     assert NAIVE.span(length) == text
@@ -318,7 +325,7 @@ def test_cutoffs_grow_without_gaps_and_end_with_the_data(zone, first, periods, c
     start = first + every.exact // 3 if started else None
     assume(start is None or clock.add(start, every, 0) == start)  # not the second of an hour that comes twice
     edges = clock.cutoffs(first, last, every, start).tolist()
-    assert all(a < b for a, b in zip(edges, edges[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(edges))
     assert all(edge > first for edge in edges)
     assert not edges or edges[-1] <= last + every.exact // 100
     if not edges:

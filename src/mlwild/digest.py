@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import dis
 import functools
@@ -61,6 +62,9 @@ def _mix(values: RowHashes) -> RowHashes:
 def row_hashes(table: Any) -> RowHashes:
     """
     Return a 64-bit hash of each row of an Arrow table: of its values, names and types.
+
+    Missing is neither NaN nor zero; a dictionary-encoded column and one of plain text differ, as all
+    types do; chunks and the order of a dictionary do not count.
 
     Parameters
     ----------
@@ -190,11 +194,12 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
 
 def _state(thing: Any) -> Any:
     """Return what an object is made of, or a word for one that cannot be looked into."""
-    try:
-        if hasattr(thing, "__arrow_c_stream__"):
-            import pyarrow as pa
+    if hasattr(thing, "__arrow_c_stream__"):
+        import pyarrow as pa
 
+        with contextlib.suppress(pa.ArrowException, TypeError, ValueError):  # a series, mixed objects
             return digest(row_hashes(pa.table(thing)))
+    try:
         reduce = copyreg.dispatch_table.get(type(thing))
         parts = reduce(thing) if reduce else thing.__reduce_ex__(4)
     except Exception:  # noqa: BLE001  a lock, a connection, a generator: each refuses in its own way

@@ -173,6 +173,7 @@ def test_rules_that_cannot_be_ranked_are_not(make):
     text = _text(card_html(sheet))
     assert "Rules are not ranked here" in text
     assert "cheapest first" not in text
+    assert "May this history choose" not in text
     assert "◆" not in text
 
 
@@ -255,6 +256,23 @@ def test_many_seeds_are_named(make):
     text = _text(card_html(sheet))
     assert "Seeds: 0, 1, 2" in text
     assert "first of 3 seeds" in text
+
+
+def test_a_metric_that_was_turned_round_says_so(make):
+    sheet = make()
+    sheet["loss"] = {"name": "auc", "unit": "", "per": "set"}
+    text = _text(card_html(sheet))
+    assert "1 − auc" in text
+    assert "per event" not in text
+
+
+def test_a_life_better_than_the_freshest_is_drawn_in_another_colour(make):
+    sheet = make()
+    assert 'class="stale"' in card_html(sheet)
+    sheet["strips"][0]["loss"] = [loss - 0.2 for loss in sheet["strips"][0]["loss"]]
+    html = card_html(sheet)
+    assert 'class="fresher"' in html
+    assert 'class="stale"' not in html
 
 
 def test_a_folder_that_is_not_there_is_a_clear_error(make, tmp_path):

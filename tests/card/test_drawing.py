@@ -42,6 +42,7 @@ def test_a_range_of_one_value_has_width():
     low, high = svg.padded([0.5, 0.5, None])
     assert low < 0.5 < high
     assert svg.padded([]) == (-0.5, 0.5)
+    assert svg.padded([0.2, 0.3], 0.0) == (0.2, 0.3)
 
 
 def _box(element):

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mlwild.card.facts import time_labels
 from mlwild.card.svg import Box, Scale, join, line, text, ticks, width_of
-from mlwild.card.words import decimals_for, number
+from mlwild.card.words import decimals_for, number, tidy
 
 
 def tick_texts(values: Sequence[float], *, signed: bool = False) -> list[str]:
@@ -20,9 +20,13 @@ def tick_texts(values: Sequence[float], *, signed: bool = False) -> list[str]:
     --------
     >>> tick_texts([0.49, 0.5, 0.51]), tick_texts([-0.5, 0.0, 0.5], signed=True)
     (['0.49', '0.50', '0.51'], ['−0.5', '0', '+0.5'])
+    >>> tick_texts([0.25])
+    ['0.25']
     """
-    step = min((b - a for a, b in itertools.pairwise(values)), default=values[0] if values else 1.0)
-    decimals = max(decimals_for(step, 1), 0)
+    steps = [b - a for a, b in itertools.pairwise(values)]
+    if not steps:
+        return [tidy(value) for value in values]
+    decimals = max(decimals_for(min(steps), 1), 0)
     return ["0" if value == 0 else number(value, decimals, signed=signed) for value in values]
 
 

@@ -72,7 +72,8 @@ def view(facts: Facts) -> dict[str, Any]:
         "ranked": facts.ranked,
         "money": facts.money,
         "per_event": facts.per_event,
-        "loss": facts.title,
+        "each": facts.each,
+        "loss": f"mean {facts.title}" if facts.of_rows else facts.title,
         "every": span(sheet["every"]),
         "periods": len(sheet["cutoffs"]),
         "verdict": verdict.verdict(facts),
@@ -117,7 +118,7 @@ def worst(facts: Facts) -> dict[str, Any] | None:
     if found is None:
         return None
     digits = decimals_for(half_width(found["low"], found["high"]) or found["loss"] or 0.0, 2)
-    mean = facts.rules.get(facts.shown, {}).get("loss")
+    mean = facts.shown_mean
     above = (found["loss"] - mean) / abs(mean) if known(mean) and known(found["loss"]) and mean else None
     return {
         "period": words.between(found["from"], found["to"]),
@@ -231,6 +232,7 @@ def method(facts: Facts) -> dict[str, Any]:
         "seeds": ", ".join(str(seed) for seed in sheet["seeds"]),
         "n_seeds": len(sheet["seeds"]),
         "oracle": sheet["oracle"]["note"],
+        "updates": any(row["updates"] for row in sheet["rules"]),
     }
 
 

@@ -58,7 +58,7 @@ def through_time(facts: Facts, width: int) -> Markup:
     points = [(middle(k), None if value is None else y(value)) for k, value in enumerate(ours)]
     floor = [(middle(k), None if value is None else y(value)) for k, value in enumerate(fresh)]
     drawn = [
-        text(0, 12, f"Mean {facts.title}, {facts.per_event}", "tick"),
+        text(0, 12, f"{facts.mean_title}, {facts.per_event}", "tick"),
         _key(0.0, 32.0, (("line", shortened(facts.shown, width / 2 - 30)), ("fresh", "freshest vintage"))),
         axes.vertical(y, box, 5),
         axes.dates(facts.cutoffs, edges, box, rules=False),
@@ -68,7 +68,7 @@ def through_time(facts: Facts, width: int) -> Markup:
         _worst(facts, edges, y, box) if worst else Markup(""),
         _period_tooltips(facts, ours, (edges, box)) if size == 1 else Markup(""),
     ]
-    said = f"Mean {facts.title} by period under {facts.shown}, against the freshest vintage"
+    said = f"{facts.mean_title} by period under {facts.shown}, against the freshest vintage"
     return picture(width, height, said, *drawn)
 
 
@@ -80,20 +80,32 @@ def _key(x: float, y: float, names: Sequence[tuple[str, str]]) -> Markup:
     return join(drawn)
 
 
-def _between(upper: Sequence[tuple[float, float | None]], lower: Sequence[tuple[float, float | None]]) -> Markup:
-    """Return the area between two lines, one piece for each stretch in which both are known."""
+def _between(ours: Sequence[tuple[float, float | None]], fresh: Sequence[tuple[float, float | None]]) -> Markup:
+    """Return the area between two lines: one colour where ours lies above, another where below."""
     pieces: list[list[tuple[float, float, float]]] = [[]]
-    for (x, high), (_, low) in zip(upper, lower, strict=False):
-        if high is None or low is None:
+    for (x, our), (_, floor) in zip(ours, fresh, strict=False):
+        if our is None or floor is None:
             pieces.append([])
-        else:
-            pieces[-1].append((x, high, low))
-    path = ""
+            continue
+        if pieces[-1] and (pieces[-1][-1][1] - pieces[-1][-1][2]) * (our - floor) < 0:
+            pieces[-1].append(_crossing(pieces[-1][-1], (x, our, floor)))
+        pieces[-1].append((x, our, floor))
+    paths = {"stale": "", "fresher": ""}
     for piece in pieces:
-        if len(piece) > 1:
-            outline = [(x, high) for x, high, _ in piece] + [(x, low) for x, _, low in reversed(piece)]
-            path += "M" + "L".join(f"{place(x)} {place(y)}" for x, y in outline) + "Z"
-    return tag("path", d=path, class_="stale")
+        back = [(x, floor) for x, _, floor in reversed(piece)]
+        # Places grow downwards: the greater loss has the lesser place.
+        for name, edge in (("stale", min), ("fresher", max)):
+            if any(edge(our, floor) != floor for _, our, floor in piece):
+                outline = [(x, edge(our, floor)) for x, our, floor in piece] + back
+                paths[name] += "M" + "L".join(f"{place(x)} {place(y)}" for x, y in outline) + "Z"
+    return join(tag("path", d=path, class_=name) for name, path in paths.items() if path)
+
+
+def _crossing(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return where two lines cross between two places at which they differ."""
+    share = (a[1] - a[2]) / ((a[1] - a[2]) - (b[1] - b[2]))
+    y = a[1] + share * (b[1] - a[1])
+    return a[0] + share * (b[0] - a[0]), y, y
 
 
 def _worst(facts: Facts, x: Scale, y: Scale, box: Box) -> Markup:
@@ -106,7 +118,7 @@ def _worst(facts: Facts, x: Scale, y: Scale, box: Box) -> Markup:
         drawn.append(line(at, y(worst["low"]), at, y(worst["high"]), "whisker"))
     drawn.append(tag("path", d=mark("diamond", at, high, 6), class_="dot bad"))
     left = at + 130 > box.right
-    drawn.append(text(at - 10 if left else at + 10, high + 1, "the worst period", "strong", "end" if left else None))
+    drawn.append(text(at - 9 if left else at + 9, high - 5, "the worst period", "strong", "end" if left else None))
     return join(drawn)
 
 

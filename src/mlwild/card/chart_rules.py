@@ -98,7 +98,7 @@ def against_frontier(facts: Facts, width: int) -> Markup:
     drawn = [
         axes.vertical(y, box, 6),
         axes.along(x, values, [number(value, 0) for value in values], box.bottom),
-        text(0, 12, f"Mean {facts.title}, {facts.per_event}", "tick"),
+        text(0, 12, f"{facts.mean_title}, {facts.per_event}", "tick"),
         text(box.right, height - 6, "retrains over the whole period", "tick", "end"),
         _best_possible(frontier, x, y),
         tag("path", d=polyline([(x(moves), y(loss)) for moves, loss in equal]), class_="equal"),
@@ -106,7 +106,7 @@ def against_frontier(facts: Facts, width: int) -> Markup:
         _key(facts, (frontier, equal), width),
         _named(facts, points, (frontier, equal), (x, y), box),
     ]
-    said = f"Each rule's mean {facts.title} against its number of retrains, with the best possible in hindsight"
+    said = f"Each rule's {facts.title} against its number of retrains, with the best possible in hindsight"
     return picture(width, height, said, *drawn)
 
 
@@ -142,7 +142,9 @@ def _dots(facts: Facts, points: Sequence[tuple[float, float, list[str]]], x: Sca
     money = spread_decimals([row["cost"] for row in facts.rules.values()], 3)
     special, drawn = set(telling(facts)), []
     for retrains, loss, names in sorted(points, key=lambda point: facts.shown in point[2]):
-        said = f"{', '.join(names)}: {count(retrains, 'retrain')}, {facts.loss_of(loss, decimals)} per event"
+        updates = facts.rules[names[0]]["updates"]
+        done = count(retrains, "retrain") + (f", {count(updates, 'update')}" if updates else "")
+        said = f"{', '.join(names)}: {done}, {facts.loss_of(loss, decimals)}{facts.each}"
         if facts.ranked and facts.priced:
             said += f", {facts.money_of(facts.rules[names[0]]['cost'], money)}"
         if facts.priced and facts.ranked and facts.shown in names:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlwild.card import words
 from mlwild.card.words import day, day_parts, month
+from mlwild.losses import NAMED
 
 DEFAULT = "break-even"
 Values = tuple[float | None, ...]
@@ -32,6 +33,8 @@ class Facts:
         Whether there are prices; whether rules may be ranked.
     money, loss, per_event : str
         Units: of costs, of losses (``"nats"``), and of mean losses with what they are a mean of.
+    of_rows : bool
+        Whether the loss is one of events, not only of sets of events.
     events : float
         Number (weight) of labelled events that costs are summed over.
     difficulty : tuple of float or None
@@ -50,6 +53,7 @@ class Facts:
     money: str
     loss: str
     per_event: str
+    of_rows: bool
     events: float
     difficulty: Values
     gaps: tuple[Values, ...]
@@ -68,8 +72,10 @@ class Facts:
 
     @property
     def title(self) -> str:
-        """Name of the loss for a reader."""
-        return str(self.sheet["loss"]["name"]).replace("_", " ")
+        """Name of the loss for a reader; a metric that was turned round at the door says so."""
+        name = str(self.sheet["loss"]["name"])
+        turned = name in NAMED and NAMED[name].better == "greater"
+        return ("1 \u2212 " if turned else "") + name.replace("_", " ")
 
     def vintage(self, name: str) -> str:
         """Name a vintage by the day on which it was fitted."""
@@ -77,6 +83,27 @@ class Facts:
         if number is None or int(number[0]) >= len(self.cutoffs):
             return name
         return f"{name} (fitted {day(self.cutoffs[int(number[0])])})"
+
+    @property
+    def mean_title(self) -> str:
+        """Name of the mean loss; a loss of sets is what it is."""
+        return f"Mean {self.title}" if self.of_rows else self.title
+
+    @property
+    def each(self) -> str:
+        """What follows a mean loss in a sentence."""
+        return " per event" if self.of_rows else ""
+
+    @property
+    def beside(self) -> str:
+        """What follows the interval of a mean loss."""
+        return "; per event" if self.of_rows else ""
+
+    @property
+    def shown_mean(self) -> float | None:
+        """Mean loss of the life that is shown: that of the first seed."""
+        hard, stale = self.sheet["split"]["difficulty"], self.sheet["split"]["staleness"]
+        return hard + stale if known(hard) and known(stale) else None
 
     @property
     def period_value(self) -> float | None:
@@ -120,7 +147,7 @@ def read(sheet: Mapping[str, Any]) -> Facts:
     recommended, prices = sheet["recommended"]["rule"], sheet["prices"]
     first = names[0] if names else ""
     shown = recommended or (DEFAULT if DEFAULT in names else first)
-    unit = sheet["loss"]["unit"]
+    unit, of_rows = sheet["loss"]["unit"], sheet["loss"]["per"] == "row"
     difficulty = freshest(sheet["triangle"], len(sheet["cutoffs"]))
     return Facts(
         sheet=sheet,
@@ -130,13 +157,20 @@ def read(sheet: Mapping[str, Any]) -> Facts:
         ranked=recommended is not None or prices is None,
         money=str(prices["unit"]) if prices else "",
         loss=unit,
-        per_event=f"{unit} per event" if unit else "per event",
+        per_event=_per(unit, of_rows=of_rows),
+        of_rows=of_rows,
         events=_events(sheet),
         difficulty=difficulty,
         gaps=tuple(_gaps(row, difficulty) for row in sheet["triangle"]["loss"]),
         rules={row["name"]: row for row in sheet["rules"]},
         strips={strip["rule"]: strip for strip in sheet["strips"]},
     )
+
+
+def _per(unit: str, *, of_rows: bool) -> str:
+    if of_rows:
+        return f"{unit} per event" if unit else "per event"
+    return f"{unit}, mean over periods" if unit else "mean over periods"
 
 
 def _events(sheet: Mapping[str, Any]) -> float:

@@ -258,7 +258,7 @@ def padded(values: Iterable[float | None], share: float = 0.06, *, zero: bool = 
     if zero or not known:
         known.append(0.0)
     low, high = min(known), max(known)
-    air = share * (high - low) or 0.05 * abs(high) or 0.5
+    air = share * (high - low) if high > low else 0.05 * abs(high) or 0.5
     return low - air, high + air
 
 

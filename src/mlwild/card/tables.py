@@ -73,7 +73,7 @@ def groups(facts: Facts) -> dict[str, Any]:
     """Return the table of groups, worst first; the rest is counted."""
     rows = facts.sheet["groups"]
     decimals = _decimals(rows, "", 2) if rows else 0
-    overall = facts.rules.get(facts.shown, {}).get("loss")
+    overall = facts.shown_mean
     scale = bar_scale([(row["low"], row["high"], row["loss"], overall) for row in rows], zero=None)
     made = [
         {

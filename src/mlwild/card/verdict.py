@@ -165,9 +165,11 @@ def _loss_figures(facts: Facts) -> list[Figure]:
     stale = decimals_for(half_width(split["staleness_low"], split["staleness_high"]) or split["staleness"] or 0.0, 2)
     bounds = interval(split["staleness_low"], split["staleness_high"], stale)
     made = [
-        _figure("Loss, always retrained", fresh, f"{interval(model['low'], model['high'], digits)}; per event"),
-        _figure("Loss, never retrained", facts.loss_of(model["never"], digits), f"per event, n = {model['n']} periods"),
-        _figure(f"Staleness under {facts.shown}", facts.loss_of(split["staleness"], stale), f"{bounds}; per event"),
+        _figure("Loss, always retrained", fresh, interval(model["low"], model["high"], digits) + facts.beside),
+        _figure(
+            "Loss, never retrained", facts.loss_of(model["never"], digits), f"n = {model['n']} periods{facts.beside}"
+        ),
+        _figure(f"Staleness under {facts.shown}", facts.loss_of(split["staleness"], stale), bounds + facts.beside),
     ]
     half = half_way(facts.sheet["frontier"])
     if half is not None and not facts.priced:
@@ -195,32 +197,34 @@ def half_way(frontier: Sequence[Mapping[str, Any]]) -> int | None:
 def _shared_figures(facts: Facts) -> list[Figure]:
     sheet, row = facts.sheet, facts.rules.get(facts.shown)
     worse, age = sheet["retraining_made_it_worse"], sheet["ageing_costs_one_retrain_at"]
-    made = []
+    made, seeds = [], f" of {len(sheet['seeds'])} seeds" if len(sheet["seeds"]) > 1 else ""
     if row is not None and facts.priced and facts.ranked:
         done = row["retrains"]
         more = [count(row[key], noun) for key, noun in (("updates", "update"), ("rollbacks", "fall back")) if row[key]]
         chances = (
             max(len(sheet["cutoffs"]) - facts.strips[facts.shown]["first"] - 1, 0) if facts.shown in facts.strips else 0
         )
-        note = f"at {count(chances, 'cutoff')} after the first fit" + (f"; {', '.join(more)}" if more else "")
+        note = (
+            f"at {count(chances, 'cutoff')} after the first fit"
+            + seeds.replace(" of", "; mean of")
+            + (f"; {', '.join(more)}" if more else "")
+        )
         made.append(_figure(f"Retrains by {facts.shown}", number(done, 0 if done == int(done) else 1), note))
     made.append(
         _figure(
             "Retraining made it worse",
             f"in {worse['periods']} of {worse['of']}" if worse["of"] else UNKNOWN,
-            "periods, against the vintage one period older",
+            f"periods{seeds}, against the vintage one period older",
         )
     )
     if facts.priced:
         last = sheet["ageing"][-1]["age"] if sheet["ageing"] else 0
-        value = count(age, "period") if age is not None else f"not within {last}" if last else UNKNOWN
-        note = (
-            f"{span(sheet['every'], age)}; by the mean of all vintages"
-            if age is not None
-            else "periods"
-            if last
-            else "too few periods"
-        )
+        if age is not None:
+            value, note = count(age, "period"), f"{span(sheet['every'], age)}; by the mean of all vintages"
+        elif last:
+            value, note = f"over {count(last, 'period')}", "not within the ages measured"
+        else:
+            value, note = UNKNOWN, "too few periods"
         made.append(_figure("Staleness costs one retrain at", value, note))
     chance, bounds = sheet["overfitting_probability"], sheet["overfitting"]
     note = f"{interval(bounds['low'], bounds['high'], 2)}; trusted below {number(bounds['trust_below'], 2)}"

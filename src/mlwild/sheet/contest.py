@@ -1,0 +1,157 @@
+"""The contest of rules: the optimum in hindsight, the table, the recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.lives import Life
+from mlwild.records import Prices, Vintage
+from mlwild.rules import DEFAULT, Rule
+from mlwild.sheet.figures import LEVEL, bounds, costs_by_period, least
+from mlwild.stats.bootstrap import Interval, sum_interval
+from mlwild.stats.paths import crossfitted_path_cost, frontier, shortest_path
+from mlwild.triangle import Survey, Triangle, update_chain
+from mlwild.wording import number
+
+Floats = NDArray[np.float64]
+
+#: A history may choose among rules when the chance that its choice is mere luck is below this.
+TRUST = 0.25
+
+
+def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> tuple[float, Floats, int]:
+    """
+    Return the cost of the best decisions in hindsight.
+
+    Returns
+    -------
+    naive : float
+        Of the path chosen and scored on the same rows: it fits noise too.
+    crossfitted : ndarray of shape (n_periods - first,)
+        By period, of paths chosen on one half of the rows and scored on the other.
+    moves : int
+        Number of retrains and updates on the naive path.
+    """
+    vintages = sorted(vintage for vintage in triangle.scores if not vintage.updates)
+    chain = [vintage for vintage in update_chain(triangle) if vintage in triangle.scores]
+    rows = vintages + chain
+    first = start.cutoff
+    total, _ = triangle.matrix(rows)
+    value = 1.0 if prices is None else prices.loss
+    parent = np.array([-1] * len(vintages) + [_row_of_parent(rows, vintage) for vintage in chain])
+    born = np.array([vintage.cutoff for vintage in rows]) - first
+    halves = np.stack([np.stack([triangle.scores[v].half_total[side] for v in rows]) for side in (0, 1)])
+    retrain = 0.0 if prices is None else prices.retrain
+    update = 0.0 if prices is None else prices.update_price
+    begin = rows.index(start)
+    path = shortest_path(value * total[:, first:], born, start=begin, retrain=retrain, parent=parent, update=update)
+    fair = crossfitted_path_cost(
+        value * halves[:, :, first:], born, start=begin, retrain=retrain, parent=parent, update=update
+    )
+    return path.cost(value * total[:, first:]), fair, int((np.diff(path.live) != 0).sum())
+
+
+def _row_of_parent(rows: list[Vintage], vintage: Vintage) -> int:
+    return rows.index(Vintage(vintage.fitted, vintage.window, vintage.updates[:-1]))
+
+
+def recommend(
+    names: Sequence[str],
+    costs: Floats,
+    chosen: Life,
+    chosen_costs: Floats,
+    overfitting: Interval,
+    survey: Survey,
+) -> dict[str, Any]:
+    """Return the rule to run, its cost with an interval, and the reason."""
+    app = survey.app
+    prices, prior = app.prices, DEFAULT.name if DEFAULT.name in names else names[0]
+    if app.feedback == "bandit" and app.propensity is None:
+        return _nothing("labels depend on the model's own decisions and no propensities are given: not ranked")
+    if prices is None:
+        return _nothing("no prices are given: choose a point on the frontier of loss against retrains")
+    pbo = overfitting.estimate
+    trusted = pbo < TRUST and chosen.rule != prior
+    if trusted:
+        rule, series = chosen.rule, chosen_costs
+        alone = float(costs[names.index(rule)].sum())
+        reason = (
+            f"it came to lead by more than a retrain and chance, choosing at each cutoff from the past alone; "
+            f"the cost is that of so choosing (the rule alone cost {number(alone)}); the chance that this is luck is "
+            f"{pbo:.2f}"
+        )
+    else:
+        rule, series = prior, costs[names.index(prior)]
+        if isnan(pbo):
+            reason = "too few periods or rules to say whether this history can choose"
+        elif pbo >= TRUST:
+            reason = (
+                f"this history cannot choose among rules: its best would be no better than the median next time "
+                f"with chance {pbo:.2f}"
+            )
+        else:
+            reason = "no rule beat it by more than a retrain and chance"
+        if prior == DEFAULT.name:
+            reason += "; break-even needs no tuning"
+    interval = sum_interval(series, level=LEVEL)
+    return {
+        "rule": rule,
+        "cost": interval.estimate,
+        **bounds(interval, least=least(survey)),
+        "n": len(series),
+        "level": LEVEL,
+        "reason": reason,
+    }
+
+
+def _nothing(reason: str) -> dict[str, Any]:
+    return {"rule": None, "cost": None, "low": None, "high": None, "n": 0, "level": LEVEL, "reason": reason}
+
+
+def rule_rows(
+    rules: Sequence[Rule], lives: Sequence[Sequence[Life]], prices: Prices | None, oracle: Floats
+) -> list[dict[str, Any]]:
+    """Return the table of rules, cheapest first."""
+    costs = np.stack([costs_by_period(of_rule, prices) for of_rule in lives])
+    names = [rule.name for rule in rules]
+    prior = costs[names.index(DEFAULT.name) if DEFAULT.name in names else 0]
+    made = []
+    for name, series, of_rule in zip(names, costs, lives, strict=True):
+        loss = float(np.mean([life.loss.sum() for life in of_rule]))
+        weight = float(np.mean([life.weight.sum() for life in of_rule]))
+        row: dict[str, Any] = {
+            "name": name,
+            "cost": float(series.sum()) if prices else None,
+            "regret": None,
+            "regret_low": None,
+            "regret_high": None,
+            "difference": None,
+            "difference_low": None,
+            "difference_high": None,
+            "retrains": float(np.mean([life.retrains for life in of_rule])),
+            "updates": float(np.mean([life.updates for life in of_rule])),
+            "rollbacks": float(np.mean([sum(f.action == "fall back" for f in life.facts) for life in of_rule])),
+            "shadow_cost": None,
+            "loss": loss / weight if weight else None,
+        }
+        if prices:
+            regret, difference = sum_interval(series - oracle, level=LEVEL), sum_interval(series - prior, level=LEVEL)
+            row |= {"regret": regret.estimate, **bounds(regret, "regret_")}
+            row |= {"difference": difference.estimate, **bounds(difference, "difference_")}
+        made.append(row)
+    return sorted(made, key=lambda row: (row["cost"] if prices else row["loss"] or 0.0, row["name"]))
+
+
+def best_frontier(triangle: Triangle, start: Vintage) -> list[dict[str, Any]]:
+    """Return the least mean loss for each number of retrains, with any of the app's windows."""
+    usable = [start, *(v for v in sorted(triangle.scores) if not v.updates and v.cutoff > start.cutoff)]
+    total, weight = triangle.matrix(usable)
+    born = np.array([v.cutoff for v in usable]) - start.cutoff
+    events = max(float(weight[0, start.cutoff :].sum()), 1e-300)
+    points = frontier(total[:, start.cutoff :] / events, born, start=0)
+    return [{"retrains": moves, "loss": value} for moves, value in points]

@@ -1,0 +1,242 @@
+"""What the history shows whatever the rule: ageing, the worst period, groups, models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from mlwild.lives import Life
+from mlwild.records import Prices, Vintage
+from mlwild.sheet.figures import LEVEL, bounds, finite, least
+from mlwild.stats.bootstrap import mean_interval, resampled_interval, sum_interval
+from mlwild.triangle import Survey, Triangle
+
+#: Ages with fewer pairs of vintages than this are not shown: their interval would mean nothing.
+FEWEST_PAIRS = 5
+
+
+def ageing(triangles: Sequence[Triangle], start: Vintage, prices: Prices | None) -> dict[str, Any]:
+    """
+    Return staleness against age, and the age at which it has cost one retrain.
+
+    The staleness of age a is the mean, over all pairs of vintages, of the loss of one that is a
+    periods old less that of the one fitted just before the period.
+    """
+    window = start.window
+    first = triangles[0]
+    vintages = sorted(v for v in first.scores if not v.updates and v.window == window)
+    usable = [v for v in vintages if all(v in triangle.scores for triangle in triangles)]
+    means = []
+    for triangle in triangles:
+        total, weight = triangle.matrix(usable)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means.append(np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan))
+    mean = np.mean(means, axis=0)
+    cutoffs = [v.cutoff for v in usable]
+    rows = float(first.survey.grid.labelled[start.cutoff :].mean())
+    curve, spent, breaks = [], 0.0, None
+    periods = first.survey.grid.periods
+    for age in range(1, periods):
+        pairs = [
+            mean[cutoffs.index(k - age), k] - mean[cutoffs.index(k), k]
+            for k in range(periods)
+            if k - age in cutoffs and k in cutoffs
+        ]
+        gaps = np.array([gap for gap in pairs if not isnan(gap)])
+        if len(gaps) < FEWEST_PAIRS:
+            break
+        interval = mean_interval(gaps, level=LEVEL)
+        curve.append({"age": age, "staleness": finite(interval.estimate), **bounds(interval), "n": len(gaps)})
+        if prices is not None:
+            spent += prices.loss * rows * interval.estimate
+            if breaks is None and spent >= prices.retrain > 0:
+                breaks = age
+    return {"curve": curve, "costs_one_retrain_at": breaks}
+
+
+def made_worse(triangles: Sequence[Triangle], window: str) -> dict[str, int]:
+    """Count the periods in which the fresh vintage lost more than the one a period older."""
+    worse = of = 0
+    for triangle in triangles:
+        scores = triangle.scores
+        for k in range(1, triangle.survey.grid.periods):
+            fresh, older = Vintage(k, window), Vintage(k - 1, window)
+            if fresh not in scores or older not in scores:
+                continue
+            total, weight = triangle.matrix([fresh, older])
+            if weight[0, k] > 0:
+                of += 1
+                worse += bool(total[0, k] > total[1, k])
+    return {"periods": worse, "of": of}
+
+
+def _period(survey: Survey, k: int) -> dict[str, Any]:
+    edges, clock = survey.grid.edges, survey.clock
+    return {"period": int(k), "from": clock.show(int(edges[k])), "to": clock.show(int(edges[k + 1]))}
+
+
+def worst_period(life: Life, triangle: Triangle) -> dict[str, Any] | None:
+    """Return the period with the greatest mean loss, with its interval and the number searched."""
+    survey = triangle.survey
+    grid, loss = survey.grid, survey.loss
+    enough = life.weight > 0
+    large = enough & (grid.labelled[life.first :] >= survey.app.min_rows)
+    pool = np.flatnonzero(large if large.any() else enough)
+    if not len(pool):
+        return None
+    means = life.loss[pool] / life.weight[pool]
+    place = int(pool[np.argmax(means)])
+    k, vintage = place + life.first, life.live[place]
+    rows = np.sort(grid.cell_rows[grid.period_of_cell_row == k])
+    if loss.per == "row":
+        interval = mean_interval(triangle.row_losses(vintage, rows) * grid.weight[rows], level=LEVEL)
+    else:
+        first = int(grid.row_start[vintage.cutoff])
+        predicted = triangle.predictions(vintage)[rows - first]
+        interval = resampled_interval(
+            lambda at: loss.of_set(survey.labels[rows[at]], predicted[at]), len(rows), level=LEVEL
+        )
+    return {
+        **_period(survey, k),
+        "loss": finite(float(means.max())),
+        **bounds(interval, least=least(survey)),
+        "n": len(rows),
+        "searched": len(pool),
+        "vintage": str(vintage),
+    }
+
+
+def group_losses(life: Life, triangle: Triangle) -> list[dict[str, Any]]:
+    """Return the loss along a life by the values of each declared group, worst first."""
+    survey = triangle.survey
+    grid, app = survey.grid, survey.app
+    if not survey.groups or survey.loss.per == "set":
+        return []
+    lost = np.full(len(survey.time), np.nan)
+    for place, vintage in enumerate(life.live):
+        low, high = np.searchsorted(grid.period_of_cell_row, [life.first + place, life.first + place + 1])
+        rows = grid.cell_rows[low:high]
+        lost[rows] = triangle.row_losses(vintage, rows) * grid.weight[rows]
+    made = []
+    for name, values in survey.groups.items():
+        known = np.flatnonzero(~np.isnan(lost))
+        texts = np.array([str(value) for value in values[known]])
+        kinds, codes = np.unique(texts, return_inverse=True)
+        for code, kind in enumerate(kinds):
+            rows = known[codes == code]
+            if len(rows) < app.min_rows:
+                continue
+            interval = mean_interval(lost[rows], level=LEVEL)
+            made.append(
+                {
+                    "group": name,
+                    "value": str(kind),
+                    "loss": interval.estimate,
+                    **bounds(interval, least=least(survey)),
+                    "n": len(rows),
+                }
+            )
+    return sorted(made, key=lambda row: (-row["loss"], row["group"], row["value"]))
+
+
+def strip(life: Life, survey: Survey) -> dict[str, Any]:
+    """Return a rule's life for drawing: mean loss by period, and what was done when."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = life.loss / life.weight
+    return {
+        "rule": life.rule,
+        "first": life.first,
+        "loss": [finite(value) for value in mean],
+        "decisions": [
+            {
+                "period": fact.cutoff,
+                "at": survey.clock.show(fact.at),
+                "action": fact.action,
+                "live": str(fact.live),
+                "reason": fact.reason,
+            }
+            for fact in life.facts
+            if fact.action != "keep"
+        ],
+    }
+
+
+def split_loss(life: Life, triangle: Triangle) -> dict[str, Any]:
+    """Split a life's loss into difficulty (that of the freshest vintage of its window) and staleness."""
+    periods = range(life.first, triangle.survey.grid.periods)
+    fresh = [triangle.freshest(live.window, k) or live for live, k in zip(life.live, periods, strict=True)]
+    used = list(dict.fromkeys(fresh))
+    total, _ = triangle.matrix(used)
+    floor = np.array([total[used.index(vintage), k] for vintage, k in zip(fresh, periods, strict=True)])
+    weight = float(life.weight.sum())
+    staleness = mean_interval(life.loss - floor, level=LEVEL)
+    per_event = len(life.loss) / weight if weight else float("nan")
+    return {
+        "difficulty": finite(float(floor.sum()) / weight) if weight else None,
+        "staleness": finite(staleness.estimate * per_event),
+        "staleness_low": finite(staleness.low * per_event),
+        "staleness_high": finite(staleness.high * per_event),
+        "n": len(life.loss),
+    }
+
+
+def model_rows(triangles: Sequence[Triangle]) -> list[dict[str, Any]]:
+    """Return each model's loss when always retrained and when never."""
+    by_name: dict[str, list[Triangle]] = {}
+    for triangle in triangles:
+        by_name.setdefault(triangle.model, []).append(triangle)
+    made: list[dict[str, Any]] = []
+    for name, of_model in by_name.items():
+        window = str(of_model[0].survey.app.windows[0])
+        fresh, first, weights = [], [], []
+        for triangle in of_model:
+            usable = [v for v in sorted(triangle.scores) if v.window == window and not v.updates]
+            if not usable:
+                continue
+            total, weight = triangle.matrix(usable)
+            at = [
+                max(i for i, v in enumerate(usable) if v.cutoff <= k) for k in range(usable[0].cutoff, total.shape[1])
+            ]
+            periods = np.arange(usable[0].cutoff, total.shape[1])
+            fresh.append(total[at, periods])
+            first.append(total[0, periods])
+            weights.append(weight[at, periods])
+        if not fresh:
+            made.append({"name": name, "fresh": None, "low": None, "high": None, "never": None, "n": 0})
+            continue
+        length = min(len(series) for series in fresh)
+        fresh_mean = np.mean([series[-length:] for series in fresh], axis=0)
+        weight_mean = np.mean([series[-length:] for series in weights], axis=0)
+        never = np.mean([series[-length:] for series in first], axis=0).sum() / weight_mean.sum()
+        interval = sum_interval(fresh_mean, level=LEVEL)
+        w, floor = float(weight_mean.sum()), least(of_model[0].survey)
+        made.append(
+            {
+                "name": name,
+                "fresh": finite(interval.estimate / w),
+                "low": finite(max(interval.low / w, floor)),
+                "high": finite(max(interval.high / w, floor)),
+                "never": finite(float(never)),
+                "n": length,
+            }
+        )
+    return made
+
+
+def heat(triangle: Triangle) -> dict[str, Any]:
+    """Return the triangle of mean losses for drawing: one row a usable vintage of the first window."""
+    window = str(triangle.survey.app.windows[0])
+    usable = [v for v in sorted(triangle.scores) if v.window == window and not v.updates]
+    total, weight = triangle.matrix(usable)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / weight
+    return {
+        "vintages": [v.cutoff for v in usable],
+        "loss": [
+            [finite(value) if k >= v.cutoff else None for k, value in enumerate(row)]
+            for v, row in zip(usable, mean, strict=True)
+        ],
+    }

@@ -1,0 +1,69 @@
+"""What a rehearsal could not know, and what a replay assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlwild.clock import NEVER
+from mlwild.triangle import Survey, Tally, Triangle
+
+
+def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list[str]:
+    """Return, in sentences, what this rehearsal could not know."""
+    app, grid, clock = survey.app, survey.grid, survey.clock
+    said = []
+    n, never = len(survey.time), int((survey.known_at == NEVER).sum())
+    if never:
+        said.append(f"{never:,} of {n:,} labels ({never / n:.1%}) never arrived; their events count in no loss.")
+    late = int(((survey.known_at != NEVER) & (survey.known_at > survey.time.max())).sum())
+    if late:
+        said.append(f"{late:,} labels arrived after the last event: no decision could use them.")
+    small = np.flatnonzero(grid.labelled < app.min_rows)
+    if len(small):
+        dates = ", ".join(clock.show(int(grid.edges[k])) for k in small[:3])
+        more = ", ..." if len(small) > 3 else ""
+        said.append(
+            f"Fewer than {app.min_rows} labels in {len(small)} of {grid.periods} periods ({dates}{more}): too few to "
+            "judge a period alone."
+        )
+    rest = len(survey.time) - int(grid.row_start[-1])
+    if rest:
+        said.append(
+            f"The last {rest:,} events, from {clock.show(int(grid.edges[-1]))} on, fill no whole period of "
+            f"{app.every_} and are left out."
+        )
+    for triangle in triangles:
+        said += [
+            f"Vintage {failed.vintage} of {failed.model!r} ({clock.show(failed.at)}) could not be used: {failed.why}."
+            for failed in triangle.failed.values()
+        ]
+    for text, times in sorted(tally.warned.items())[:5]:
+        said.append(f"{times} fits warned: {text[:200]}")
+    if tally.mended:
+        said.append(f"{tally.mended} damaged entries of the store were found and made again.")
+    return said
+
+
+def limits(survey: Survey) -> list[str]:
+    """Return what a replay assumes; it stands on every sheet."""
+    app = survey.app
+    arrival = f"the column {app.known_at!r}" if app.known_at else f"a fixed delay of {app.delay}"
+    said = [f"A replay trusts {arrival} to say when labels were known."]
+    if app.feedback == "none":
+        said.append("It assumes that labels do not depend on the model's own decisions (feedback='none').")
+        return said
+    if app.propensity is None:
+        said.append(
+            "Labels depend on the model's own decisions (feedback='bandit') and no propensities are given: rules "
+            "cannot be ranked by a replay."
+        )
+        return said
+    weight = survey.grid.weight[survey.grid.cell_rows]
+    size = float(weight.sum() ** 2 / (weight**2).sum())
+    said.append(
+        f"Labels depend on earlier decisions (feedback={app.feedback!r}); losses are weighted by one over "
+        f"{app.propensity!r}, which leaves an effective sample of {size:,.0f} of {len(weight):,} labels."
+    )
+    return said

@@ -1,0 +1,537 @@
+"""Digests: every change that matters changes them, and no other does."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import itertools
+import logging
+import math
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from mlwild.digest import digest, file_digest, fingerprint, row_hashes, version
+
+# -- digest --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "b"), ("ab",)),
+        (("a", 1), ("a", "1")),
+        (("a", "b"), ("b", "a")),
+        ((1,), (1.0,)),
+        ((b"1",), ("1",)),
+        ((None,), ("None",)),
+        ((np.array([1, 2]),), (np.array([2, 1]),)),
+        ((np.array([1, 2]),), (np.array([1, 2], np.int32),)),
+        ((np.array([1, 2]),), (np.array([1.0, 2.0]),)),
+        ((np.array([[1, 2]]),), (np.array([[1], [2]]),)),
+        ((np.array([1, 2, 3, 4]),), (np.array([1, 2]), np.array([3, 4]))),
+        ((np.zeros(0),), (np.zeros((0, 3)),)),
+        ((np.array([0.0]),), (np.array([-0.0]),)),
+    ],
+)
+def test_digest_tells_apart(one, other):
+    assert digest(*one) == digest(*one)
+    assert digest(*one) != digest(*other)
+
+
+def test_digest_of_an_array_does_not_depend_on_its_layout():
+    square = np.arange(12).reshape(3, 4)
+    assert (
+        digest(square) == digest(np.asfortranarray(square)) == digest(np.arange(24).reshape(3, 8)[:, :4] * 0 + square)
+    )
+
+
+def test_digest_of_a_file_is_that_of_its_bytes(tmp_path):
+    for name, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / name).write_bytes(content)
+    assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b") != file_digest(tmp_path / "c")
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+def _table():
+    """A table with a column of each kind, missing values in each."""
+    return pa.table(
+        {
+            "small": pa.array([1, 2, None, 4], pa.int8()),
+            "whole": pa.array([1, 2, None, 2**62], pa.int64()),
+            "unsigned": pa.array([1, 2, None, 2**64 - 1], pa.uint64()),
+            "single": pa.array([0.5, math.nan, None, 1e30], pa.float32()),
+            "double": pa.array([0.5, math.nan, None, 1e300], pa.float64()),
+            "flag": pa.array([True, False, None, True]),
+            "text": pa.array(["a", "", None, "ä"]),
+            "large": pa.array(["a", "", None, "ä"], pa.large_string()),
+            "word": pa.array(["a", "b", None, "a"]).dictionary_encode(),
+            "bytes": pa.array([b"a", b"", None, b"b"]),
+            "day": pa.array([0, 1, None, 20_000], pa.date32()),
+            "clock": pa.array([0, 1, None, 3], pa.time64("us")),
+            "short": pa.array([0, 1, None, 3], pa.time32("s")),
+            "naive": pa.array([0, 1, None, 3], pa.timestamp("ns")),
+            "instant": pa.array([0, 1, None, 3], pa.timestamp("us", "UTC")),
+            "span": pa.array([0, 1, None, 3], pa.duration("ns")),
+            "money": pa.array([Decimal("1.10"), Decimal("2.00"), None, Decimal("3.33")], pa.decimal128(9, 2)),
+            "list": pa.array([[1], [], None, [1, 2]]),
+            "pair": pa.array([{"a": 1}, {"a": None}, None, {"a": 2}]),
+            "nothing": pa.nulls(4),
+        }
+    )
+
+
+KINDS = _table().column_names
+
+
+def test_rows_with_equal_cells_have_equal_hashes_and_others_do_not():
+    table = pa.concat_tables([_table(), _table()])
+    hashes = row_hashes(table)
+    assert hashes.dtype == np.uint64
+    assert np.array_equal(hashes[:4], hashes[4:])
+    assert len(set(hashes.tolist())) == 4
+
+
+@pytest.mark.parametrize("column", [name for name in KINDS if name != "nothing"])
+@pytest.mark.parametrize("row", [0, 1, 2, 3])
+def test_one_changed_cell_changes_its_row_and_no_other(column, row):
+    table = _table()
+    place = KINDS.index(column)
+    others = [table[column][i] for i in range(4) if i != row and not table[column][i].equals(table[column][row])]
+    before = row_hashes(table)
+    for other in others:
+        cells = [table[column][i] for i in range(4)]
+        cells[row] = other
+        changed = table.set_column(place, column, pa.array([cell.as_py() for cell in cells], table[column].type))
+        assert (row_hashes(changed) != before).tolist() == [i == row for i in range(4)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    one=st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=5), st.none()),
+    other=st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=5), st.none()),
+)
+def test_hashes_of_two_cells_agree_just_as_the_cells_do(one, other):
+    first, second = pa.table({"x": pa.array([one])}), pa.table({"x": pa.array([other])})
+    same = first["x"].type == second["x"].type and (
+        repr(one) == repr(other)  # nan is itself, and 0.0 is not -0.0
+    )
+    assert (row_hashes(first)[0] == row_hashes(second)[0]) == same
+
+
+def test_names_types_and_order_of_columns_count():
+    plain = pa.table({"x": pa.array([1, 2]), "y": pa.array([2, 1])})
+    variants = [
+        plain.rename_columns(["x", "z"]),
+        plain.rename_columns(["y", "x"]),
+        plain.select(["y", "x"]),
+        plain.select(["x"]),
+        plain.cast(pa.schema([("x", pa.int32()), ("y", pa.int64())])),
+        plain.cast(pa.schema([("x", pa.float64()), ("y", pa.int64())])),
+        plain.append_column("z", pa.array([0, 0])),
+    ]
+    for variant in variants:
+        assert (row_hashes(variant) != row_hashes(plain)).all()
+
+
+def test_missing_is_not_nan_nor_zero_nor_empty():
+    for values, kind in (
+        ([None, math.nan, 0.0], pa.float64()),
+        ([None, "", "None"], pa.string()),
+        ([None, 0, -1], pa.int64()),
+    ):
+        assert len(set(row_hashes(pa.table({"x": pa.array(values, kind)})).tolist())) == 3
+
+
+def test_text_counts_as_the_type_that_arrow_gives_it():
+    # Not told apart by their words, but by their types: plain, large and dictionary-encoded text.
+    words = pa.array(["a", "b"])
+    kinds = [words, words.cast(pa.large_string()), words.dictionary_encode()]
+    hashes = [tuple(row_hashes(pa.table({"x": kind})).tolist()) for kind in kinds]
+    assert len(set(hashes)) == 3
+
+
+def test_order_of_a_dictionary_does_not_matter():
+    one = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["a", "b"]))
+    other = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), pa.array(["b", "a"]))
+    unused = pa.DictionaryArray.from_arrays(pa.array([0, 2, 0]), pa.array(["a", "never", "b"]))
+    hashes = [row_hashes(pa.table({"x": array})).tolist() for array in (one, other, unused)]
+    assert hashes[0] == hashes[1] == hashes[2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(cuts=st.lists(st.integers(0, 40), max_size=5))
+def test_hashes_do_not_depend_on_chunks(cuts):
+    table = pa.concat_tables([_table()] * 10).combine_chunks()
+    edges = [0, *sorted(cuts), 40]
+    chunked = pa.concat_tables([table.slice(a, b - a) for a, b in itertools.pairwise(edges)])
+    assert np.array_equal(row_hashes(chunked), row_hashes(table))
+
+
+def test_chunks_with_dictionaries_of_their_own_are_one_column():
+    parts = [pa.array(["a", "b"]).dictionary_encode(), pa.array(["b", None, "c"]).dictionary_encode()]
+    chunked = pa.table({"x": pa.chunked_array(parts)})
+    whole = pa.table({"x": pa.array(["a", "b", "b", None, "c"]).dictionary_encode()})
+    assert np.array_equal(row_hashes(chunked), row_hashes(whole))
+
+
+def test_slice_has_the_hashes_of_its_rows():
+    assert np.array_equal(row_hashes(_table().slice(1, 2)), row_hashes(_table())[1:3])
+
+
+def test_empty_table_has_no_hash():
+    assert row_hashes(_table().slice(0, 0)).shape == (0,)
+    assert row_hashes(pa.table({"x": pa.chunked_array([], pa.string())})).shape == (0,)
+
+
+def test_pandas_polars_and_arrow_agree_where_they_hold_the_same_arrow_columns():
+    table = pa.table(
+        {
+            "whole": pa.array([1, 2, 3], pa.int64()),
+            "single": pa.array([0.5, 1.5, -2.5], pa.float32()),
+            "flag": pa.array([True, False, True]),
+            "naive": pa.array([0, 1, None], pa.timestamp("ns")),
+            "instant": pa.array([0, 1, None], pa.timestamp("ns", "UTC")),
+            "text": pa.array(["a", None, "b"], pa.large_string()),
+        }
+    )
+    expected = row_hashes(table)
+    assert np.array_equal(row_hashes(pa.Table.from_pandas(table.to_pandas())), expected)
+    assert np.array_equal(row_hashes(pl.from_arrow(table).to_arrow()), expected)
+
+
+# -- fingerprints of functions -------------------------------------------------------------------
+
+
+def _load(tmp_path, source, name, monkeypatch, folder="a"):
+    """Import source as a module of the user's from a file of its own."""
+    path = tmp_path / folder / f"{name}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(textwrap.dedent(source))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+BASE = """
+    import numpy as np
+    import math
+
+    SCALE = 3.0
+    TABLE = {"a": 1, "b": [1, 2]}
+
+    def clean(x):
+        return x * SCALE
+
+    def make(power):
+        def raised(x):
+            return x ** power
+        return raised
+
+    third = make(3)
+
+    class Model:
+        rounds = 7
+
+        def __init__(self, depth=2):
+            self.depth = depth
+
+        @property
+        def leaves(self):
+            return 2 ** self.depth
+
+        @staticmethod
+        def link(x):
+            return 1 / (1 + math.exp(-x))
+
+        def fit(self, X, y):
+            self.mean = np.mean(y)
+            return self
+
+    def features(events, tables=None, *, lag=1):
+        def inner(x):
+            return [value for value in x if value in {1, 2, 3}]
+        try:
+            rows = clean(events) + TABLE["a"]
+        except KeyError:
+            rows = 0
+        return third(rows), inner, (lambda x: x + 1), Model, lag
+"""
+
+SAME = {
+    "docstrings": [
+        ("def clean(x):\n", 'def clean(x):\n        """Clean."""\n'),
+        ("def inner(x):\n", 'def inner(x):\n            """Inside."""\n'),
+        (
+            "def features(events, tables=None, *, lag=1):\n",
+            'def features(events, tables=None, *, lag=1):\n        """All."""\n',
+        ),
+        ("class Model:\n", 'class Model:\n        """A model."""\n'),
+        ("def fit(self, X, y):\n", 'def fit(self, X, y):\n            """Fit."""\n'),
+    ],
+    "comments": [("return x * SCALE", "return x * SCALE  # to metres"), ("SCALE = 3.0", "# a scale\n    SCALE = 3.0")],
+    "lines": [
+        ("def clean(x):\n", "\n\n\n    def clean(x):\n\n\n"),
+        ("rows = 0", "rows = (\n                0\n            )"),
+    ],
+    "annotations": [("def clean(x):", "def clean(x: float) -> float:")],
+    "unused": [("SCALE = 3.0", "SCALE = 3.0\n    UNUSED = 5\n\n    def nobody():\n        return 1")],
+}
+
+OTHER = {
+    "operator": ("x * SCALE", "x + SCALE"),
+    "constant": ('TABLE["a"]', 'TABLE["b"]'),
+    "small constant": ("x + 1)", "x + 2)"),
+    "global value": ("SCALE = 3.0", "SCALE = 4.0"),
+    "inside of a global": ("[1, 2]}", "[1, 3]}"),
+    "default": ("tables=None", "tables=()"),
+    "keyword default": ("lag=1", "lag=2"),
+    "closure": ("make(3)", "make(4)"),
+    "function in a closure": ("x ** power", "x ** -power"),
+    "helper's helper": ("x * SCALE", "x * SCALE * math.pi"),
+    "set constant": ("{1, 2, 3}", "{1, 2, 4}"),
+    "attribute name": ("np.mean(y)", "np.sum(y)"),
+    "exception": ("except KeyError", "except ValueError"),
+    "argument names": ("def clean(x):\n        return x *", "def clean(z):\n        return z *"),
+    "class attribute": ("rounds = 7", "rounds = 8"),
+    "property": ("2 ** self.depth", "3 ** self.depth"),
+    "static method": ("1 + math.exp", "2 + math.exp"),
+    "default of a method": ("depth=2", "depth=3"),
+    "local name": ("def raised(x):", "def raised(x, y=0):"),
+}
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_fingerprint_does_not_change_with(change, tmp_path, monkeypatch):
+    source = BASE
+    for old, new in SAME[change]:
+        assert old in source
+        source = source.replace(old, new)
+    before = _load(tmp_path, BASE, "users_app", monkeypatch)
+    first = fingerprint(before.features), fingerprint(before.Model(5))
+    after = _load(tmp_path, source, "users_app", monkeypatch, folder="b")
+    assert (fingerprint(after.features), fingerprint(after.Model(5))) == first
+
+
+@pytest.mark.parametrize("change", OTHER)
+def test_fingerprint_changes_with(change, tmp_path, monkeypatch):
+    old, new = OTHER[change]
+    assert BASE.count(old) == 1
+    before = fingerprint(_load(tmp_path, BASE, "users_app", monkeypatch).features)
+    after = fingerprint(_load(tmp_path, BASE.replace(old, new), "users_app", monkeypatch, folder="b").features)
+    assert after != before
+
+
+def test_function_called_through_the_users_own_module_counts(tmp_path, monkeypatch):
+    app = "import users_helpers\ndef features(events):\n    return users_helpers.clean(events)\n"
+    found = []
+    for factor in (2, 3, 2):
+        helper = f"FACTOR = {factor}\ndef clean(x):\n    return FACTOR * x\ndef unused():\n    return {len(found)}\n"
+        _load(tmp_path, helper, "users_helpers", monkeypatch, folder=str(len(found)))
+        found.append(fingerprint(_load(tmp_path, app, "users_app", monkeypatch).features))
+    assert found[0] != found[1]
+    assert found[0] == found[2]
+
+
+def test_functions_that_call_each_other_end(tmp_path, monkeypatch):
+    source = "def even(n):\n    return n == 0 or odd(n - 1)\ndef odd(n):\n    return n != 0 and even(n - {})\n"
+    one = _load(tmp_path, source.format(1), "users_app", monkeypatch)
+    first = fingerprint(one.even)
+    assert first != fingerprint(one.odd)
+    assert first != fingerprint(_load(tmp_path, source.format(2), "users_app", monkeypatch, folder="b").even)
+
+
+def test_function_whose_closure_is_not_filled_yet_has_a_fingerprint():
+    def outer():
+        def inner():
+            return later
+
+        found = fingerprint(inner)
+        later = 1
+        return found, fingerprint(inner)
+
+    empty, filled = outer()
+    assert empty != filled
+
+
+def test_partials_and_methods_count_with_what_they_are_bound_to():
+    def power(x, n):
+        return x**n
+
+    assert fingerprint(functools.partial(power, n=2)) == fingerprint(functools.partial(power, n=2))
+    assert fingerprint(functools.partial(power, n=2)) != fingerprint(functools.partial(power, n=3))
+    assert fingerprint(Ridge(1.0).fit) != fingerprint(Ridge(2.0).fit)
+    assert fingerprint(Ridge(1.0).fit) != fingerprint(Ridge(1.0).predict)
+
+
+def test_function_of_a_package_counts_with_its_name_and_version():
+    assert fingerprint(np.mean) != fingerprint(np.median)
+    assert fingerprint(math.sin) != fingerprint(math.cos)
+    assert fingerprint(np.add) != fingerprint(np.subtract)
+    assert version("sklearn")[0].isdigit()
+    assert version("no_such_package") == ""
+
+
+# -- fingerprints of objects ---------------------------------------------------------------------
+
+
+def test_estimator_counts_with_its_parameters_and_not_with_what_it_learned():
+    def squash(x):
+        return x
+
+    def steps(**changed):
+        return make_pipeline(StandardScaler(), FunctionTransformer(squash), LogisticRegression(**changed))
+
+    assert fingerprint(LogisticRegression(C=1.0)) == fingerprint(LogisticRegression())
+    assert fingerprint(steps()) == fingerprint(steps())
+    assert fingerprint(steps(C=2.0)) != fingerprint(steps())
+    assert fingerprint(Ridge()) != fingerprint(LogisticRegression())
+    fitted = Ridge().fit(np.eye(3), np.ones(3))
+    assert fingerprint(fitted) == fingerprint(Ridge())
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    weights: tuple[float, ...] = (1.0, 2.0)
+
+
+class Slotted:
+    __slots__ = ("limit",)
+
+    def __init__(self, limit):
+        self.limit = limit
+
+
+THINGS = [
+    (Recipe("a"), Recipe("b")),
+    (Recipe("a", (1.0, 2.0)), Recipe("a", (2.0, 1.0))),
+    (Slotted(1), Slotted(2)),
+    (pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [1, 3]})),
+    (pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [1, 2]}, index=[5, 6])),
+    (pd.Series(["a", "b"]), pd.Series(["a", "c"])),
+    (pd.DataFrame({"x": [1, "a"]}), pd.DataFrame({"x": [1, "b"]})),
+    (pl.DataFrame({"x": [1, 2]}), pl.DataFrame({"x": [2, 1]})),
+    (pa.table({"x": [1, 2]}), pa.table({"y": [1, 2]})),
+    (pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")),
+    (re.compile("a"), re.compile("b")),
+    (Decimal("1.0"), Decimal("1.1")),
+    ({"a": {1, 2}}, {"a": {1, 3}}),
+    ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
+    ([1, [2, 3]], [1, 2, 3]),
+    ((1, "1"), (1, 1)),
+    (np.arange(3.0), np.arange(3)),
+    (np.float64(1), np.float32(1)),
+    (np.array([{"a": 1}], dtype=object), np.array([{"a": 2}], dtype=object)),
+    (np.random.default_rng(0), np.random.default_rng(1)),
+    (logging.getLogger("one"), logging.getLogger("two")),
+    (True, 1),
+    (None, "None"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), THINGS, ids=lambda thing: type(thing).__name__)
+def test_objects_are_told_apart_by_what_they_hold(one, other):
+    assert fingerprint(one) == fingerprint(one)
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_equal_objects_made_twice_are_the_same():
+    assert fingerprint(Recipe("a")) == fingerprint(Recipe("a"))
+    assert fingerprint(Slotted(1)) == fingerprint(Slotted(1))
+    assert fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
+    letters = pd.DataFrame({"x": ["a", "b"] * 3})
+    assert fingerprint(letters) == fingerprint(pd.DataFrame({"x": ["ab"[i % 2] for i in range(6)]}))
+    split = pa.concat_tables([pa.table({"x": [1]}), pa.table({"x": [2]})])
+    assert fingerprint(split) == fingerprint(pa.table({"x": [1, 2]}))
+
+
+def test_logger_does_not_change_with_the_other_loggers():
+    log = logging.getLogger("users.app")
+    before = fingerprint(log)
+    logging.getLogger("users.app.later").addHandler(logging.NullHandler())
+    assert fingerprint(log) == before
+
+
+def test_what_cannot_be_looked_into_counts_by_its_kind():
+    assert fingerprint(threading.Lock()) == fingerprint(threading.Lock())
+    assert fingerprint(threading.Lock()) != fingerprint(i for i in ())
+
+    def guarded(x, lock=threading.Lock()):  # noqa: B008
+        with lock:
+            return x
+
+    def bare(x, lock=None):
+        with lock:
+            return x
+
+    assert fingerprint(guarded) != fingerprint(bare)
+
+
+def test_structure_that_holds_itself_ends():
+    ring = [1]
+    ring.append(ring)
+    assert fingerprint(ring) == fingerprint(ring)
+    assert fingerprint(ring) != fingerprint([1, [1]])
+
+
+def test_fingerprints_are_the_same_in_another_process(tmp_path):
+    # Sets and addresses come out otherwise in each process; what is said of them must not.
+    script = tmp_path / "users_script.py"
+    script.write_text(
+        textwrap.dedent(BASE)
+        + textwrap.dedent("""
+        import logging, re, sys
+        import pandas as pd
+        from sklearn.base import BaseEstimator
+        from mlwild.digest import fingerprint
+
+        WORDS = {"alpha", "beta", "gamma", "delta"}
+        FRAME = pd.DataFrame({"x": ["a", "b", None]})
+        log = logging.getLogger(__name__)
+
+        class Mine(BaseEstimator):
+            known = frozenset({"one", "two", "three"})
+
+            def __init__(self, base=None):
+                self.base = base
+
+            def fit(self, X, y):
+                log.info("fitting %s", X in WORDS or FRAME)
+                return self
+
+        print(fingerprint([features, Model(3), Mine(Mine(5)), Mine, WORDS, re.compile("x")]))
+        """)
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(script)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("0", "1")
+    ]
+    one, other = (run.communicate(timeout=60)[0] for run in runs)
+    assert re.fullmatch(r"[0-9a-f]{32}\n", one)
+    assert one == other

@@ -1,0 +1,45 @@
+"""What the README says can be run, runs."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "returns.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("returns.py", run_name="__main__")
+    assert "break-even" in capsys.readouterr().out
+    assert (tmp_path / "returns.html").stat().st_size > 50_000
+
+
+def test_every_make_target_and_verb_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"make ([a-z-]+)", TEXT)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    from mlwild.cli import cli
+
+    verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
+    assert set(re.findall(r"mlwild (new|check|rehearse|card)\b", TEXT)) <= verbs
+
+
+def test_every_field_of_the_app_is_explained():
+    from dataclasses import fields
+
+    from mlwild import App
+
+    table = TEXT[TEXT.index("| field |") : TEXT.index("## How it works")]
+    for field in fields(App):
+        if field.name not in ("name", "min_rows", "frame", "root"):
+            assert f"`{field.name}`" in table, field.name
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
