@@ -21,7 +21,7 @@ def test_the_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 
 def test_every_make_target_and_verb_that_is_named_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"make ([a-z-]+)", TEXT)):
+    for target in set(re.findall(r"(?:`|^)make ([a-z-]+)", TEXT, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     from mlwild.cli import cli
 

@@ -142,8 +142,10 @@ def frontier(loss: Floats, born: Ints, *, start: int, within: float = 1e-3) -> l
 
     Parameters
     ----------
-    loss, born, start
-        As in `shortest_path`.
+    loss : ndarray of shape (n_vintages, n_periods)
+    born : ndarray of int64, shape (n_vintages,)
+    start : int
+        All three as in `shortest_path`.
     within : float
         Corners of the hull are left out that save less than this share of the whole saving against
         the line between their neighbours; 0 gives all of them, at two shortest paths a corner.

@@ -1,0 +1,90 @@
+"""The memo on disk: whole entries or none, damage found, one at a time."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mlwild.errors import BusyError, StoreError
+from mlwild.triangle.store import Store, read_predictions, write_atomically, write_predictions
+
+
+def test_predictions_come_back_as_they_went(tmp_path):
+    store = Store(tmp_path)
+    for shape in ((7,), (7, 3), (0,)):
+        made = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        store.put("k" * 4, "arrow", write_predictions(made))
+        assert np.array_equal(read_predictions(store.payload("k" * 4, "arrow")), made)
+
+
+@pytest.mark.parametrize("victim", ["payload", "note"])
+@pytest.mark.parametrize("how", ["flip", "cut", "gone"])
+def test_any_damage_makes_an_entry_absent(tmp_path, victim, how):
+    store = Store(tmp_path)
+    store.put("abcd", "arrow", write_predictions(np.arange(9, dtype=np.float32)), seconds=1.5)
+    assert store.get("abcd", "arrow")["seconds"] == 1.5
+    path = store.payload("abcd", "arrow")
+    path = path if victim == "payload" else path.with_suffix(".arrow.json")
+    data = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert store.get("abcd", "arrow") is None
+    assert store.damaged("abcd", "arrow") == (not (victim == "payload" and how == "gone"))
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a" / "file"
+    write_atomically(path, lambda file: file.write(b"old"))
+
+    def fail(file):
+        file.write(b"new")
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("code", "said"), [(errno.ENOSPC, "is full"), (errno.EACCES, "cannot be written: Permission")])
+def test_what_the_system_refuses_is_one_sentence(tmp_path, code, said):
+    def refuse(file):
+        raise OSError(code, "Permission denied")
+
+    with pytest.raises(StoreError, match=said):
+        write_atomically(tmp_path / "file", refuse)
+
+
+def test_a_lock_is_held_by_one_and_goes_with_its_process(tmp_path):
+    store = Store(tmp_path)
+    code = (
+        "import sys, time; from pathlib import Path; from mlwild.triangle.store import Store\n"
+        "with Store(Path(sys.argv[1])).lock('app'):\n    print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"process {other.pid} is rehearsing 'app'"), store.lock("app"):
+            pass
+        with store.lock("another"):
+            pass
+        other.kill()
+    with store.lock("app"):
+        pass
+
+
+def test_rows_of_earlier_data_are_removed(tmp_path):
+    store = Store(tmp_path)
+    for key in ("one", "two"):
+        store.workspace("app", key).mkdir(parents=True)
+    (tmp_path / "rows" / "other-one").mkdir()
+    store.workspace("app", "two")
+    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == ["app-two", "other-one"]
