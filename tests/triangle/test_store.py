@@ -83,8 +83,8 @@ def test_a_lock_is_held_by_one_and_goes_with_its_process(tmp_path):
 
 def test_rows_of_earlier_data_are_removed(tmp_path):
     store = Store(tmp_path)
-    for key in ("one", "two"):
-        store.workspace("app", key).mkdir(parents=True)
-    (tmp_path / "rows" / "other-one").mkdir()
-    store.workspace("app", "two")
-    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == ["app-two", "other-one"]
+    for name, key in (("app", "one"), ("app", "two"), ("app-b", "one")):
+        (tmp_path / "rows" / name / key).mkdir(parents=True)
+    assert store.workspace("app", "two") == tmp_path / "rows" / "app" / "two"
+    assert [path.name for path in (tmp_path / "rows" / "app").iterdir()] == ["two"]
+    assert (tmp_path / "rows" / "app-b" / "one").is_dir()

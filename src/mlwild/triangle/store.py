@@ -130,12 +130,12 @@ class Store:
 
     def workspace(self, name: str, key: str) -> Path:
         """Return a folder for the rows of an app, and remove those of its earlier data."""
-        folder = self.root / "rows"
+        folder = self.root / "rows" / name
         if folder.exists():
-            for old in folder.glob(f"{name}-*"):
-                if old.name != f"{name}-{key}":
+            for old in folder.iterdir():
+                if old.name != key:
                     shutil.rmtree(old, ignore_errors=True)
-        return folder / f"{name}-{key}"
+        return folder / key
 
 
 def write_predictions(predictions: NDArray[np.float32]) -> Callable[[IO[bytes]], object]:
