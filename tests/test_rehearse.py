@@ -234,8 +234,34 @@ def test_updates_are_vintages_of_their_own(tmp_path):
     always = made.lives["always update"][0]
     assert always.updates == 9
     assert str(always.live[2]) == "0+1+2"
-    # The chain of updates costs a fit each, once; every fourth is another chain.
-    assert made.sheet["fits"]["made"] == 10 + 9 + 2
+    # The chain of updates costs a fit each, once; every fourth is another chain, and so is break-even's.
+    own = {life[0].live[-1] for name, life in made.lives.items() if "break-even update" in name}
+    beyond = {vintage for vintage in made.triangles[0].scores if len(vintage.updates) and vintage.updates[0] > 1}
+    assert made.sheet["fits"]["made"] == 10 + 9 + len(beyond)
+    assert own <= set(made.triangles[0].scores)
+    assert wild.rehearse(small_app(update="partial_fit"), store=tmp_path).sheet["fits"]["made"] == 0
+
+
+def test_an_update_can_be_a_warm_start_or_the_users_function(tmp_path):
+    from sklearn.linear_model import SGDRegressor
+
+    frame = drifting(delay=0)
+    X, y = frame[["a", "b"]], frame["y"].to_numpy()
+    warm = wild.rehearse(
+        small_app(frame, models={"m": SGDRegressor(warm_start=True)}, update="warm_start"), store=tmp_path
+    )
+    model = SGDRegressor(warm_start=True, random_state=0).fit(X[:200], y[:200]).fit(X[200:300], y[200:300])
+    vintage = warm.lives["always update"][0].live[1]
+    assert np.allclose(warm.triangles[0].predictions(vintage), model.predict(X[300:]), atol=1e-6)
+
+    def nudge(model, X, y):
+        model.weights = model.weights * 0.5
+        return model
+
+    mine = wild.rehearse(small_app(frame, update=nudge), store=tmp_path)
+    first, then = mine.lives["always update"][0].live[:2]
+    read = mine.triangles[0].predictions
+    assert np.allclose(read(then), 0.5 * read(first)[100:], atol=1e-6)
 
 
 def test_an_update_equals_what_the_model_would_do_by_hand(tmp_path):

@@ -105,6 +105,20 @@ def test_falls_back_to_an_older_vintage_that_has_been_better():
     assert moves[1] == ("fall back", 0)
 
 
+def test_it_can_update_at_the_price_of_an_update():
+    rule = BreakEven(update=True)
+    assert rule.name == "break-even update"
+    from mlwild.rules.view import View
+    from tests.support import MatrixKnown
+
+    loss = np.zeros((4, 4))
+    loss[0, 1:] = 1.0
+    prices = Prices(1.0, 10.0, update=1.5)
+    view = View(3, 3, Vintage(0), 0, (Vintage(0),), ("all",), True, prices, MatrixKnown(loss))
+    assert rule.decide(view, None).action.name == "update"
+    assert BreakEven().decide(view, None).action.name == "keep"
+
+
 def test_without_prices_it_keeps_and_says_why():
     from mlwild.rules.view import View
     from tests.support import MatrixKnown

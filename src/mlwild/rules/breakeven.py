@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mlwild.records import FallBack, Keep, Retrain, Vintage
+from mlwild.records import FallBack, Keep, Retrain, Update, Vintage
 from mlwild.rules.view import Decision, View
 
 
@@ -31,6 +31,8 @@ class BreakEven:
     rollback : bool
         Also fall back to an older vintage that was in place before, when it has been better than
         the live one by more than its price and the noise.
+    update : bool
+        Update the live vintage instead of retraining, when staleness has cost an update.
     price : float, optional
         Cost of a retrain in units of total loss, for apps without prices.
     window : str, optional
@@ -50,13 +52,14 @@ class BreakEven:
     shadow_every: int = 1
     noise: float = 2.0
     rollback: bool = False
+    update: bool = False
     price: float | None = None
     window: str | None = None
 
     @property
     def name(self) -> str:
         """Name in tables."""
-        parts = ["break-even" + (f" x{self.multiple:g}" if self.multiple != 1 else "")]
+        parts = ["break-even" + " update" * self.update + (f" x{self.multiple:g}" if self.multiple != 1 else "")]
         if self.price is not None:
             parts.append(f"at {self.price:g}")
         if self.shadow_every != 1:
@@ -75,7 +78,7 @@ class BreakEven:
         if self.price is not None:
             price = self.price
         elif view.prices is not None:
-            price = view.prices.retrain
+            price = view.prices.update_price if self.update else view.prices.retrain
         else:
             return Decision(Keep(), "there is no price to break even with")
         if self.rollback:
@@ -87,7 +90,8 @@ class BreakEven:
             return Decision(Keep(), shadows=shadows)
         if self.noise and spent < self.noise * value * view.staleness_error(self.window, self.shadow_every):
             return Decision(Keep(), "staleness may be noise", shadows=shadows)
-        return Decision(Retrain(self.window), f"staleness has cost {spent:.4g}", shadows=shadows)
+        action = Update() if self.update else Retrain(self.window)
+        return Decision(action, f"staleness has cost {spent:.4g}", shadows=shadows)
 
     def _better_older(self, view: View, value: float) -> tuple[Vintage, str] | None:
         price = view.prices.rollback if view.prices is not None and self.price is None else 0.0

@@ -52,4 +52,5 @@ def standard(
         made += [BreakEven(window=window)] * priced
     if updates:
         made += [Every(periods, update=True) for periods in (1, 4)]
+        made += [BreakEven(update=True)] * priced
     return tuple(made)
