@@ -206,6 +206,19 @@ def test_point_in_time_is_read_on_the_wall_of_the_clock(value, expected):
     assert NAIVE.parse(value, "start") == _ns(expected)
 
 
+@pytest.mark.parametrize(
+    ("zone", "utc"),
+    [
+        ("+02:00", "2013-02-18 22:00"),
+        ("-03:30", "2013-02-19 03:30"),
+        ("+0545", "2013-02-18 18:15"),
+        ("utc", "2013-02-19"),
+    ],
+)
+def test_fixed_offset_is_east_when_positive(zone, utc):
+    assert Clock("instant", zone).parse("2013-02-19", "start") == _ns(utc, "UTC")
+
+
 def test_point_in_time_with_a_zone_keeps_it():
     for value in ("2013-02-19T12:00+01:00", datetime(2013, 2, 19, 11, tzinfo=UTC)):
         assert NEW_YORK.parse(value, "start") == _ns("2013-02-19 11:00", "UTC")
@@ -298,6 +311,12 @@ def test_last_period_counts_only_if_the_data_fill_it():
     day, begin = Duration.parse("1D"), NAIVE.parse("2013-01-10", "x")
     for last, count in (("2013-01-13 23:50", 5), ("2013-01-13 23:40", 4), ("2013-01-13 12:00", 4), ("2013-01-14", 5)):
         assert len(NAIVE.cutoffs(0, NAIVE.parse(last, "x"), day, begin)) == count, last
+
+
+def test_usual_gap_between_events_may_be_missing_at_the_end_but_no_more_than_half_a_period():
+    every = Duration.parse(10)
+    for last, gap, end in ((126, 3, 120), (127, 3, 130), (124, 9, 120), (125, 9, 130)):
+        assert TICK.cutoffs(0, last, every, 100, gap=gap)[-1] == end
 
 
 def test_start_is_the_first_cutoff_or_the_origin_of_those_after_the_first_event():

@@ -270,7 +270,7 @@ BASE = """
 
     def features(events, tables=None, *, lag=1):
         def inner(x):
-            return [value for value in x if value in {1, 2, 3}]
+            return [value for value in x if value in {1, 2, 3} or value in {"one", "two", "six", "ten", "few", "all"}]
         try:
             rows = clean(events) + TABLE["a"]
         except KeyError:

@@ -6,12 +6,14 @@ import tempfile
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlwild as wild
+from mlwild.errors import LookAheadError
 from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector
-from tests.support import Line, columns
+from tests.support import Line, columns, small_app
 
 EVERY, N = 20, 200
 RULES = [
@@ -124,6 +126,19 @@ def test_nothing_after_a_cutoff_changes_what_was_decided_or_computed_at_it(seed,
             assert first.fit_key(vintage) == second.fit_key(vintage)
 
 
+def test_a_rule_that_asks_for_later_is_refused():
+    class Asking(BreakEven):
+        @property
+        def name(self):
+            return "asking"
+
+        def decide(self, view, memory):
+            view.known.totals(view.live, view.cutoff + 1)
+
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(LookAheadError, match="at cutoff 1 asked .* cutoff 2"):
+        wild.rehearse(small_app(), rules=[Asking()], store=folder, jobs=1)
+
+
 def test_the_property_test_would_notice_a_look_ahead():
     """A rule that peeks at what arrives later is caught by the same comparison."""
 
@@ -133,7 +148,7 @@ def test_the_property_test_would_notice_a_look_ahead():
             return "peeking"
 
         def decide(self, view, memory):
-            everything = view.known.totals(view.live, view.known.survey.grid.periods)[0]
+            everything = view.known._behind.totals(view.live, view.known._behind.survey.grid.periods)[0]
             from mlwild.records import Keep, Retrain
             from mlwild.rules import Decision
 

@@ -21,5 +21,9 @@ class BusyError(MlwildError, RuntimeError):
     """Another process is already at work on the same app."""
 
 
+class LookAheadError(MlwildError, RuntimeError):
+    """A rule asked for something that was not known at its cutoff."""
+
+
 class MissingPackageError(MlwildError, ImportError):
     """An optional package is needed and is not installed."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlwild.records import Decided, FallBack, Prices, Retrain, Update, Vintage
-from mlwild.rules.view import Known, Rule, View
+from mlwild.rules.view import Curtain, Known, Rule, View
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def look(
     prices: Prices | None,
 ) -> View:
     """Return what a rule may see at a cutoff."""
-    return View(cutoff, now, state.live, state.since, state.deployed, windows, can_update, prices, known)
+    return View(
+        cutoff, now, state.live, state.since, state.deployed, windows, can_update, prices, Curtain(cutoff, known)
+    )
 
 
 def step(rule: Rule, state: State, view: View) -> tuple[State, Decided]:

@@ -149,6 +149,14 @@ def test_frontier_is_the_lower_hull_over_all_paths(triangle):
     assert [value for _, value in found] == pytest.approx([value for _, value in expected])
 
 
+def test_frontier_does_not_count_retrains_that_save_nothing():
+    # Two vintages born at 1 are equal there; the one that lasts needs no successor.
+    loss = np.array([[0.0, 3.0, 3.0], [0.0, 0.0, 5.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    for order in ([0, 1, 2, 3], [0, 2, 1, 3]):
+        found = frontier(loss[order], np.array([0, 1, 1, 2]), start=0, within=0.0)
+        assert found == [(0, 6.0), (1, 0.0)]
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), periods=st.integers(2, 60), within=st.sampled_from([1e-3, 1e-2, 0.1]))
 def test_corners_left_out_of_the_frontier_save_no_more_than_promised(seed, periods, within):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.errors import LookAheadError
 from mlwild.records import Action, Prices, Vintage
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,48 @@ class Known(Protocol):
     def usable(self, vintage: Vintage) -> bool:
         """Say whether a vintage could be made."""
         ...
+
+
+@dataclass(frozen=True)
+class Curtain:
+    """
+    A door that opens on the past only: it passes questions on, and refuses those about later.
+
+    Parameters
+    ----------
+    cutoff : int
+        Nothing after it can be asked for.
+    """
+
+    cutoff: int
+    _behind: Known = field(repr=False)
+
+    def _past(self, cutoff: int) -> Known:
+        if cutoff > self.cutoff:
+            raise LookAheadError(
+                f"A rule at cutoff {self.cutoff} asked for what is known at cutoff {cutoff}. Ask the view instead."
+            )
+        return self._behind
+
+    def totals(self, vintage: Vintage, cutoff: int) -> tuple[Floats, Floats]:
+        """Return total loss and weight by period of the labels known at the cutoff."""
+        return self._past(cutoff).totals(vintage, cutoff)
+
+    def fresh_totals(self, window: str, cutoff: int, since: int, every: int) -> tuple[Floats, Floats]:
+        """Return the same for the freshest shadow challenger of each period since one."""
+        return self._past(cutoff).fresh_totals(window, cutoff, since, every)
+
+    def gap_variance(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> float:
+        """Return the sum of squared row gaps known in span (since, cutoff, every)."""
+        return self._past(span[1]).gap_variance(vintage, other, window, span)
+
+    def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
+        """Return row losses, in order of arrival, of the labels that arrived in the last period."""
+        return self._past(cutoff).arrivals(vintage, cutoff, since)
+
+    def usable(self, vintage: Vintage) -> bool:
+        """Say whether a vintage could be made."""
+        return self._past(vintage.cutoff).usable(vintage)
 
 
 @dataclass(frozen=True)

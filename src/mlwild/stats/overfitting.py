@@ -52,7 +52,7 @@ def backtest_overfitting(costs: Floats, *, blocks: int = 8) -> float:
     halves = np.array(list(combinations(range(blocks), blocks // 2)))
     inside = sums[halves].sum(axis=1)
     outside = sums.sum(axis=0)[None, :] - inside
-    tolerance = 1e-12 * (1.0 + np.abs(sums).max())
+    tolerance = 1e-12 * np.abs(sums).max()
     best = np.abs(inside - inside.min(axis=1, keepdims=True)) <= tolerance
     worse = (outside[:, None, :] > outside[:, :, None] + tolerance).sum(axis=2)
     equal = (np.abs(outside[:, None, :] - outside[:, :, None]) <= tolerance).sum(axis=2)
