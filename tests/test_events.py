@@ -300,7 +300,7 @@ def _two_tables(rows, asked):
 @pytest.mark.parametrize("by", [(), "shop", ("shop", "size")])
 @settings(max_examples=60, deadline=None)
 @given(rows=ROWS, asked=ASKED)
-def test_asof_is_pandas_merge_asof_on_availability(kind, by, rows, asked):
+def test_asof_is_the_latest_time_among_the_available_rows(kind, by, rows, asked):
     left, right = _two_tables(rows, asked)
     right["ready"] = right["at"] + right["wait"]
     keys = [by] if isinstance(by, str) else list(by)
@@ -313,13 +313,13 @@ def test_asof_is_pandas_merge_asof_on_availability(kind, by, rows, asked):
         by=by,
     )
     found = _column(side.asof(KINDS[kind]({n: left[n].to_numpy(object if n == "shop" else None) for n in left})), "v")
-    # merge_asof wants both sides sorted; the last of equal keys wins, as here.
-    order = left.sort_values("t", kind="stable").index
-    newest = right.sort_values(["ready", "at"], kind="stable")
-    theirs = pd.merge_asof(
-        left.loc[order], newest[["ready", "v", *keys]], left_on="t", right_on="ready", by=keys or None
-    )
-    expected = dict(zip(order, theirs["v"], strict=True))
+    expected = []
+    for _, event in left.iterrows():
+        # A missing key is a key of its own.
+        same = [(right[key] == event[key]) | (right[key].isna() & pd.isna(event[key])) for key in keys]
+        open_ = right[(right["ready"] <= event["t"]) & np.all(same, axis=0)]
+        best = open_.sort_values(["at", "ready"], kind="stable")
+        expected.append(best["v"].iloc[-1] if len(best) else np.nan)
     assert len(found) == len(left)
     for i, value in enumerate(found):
         missing = value is None or np.isnan(value)
@@ -421,3 +421,12 @@ def test_keys_of_a_table_are_a_tuple():
     assert Table(dict, "t", delay=0).keys == ()
     assert Table(dict, "t", delay=0, by="shop").keys == ("shop",)
     assert Table(dict, "t", delay=0, by=["shop", "day"]).keys == ("shop", "day")
+
+
+def test_a_late_correction_of_an_old_hour_does_not_hide_a_newer_reading():
+    readings = {"at": [10, 11, 10], "ready": [11, 12, 20], "v": [1.0, 2.0, 1.5]}
+    side = _side(readings, time="at", available_at="ready", delay=None)
+    events = pd.DataFrame({"t": [10, 11, 12, 20]})
+    found = side.asof(events)["v"].tolist()
+    assert np.isnan(found[0])
+    assert found[1:] == [1.0, 2.0, 2.0]

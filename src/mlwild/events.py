@@ -255,11 +255,11 @@ class SideTable:
 
     def asof(self, events: Any) -> Any:
         """
-        Return, for each event, the newest row that was available at its time.
+        Return, for each event, the row with the latest `time` that was available at its own time.
 
-        Of several rows available at the same instant the one with the later `time` counts, and
-        of equals the last. Where nothing was available every value is missing. A missing key is a
-        key of its own.
+        Of several rows of that time (a value and its correction) the one that became available
+        last counts, and of equals the last; a late correction of an old hour does not hide a newer
+        reading. Where nothing was available every value is missing; a missing key matches a missing one.
 
         Parameters
         ----------
@@ -310,11 +310,22 @@ def _latest(
     table = right[order] * (len(instants) + 1) + ranks + 1
     wanted = left * (len(instants) + 1) + np.searchsorted(instants, asked, side="right")
     at = np.searchsorted(table, wanted, side="right") - 1
-    found = np.where(at >= 0, order[np.maximum(at, 0)] if len(order) else -1, -1)
+    found = np.where(at >= 0, _newest(order, right, time, available)[np.maximum(at, 0)] if len(order) else -1, -1)
     same = np.zeros(len(asked), bool)
     hit = found >= 0
     same[hit] = right[found[hit]] == left[hit]
     return np.where(same, found, -1)
+
+
+def _newest(order: NDArray[np.int64], key: NDArray[np.int64], time: Times, available: Times) -> NDArray[np.int64]:
+    """Return, for each row in order of key and availability, the one with the latest time so far."""
+    by_time = np.lexsort((np.arange(len(time)), available, time))
+    rank = np.empty(len(time), np.int64)
+    rank[by_time] = np.arange(len(time))
+    # A later key is greater than any rank of an earlier one, so the running maximum begins anew.
+    codes = np.unique(key, return_inverse=True)[1]
+    best = np.maximum.accumulate(codes[order] * len(time) + rank[order])
+    return np.asarray(by_time[best % len(time)])
 
 
 def side_table(table: Table, frame: Frame, delay: int | None, event_time: str, field: str) -> SideTable:
