@@ -288,3 +288,30 @@ def test_import_is_quick_because_it_imports_little():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_field_that_there_is_not_is_answered_with_the_nearest(tmp_path):
+    (tmp_path / "app.py").write_text(GOOD.replace("every=50", "window=50, every=50"))
+    said = run("rehearse", "app.py", cwd=tmp_path, code=2).stderr
+    assert said == "mlwild: window: App has no such field. Did you mean 'windows'?\n"
+
+
+def test_a_file_beside_the_app_does_not_stand_in_for_a_library(tmp_path):
+    (tmp_path / "app.py").write_text(SLOW_MODEL)
+    for name in ("glob", "random", "joblib"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('I am not the library')\n")
+    run("rehearse", "app.py", "--jobs", "2", cwd=tmp_path)
+
+
+def test_what_is_written_can_be_read_by_others(tmp_path):
+    write(tmp_path)
+    run("rehearse", "app.py", "--json", "out.json", "--card", "out.html", cwd=tmp_path)
+    modes = {(tmp_path / name).stat().st_mode & 0o777 for name in ("out.json", "out.html", "app.py")}
+    assert len(modes) == 1
+
+
+def test_check_fails_where_the_model_cannot_be_trained(tmp_path):
+    text = GOOD.replace("slope = float", "raise ValueError('could not convert string'); slope = float")
+    (tmp_path / "app.py").write_text(text)
+    out = " ".join(run("check", "app.py", cwd=tmp_path, code=1).stdout.split())
+    assert "'line' cannot be trained on" in out

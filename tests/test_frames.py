@@ -161,7 +161,9 @@ def test_files_that_do_not_fit_together_say_which_column(tmp_path):
 
 @pytest.mark.parametrize("pattern", ["missing.parquet", "*.csv", "no/**/folder.csv"])
 def test_path_that_matches_nothing_is_told(pattern, tmp_path):
-    with pytest.raises(AppError, match=r"^data: no file matches '.*(parquet|csv)'\. Check the path; globs are allowed"):
+    with pytest.raises(
+        DataError, match=r"^data: no file matches '.*(parquet|csv)'\. Check the path; globs are allowed"
+    ):
         frames.load(pattern, "data", root=tmp_path, kind="pandas")
 
 

@@ -425,3 +425,65 @@ def test_ageing_costs_one_retrain_at_the_age_where_it_does(tmp_path):
 def test_a_rule_with_an_unknown_window_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not among windows"):
         wild.rehearse(small_app(), rules=[Every(2, window="28D")], store=tmp_path)
+
+
+def test_the_regret_beside_the_verdict_is_that_of_what_is_recommended(tmp_path):
+    made = wild.rehearse(small_app(), store=tmp_path)
+    best, oracle = made.recommended, made.sheet["oracle"]["cost"]
+    assert best["regret"] == pytest.approx(best["cost"] - oracle)
+    row = next(row for row in made.rules if row["name"] == "never")
+    assert row["difference"] == pytest.approx(row["cost"] - best["cost"])
+    assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+
+
+def test_a_worse_model_than_a_constant_is_remarked(tmp_path):
+    from tests.checks.test_check import Constant
+
+    class Wild(Line):
+        def predict(self, X):
+            return super().predict(X) + 5.0
+
+    sheet = wild.rehearse(small_app(models={"wild": Wild(), "mean": Constant()}), store=tmp_path).sheet
+    assert any("Model 'mean' lost less than 'wild'" in said for said in sheet["remarks"])
+    good = wild.rehearse(small_app(models={"line": Line(), "mean": Constant()}), store=tmp_path).sheet
+    assert not any("lost less" in said for said in good["remarks"])
+
+
+@pytest.mark.parametrize("change", [{"known_at": None, "delay": "14D"}, {"windows": ["all", "90D"]}, {"every": "7D"}])
+def test_a_span_with_a_unit_is_refused_for_integer_times(tmp_path, change):
+    field = "delay" if "delay" in change else next(iter(change))
+    with pytest.raises(ValueError, match=f"{field}: .* has a unit, and the time column holds integers"):
+        wild.rehearse(small_app(**change), store=tmp_path)
+
+
+def test_a_span_without_a_unit_is_refused_for_dates(tmp_path):
+    frame = drifting()
+    frame["when"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["when"], unit="h")
+    base = {"every": "4D", "start": None, "known_at": None}
+    for change in ({"delay": 14}, {"delay": "1h", "windows": ["all", 90]}):
+        with pytest.raises(ValueError, match=r"(delay: 14|windows: 90) has no unit, and the time column holds dates"):
+            wild.rehearse(small_app(frame, **(base | change)), store=tmp_path)
+    table = wild.Table(lambda: pd.DataFrame({"t": frame["when"][:3], "v": [1.0, 2.0, 3.0]}), time="t", delay=1)
+    app = small_app(frame, **base, delay="1h", tables={"w": table}, features=lambda rows, tables: rows[["a"]])
+    with pytest.raises(ValueError, match=r"tables\['w'\].delay: 1 has no unit"):
+        wild.rehearse(app, store=tmp_path)
+    assert not (tmp_path / "memo").exists()
+
+
+def test_dates_in_a_file_reach_the_features_as_dates(tmp_path):
+    days = pd.date_range("2024-01-01", periods=600, freq="D")
+    rng = np.random.default_rng(0)
+    rows = [f"{day.date()},{value:.4f}" for day, value in zip(days, rng.normal(size=600), strict=True)]
+    (tmp_path / "sales.csv").write_text("day,y\n" + "\n".join(rows))
+    app = small_app(
+        data="sales.csv", root=tmp_path, time="day", known_at=None, delay="1D", every="30D", start=None,
+        features=lambda rows: pd.DataFrame({"a": rows["day"].dt.day, "b": rows["day"].dt.month}),
+    )  # fmt: skip
+    assert wild.rehearse(app, store=tmp_path).sheet["data"]["from"] == "2024-01-01"
+
+
+def test_a_side_table_of_another_name_is_answered_with_the_right_one(tmp_path):
+    table = wild.Table(lambda: pd.DataFrame({"t": [0], "v": [1.0]}), time="t", delay=0)
+    app = small_app(tables={"prices": table}, features=lambda rows, tables: tables["price"].asof(rows))
+    with pytest.raises(ValueError, match="tables: there is no table 'price'; there is 'prices'"):
+        wild.rehearse(app, store=tmp_path)

@@ -46,8 +46,9 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort):
             raise
         except Exception as problem:  # noqa: BLE001  the user's own file or functions raised
-            traceback.print_exception(problem)
-            print(f"mlwild: {_users_frame(problem)} raised {type(problem).__name__}.", file=sys.stderr)
+            _print_users_part(problem)
+            said = " ".join(str(problem).split())[:300]
+            print(f"mlwild: {_users_frame(problem)} raised {type(problem).__name__}: {said}", file=sys.stderr)
             code = COULD_NOT
         else:
             return
@@ -179,6 +180,15 @@ def _write_json(path: Path | None, facts: object) -> None:
 
     text = json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _print_users_part(problem: Exception) -> None:
+    """Print the traceback without our own frames."""
+    shown = traceback.TracebackException.from_exception(problem)
+    ours = str(Path(__file__).parent)
+    kept = [frame for frame in shown.stack if not frame.filename.startswith((ours, "<frozen importlib"))]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    print("".join(shown.format()), end="", file=sys.stderr)
 
 
 def _users_frame(problem: BaseException) -> str:

@@ -282,6 +282,24 @@ class Clock:
         return np.asarray(edges, dtype=np.int64)
 
 
+def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
+    """
+    Refuse a span that has no unit where the times are dates, or has one where they are integers.
+
+    Raises
+    ------
+    AppError
+        With the field's name.
+    """
+    if value is None or value == 0:
+        return
+    ticks = Duration.parse(value, field).unit == "tick"
+    if ticks and clock.kind != "tick":
+        raise AppError(f"{field}: {value} has no unit, and the time column holds dates. Write '{value}D' or the like.")
+    if not ticks and clock.kind == "tick":
+        raise AppError(f"{field}: {str(value)!r} has a unit, and the time column holds integers. Write an int.")
+
+
 def delay_of(value: str | int | timedelta, field: str = "delay") -> int:
     """
     Return a label or availability delay in nanoseconds (ticks for an int).

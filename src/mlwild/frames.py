@@ -74,7 +74,7 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
     pattern = str(source if Path(source).is_absolute() else root / source)
     paths = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute
     if not paths:
-        raise AppError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
+        raise DataError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -111,7 +111,7 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
             import pandas as pd  # noqa: F401  Arrow needs it
 
             # One block a column: columns without gaps are read in place, not copied.
-            return table.to_pandas(split_blocks=True)
+            return table.to_pandas(split_blocks=True, date_as_object=False)
     except ImportError as problem:
         raise MissingPackageError(
             f"{field}: {kind!r} frames are asked for and {kind} is not installed. "

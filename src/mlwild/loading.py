@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+import re
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from mlwild.app import App
@@ -39,10 +41,18 @@ def load_app(path: str | Path) -> App:
         raise AppError(f"app: {str(path)!r} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # The file may import what lies beside it, and so may the workers.
+    # The file may import what lies beside it, and so may the workers; installed packages come first.
     if str(file.parent) not in sys.path:
-        sys.path.insert(0, str(file.parent))
-    spec.loader.exec_module(module)
+        sys.path.append(str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except TypeError as problem:
+        wrong = re.search(r"App\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(problem))
+        if wrong is None:
+            raise
+        near = difflib.get_close_matches(wrong[1], [field.name for field in fields(App)], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise AppError(f"{wrong[1]}: App has no such field.{hint}") from problem
 
     import cloudpickle
 

@@ -250,6 +250,7 @@ def named(loss: str | Loss | Callable[[Any, Any], Any]) -> Loss:
     quantile = str(loss).removeprefix("pinball_")
     if quantile != loss and quantile.replace(".", "", 1).isdigit():
         return pinball(float(quantile))
+    loss = {"mae": "absolute", "mse": "squared", "logloss": "log_loss", "pinball": "pinball_0.5"}.get(loss, loss)
     if loss not in NAMED:
         raise AppError(f"loss: {loss!r} is not known. Name one of {', '.join(NAMED)}, or give a Loss.")
     return NAMED[loss]

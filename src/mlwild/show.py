@@ -28,9 +28,13 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     console = _console()
     console.print(_verdict(sheet))
     console.print(_facts(sheet))
+    for remark in sheet["remarks"]:
+        console.print(Text(f"Mind: {remark}", style="yellow"))
+    if sheet["remarks"]:
+        console.print()
     console.print(_rules(sheet, every_rule=every_rule))
     if len(sheet["rules"]) > SHOWN and not every_rule:
-        console.print(Text(f"  {len(sheet['rules']) - SHOWN} dearer rules: --all-rules", style="dim"))
+        console.print(Text(f"  {len(sheet['rules']) - SHOWN} more rules, dearer: add --all-rules", style="dim"))
     console.print()
     for line in _findings(sheet):
         console.print(line)
@@ -121,7 +125,7 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
         )
         costs = sheet["ageing_costs_one_retrain_at"]
         if sheet["prices"]:
-            text += f" Staleness has cost one retrain at age {costs}." if costs else " It never costs a retrain."
+            text += f" A retrain pays for itself after {costs} periods." if costs else " It never costs a retrain."
         yield Text(text)
     worst = sheet["worst_period"]
     if worst:
@@ -132,8 +136,8 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
     pbo = sheet["overfitting_probability"]
     if pbo is not None:
         yield Text(
-            f"Chance that the best rule here is only lucky: {pbo:.2f} ({between(**_pick(sheet['overfitting']))}); this "
-            f"history may choose below {sheet['overfitting']['trust_below']}."
+            f"Chance that the best rule here is only lucky: {pbo:.2f} ({between(**_pick(sheet['overfitting']))}); "
+            f"trusted below {sheet['overfitting']['trust_below']}."
         )
     for model in sheet["models"]:
         yield Text(
@@ -156,13 +160,11 @@ def show_check(report: CheckReport) -> None:
     console = _console()
     styles = {"pass": "green", "fail": "bold red", "note": "cyan", "undecided": "yellow"}
     for finding in report.findings:
-        line = Text(f"{finding.verdict:>9}  ", style=styles[finding.verdict])
+        line = Text(f"{finding.verdict:<9}  ", style=styles[finding.verdict])
         line.append(f"{finding.check}: {finding.said}", style="default")
         console.print(line)
     failed = sum(finding.verdict == "fail" for finding in report.findings)
-    console.print(
-        Text(f"{report.app}: {'no check failed' if not failed else f'{failed} checks failed'}.", style="bold")
-    )
+    console.print(Text(f"{report.app}: {'no check failed' if not failed else f'{failed} failed'}.", style="bold"))
 
 
 @contextmanager

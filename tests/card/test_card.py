@@ -194,7 +194,7 @@ def test_a_rule_chosen_as_one_goes_says_so(make):
     sheet["recommended"] |= {"rule": "every 4", "reason": "it came to lead; the cost is that of so choosing"}
     head = _text(card_html(sheet)).partition("The worst it did")[0]
     assert "choosing it as one went would have cost" in head
-    assert "Cost of so choosing" in head
+    assert "Cost, choosing as you go" in head
     assert "the cost is that of so choosing" in head
     assert "as one went" not in _text(card_html(make()))
 
@@ -260,10 +260,16 @@ def test_many_seeds_are_named(make):
 
 def test_a_metric_that_was_turned_round_says_so(make):
     sheet = make()
-    sheet["loss"] = {"name": "auc", "unit": "", "per": "set"}
+    sheet["loss"] = {"name": "auc", "unit": "", "per": "set", "better": "greater"}
     text = _text(card_html(sheet))
     assert "1 − auc" in text
     assert "per event" not in text
+
+
+def test_remarks_stand_under_the_verdict_and_rules_are_explained(make):
+    text = _text(card_html(make()))
+    assert "within chance." in text.partition("The worst it did")[0]
+    assert "keep the first vintage" in text
 
 
 def test_a_life_better_than_the_freshest_is_drawn_in_another_colour(make):

@@ -46,7 +46,7 @@ def through_time(facts: Facts, width: int) -> Markup:
     """Return the chart of the shown rule's loss by period, with the difficulty and the worst period."""
     strip = facts.strips[facts.shown]
     size = step_size(facts)
-    fresh = merged(facts.difficulty, size)
+    fresh = merged(facts.shown_fresh, size)
     ours = merged([None] * strip["first"] + list(strip["loss"]), size)
     worst = facts.sheet["worst_period"]
     height = 250.0 if width == WIDE else 230.0

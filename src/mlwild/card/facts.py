@@ -10,7 +10,6 @@ from typing import Any
 
 from mlwild.card import words
 from mlwild.card.words import day, day_parts, month
-from mlwild.losses import NAMED
 
 DEFAULT = "break-even"
 Values = tuple[float | None, ...]
@@ -66,6 +65,15 @@ class Facts:
         return list(self.sheet["cutoffs"])
 
     @property
+    def shown_fresh(self) -> Values:
+        """Loss of the freshest vintage of the window in place, for every period of the shown life."""
+        made: list[float | None] = [None] * len(self.cutoffs)
+        if self.shown in self.strips:
+            strip = self.strips[self.shown]
+            made[strip["first"] : strip["first"] + len(strip["fresh"])] = strip["fresh"]
+        return tuple(made)
+
+    @property
     def level(self) -> str:
         """Level of the intervals, as a percentage."""
         return words.percent(self.sheet["recommended"]["level"])
@@ -74,7 +82,7 @@ class Facts:
     def title(self) -> str:
         """Name of the loss for a reader; a metric that was turned round at the door says so."""
         name = str(self.sheet["loss"]["name"])
-        turned = name in NAMED and NAMED[name].better == "greater"
+        turned = self.sheet["loss"].get("better") == "greater"
         return ("1 \u2212 " if turned else "") + name.replace("_", " ")
 
     def vintage(self, name: str) -> str:
@@ -130,8 +138,8 @@ class Facts:
         made: list[float | None] = [None] * len(self.difficulty)
         for place, value in enumerate(strip["loss"]):
             k = strip["first"] + place
-            fresh = self.difficulty[k] if k < len(made) else None
-            if known(value) and fresh is not None:
+            fresh = strip["fresh"][place]
+            if known(value) and known(fresh):
                 made[k] = value - fresh
         return tuple(made)
 
@@ -175,11 +183,7 @@ def _per(unit: str, *, of_rows: bool) -> str:
 
 def _events(sheet: Mapping[str, Any]) -> float:
     """Return the events that costs are summed over: where rows are weighted, only a cost can tell."""
-    first = sheet["strips"][0]["first"] if sheet["strips"] else 0
-    never = next((row for row in sheet["rules"] if row["name"] == "never"), None)
-    if sheet["prices"] and never and known(never["cost"]) and known(never["loss"]) and never["loss"]:
-        return float(never["cost"] / (sheet["prices"]["loss"] * never["loss"])) if sheet["prices"]["loss"] else 0.0
-    return float(sum(sheet["rows_by_period"][first:]))
+    return float(sheet["weight"])
 
 
 def freshest(triangle: Mapping[str, Any], periods: int) -> Values:

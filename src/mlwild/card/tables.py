@@ -51,7 +51,7 @@ def rules(facts: Facts) -> dict[str, Any]:
         }
         if money:
             same = row["difference"] == row["difference_low"] == row["difference_high"] == 0
-            one |= {"cost": number(row["cost"], cost), "prior": row["name"] == facts.prior, "same": same}
+            one |= {"cost": number(row["cost"], cost), "same": same}
             for prefix in ("regret", "difference"):
                 one[prefix] = number(row[prefix], digits[prefix])
                 one[f"{prefix}_bounds"] = _bounds(row, f"{prefix}_", digits[prefix])

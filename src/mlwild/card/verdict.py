@@ -115,10 +115,9 @@ def _figure(label: str, value: str, note: str) -> Figure:
 def _money_figures(facts: Facts) -> list[Figure]:
     sheet, best = facts.sheet, facts.sheet["recommended"]
     digits = decimals_for(half_width(best["low"], best["high"]) or best["cost"] or 0.0, 3)
-    row = facts.rules.get(facts.shown)
     made = [
         _figure(
-            "Cost of so choosing" if _as_one_goes(facts) else f"Cost of {facts.shown}",
+            "Cost, choosing as you go" if _as_one_goes(facts) else f"Cost of {facts.shown}",
             facts.money_of(best["cost"], digits),
             interval(best["low"], best["high"], digits),
         )
@@ -126,10 +125,10 @@ def _money_figures(facts: Facts) -> list[Figure]:
     for name, label in (("never", "Never retraining"), ("always", "Always retraining")):
         if name in facts.rules and name != facts.shown:
             made.append(_figure(label, facts.money_of(facts.rules[name]["cost"], digits), _against(facts, name)))
-    if row is not None and known(row["regret"]):
-        wide = decimals_for(half_width(row["regret_low"], row["regret_high"]) or row["regret"], 3)
-        bounds = interval(row["regret_low"], row["regret_high"], wide)
-        note = f"regret {number(row['regret'], wide)} ({bounds})"
+    if known(best["regret"]):
+        wide = decimals_for(half_width(best["regret_low"], best["regret_high"]) or best["regret"], 3)
+        bounds = interval(best["regret_low"], best["regret_high"], wide)
+        note = f"regret {number(best['regret'], wide)} ({bounds})"
     else:
         note = f"regret {UNKNOWN}"
     made.append(_figure("Best decisions in hindsight", facts.money_of(sheet["oracle"]["cost"], digits), note))
@@ -138,11 +137,8 @@ def _money_figures(facts: Facts) -> list[Figure]:
 
 def _against(facts: Facts, name: str) -> str:
     """Say what a rule costs more or less than the one shown, with an interval where the sheet has one."""
-    row, cost = facts.rules[name], facts.sheet["recommended"]["cost"]
-    if facts.shown == facts.prior:
-        gap, low, high = row["difference"], row["difference_low"], row["difference_high"]
-    else:
-        gap, low, high = (row["cost"] - cost if known(row["cost"]) and known(cost) else None), None, None
+    row = facts.rules[name]
+    gap, low, high = row["difference"], row["difference_low"], row["difference_high"]
     if gap is None:
         return f"difference {UNKNOWN}"
     if not gap:
@@ -225,7 +221,7 @@ def _shared_figures(facts: Facts) -> list[Figure]:
             value, note = f"over {count(last, 'period')}", "not within the ages measured"
         else:
             value, note = UNKNOWN, "too few periods"
-        made.append(_figure("Staleness costs one retrain at", value, note))
+        made.append(_figure("A retrain pays for itself after", value, note))
     chance, bounds = sheet["overfitting_probability"], sheet["overfitting"]
     note = f"{interval(bounds['low'], bounds['high'], 2)}; trusted below {number(bounds['trust_below'], 2)}"
     made.append(

@@ -52,5 +52,6 @@ def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
     findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
     findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
+    findings.append(probes.trains(survey))
     findings.append(probes.target_shuffle(survey, seed=seed))
     return CheckReport(app.name, tuple(findings), delays)

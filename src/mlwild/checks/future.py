@@ -12,7 +12,7 @@ from mlwild.app import App
 from mlwild.checks.findings import Finding
 from mlwild.clock import Clock
 from mlwild.events import Events, SideTable
-from mlwild.triangle.survey import make_features
+from mlwild.triangle.survey import Tables, make_features
 
 
 def find_leaks(
@@ -47,7 +47,7 @@ def find_leaks(
     for instant in instants:
         rows = int(np.searchsorted(events.time, instant, side="right"))
         part, _ = make_features(
-            app, _cut(app, events, instant, rows), {k: t.before(instant) for k, t in tables.items()}
+            app, _cut(app, events, instant, rows), Tables({k: t.before(instant) for k, t in tables.items()})
         )
         for column, row, old, new, n in _first_differences(full, part, rows):
             worst.setdefault(column, (row, old, new, n, instant))

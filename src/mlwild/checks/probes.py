@@ -22,6 +22,27 @@ _SAMPLE = 50_000
 _SHUFFLED, _SHUFFLES = 20_000, 8
 
 
+def trains(survey: Survey) -> Finding:
+    """Fit the living model on the last rows known at the middle cutoff, and let it predict."""
+    app, grid = survey.app, survey.grid
+    model = app.models[app.live]
+    if isinstance(model, Forecast):
+        return Finding("training", "pass", "a published forecast is not trained here")
+    cutoff = int(grid.edges[grid.periods // 2])
+    learned = np.arange(len(survey.time))[training_rows(survey.time, survey.known_at, np.iinfo(np.int64).min, cutoff)][
+        -_SHUFFLED:
+    ]
+    labels = survey.labels[learned] if survey.classes is None else survey.classes[survey.labels[learned]]
+    try:
+        fitted = models.fit(model, _rows(survey, learned), labels, int(app.seeds[0]))
+        models.predict(fitted, _rows(survey, learned[-100:]), survey.ask, survey.classes)
+    except Exception as problem:  # noqa: BLE001  the user's model may raise anything; it is reported
+        why = " ".join(str(problem).split())[:300]
+        said = f"{app.live!r} cannot be trained on {len(learned)} rows of the features: {type(problem).__name__}: {why}"
+        return Finding("training", "fail", said)
+    return Finding("training", "pass", f"{app.live!r} trains on the features and predicts")
+
+
 def target_shuffle(survey: Survey, *, seed: int) -> Finding:
     """
     Train the living model on shuffled labels; on true labels it must be no better than a constant.

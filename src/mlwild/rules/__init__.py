@@ -3,7 +3,7 @@
 from mlwild.rules.breakeven import BreakEven
 from mlwild.rules.detectors import OnDetector, OnEDetector
 from mlwild.rules.schedule import Every, Never
-from mlwild.rules.standard import DEFAULT, standard
+from mlwild.rules.standard import DEFAULT, meanings, standard
 from mlwild.rules.threshold import CumulativeThreshold, LossThreshold
 from mlwild.rules.view import Decision, Rule, View
 
@@ -19,5 +19,6 @@ __all__ = [
     "OnEDetector",
     "Rule",
     "View",
+    "meanings",
     "standard",
 ]

@@ -14,6 +14,44 @@ from mlwild.rules.view import Rule
 #: What runs where a history cannot choose.
 DEFAULT = BreakEven()
 
+#: What the names of the standard rules mean, by how they begin or what they contain.
+GLOSSARY = (
+    ("break-even", "retrain when staleness since the last retrain has cost as much as a retrain"),
+    ("break-even x", "the same at that multiple of the price: x0.5 retrains sooner, x2 later"),
+    ("break-even, at", "the same with that total loss as the price, where no prices are given"),
+    ("break-even update", "update the model in place when staleness has cost an update"),
+    ("shadow every", "a challenger is fitted only at every so many cutoffs, not at each"),
+    ("unguarded", "without the guard that waits until staleness is beyond chance"),
+    ("rollback", "also falls back to an older vintage that has been better"),
+    ("never", "keep the first vintage"),
+    ("always", "retrain at every cutoff"),
+    ("every", "retrain at every so many cutoffs"),
+    ("loss up", "retrain when the loss is so far above that of the vintage's first period"),
+    ("excess adds up to", "retrain when the rises of loss add up to so many periods of loss"),
+    (
+        "e-detector",
+        "retrain when a sequential test finds that the mean loss has risen; the number: rows between false alarms",
+    ),
+    ("update", "update the model in place instead of fitting a new one"),
+)
+
+
+def meanings(names: Sequence[str]) -> list[tuple[str, str]]:
+    """
+    Return the entries of the glossary that some names need.
+
+    Examples
+    --------
+    >>> [name for name, _ in meanings(["never", "every 4", "break-even, rollback"])]
+    ['break-even', 'rollback', 'never', 'every']
+    """
+    begins = ("break-even", "break-even x", "break-even, at", "break-even update", "never", "always", "every")
+    return [
+        (word, said)
+        for word, said in GLOSSARY
+        if any(name.startswith(word) if word in begins else word in name for name in names)
+    ]
+
 
 def standard(
     windows: Sequence[str] = (ALL,), *, priced: bool = True, updates: bool = False, scale: float = 1.0

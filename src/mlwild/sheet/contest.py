@@ -66,24 +66,31 @@ def recommend(
     chosen: Life,
     chosen_costs: Floats,
     overfitting: Interval,
+    oracle: Floats,
     survey: Survey,
-) -> dict[str, Any]:
-    """Return the rule to run, its cost with an interval, and the reason."""
+) -> tuple[dict[str, Any], Floats]:
+    """
+    Return the rule to run, its cost and regret with intervals, and the reason; and its cost by period.
+
+    Where nothing can be recommended the costs are those of break-even, to compare others with.
+    """
     app = survey.app
     prices, prior = app.prices, DEFAULT.name if DEFAULT.name in names else names[0]
     if app.feedback == "bandit" and app.propensity is None:
-        return _nothing("labels depend on the model's own decisions and no propensities are given: not ranked")
+        said = "labels depend on the model's own decisions and no propensities are given: not ranked"
+        return _nothing(said), costs[names.index(prior)]
     if prices is None:
-        return _nothing("no prices are given: choose a point on the frontier of loss against retrains")
+        said = "no prices are given: choose a point on the frontier of loss against retrains"
+        return _nothing(said), costs[names.index(prior)]
     pbo = overfitting.estimate
     trusted = pbo < TRUST and chosen.rule != prior
     if trusted:
         rule, series = chosen.rule, chosen_costs
         alone = float(costs[names.index(rule)].sum())
         reason = (
-            f"it came to lead by more than a retrain and chance, choosing at each cutoff from the past alone; "
-            f"the cost is that of so choosing (the rule alone cost {number(alone)}); the chance that this is luck is "
-            f"{pbo:.2f}"
+            f"judged at each cutoff on the past alone, it came to lead by more than the price of a retrain and more "
+            f"than chance explains; the cost is that of choosing so, from {prior!r} on (the rule from the first day: "
+            f"{number(alone)}); with chance {pbo:.2f} the winner here is only lucky"
         )
     else:
         rule, series = prior, costs[names.index(prior)]
@@ -91,35 +98,49 @@ def recommend(
             reason = "too few periods or rules to say whether this history can choose"
         elif pbo >= TRUST:
             reason = (
-                f"this history cannot choose among rules: its best would be no better than the median next time "
-                f"with chance {pbo:.2f}"
+                f"this history cannot choose among rules: with chance {pbo:.2f} the best here is no better than the "
+                "median elsewhere"
             )
         else:
-            reason = "no rule beat it by more than a retrain and chance"
+            reason = "no rule came to lead it by more than the price of a retrain and chance"
         if prior == DEFAULT.name:
             reason += "; break-even needs no tuning"
-    interval = sum_interval(series, level=LEVEL)
-    return {
+    interval, regret = sum_interval(series, level=LEVEL), _gap(series, oracle)
+    made = {
         "rule": rule,
         "cost": interval.estimate,
         **bounds(interval, least=least(survey)),
+        "regret": regret.estimate,
+        **bounds(regret, "regret_"),
         "n": len(series),
         "level": LEVEL,
         "reason": reason,
     }
+    return made, series
 
 
 def _nothing(reason: str) -> dict[str, Any]:
-    return {"rule": None, "cost": None, "low": None, "high": None, "n": 0, "level": LEVEL, "reason": reason}
+    empty = dict.fromkeys(("rule", "cost", "low", "high", "regret", "regret_low", "regret_high"))
+    return {**empty, "n": 0, "level": LEVEL, "reason": reason}
+
+
+def _gap(series: Floats, other: Floats) -> Interval:
+    """Return the interval of a difference of costs; what is only rounding is nothing."""
+    gap = series - other
+    dust = 1e-9 * float(np.abs(series).max(initial=0.0))
+    return sum_interval(np.where(np.abs(gap) <= dust, 0.0, gap), level=LEVEL)
 
 
 def rule_rows(
-    rules: Sequence[Rule], lives: Sequence[Sequence[Life]], prices: Prices | None, oracle: Floats
+    rules: Sequence[Rule],
+    lives: Sequence[Sequence[Life]],
+    prices: Prices | None,
+    oracle: Floats,
+    reference: Floats,
 ) -> list[dict[str, Any]]:
-    """Return the table of rules, cheapest first."""
+    """Return the table of rules, cheapest first; `difference` is from the cost of what is recommended."""
     costs = np.stack([costs_by_period(of_rule, prices) for of_rule in lives])
     names = [rule.name for rule in rules]
-    prior = costs[names.index(DEFAULT.name) if DEFAULT.name in names else 0]
     made = []
     for name, series, of_rule in zip(names, costs, lives, strict=True):
         loss = float(np.mean([life.loss.sum() for life in of_rule]))
@@ -136,11 +157,10 @@ def rule_rows(
             "retrains": float(np.mean([life.retrains for life in of_rule])),
             "updates": float(np.mean([life.updates for life in of_rule])),
             "rollbacks": float(np.mean([sum(f.action == "fall back" for f in life.facts) for life in of_rule])),
-            "shadow_cost": None,
             "loss": loss / weight if weight else None,
         }
         if prices:
-            regret, difference = sum_interval(series - oracle, level=LEVEL), sum_interval(series - prior, level=LEVEL)
+            regret, difference = _gap(series, oracle), _gap(series, reference)
             row |= {"regret": regret.estimate, **bounds(regret, "regret_")}
             row |= {"difference": difference.estimate, **bounds(difference, "difference_")}
         made.append(row)

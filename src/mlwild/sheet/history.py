@@ -7,6 +7,7 @@ from math import isnan
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlwild.lives import Life
 from mlwild.records import Prices, Vintage
@@ -14,18 +15,19 @@ from mlwild.sheet.figures import LEVEL, bounds, finite, least
 from mlwild.stats.bootstrap import mean_interval, resampled_interval, sum_interval
 from mlwild.triangle import Survey, Triangle
 
+Floats = NDArray[np.float64]
+
 #: Ages with fewer pairs of vintages than this are not shown: their interval would mean nothing.
 FEWEST_PAIRS = 5
 
 
-def ageing(triangles: Sequence[Triangle], start: Vintage, prices: Prices | None) -> dict[str, Any]:
+def ageing(triangles: Sequence[Triangle], first_cutoff: int, window: str, prices: Prices | None) -> dict[str, Any]:
     """
     Return staleness against age, and the age at which it has cost one retrain.
 
     The staleness of age a is the mean, over all pairs of vintages, of the loss of one that is a
     periods old less that of the one fitted just before the period.
     """
-    window = start.window
     first = triangles[0]
     vintages = sorted(v for v in first.scores if not v.updates and v.window == window)
     usable = [v for v in vintages if all(v in triangle.scores for triangle in triangles)]
@@ -36,7 +38,7 @@ def ageing(triangles: Sequence[Triangle], start: Vintage, prices: Prices | None)
             means.append(np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan))
     mean = np.mean(means, axis=0)
     cutoffs = [v.cutoff for v in usable]
-    rows = float(first.survey.grid.labelled[start.cutoff :].mean())
+    rows = float(first.survey.grid.labelled[first_cutoff:].mean())
     curve, spent, breaks = [], 0.0, None
     periods = first.survey.grid.periods
     for age in range(1, periods):
@@ -142,14 +144,16 @@ def group_losses(life: Life, triangle: Triangle) -> list[dict[str, Any]]:
     return sorted(made, key=lambda row: (-row["loss"], row["group"], row["value"]))
 
 
-def strip(life: Life, survey: Survey) -> dict[str, Any]:
-    """Return a rule's life for drawing: mean loss by period, and what was done when."""
+def strip(life: Life, triangle: Triangle) -> dict[str, Any]:
+    """Return a rule's life for drawing: mean loss by period, a fresh model's, and what was done when."""
+    survey = triangle.survey
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = life.loss / life.weight
+        mean, fresh = life.loss / life.weight, floor_of(life, triangle) / life.weight
     return {
         "rule": life.rule,
         "first": life.first,
         "loss": [finite(value) for value in mean],
+        "fresh": [finite(value) for value in fresh],
         "decisions": [
             {
                 "period": fact.cutoff,
@@ -166,11 +170,7 @@ def strip(life: Life, survey: Survey) -> dict[str, Any]:
 
 def split_loss(life: Life, triangle: Triangle) -> dict[str, Any]:
     """Split a life's loss into difficulty (that of the freshest vintage of its window) and staleness."""
-    periods = range(life.first, triangle.survey.grid.periods)
-    fresh = [triangle.freshest(live.window, k) or live for live, k in zip(life.live, periods, strict=True)]
-    used = list(dict.fromkeys(fresh))
-    total, _ = triangle.matrix(used)
-    floor = np.array([total[used.index(vintage), k] for vintage, k in zip(fresh, periods, strict=True)])
+    floor = floor_of(life, triangle)
     weight = float(life.weight.sum())
     staleness = mean_interval(life.loss - floor, level=LEVEL)
     per_event = len(life.loss) / weight if weight else float("nan")
@@ -183,14 +183,24 @@ def split_loss(life: Life, triangle: Triangle) -> dict[str, Any]:
     }
 
 
-def model_rows(triangles: Sequence[Triangle]) -> list[dict[str, Any]]:
-    """Return each model's loss when always retrained and when never."""
+def floor_of(life: Life, triangle: Triangle) -> Floats:
+    """Return the total loss by period of the freshest vintage of the window that was live then."""
+    periods = range(life.first, triangle.survey.grid.periods)
+    fresh = [triangle.freshest(live.window, k) or live for live, k in zip(life.live, periods, strict=True)]
+    used = list(dict.fromkeys(fresh))
+    total, _ = triangle.matrix(used)
+    return np.array([total[used.index(vintage), k] for vintage, k in zip(fresh, periods, strict=True)])
+
+
+def model_rows(triangles: Sequence[Triangle], live_window: str) -> list[dict[str, Any]]:
+    """Return each model's loss when always retrained and when never; other models have one window."""
     by_name: dict[str, list[Triangle]] = {}
     for triangle in triangles:
         by_name.setdefault(triangle.model, []).append(triangle)
     made: list[dict[str, Any]] = []
     for name, of_model in by_name.items():
-        window = str(of_model[0].survey.app.windows[0])
+        survey = of_model[0].survey
+        window = live_window if name == survey.app.live else str(survey.app.windows[0])
         fresh, first, weights = [], [], []
         for triangle in of_model:
             usable = [v for v in sorted(triangle.scores) if v.window == window and not v.updates]
@@ -226,9 +236,8 @@ def model_rows(triangles: Sequence[Triangle]) -> list[dict[str, Any]]:
     return made
 
 
-def heat(triangle: Triangle) -> dict[str, Any]:
-    """Return the triangle of mean losses for drawing: one row a usable vintage of the first window."""
-    window = str(triangle.survey.app.windows[0])
+def heat(triangle: Triangle, window: str) -> dict[str, Any]:
+    """Return the triangle of mean losses for drawing: one row a usable vintage of the window."""
     usable = [v for v in sorted(triangle.scores) if v.window == window and not v.updates]
     total, weight = triangle.matrix(usable)
     with np.errstate(invalid="ignore", divide="ignore"):

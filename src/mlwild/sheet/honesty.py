@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from mlwild.app import App
 from mlwild.clock import NEVER
 from mlwild.triangle import Survey, Tally, Triangle
+from mlwild.wording import between, number
 
 
 def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list[str]:
@@ -66,4 +69,40 @@ def limits(survey: Survey) -> list[str]:
         f"Labels depend on earlier decisions (feedback={app.feedback!r}); losses are weighted by one over "
         f"{app.propensity!r}, which leaves an effective sample of {size:,.0f} of {len(weight):,} labels."
     )
+    return said
+
+
+def remarks(
+    recommended: Mapping[str, Any],
+    table: Sequence[Mapping[str, Any]],
+    models: Sequence[Mapping[str, Any]],
+    app: App,
+) -> list[str]:
+    """Return what a reader should know before following the recommendation."""
+    live = next(row for row in models if row["name"] == app.live)
+    said = [
+        f"Model {row['name']!r} lost less than {app.live!r} ({number(row['fresh'])} against "
+        f"{number(live['fresh'])}, both always retrained): look at the model before the rule."
+        for row in models
+        if row is not live and None not in (row["fresh"], live["fresh"]) and row["fresh"] < live["fresh"]
+    ]
+    if recommended["rule"] is None or not table:
+        return said
+    unit = f" {app.prices.unit}".rstrip() if app.prices else ""
+    best = table[0]
+    if best["name"] != recommended["rule"] and best["difference"] is not None and best["difference"] < 0:
+        within = best["difference_high"] is None or best["difference_high"] >= 0
+        how = "within chance" if within else "more than chance explains, but nobody could have known beforehand"
+        saved = (
+            between(-best["difference_high"], -best["difference_low"]) if best["difference_low"] is not None else "?"
+        )
+        said.append(f"{best['name']!r} was cheaper by {number(-best['difference'])}{unit} (interval {saved}): {how}.")
+    first = str(app.windows[0])
+    if f"({first})" not in recommended["rule"] and any(
+        f"({window})" in recommended["rule"] for window in app.windows[1:]
+    ):
+        said.append(
+            f"The recommended rule does not train on the first window, {first!r}: put its window first and rehearse "
+            "again, so that every rule is tried with it."
+        )
     return said

@@ -11,11 +11,11 @@ import numpy as np
 from mlwild.clock import NEVER
 from mlwild.lives import Life
 from mlwild.records import Prices, Vintage
-from mlwild.rules import DEFAULT, Rule
+from mlwild.rules import DEFAULT, Rule, meanings
 from mlwild.sheet.contest import TRUST, best_frontier, oracle_costs, recommend, rule_rows
 from mlwild.sheet.figures import LEVEL, bounds, costs_by_period, finite
 from mlwild.sheet.history import ageing, group_losses, heat, made_worse, model_rows, split_loss, strip, worst_period
-from mlwild.sheet.honesty import limits, unknown
+from mlwild.sheet.honesty import limits, remarks, unknown
 from mlwild.stats.overfitting import backtest_overfitting_interval
 from mlwild.triangle import Survey, Tally, Triangle
 
@@ -51,8 +51,7 @@ def make_sheet(
     dict
         Plain data that JSON can hold; `seconds` and `fits` alone differ between identical runs.
     """
-    app, grid, clock = survey.app, survey.grid, survey.clock
-    prices = app.prices
+    app, prices = survey.app, survey.app.prices
     ours = [triangle for triangle in triangles if triangle.model == app.live]
     oracles = [oracle_costs(triangle, start, prices) for triangle in ours]
     fair = np.mean([crossfitted for _, crossfitted, _ in oracles], axis=0)
@@ -60,38 +59,21 @@ def make_sheet(
     distinct = np.unique(np.round(costs, 9), axis=0)
     overfitting = backtest_overfitting_interval(distinct.T, level=LEVEL)
     names = [rule.name for rule in rules]
-    recommended = recommend(names, costs, chosen[0], costs_by_period(chosen, prices), overfitting, survey)
+    recommended, reference = recommend(
+        names, costs, chosen[0], costs_by_period(chosen, prices), overfitting, fair, survey
+    )
     shown = recommended["rule"] or (DEFAULT.name if DEFAULT.name in names else names[0])
     life = lives[names.index(shown)][0] if shown in names else chosen[0]
-    labelled = survey.known_at != NEVER
+    # What is shown of vintages is shown for the window that the shown rule ended with.
+    window = life.live[-1].window
+    table = rule_rows(rules, lives, prices, fair, reference)
+    models = model_rows(triangles, window)
     best = min(range(len(names)), key=lambda place: costs[place].sum())
     schedules = [i for i, name in enumerate(names) if name in ("never", "always") or name.startswith("every ")]
     return {
-        "app": app.name,
-        "model": app.live,
-        "loss": {
-            "name": survey.loss.name,
-            "unit": survey.loss.unit,
-            "per": survey.loss.per,
-            "better": survey.loss.better,
-        },
-        "prices": None if prices is None else asdict(prices),
-        "data": {
-            "rows": len(survey.time),
-            "from": clock.show(int(survey.time[0])),
-            "to": clock.show(int(survey.time[-1])),
-            "labelled": int(labelled.sum()),
-            "digest": survey.data_digest,
-            "zone": clock.zone,
-        },
-        "every": str(app.every_),
-        "cutoffs": [clock.show(int(edge)) for edge in grid.edges[:-1]],
-        "period_ends": clock.show(int(grid.edges[-1])),
+        **_subject(survey, tally),
         "weight": float(lives[0][0].weight.sum()),
-        "rows_by_period": [int(n) for n in grid.labelled],
-        "fits": {"made": tally.made, "reused": tally.reused},
-        "seconds": None,
-        "rules": rule_rows(rules, lives, prices, fair),
+        "rules": table,
         "oracle": {
             "cost": float(fair.sum()),
             "naive_cost": float(np.mean([naive for naive, _, _ in oracles])),
@@ -110,22 +92,55 @@ def make_sheet(
         "overfitting_probability": finite(overfitting.estimate),
         "overfitting": {**bounds(overfitting), "n": overfitting.n, "trust_below": TRUST},
         "split": split_loss(life, ours[0]),
-        "retraining_made_it_worse": made_worse(ours, start.window),
-        **_ageing_fields(ours, start, prices),
+        "retraining_made_it_worse": made_worse(ours, window),
+        **_ageing_fields(ours, start, window, prices),
         "frontier": best_frontier(ours[0], start),
         "worst_period": worst_period(life, ours[0]),
         "groups": group_losses(life, ours[0]),
-        "models": model_rows(triangles),
+        "models": models,
+        "glossary": [list(entry) for entry in meanings(names)],
+        "remarks": remarks(recommended, table, models, app),
         "unknown": unknown(survey, triangles, tally),
         "limits": limits(survey),
-        "strips": [strip(of_rule[0], survey) for of_rule in lives],
-        "triangle": heat(ours[0]),
-        "window": start.window,
+        "strips": [strip(of_rule[0], ours[0]) for of_rule in lives],
+        "triangle": heat(ours[0], window),
+        "window": window,
         "windows": [str(window) for window in app.windows],
         "seeds": [int(seed) for seed in app.seeds],
     }
 
 
-def _ageing_fields(triangles: Sequence[Triangle], start: Vintage, prices: Prices | None) -> dict[str, Any]:
-    made = ageing(triangles, start, prices)
+def _ageing_fields(triangles: Sequence[Triangle], start: Vintage, window: str, prices: Prices | None) -> dict[str, Any]:
+    made = ageing(triangles, start.cutoff, window, prices)
     return {"ageing": made["curve"], "ageing_costs_one_retrain_at": made["costs_one_retrain_at"]}
+
+
+def _subject(survey: Survey, tally: Tally) -> dict[str, Any]:
+    """Return what was rehearsed, and what that took."""
+    app, grid, clock = survey.app, survey.grid, survey.clock
+    labelled = survey.known_at != NEVER
+    return {
+        "app": app.name,
+        "model": app.live,
+        "loss": {
+            "name": survey.loss.name,
+            "unit": survey.loss.unit,
+            "per": survey.loss.per,
+            "better": survey.loss.better,
+        },
+        "prices": None if app.prices is None else asdict(app.prices),
+        "data": {
+            "rows": len(survey.time),
+            "from": clock.show(int(survey.time[0])),
+            "to": clock.show(int(survey.time[-1])),
+            "labelled": int(labelled.sum()),
+            "digest": survey.data_digest,
+            "zone": clock.zone,
+        },
+        "every": str(app.every_),
+        "cutoffs": [clock.show(int(edge)) for edge in grid.edges[:-1]],
+        "period_ends": clock.show(int(grid.edges[-1])),
+        "rows_by_period": [int(n) for n in grid.labelled],
+        "fits": {"made": tally.made, "reused": tally.reused},
+        "seconds": None,
+    }

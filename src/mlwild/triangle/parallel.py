@@ -94,6 +94,8 @@ def _on_workers(todo: list[Job], rows: Rows, store: Store, workers: int) -> Iter
     from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    # A file such as random.py beside the app must not stand in for the library's in a worker.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     # Long jobs first: the last vintage learns from the most rows.
     ordered = sorted(todo, key=lambda job: -job.cutoff)
     try:

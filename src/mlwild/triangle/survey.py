@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.app import App
-from mlwild.clock import Clock, Times, delay_of
+from mlwild.clock import Clock, Times, delay_of, fits
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table
 from mlwild.losses import Loss
 from mlwild.models import Forecast
+from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
 
 
@@ -70,6 +71,7 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
     named = {"outcomes": app.outcomes, "groups": app.groups}
     for where, columns in named.items():
         frames.need(frame, list(columns), where)
+    _check_spans(app, frame)
     events = gather(
         frame,
         time=app.time,
@@ -80,13 +82,34 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
         entity=app.entity,
         propensity=app.propensity,
     )
-    tables = {}
+    tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
         rows = frames.load(table.data, where, root=app.root, kind=app.frame)
         delay = None if table.delay is None else delay_of(table.delay)
         tables[name] = side_table(table, rows, delay, app.time, where)
     return events, tables
+
+
+def _check_spans(app: App, frame: frames.Frame) -> None:
+    """Refuse delays and windows whose unit does not fit the time column: nothing else would notice."""
+    _, clock = frames.times(frame, app.time, "time")
+    fits(clock, app.every, "every")
+    fits(clock, app.delay, "delay")
+    for window in app.windows:
+        if window != ALL:
+            fits(clock, int(window) if str(window).isdigit() else window, "windows")
+    for name, table in app.tables.items():
+        fits(clock, table.delay, f"tables[{name!r}].delay")
+
+
+class Tables(dict[str, SideTable]):
+    """Side tables by name; a wrong name is answered with the right ones."""
+
+    def __missing__(self, name: str) -> SideTable:
+        """Say which tables there are."""
+        have = ", ".join(repr(key) for key in self) or "none"
+        raise AppError(f"tables: there is no table {name!r}; there is {have}.")
 
 
 def make_features(app: App, frame: frames.Frame, tables: dict[str, SideTable]) -> tuple[Any, str]:
