@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlwild import rules
+    from mlwild import rules, splits
     from mlwild.app import App
     from mlwild.checks import check
     from mlwild.events import Table
@@ -32,6 +32,7 @@ _HOME = {
     "pinball": "mlwild.losses",
     "rehearse": "mlwild.rehearsal",
     "rules": "mlwild.rules",
+    "splits": "mlwild.splits",
 }
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "pinball",
     "rehearse",
     "rules",
+    "splits",
 ]
 
 
@@ -56,7 +58,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'mlwild' has no attribute {name!r}")
     home = import_module(_HOME[name])
-    found = home if name == "rules" else getattr(home, name)
+    found = home if name in ("rules", "splits") else getattr(home, name)
     globals()[name] = found
     return found
 
