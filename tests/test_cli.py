@@ -170,7 +170,7 @@ def test_every_prediction_nan_is_one_sentence(tmp_path):
     text = GOOD.replace("slope * X", "np.nan * X")
     (tmp_path / "app.py").write_text(text)
     done = run("rehearse", "app.py", cwd=tmp_path, code=4)
-    assert "no vintage could be made at any cutoff. The first: 500 of 500 predictions are NaN" in done.stderr
+    assert "no vintage could be made at any cutoff. The first: 50 of 50 predictions are NaN" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -535,3 +535,28 @@ def test_fingerprints_are_the_same_in_another_process(tmp_path):
     one, other = (run.communicate(timeout=60)[0] for run in runs)
     assert re.fullmatch(r"[0-9a-f]{32}\n", one)
     assert one == other
+
+
+def test_a_cached_helper_and_a_bound_method_count_with_what_is_inside():
+    import functools
+
+    def make(slope, table):
+        @functools.lru_cache
+        def helper():
+            return slope
+
+        return lambda x: helper() * x + table(0, 0.0)
+
+    made = [make(1.0, {0: 1.0}.get), make(2.0, {0: 1.0}.get), make(2.0, {0: 3.0}.get), make(1.0, {0: 1.0}.get)]
+    one, two, three, again = (fingerprint(function) for function in made)
+    assert len({one, two, three}) == 3
+    assert one == again
+
+
+def test_a_frozen_estimator_counts_with_what_it_was_fitted_to():
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.linear_model import LinearRegression
+
+    one = FrozenEstimator(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]))
+    two = FrozenEstimator(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]))
+    assert fingerprint(one) != fingerprint(two)

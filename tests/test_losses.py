@@ -74,8 +74,8 @@ def test_log_loss_and_brier_of_many_classes_are_scikit_learns():
     assert ours.mean() == pytest.approx(theirs)
     one_hot = np.eye(4)[label.astype(int)]
     brier = named("brier").rows(label, probabilities)
-    assert brier == pytest.approx(((probabilities - one_hot) ** 2).sum(axis=1))
-    assert brier.mean() == pytest.approx(metrics.brier_score_loss(label, probabilities, scale_by_half=False))
+    assert brier == pytest.approx(((probabilities - one_hot) ** 2).sum(axis=1) / 2)
+    assert brier.mean() == pytest.approx(metrics.brier_score_loss(label, probabilities, scale_by_half=True))
 
 
 def test_two_columns_of_probabilities_have_the_log_loss_of_one():
@@ -198,8 +198,8 @@ def test_bare_function_is_a_loss_per_row_of_a_value():
 
 
 def test_name_that_is_not_known_lists_those_that_are():
-    with pytest.raises(AppError, match=r"loss: 'logloss' is not known\. Name one of log_loss, brier, .*, or give a"):
-        named("logloss")
+    with pytest.raises(AppError, match=r"loss: 'logless' is not known\. Name one of log_loss, brier, .*, or give a"):
+        named("logless")
 
 
 @pytest.mark.parametrize("name", ["pinball", "pinball_", "pinball_high", "pinball_-0.5", "0.9"])

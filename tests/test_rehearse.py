@@ -96,7 +96,7 @@ def test_a_damaged_entry_is_found_by_its_digest_and_made_again(tmp_path):
     data[len(data) // 2] ^= 1
     victim.write_bytes(bytes(data))
     after = wild.rehearse(app, store=tmp_path)
-    assert "1 damaged entries" in " ".join(after.sheet["unknown"])
+    assert after.sheet["mended"] == 1
     assert after.sheet["rules"] == before.sheet["rules"]
     # The fitted model was sound: only its predictions were made again.
     assert after.sheet["fits"]["made"] == 0
@@ -143,19 +143,53 @@ def test_a_model_that_raises_at_one_cutoff_does_not_stop_the_run(tmp_path):
 
 
 class Blank(Line):
-    """Predicts NaN for one row."""
+    """Predicts NaN for one row, if it learned from few."""
+
+    def fit(self, X, y):
+        self.few = len(X) < 250
+        return super().fit(X, y)
 
     def predict(self, X):
         out = super().predict(X)
-        if len(X) > 900:
+        if self.few:
             out[5] = np.nan
         return out
 
 
 def test_a_nan_prediction_never_passes(tmp_path):
     made = wild.rehearse(small_app(models={"blank": Blank()}), store=tmp_path)
-    assert any("1 of 1000 predictions are NaN or infinite, first at row 5" in said for said in made.sheet["unknown"])
+    assert any("1 of 100 predictions are NaN or infinite, first at row 5" in said for said in made.sheet["unknown"])
     assert made.lives["never"][0].first == 1
+
+
+class Picky(Line):
+    """Raises on what it has not seen."""
+
+    def predict(self, X):
+        if (np.asarray(X)[:, 1] > 50).any():
+            raise KeyError("never seen")
+        return super().predict(X)
+
+
+def test_a_later_row_that_cannot_be_predicted_unmakes_no_earlier_vintage(tmp_path):
+    """What happens in a later period could not be known before: it costs that period only."""
+    frame = drifting()
+    plain = wild.rehearse(small_app(frame, models={"picky": Picky()}), store=tmp_path)
+    strange = frame.copy()
+    strange.loc[1150, "b"] = 99.0
+    made = wild.rehearse(small_app(strange, models={"picky": Picky()}), store=tmp_path)
+    assert not [vintage for vintage in made.triangles[0].failed if vintage.cutoff < 9]
+    for name, (life,) in made.lives.items():
+        before = [fact for fact in plain.lives[name][0].facts if fact.cutoff < 9]
+        assert [fact for fact in life.facts if fact.cutoff < 9] == before
+        assert life.weight[-1] == 0
+        assert np.isfinite(life.loss).all()
+    said = " ".join(made.sheet["unknown"])
+    assert "could not predict some later rows" in said
+    assert "never seen" in said
+    again = wild.rehearse(small_app(strange, models={"picky": Picky()}), store=tmp_path)
+    assert again.sheet["rules"] == made.sheet["rules"]
+    assert again.sheet["unknown"] == made.sheet["unknown"]
 
 
 def test_a_model_that_never_works_is_one_sentence(tmp_path):
@@ -487,3 +521,169 @@ def test_a_side_table_of_another_name_is_answered_with_the_right_one(tmp_path):
     app = small_app(tables={"prices": table}, features=lambda rows, tables: tables["price"].asof(rows))
     with pytest.raises(ValueError, match="tables: there is no table 'price'; there is 'prices'"):
         wild.rehearse(app, store=tmp_path)
+
+
+def test_an_index_of_the_users_own_does_not_misalign_a_side_table(tmp_path):
+    """events["x"] = asof(events)["x"] aligns by index in pandas: rows must not slip."""
+    frame = drifting(delay=0)
+    table = wild.Table(lambda: pd.DataFrame({"t": np.arange(1200), "v": np.arange(1200.0)}), time="t", delay=0)
+    seen = {}
+
+    def features(rows, tables):
+        rows = rows.copy()
+        rows["v"] = tables["v"].asof(rows)["v"]
+        part = rows[rows["when"] > 900]
+        assert (tables["v"].asof(part)["v"] == part["when"]).all()
+        seen["gap"] = (rows["v"] - rows["when"]).abs().max()
+        return rows[["a", "v"]]
+
+    wild.rehearse(
+        small_app(frame[frame.index >= 200], start=500, tables={"v": table}, features=features), store=tmp_path
+    )
+    assert seen["gap"] == 0
+
+
+def test_a_class_that_first_comes_later_changes_nothing_before(tmp_path):
+    from sklearn.naive_bayes import GaussianNB
+
+    frame = drifting(delay=0)
+    frame["y"] = (frame["y"] > 0).astype(int)
+    third = frame.copy()
+    third.loc[1199, "y"] = 2
+    known = []
+    for data in (frame, third):
+        made = wild.rehearse(small_app(data, models={"bayes": GaussianNB()}, loss="brier"), store=tmp_path)
+        triangle = made.triangles[0]
+        known.append([triangle.totals(vintage, 9)[0] for vintage in sorted(triangle.scores) if vintage.cutoff < 9])
+    assert np.allclose(known[0], known[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("column", "loss", "said"),
+    [
+        (lambda y: y * 50.0, "log_loss", "probabilities lie in"),
+        (lambda y: y + 7, "zero_one", "not among the labels"),
+        (lambda y: np.where(y == 1, np.inf, 0.5), "brier", "missing or infinite"),
+    ],
+)
+def test_a_forecast_in_another_form_is_refused(tmp_path, column, loss, said):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    frame["f"] = column(frame["y"].to_numpy())
+    with pytest.raises(DataError, match=said):
+        wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss=loss), store=tmp_path)
+
+
+def test_a_forecast_of_classes_is_compared_as_classes(tmp_path):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int) + 1
+    frame["f"] = frame["y"]
+    made = wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss="zero_one"), store=tmp_path)
+    assert made.rules[0]["loss"] == 0
+
+
+class Foreign(Logit):
+    """Encodes its classes inside and forgets to decode them."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = np.array(["a", "b"])
+        return self
+
+
+def test_foreign_classes_and_wild_probabilities_are_refused(tmp_path):
+    frame = drifting()
+    frame["y"] = np.where(frame["y"] > 0, "yes", "no")
+    with pytest.raises(DataError, match="classes_ hold 'a', which is not among the labels"):
+        wild.rehearse(small_app(frame, models={"m": Foreign()}, loss="log_loss"), store=tmp_path)
+    with pytest.raises(DataError, match=r"a probability is .* outside \[0, 1\]"):
+        wild.rehearse(
+            small_app(frame, models={"m": lambda X, y: lambda X: X["a"] * 9}, loss="log_loss"), store=tmp_path
+        )
+
+
+def test_a_damaged_parent_of_an_update_is_fitted_again(tmp_path):
+    app = small_app(update="partial_fit")
+    before = wild.rehearse(app, store=tmp_path)
+    for model in (tmp_path / "memo").rglob("*.model"):
+        model.write_bytes(model.read_bytes()[:20])
+    for arrow in (tmp_path / "memo").rglob("*.arrow"):
+        arrow.unlink()
+    after = wild.rehearse(app, store=tmp_path)
+    assert not after.triangles[0].failed
+    assert after.sheet["rules"] == before.sheet["rules"]
+
+
+def test_rows_on_disk_that_were_changed_are_written_again(tmp_path):
+    before = wild.rehearse(small_app(), store=tmp_path)
+    (label,) = (tmp_path / "rows").rglob("label.npy")
+    data = bytearray(label.read_bytes())
+    data[-1] ^= 64
+    label.write_bytes(data)
+    for entry in (tmp_path / "memo").rglob("*.model"):
+        entry.unlink()
+    for entry in (tmp_path / "memo").rglob("*.arrow"):
+        entry.unlink()
+    assert wild.rehearse(small_app(), store=tmp_path).sheet["rules"] == before.sheet["rules"]
+
+
+@pytest.mark.parametrize("loss", ["auc", "average_precision", "f1"])
+def test_equal_vintages_have_no_regret_under_a_loss_of_sets(tmp_path, loss):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    frame["f"] = (1 / (1 + np.exp(-frame["a"]))).round(2) if loss != "f1" else (frame["a"] > 0).astype(int)
+    made = wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss=loss), store=tmp_path)
+    never = next(row for row in made.rules if row["name"] == "never")
+    assert never["regret"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_profit_turned_round_keeps_its_interval(tmp_path):
+    profit = wild.Loss(lambda y, p: 5.0 - (y - p) ** 2, "profit", better="greater", bounds=(-1e9, 5.0))
+    made = wild.rehearse(small_app(loss=profit), store=tmp_path)
+    best = made.recommended
+    assert best["low"] < best["cost"] < best["high"] < 0
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_row(tmp_path):
+    frame = drifting()
+    frame.loc[400, "y"] = 0.0
+    with pytest.raises(DataError, match="loss: 'mape' is inf for label 0.0"):
+
+        def mape(y, p):
+            with np.errstate(divide="ignore"):
+                return np.abs(y - p) / np.abs(y)
+
+        wild.rehearse(small_app(frame, loss=mape), store=tmp_path)
+
+
+def test_many_rows_in_a_group_take_bounded_memory():
+    import tracemalloc
+
+    from mlwild.stats.bootstrap import mean_interval
+
+    noise = np.random.default_rng(0).normal(size=400_000)
+    tracemalloc.start()
+    wide = mean_interval(noise)
+    assert tracemalloc.get_traced_memory()[1] < 60e6
+    tracemalloc.stop()
+    assert wide.low < 0 < wide.high
+    assert wide.high - wide.low == pytest.approx(2 * 1.645 / np.sqrt(400_000), rel=0.15)
+
+
+def test_choosing_pays_for_the_fits_that_it_compares_by(tmp_path):
+    app = small_app(prices=wild.Prices(loss=1.0, retrain=20.0, shadow=0.5))
+    made = wild.rehearse(app, rules=[Never(), Every(2)], store=tmp_path)
+    paid = sum(fact.price for fact in made.chosen[0].facts)
+    assert paid == pytest.approx(0.5 * 9)
+
+
+def test_the_second_run_says_all_that_the_first_said(tmp_path):
+    import warnings
+
+    def train(X, y):
+        warnings.warn("it did not converge", UserWarning, stacklevel=1)
+        return lambda X: X["a"].to_numpy()
+
+    one, two = (wild.rehearse(small_app(models={"m": train}), store=tmp_path, jobs=1) for _ in range(2))
+    assert any("it did not converge" in said for said in one.sheet["unknown"])
+    assert _stable(one.sheet) == _stable(two.sheet)

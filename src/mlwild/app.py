@@ -246,13 +246,28 @@ def _check_functions(app: App) -> None:
     if app.features is None:
         return
     _need(callable(app.features), "features", f"{app.features!r} is not a function.")
-    try:
-        taken = len(inspect.signature(app.features).parameters)
-    except (TypeError, ValueError):  # a builtin without a signature
-        taken = 2 if app.tables else 1
-    _need(taken in (1, 2), "features", f"takes {taken} arguments; it gets (events) or (events, tables).")
+    needed, taken = _arguments(app.features)
+    _need(needed <= 2 and taken >= 1, "features", f"takes {needed} arguments; it gets (events) or (events, tables).")
     one = "takes one argument, but there are tables: features(events, tables)."
-    _need(taken == 2 or not app.tables, "features", one)
+    _need(taken >= 2 or not app.tables, "features", one)
+
+
+def _arguments(function: Callable[..., Any]) -> tuple[int, int]:
+    """Return how many arguments a function needs, and how many it can take, by position."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin without a signature
+        return 1, 2
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return 1, 2
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return sum(parameter.default is parameter.empty for parameter in plain), len(plain)
+
+
+def takes_tables(function: Callable[..., Any], tables: Mapping[str, Table]) -> bool:
+    """Say whether a features function is to be given the side tables."""
+    needed, taken = _arguments(function)
+    return needed == 2 or (taken >= 2 and bool(tables))
 
 
 def _check_models(app: App) -> None:
@@ -278,6 +293,8 @@ def _check_numbers(app: App) -> None:
         if window != ALL:
             Duration.parse(window, "windows")
     _need(len(set(map(str, app.windows))) == len(app.windows), "windows", "one is named twice.")
+    for window in app.windows:
+        _need(isinstance(window, str | int), "windows", f"{window!r} is not 'all' or a duration such as '28D'.")
     for seed in app.seeds:
         _need(isinstance(seed, int) and 0 <= seed < 2**32, "seeds", f"{seed!r} is not an int from 0 to 2**32 - 1.")
     _need(len(set(app.seeds)) == len(app.seeds) > 0, "seeds", "give at least one, each once.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -171,6 +172,8 @@ def _can_write(path: Path | None, option: str) -> None:
         raise AppError(f"{option}: {str(path)!r} is a folder. Name a file in it.")
     if not path.absolute().parent.is_dir():
         raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise AppError(f"{option}: {str(path)!r} cannot be written.")
 
 
 def _write_json(path: Path | None, facts: object) -> None:

@@ -30,6 +30,9 @@ _NS: Final = {
     "W": 604_800_000_000_000,
 }
 _CALENDAR: Final = ("D", "W", "M", "Y")
+#: More periods than this are taken for a mistake in the unit.
+MOST_PERIODS: Final = 20_000
+
 #: Periods that the first vintage learns from, unless the app names its first cutoff.
 WARM_UP: Final = 8
 
@@ -268,6 +271,11 @@ class Clock:
         array([ 80,  90, 100, 110, 120])
         """
         origin = self.floor(first, every) if start is None else start
+        if (last - first) / every.exact > MOST_PERIODS:
+            raise AppError(
+                f"every: {str(every)!r} cuts {self.span(last - first)} into more than {MOST_PERIODS:,} periods. "
+                "Use a longer cadence."
+            )
         edges = []
         step = 0
         slack = max(1 if self.kind == "tick" else every.exact // 100, min(gap, every.exact // 2))

@@ -180,6 +180,12 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
         yield from _describe((thing.__self__, thing.__func__), open_)
     elif isinstance(thing, types.FunctionType):
         yield from _describe_function(thing, open_)
+    elif isinstance(getattr(thing, "__wrapped__", None), types.FunctionType):  # functools.cache
+        yield "wrapped"
+        yield from _describe(thing.__wrapped__, open_)
+    elif isinstance(thing, types.BuiltinFunctionType) and not isinstance(thing.__self__, types.ModuleType | None):
+        yield f"bound {thing.__name__}"  # the get of some dictionary
+        yield from _describe(thing.__self__, open_)
     elif isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
         yield from _origin(getattr(thing, "__module__", None) or thing.__name__, thing.__name__)
     elif isinstance(thing, type):
@@ -188,8 +194,19 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
         yield from _describe_class(type(thing), open_)
         # An estimator is what its parameters are; any other object what it would be pickled as.
         parameters = getattr(thing, "get_params", None)
-        state = parameters(deep=False) if callable(parameters) else _state(thing)
+        # One that refuses to be cloned (a frozen estimator) is what it was fitted to.
+        clone = getattr(type(thing), "__sklearn_clone__", None)
+        if clone is not None and clone.__module__ != "sklearn.base":
+            state: Any = _pickled(thing)
+        else:
+            state = parameters(deep=False) if callable(parameters) else _state(thing)
         yield from _describe(state, open_)
+
+
+def _pickled(thing: Any) -> str:
+    import cloudpickle
+
+    return digest(cloudpickle.dumps(thing))
 
 
 def _state(thing: Any) -> Any:

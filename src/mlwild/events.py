@@ -118,9 +118,9 @@ def gather(
         raise DataError(f"label: no row has a label: all {len(asked)} values of {label!r} are missing or never known.")
     weight = _weights(frame, propensity, arrival != NEVER)
     order = np.argsort(asked, kind="stable")
-    if (order[1:] < order[:-1]).any():
-        frame = frames.take(frame, order)
-        asked, arrival, answer, weight = asked[order], arrival[order], answer[order], weight[order]
+    # Taken even where they are in order: a pandas index of the user's own would align rows by label.
+    frame = frames.take(frame, order)
+    asked, arrival, answer, weight = asked[order], arrival[order], answer[order], weight[order]
     return Events(frame, asked, arrival, answer, weight, clock)
 
 
@@ -283,7 +283,11 @@ class SideTable:
             self.available,
             [frames.values(self.rows, key, "asof") for key in self.keys],
         )
-        return frames.pick(self.rows.drop(*self.keys), found).to_native()
+        made = frames.pick(self.rows.drop(*self.keys), found).to_native()
+        if left.implementation.is_pandas() and frames.eager(made, "asof").implementation.is_pandas():
+            # A user who writes events["x"] = asof(events)["x"] has pandas align by index.
+            made.index = left.to_native().index
+        return made
 
 
 def _latest(
@@ -297,7 +301,8 @@ def _latest(
     left, right = np.zeros(len(asked), np.int64), np.zeros(len(time), np.int64)
     for (ours, our_gaps), (theirs, their_gaps) in zip(left_keys, right_keys, strict=True):
         # A column of ints with a gap arrives as floats: 1 and 1.0 are the same shop.
-        numbers = ours.dtype.kind in "biuf" and theirs.dtype.kind in "biuf"
+        numbers = ours.dtype == theirs.dtype or "f" in ours.dtype.kind + theirs.dtype.kind
+        numbers &= ours.dtype.kind in "biuf" and theirs.dtype.kind in "biuf"
         words = (ours, theirs) if numbers else (ours.astype(object).astype(str), theirs.astype(object).astype(str))
         codes = np.unique(np.concatenate(words), return_inverse=True)[1] + 1
         codes[np.concatenate([our_gaps, their_gaps])] = 0

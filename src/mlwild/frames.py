@@ -59,6 +59,8 @@ def eager(native: Any, field: str) -> Frame:
             f"{field}: got {type(native).__name__}, which is not a table. "
             "Return a pandas, Polars or Arrow table or a DuckDB relation."
         ) from problem
+    except nw.exceptions.DuplicateError as problem:
+        raise DataError(f"{field}: two columns have the same name: {problem}") from problem
     if isinstance(frame, nw.LazyFrame):
         polars = frame.implementation.is_polars()
         frame = frame.collect("polars" if polars else "pyarrow")
@@ -231,12 +233,18 @@ def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray
     import pyarrow as pa
 
     need(frame, [column], field)
-    array = frame[column].to_arrow()
+    try:
+        array = frame[column].to_arrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        raise DataError(f"{field}: column {column!r} mixes kinds of values: {problem}") from problem
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     missing = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
-    if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+    if pa.types.is_integer(array.type):
+        # Filled first: a gap would turn integers into floats, which round great ones.
+        data = array.fill_null(0).to_numpy(zero_copy_only=False)
+    elif pa.types.is_floating(array.type):
         data = array.to_numpy(zero_copy_only=False)
     elif pa.types.is_boolean(array.type):
         data = array.fill_null(fill_value=False).to_numpy(zero_copy_only=False)

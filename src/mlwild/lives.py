@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.app import App
 from mlwild.records import Decided, Prices, Vintage
 from mlwild.rules import DEFAULT, Rule
 from mlwild.rules.view import Floats, View
@@ -16,6 +17,9 @@ from mlwild.step import begin, look, step
 from mlwild.triangle import Triangle
 
 Ints = NDArray[np.int64]
+
+#: Periods before which no rule takes over from another.
+FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -166,19 +170,18 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
 
     It begins with break-even (the first rule if that is not among them). At each cutoff every rule
     has the cost that is known by then; the leader takes over when its advantage over the one in
-    charge exceeds a retrain and, with confidence 95% shared among all rivals, chance.
+    charge exceeds a retrain and chance: Student's bound on the sum of the differences by period, at
+    5 % shared among all rivals and all looks, and never before eight periods. Knowing what rivals
+    would have cost takes a fit at every cutoff, which is paid as a shadow.
 
     References
     ----------
     .. [1] Tashman, L. J. (2000). Out-of-sample tests of forecasting accuracy. International Journal
        of Forecasting, 16(4), 437-450 (choosing as one goes is rolling-origin evaluation).
     """
-    from scipy.special import ndtri
-
     known = _known_costs(lives, triangle)
     prices = triangle.survey.app.prices
     bar = prices.retrain if prices else 0.0
-    z = float(ndtri(1 - 0.05 / max(len(rules) - 1, 1)))
     charge = next((place for place, rule in enumerate(rules) if rule == DEFAULT), 0)
     made = _Fold(triangle, start)
     memories = [made.state.memory for _ in rules]
@@ -188,8 +191,7 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
         past[:, k] -= [life.paid[k - life.first] for life in lives]
         gaps = past[charge] - past
         saved = gaps.sum(axis=1)
-        chance = np.array([sqrt(max(k - start.cutoff, 1)) * gap.std() for gap in gaps[:, start.cutoff + 1 :]])
-        worthy = np.flatnonzero(saved > bar + z * chance)
+        worthy = np.flatnonzero(saved > bar + _chance(gaps[:, start.cutoff + 1 :]))
         if len(worthy):
             charge = int(worthy[np.argmax(saved[worthy])])
         view = made.view(k)
@@ -197,4 +199,26 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
         # Every rule looks at what is really in place, so that it knows its way when it takes over.
         memories = [rule.decide(view, memory).memory for rule, memory in zip(rules, memories, strict=True)]
         made.advance(k, rules[charge], remembered)
+        made.facts[-1] = _with_comparisons(made.facts[-1], triangle.survey.app)
     return _finish(made, rules[charge].name)
+
+
+def _chance(gaps: Floats) -> Floats:
+    """Return how large the sum of differences by period may be by chance; infinite before eight periods."""
+    from scipy.special import stdtrit
+
+    rules, looks = gaps.shape
+    if looks < FEWEST:
+        return np.full(rules, np.inf)
+    # 5 % shared among rivals, and among looks as 6 / (pi j)^2, which adds up to one.
+    alpha = 0.05 / max(rules - 1, 1) * 6 / (pi * looks) ** 2
+    return np.asarray(stdtrit(looks - 1, 1 - alpha) * sqrt(looks) * gaps.std(axis=1, ddof=1))
+
+
+def _with_comparisons(fact: Decided, app: App) -> Decided:
+    """Charge the fits that rivals are compared by: one a window at each cutoff, less the one that went live."""
+    if app.prices is None or not app.prices.shadow:
+        return fact
+    fits = len(app.windows) - (fact.action == "retrain")
+    live = app.prices.retrain if fact.action == "retrain" else 0.0
+    return replace(fact, price=max(fact.price, live + fits * app.prices.shadow))

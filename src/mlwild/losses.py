@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.errors import AppError
+from mlwild.errors import AppError, DataError
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +70,14 @@ class Loss:
                 raise AppError(f"loss.{field}: {getattr(self, field)!r} is not one of {', '.join(words)}.")
 
     @property
+    def least(self) -> float:
+        """Least value that the loss can take, after a metric was turned round."""
+        low, high = self.bounds
+        if self.better == "lower":
+            return low
+        return 0.0 if self.bounds == (0.0, 1.0) else -high
+
+    @property
     def classifies(self) -> bool:
         """Whether labels are classes."""
         return self.predicts != "value"
@@ -94,6 +102,12 @@ class Loss:
                 f"loss: {self.name!r} gave shape {losses.shape} for {len(label)} rows. Return one loss "
                 "for each row, or say per='set'."
             )
+        if not np.isfinite(losses).all():
+            row = int(np.flatnonzero(~np.isfinite(losses))[0])
+            raise DataError(
+                f"loss: {self.name!r} is {losses[row]} for label {label[row]} and prediction {prediction[row]}. "
+                "Give a loss that is finite for every row."
+            )
         return np.asarray(self._turned(losses), dtype=np.float64)
 
     def of_set(self, label: NDArray[Any], prediction: NDArray[Any]) -> float:
@@ -117,7 +131,8 @@ def _log_loss(y: Floats, p: NDArray[Any]) -> Floats:
 def _brier(y: Floats, p: NDArray[Any]) -> Floats:
     if p.ndim == 2:
         hit = np.arange(p.shape[1])[None, :] == y[:, None]
-        return np.asarray(((p.astype(np.float64) - hit) ** 2).sum(axis=1))
+        # Half the sum over classes: for two classes the usual score, and in [0, 1] for any number.
+        return np.asarray(((p.astype(np.float64) - hit) ** 2).sum(axis=1) / 2)
     return np.asarray((p.astype(np.float64) - y) ** 2)
 
 
@@ -246,11 +261,11 @@ def named(loss: str | Loss | Callable[[Any, Any], Any]) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if callable(loss):
-        return Loss(loss, getattr(loss, "__name__", "loss"))
+        return Loss(loss, getattr(loss, "__name__", "loss"), bounds=(float("-inf"), float("inf")))
     quantile = str(loss).removeprefix("pinball_")
     if quantile != loss and quantile.replace(".", "", 1).isdigit():
         return pinball(float(quantile))
-    loss = {"mae": "absolute", "mse": "squared", "logloss": "log_loss", "pinball": "pinball_0.5"}.get(loss, loss)
+    loss = {"mae": "absolute", "mse": "squared", "logloss": "log_loss"}.get(loss, loss)
     if loss not in NAMED:
         raise AppError(f"loss: {loss!r} is not known. Name one of {', '.join(NAMED)}, or give a Loss.")
     return NAMED[loss]

@@ -24,8 +24,8 @@ class Forecast:
     Parameters
     ----------
     column : str
-        Column of the data with the prediction (a probability where the loss asks for one). A row
-        without a forecast counts as one that could not be predicted.
+        Column of the data with the prediction in the form that the loss asks for: a value, a class,
+        or the probability of the greater of two classes. Every row needs one.
 
     Examples
     --------
@@ -34,6 +34,10 @@ class Forecast:
     """
 
     column: str
+
+
+#: What rounding may put a probability outside [0, 1].
+_DUST = 1e-6
 
 
 class PredictionError(ValueError):
@@ -159,7 +163,11 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
         made = np.zeros((n_rows, len(classes)))
         if raw.shape != (n_rows, len(seen)):
             raise PredictionError(f"predict_proba gave shape {raw.shape} for {n_rows} rows")
-        made[:, np.searchsorted(classes, seen)] = raw
+        places = np.searchsorted(classes, seen).clip(0, len(classes) - 1)
+        if (classes[places] != seen).any():
+            strange = seen[classes[places] != seen][0]
+            raise PredictionError(f"its classes_ hold {_plain(strange)!r}, which is not among the labels")
+        made[:, places] = raw
         out = made[:, -1] if ask == "probability" else made
     else:
         raw = np.asarray(model.predict(X) if hasattr(model, "predict") else model(X))
@@ -168,7 +176,7 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
             out = np.searchsorted(classes, raw).clip(0, len(classes) - 1).astype(np.float64)
             strange = classes[out.astype(np.int64)] != raw
             if strange.any():
-                raise PredictionError(f"predicted class {raw[strange][0]!r} is not among the labels")
+                raise PredictionError(f"predicted class {_plain(raw[strange][0])!r} is not among the labels")
         else:
             out = np.asarray(raw, dtype=np.float64)
             if out.ndim == 2 and out.shape[1] == 1:
@@ -177,7 +185,13 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     if out.shape != wanted:
         raise PredictionError(f"predictions have shape {out.shape}, need {wanted}")
     refuse_unfinite(out)
+    if ask.startswith("probab") and ((out < -_DUST) | (out > 1 + _DUST)).any():
+        raise PredictionError(f"a probability is {out.min():.3g} or {out.max():.3g}, outside [0, 1]")
     return out.astype(np.float32)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def refuse_unfinite(predictions: NDArray[Any]) -> None:

@@ -169,9 +169,12 @@ def rehearse(
         start = _start(ours)
         if app.update is not None and not isinstance(app.models[app.live], Forecast):
             for triangle in ours:
-                for vintage in update_chain(triangle):
+                for vintage in update_chain(triangle, start):
                     triangle.ensure(vintage)
         contest = tuple(rules or app.rules or _standard(app, ours[0], start))
+        names = [rule.name for rule in contest]
+        if len(set(names)) < len(names):
+            raise AppError(f"rules: {max(names, key=names.count)!r} is named twice.")
         by_seed = [[fold(rule, triangle, start) for rule in contest] for triangle in ours]
         chosen = [
             choose_as_you_go(contest, lives, triangle, start) for lives, triangle in zip(by_seed, ours, strict=True)

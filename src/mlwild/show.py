@@ -43,7 +43,10 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     for said in [*sheet["unknown"], *sheet["limits"]]:
         console.print(Text(f"  - {said}"))
     fits = sheet["fits"]
-    console.print(Text(f"\n{fits['made']} fits made, {fits['reused']} reused, {sheet['seconds']:.1f} s.", style="dim"))
+    mended = f", {sheet['mended']} damaged entries made again" if sheet["mended"] else ""
+    console.print(
+        Text(f"\n{fits['made']} fits made, {fits['reused']} reused{mended}, {sheet['seconds']:.1f} s.", style="dim")
+    )
 
 
 def _verdict(sheet: dict[str, Any]) -> Text:
@@ -55,7 +58,7 @@ def _verdict(sheet: dict[str, Any]) -> Text:
         return text
     text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
     text.append(
-        f"From {sheet['cutoffs'][0]} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
+        f"From {sheet['rehearsed_from']} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
         + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'])}; {chosen['n']} periods of "
         f"{sheet['every']}). Why: {chosen['reason']}."
     )
@@ -125,7 +128,11 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
         )
         costs = sheet["ageing_costs_one_retrain_at"]
         if sheet["prices"]:
-            text += f" A retrain pays for itself after {costs} periods." if costs else " It never costs a retrain."
+            text += (
+                f" A retrain pays for itself after {costs} periods."
+                if costs
+                else " Within these ages it does not cost a retrain."
+            )
         yield Text(text)
     worst = sheet["worst_period"]
     if worst:

@@ -119,6 +119,7 @@ def build_sheet(periods=12, *, priced=True, app="flights", unit="USD", loss_unit
         "period_ends": cutoffs[-1],
         "rows_by_period": rows,
         "weight": float(events),
+        "rehearsed_from": cutoffs[0],
         "glossary": [["never", "keep the first vintage"]],
         "remarks": ["'every 4' was cheaper by 70 (interval -30 to 170): within chance."],
         "fits": {"made": periods, "reused": 0},

@@ -24,7 +24,7 @@ def verdict(facts: Facts) -> dict[str, Any]:
         "level": facts.level,
         "n": count(best["n"], "period"),
         "every": span(sheet["every"]),
-        "period": words.between(sheet["cutoffs"][0], sheet["period_ends"]) if sheet["cutoffs"] else UNKNOWN,
+        "period": words.between(sheet["rehearsed_from"], sheet["period_ends"]),
         "reason": _sentence(best["reason"]),
         "means": meaning(best["rule"]) if best["rule"] else "",
     }

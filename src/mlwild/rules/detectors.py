@@ -127,7 +127,8 @@ class OnDetector:
     @property
     def name(self) -> str:
         """Name in tables."""
-        return self.kind + (f" ({self.window})" if self.window else "")
+        settings = ", ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+        return self.kind + (f" {settings}" if settings else "") + (f" ({self.window})" if self.window else "")
 
     def _new(self) -> Any:
         try:

@@ -38,7 +38,7 @@ def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> t
         Number of retrains and updates on the naive path.
     """
     vintages = sorted(vintage for vintage in triangle.scores if not vintage.updates)
-    chain = [vintage for vintage in update_chain(triangle) if vintage in triangle.scores]
+    chain = [vintage for vintage in update_chain(triangle, start) if vintage in triangle.scores]
     rows = vintages + chain
     first = start.cutoff
     total, _ = triangle.matrix(rows)
@@ -53,6 +53,10 @@ def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> t
     fair = crossfitted_path_cost(
         value * halves[:, :, first:], born, start=begin, retrain=retrain, parent=parent, update=update
     )
+    # Halves of a set do not add up to the whole (an AUC of half the rows is another number): what they
+    # lack on the naive path is added, so that equal vintages have no regret. For losses of rows it is nothing.
+    columns = np.arange(len(path.live))
+    fair = fair + value * (total[:, first:] - halves[:, :, first:].sum(axis=0))[path.live, columns]
     return path.cost(value * total[:, first:]), fair, int((np.diff(path.live) != 0).sum())
 
 
@@ -109,7 +113,7 @@ def recommend(
     made = {
         "rule": rule,
         "cost": interval.estimate,
-        **bounds(interval, least=least(survey)),
+        **bounds(interval, least=0.0 if least(survey) >= 0 else -np.inf),
         "regret": regret.estimate,
         **bounds(regret, "regret_"),
         "n": len(series),
@@ -137,8 +141,14 @@ def rule_rows(
     prices: Prices | None,
     oracle: Floats,
     reference: Floats,
+    *,
+    ranked: bool,
 ) -> list[dict[str, Any]]:
-    """Return the table of rules, cheapest first; `difference` is from the cost of what is recommended."""
+    """
+    Return the table of rules, cheapest first; `difference` is from the cost of what is recommended.
+
+    Where a replay must not rank them they come by name, without regrets and differences.
+    """
     costs = np.stack([costs_by_period(of_rule, prices) for of_rule in lives])
     names = [rule.name for rule in rules]
     made = []
@@ -159,11 +169,13 @@ def rule_rows(
             "rollbacks": float(np.mean([sum(f.action == "fall back" for f in life.facts) for life in of_rule])),
             "loss": loss / weight if weight else None,
         }
-        if prices:
+        if prices and ranked:
             regret, difference = _gap(series, oracle), _gap(series, reference)
             row |= {"regret": regret.estimate, **bounds(regret, "regret_")}
             row |= {"difference": difference.estimate, **bounds(difference, "difference_")}
         made.append(row)
+    if not ranked:
+        return sorted(made, key=lambda row: str(row["name"]))
     return sorted(made, key=lambda row: (row["cost"] if prices else row["loss"] or 0.0, row["name"]))
 
 

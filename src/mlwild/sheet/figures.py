@@ -31,7 +31,7 @@ def bounds(interval: Interval, prefix: str = "", least: float = -np.inf) -> dict
 
 def least(survey: Survey) -> float:
     """Return the least that a loss can be."""
-    return survey.loss.bounds[0] if survey.loss.bounds[0] >= 0 else -np.inf
+    return survey.loss.least
 
 
 def costs_by_period(lives: Sequence[Life], prices: Prices | None) -> Floats:

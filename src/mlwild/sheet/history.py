@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlwild.lives import Life
 from mlwild.records import Prices, Vintage
 from mlwild.sheet.figures import LEVEL, bounds, finite, least
-from mlwild.stats.bootstrap import mean_interval, resampled_interval, sum_interval
+from mlwild.stats.bootstrap import Interval, mean_interval, resampled_interval, sum_interval
 from mlwild.triangle import Survey, Triangle
 
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ def ageing(triangles: Sequence[Triangle], first_cutoff: int, window: str, prices
             means.append(np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan))
     mean = np.mean(means, axis=0)
     cutoffs = [v.cutoff for v in usable]
-    rows = float(first.survey.grid.labelled[first_cutoff:].mean())
+    rows = float(first.matrix(usable[:1])[1][0, first_cutoff:].mean())
     curve, spent, breaks = [], 0.0, None
     periods = first.survey.grid.periods
     for age in range(1, periods):
@@ -93,8 +93,9 @@ def worst_period(life: Life, triangle: Triangle) -> dict[str, Any] | None:
     place = int(pool[np.argmax(means)])
     k, vintage = place + life.first, life.live[place]
     rows = np.sort(grid.cell_rows[grid.period_of_cell_row == k])
+    rows = rows[~triangle.unscored[rows]]
     if loss.per == "row":
-        interval = mean_interval(triangle.row_losses(vintage, rows) * grid.weight[rows], level=LEVEL)
+        interval = _weighted_mean(triangle.row_losses(vintage, rows), grid.weight[rows])
     else:
         first = int(grid.row_start[vintage.cutoff])
         predicted = triangle.predictions(vintage)[rows - first]
@@ -111,6 +112,12 @@ def worst_period(life: Life, triangle: Triangle) -> dict[str, Any] | None:
     }
 
 
+def _weighted_mean(lost: Floats, weight: Floats) -> Interval:
+    """Return the interval of a weighted mean: of the ratio's linear form, whose mean is the ratio."""
+    mean = float((lost * weight).sum() / weight.sum())
+    return mean_interval(mean + weight * (lost - mean) / weight.mean(), level=LEVEL)
+
+
 def group_losses(life: Life, triangle: Triangle) -> list[dict[str, Any]]:
     """Return the loss along a life by the values of each declared group, worst first."""
     survey = triangle.survey
@@ -118,10 +125,12 @@ def group_losses(life: Life, triangle: Triangle) -> list[dict[str, Any]]:
     if not survey.groups or survey.loss.per == "set":
         return []
     lost = np.full(len(survey.time), np.nan)
+    weight = grid.weight
     for place, vintage in enumerate(life.live):
         low, high = np.searchsorted(grid.period_of_cell_row, [life.first + place, life.first + place + 1])
         rows = grid.cell_rows[low:high]
-        lost[rows] = triangle.row_losses(vintage, rows) * grid.weight[rows]
+        rows = rows[~triangle.unscored[rows]]
+        lost[rows] = triangle.row_losses(vintage, rows)
     made = []
     for name, values in survey.groups.items():
         known = np.flatnonzero(~np.isnan(lost))
@@ -131,7 +140,7 @@ def group_losses(life: Life, triangle: Triangle) -> list[dict[str, Any]]:
             rows = known[codes == code]
             if len(rows) < app.min_rows:
                 continue
-            interval = mean_interval(lost[rows], level=LEVEL)
+            interval = _weighted_mean(lost[rows], weight[rows])
             made.append(
                 {
                     "group": name,

@@ -38,14 +38,22 @@ def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list
             f"{app.every_} and are left out."
         )
     for triangle in triangles:
+        if triangle.blind:
+            rows = max(n for n, _ in triangle.blind.values())
+            why = next(text for _, text in triangle.blind.values())
+            said.append(
+                f"{len(triangle.blind)} vintages of {triangle.model!r} could not predict some later rows "
+                f"(up to {rows:,}; {why}); {int(triangle.unscored.sum()):,} rows count "
+                "for no vintage."
+            )
         said += [
             f"Vintage {failed.vintage} of {failed.model!r} ({clock.show(failed.at)}) could not be used: {failed.why}."
-            for failed in triangle.failed.values()
+            for failed in list(triangle.failed.values())[:5]
         ]
+        if len(triangle.failed) > 5:
+            said.append(f"{len(triangle.failed) - 5} more vintages of {triangle.model!r} could not be used.")
     for text, times in sorted(tally.warned.items())[:5]:
         said.append(f"{times} fits warned: {text[:200]}")
-    if tally.mended:
-        said.append(f"{tally.mended} damaged entries of the store were found and made again.")
     return said
 
 

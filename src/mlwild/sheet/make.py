@@ -66,12 +66,16 @@ def make_sheet(
     life = lives[names.index(shown)][0] if shown in names else chosen[0]
     # What is shown of vintages is shown for the window that the shown rule ended with.
     window = life.live[-1].window
-    table = rule_rows(rules, lives, prices, fair, reference)
+    ranked = app.feedback != "bandit" or app.propensity is not None
+    priced = prices is not None and ranked
+    table = rule_rows(rules, lives, prices, fair, reference, ranked=ranked)
     models = model_rows(triangles, window)
     best = min(range(len(names)), key=lambda place: costs[place].sum())
     schedules = [i for i, name in enumerate(names) if name in ("never", "always") or name.startswith("every ")]
     return {
         **_subject(survey, tally),
+        "mended": tally.mended,
+        "rehearsed_from": survey.clock.show(int(survey.grid.edges[start.cutoff])),
         "weight": float(lives[0][0].weight.sum()),
         "rules": table,
         "oracle": {
@@ -81,13 +85,13 @@ def make_sheet(
             "note": "best decisions in hindsight, chosen on one half of each period's rows, scored on the other",
         },
         "recommended": recommended,
-        "best_in_hindsight": names[best] if prices else None,
+        "best_in_hindsight": names[best] if priced else None,
         "best_schedule_in_hindsight": names[min(schedules, key=lambda i: costs[i].sum())]
-        if schedules and prices
+        if schedules and priced
         else None,
         "chosen_as_you_go": {
-            "cost": float(costs_by_period(chosen, prices).sum()) if prices else None,
-            "rule": chosen[0].rule,
+            "cost": float(costs_by_period(chosen, prices).sum()) if priced else None,
+            "rule": chosen[0].rule if ranked else None,
         },
         "overfitting_probability": finite(overfitting.estimate),
         "overfitting": {**bounds(overfitting), "n": overfitting.n, "trust_below": TRUST},

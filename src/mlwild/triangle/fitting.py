@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pickle
 import time
 import warnings
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames, models
+from mlwild.digest import file_digest
 from mlwild.errors import StoreError
 from mlwild.triangle.store import Store, write_atomically, write_predictions
 
@@ -49,7 +51,7 @@ class Rows:
         """Spill features, times and labels to disk."""
         import pyarrow as pa
 
-        if not (folder / "done").exists():
+        if not _whole(folder):
 
             def features(file: Any) -> None:
                 with pa.ipc.new_file(file, table.schema) as writer:
@@ -58,7 +60,8 @@ class Rows:
             write_atomically(folder / "features.arrow", features)
             for name, array in (("time", time), ("known_at", known_at), ("label", label)):
                 write_atomically(folder / f"{name}.npy", functools.partial(_save, array))
-            write_atomically(folder / "done", lambda file: file.write(b""))
+            digests = {name: file_digest(folder / name) for name in _FILES}
+            write_atomically(folder / "done", lambda file: file.write(json.dumps(digests).encode()))
         return Rows(folder, kind)
 
     def array(self, name: str) -> NDArray[Any]:
@@ -71,6 +74,18 @@ class Rows:
         table = _table(self.folder / "features.arrow")
         part = table.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else table.take(rows)
         return frames.from_arrow(part, self.kind)
+
+
+_FILES = ("features.arrow", "time.npy", "known_at.npy", "label.npy")
+
+
+def _whole(folder: Path) -> bool:
+    """Say whether spilled rows are all there and agree with their digests."""
+    try:
+        noted = json.loads((folder / "done").read_bytes())
+        return all(file_digest(folder / name) == noted[name] for name in _FILES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _save(array: NDArray[Any], file: Any) -> None:
@@ -128,8 +143,8 @@ class Job:
         The training window.
     after, parent_key, update : int, str, bytes; or None
         For an update: the cutoff of the parent, its entry, and how to update.
-    predict_from, predict_to : int
-        Rows to predict.
+    predict : tuple of int
+        Rows to predict, as the edges of their periods: the first is the vintage's own.
     """
 
     fit_key: str
@@ -138,8 +153,7 @@ class Job:
     seed: int
     opens: int
     cutoff: int
-    predict_from: int
-    predict_to: int
+    predict: tuple[int, ...]
     ask: str
     classes: NDArray[Any] | None
     after: int | None = None
@@ -149,13 +163,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker reports: `why` is empty unless the job failed; `warned` holds its warnings."""
+    """
+    What a worker reports.
+
+    `why` is empty unless the job failed; `warned` holds its warnings; `blind` says why some later
+    period could not be predicted.
+    """
 
     fit_key: str
     why: str
     fitted: bool
     seconds: float
     warned: tuple[str, ...] = ()
+    blind: str = ""
 
 
 class CannotFitError(ValueError):
@@ -177,23 +197,61 @@ def run(job: Job, rows: Rows, store: Store) -> Done:
         warnings.simplefilter("always")
         try:
             model, fitted = _model(job, rows, store)
-            parts = [
-                models.predict(model, rows.features(slice(low, min(low + CHUNK, job.predict_to))), job.ask, job.classes)
-                for low in range(job.predict_from, job.predict_to, CHUNK)
-            ]
+            predictions, blind = _predictions(model, job, rows)
         except (StoreError, MemoryError):
             raise
-        except Exception as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
             why = str(problem) if isinstance(problem, CannotFitError | models.PredictionError) else _said(problem)
             return Done(job.fit_key, why, fitted, time.perf_counter() - began)
     warned = tuple(sorted({f"{item.category.__name__}: {item.message}" for item in caught}))
-    predictions = parts[0] if len(parts) == 1 else np.concatenate(parts)
     seconds = time.perf_counter() - began
-    store.put(job.prediction_key, "arrow", write_predictions(predictions), seconds=seconds)
-    return Done(job.fit_key, "", fitted, seconds, warned)
+    facts = {"seconds": seconds, "warned": list(warned), "blind": blind}
+    store.put(job.prediction_key, "arrow", write_predictions(predictions), **facts)
+    return Done(job.fit_key, "", fitted, seconds, warned, blind)
 
 
-def _said(problem: Exception) -> str:
+def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
+    """
+    Predict all later rows, NaN where a later period cannot be predicted; and say why not.
+
+    What goes wrong in a later period could not be known before it: only a vintage that cannot
+    predict its own first period is no vintage.
+    """
+    low, high = job.predict[0], job.predict[-1]
+    try:
+        parts = [
+            models.predict(model, rows.features(slice(at, min(at + CHUNK, high))), job.ask, job.classes)
+            for at in range(low, high, CHUNK)
+        ]
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  looked at period by period below, where it is told
+        return _period_by_period(model, job, rows)
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), ""
+
+
+def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
+    n = job.predict[-1] - job.predict[0]
+    matrix = job.ask == "probabilities" and job.classes is not None
+    made = np.full((n, len(job.classes)) if matrix and job.classes is not None else n, np.nan, dtype=np.float32)
+    said = ""
+    for place, (low, high) in enumerate(zip(job.predict, job.predict[1:], strict=False)):
+        if low == high:
+            continue
+        try:
+            part = models.predict(model, rows.features(slice(low, high)), job.ask, job.classes)
+        except MemoryError:
+            raise
+        except Exception as problem:
+            if place == 0:
+                raise
+            said = said or (str(problem) if isinstance(problem, models.PredictionError) else _said(problem))
+            continue
+        made[low - job.predict[0] : high - job.predict[0]] = part
+    return made, said
+
+
+def _said(problem: BaseException) -> str:
     text = " ".join(str(problem).split())
     return f"{type(problem).__name__}: {text[:300]}"
 

@@ -59,6 +59,9 @@ def make(
         return
     folder = store.workspace(survey.app.name, survey.data_digest)
     rows = Rows.write(folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels)
+    for _, takers in todo.values():
+        triangle, vintage = takers[0]
+        triangle.mend_parent(vintage, rows)
     for key, done in _run([job for job, _ in todo.values()], rows, store, jobs):
         job, takers = todo[key]
         for place, (triangle, vintage) in enumerate(takers):
@@ -110,3 +113,5 @@ def _on_workers(todo: list[Job], rows: Rows, store: Store, workers: int) -> Iter
     except BaseException:
         get_reusable_executor().shutdown(wait=False, kill_workers=True)
         raise
+    # Workers that lived on would run yesterday's code of a module that is edited meanwhile.
+    get_reusable_executor().shutdown(wait=True)

@@ -34,7 +34,13 @@ class Scores:
 
 
 def score(
-    predictions: NDArray[np.float32], first_row: int, first_period: int, labels: NDArray[Any], loss: Loss, grid: Grid
+    predictions: NDArray[np.float32],
+    first_row: int,
+    first_period: int,
+    labels: NDArray[Any],
+    loss: Loss,
+    grid: Grid,
+    unscored: NDArray[np.bool_] | None = None,
 ) -> Scores:
     """
     Score a vintage's predictions of all rows from `first_row` on.
@@ -44,6 +50,8 @@ def score(
     predictions : ndarray of shape (n_rows - first_row,) or (n_rows - first_row, n_classes)
     labels : ndarray of shape (n_rows,)
         Numbers, or class numbers.
+    unscored : ndarray of bool, shape (n_rows,), optional
+        Rows that count for no vintage, because some vintage of their time could not predict them.
     """
     begin = int(np.searchsorted(grid.cell_period, first_period))
     low = int(grid.cell_start[begin]) if begin < len(grid.cell_start) else len(grid.cell_rows)
@@ -54,10 +62,13 @@ def score(
     if not len(rows):
         return Scores(total, weight, halves)
     predicted, truth = predictions[rows - first_row], labels[rows]
+    counts = np.ones(len(rows), bool) if unscored is None else ~unscored[rows]
+    if not counts.all():  # any number will do: it is given no weight
+        predicted = np.where(counts if predicted.ndim == 1 else counts[:, None], predicted, np.float32(0.5))
     starts = grid.cell_start[begin:] - low
     period = grid.cell_period[begin:]
     if loss.per == "row":
-        weights = grid.weight[rows]
+        weights = grid.weight[rows] * counts
         lost = loss.rows(truth, predicted) * weights
         total[begin:] = _within(np.add.reduceat(lost, starts), period)
         weight[begin:] = _within(np.add.reduceat(weights, starts), period)
@@ -67,12 +78,13 @@ def score(
     ends = np.append(starts[1:], len(rows))
     opens = starts[np.searchsorted(period, period)]
     for cell, (left, right) in enumerate(zip(opens, ends, strict=True)):
-        value = loss.of_set(truth[left:right], predicted[left:right])
+        part = np.flatnonzero(counts[left:right]) + left
+        value = loss.of_set(truth[part], predicted[part])
         if np.isfinite(value):  # one class only: nothing is known of the period yet
-            total[begin + cell], weight[begin + cell] = value * (right - left), right - left
+            total[begin + cell], weight[begin + cell] = value * len(part), len(part)
     half = grid.half[low:]
     for k in np.unique(period):
-        inside = np.flatnonzero(grid.period_of_cell_row[low:] == k)
+        inside = np.flatnonzero((grid.period_of_cell_row[low:] == k) & counts)
         for side in (0, 1):
             part = inside[half[inside] == side]
             value = loss.of_set(truth[part], predicted[part])

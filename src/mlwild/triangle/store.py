@@ -38,6 +38,11 @@ def writing(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that it is there whole or not at all."""
     with writing(path):
+        if path.exists() and not path.is_file():  # a pipe, a device: written to, not replaced
+            with path.open("wb") as file:
+                write(file)
+            return
+        path = path.resolve()  # what a link points to is replaced, not the link
         path.parent.mkdir(parents=True, exist_ok=True)
         name = str(path.parent / f".part-{os.getpid()}-{path.name}")
         # The permissions that the user's umask gives, not those of a private temporary file.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.app import App
+from mlwild.app import App, takes_tables
 from mlwild.clock import Clock, Times, delay_of, fits
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
@@ -130,8 +129,11 @@ def make_features(app: App, frame: frames.Frame, tables: dict[str, SideTable]) -
         # Labels and outcomes are no features: whatever is left is.
         made: Any = frame.drop(*[name for name in app.not_features if name in frame.columns]).to_native()
     else:
-        takes = len(inspect.signature(app.features).parameters)
-        made = app.features(frame.to_native()) if takes == 1 else app.features(frame.to_native(), tables)
+        made = (
+            app.features(frame.to_native(), tables)
+            if takes_tables(app.features, app.tables)
+            else app.features(frame.to_native())
+        )
     table, kind = frames.to_arrow(made, "features")
     if table.num_rows != frame.shape[0]:
         raise DataError(
@@ -169,7 +171,7 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
         edges = edges[np.searchsorted(arrived, edges, side="right") >= app.min_rows]
     grid = lay_out(events, edges)
     labels, classes, ask = _encode(app, events)
-    forecasts = _forecasts(app, events)
+    forecasts = _forecasts(app, events, classes, ask)
     groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
     needs = any(not isinstance(model, Forecast) for model in app.models.values())
     if needs:
@@ -213,7 +215,7 @@ def _encode(app: App, events: Events) -> tuple[NDArray[Any], NDArray[Any] | None
             f"{loss.name!r} is for classes. Name a loss of numbers, such as 'squared'."
         )
     if len(classes) < 2:
-        raise DataError(f"label: every label of {app.label!r} is {classes[0]!r}; there is nothing to predict.")
+        raise DataError(f"label: every label of {app.label!r} is {str(classes[0])!r}; there is nothing to predict.")
     ask = loss.predicts
     if len(classes) > 2 and ask == "probability":
         if loss.per == "set":
@@ -224,17 +226,37 @@ def _encode(app: App, events: Events) -> tuple[NDArray[Any], NDArray[Any] | None
     return labels, classes, ask
 
 
-def _forecasts(app: App, events: Events) -> dict[str, NDArray[np.float32]]:
+def _forecasts(app: App, events: Events, classes: NDArray[Any] | None, ask: str) -> dict[str, NDArray[np.float32]]:
+    """Read published forecasts, in the form and within the range that the loss asks for."""
     made = {}
     for name, model in app.models.items():
-        if isinstance(model, Forecast):
-            column, missing = frames.values(events.frame, model.column, f"models[{name!r}]")
-            if missing.any() or column.dtype.kind not in "iufb":
-                row = int(np.flatnonzero(missing)[0]) if missing.any() else 0
-                raise DataError(
-                    f"models[{name!r}]: the forecast column {model.column!r} is missing or no number in "
-                    f"{max(int(missing.sum()), 1)} rows, first in row {row} (rows in order of time). "
-                    "Drop these rows or fill them."
-                )
-            made[name] = column.astype(np.float32)
+        if not isinstance(model, Forecast):
+            continue
+        where = f"models[{name!r}]: the forecast column {model.column!r}"
+        column, missing = frames.values(events.frame, model.column, f"models[{name!r}]")
+        bad = missing if column.dtype.kind == "O" else missing | ~np.isfinite(column.astype(np.float64))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise DataError(
+                f"{where} is missing or infinite in {int(bad.sum())} rows, first in row {row} (in order of time). "
+                "Drop these rows or fill them."
+            )
+        if ask == "probabilities":
+            n = 0 if classes is None else len(classes)
+            raise DataError(f"{where} is one number a row, and {n} classes need as many probabilities.")
+        if ask == "class" and classes is not None:
+            column = _as_codes(column, classes, where)
+        elif column.dtype.kind not in "iufb":
+            raise DataError(f"{where} holds no numbers.")
+        elif ask == "probability" and (column.min() < 0 or column.max() > 1):
+            raise DataError(f"{where} holds {column.min():g} to {column.max():g}; probabilities lie in [0, 1].")
+        made[name] = column.astype(np.float32)
     return made
+
+
+def _as_codes(column: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[np.int64]:
+    same = column.astype(classes.dtype)
+    codes = np.searchsorted(classes, same).clip(0, len(classes) - 1)
+    if (classes[codes] != same).any():
+        raise DataError(f"{where} holds {same[classes[codes] != same][0]!r}, which is not among the labels.")
+    return np.asarray(codes, dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from mlwild.clock import Duration
 from mlwild.digest import digest, fingerprint, version
+from mlwild.errors import AppError
 from mlwild.models import Forecast
 from mlwild.records import ALL, Failed, Vintage
 from mlwild.triangle import fitting, parallel
-from mlwild.triangle.fitting import Done, Job
+from mlwild.triangle.fitting import Done, Job, Rows
 from mlwild.triangle.scores import Scores, score
 from mlwild.triangle.store import Store, read_predictions
 from mlwild.triangle.survey import Survey
@@ -38,7 +40,7 @@ class Tally:
     def count(self, done: Done) -> None:
         """Add a finished job."""
         self.made += done.fitted
-        self.reused += not done.fitted
+        self.reused += not done.fitted and not done.why
         self.seconds += done.seconds
         for text in done.warned:
             self.warned[text] = self.warned.get(text, 0) + 1
@@ -69,6 +71,9 @@ class Triangle:
     tally: Tally
     scores: dict[Vintage, Scores] = field(default_factory=dict)
     failed: dict[Vintage, Failed] = field(default_factory=dict)
+    blind: dict[Vintage, tuple[int, str]] = field(default_factory=dict)
+    settled: bool = False
+    _keys: dict[Vintage, str] = field(default_factory=dict, repr=False)
     _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
     _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
@@ -81,9 +86,20 @@ class Triangle:
         survey = self.survey
         classes = None if survey.classes is None else digest(survey.classes)
         schema = str(survey.features.schema.remove_metadata())
+        # A model may read the numbers of a category: they depend on all categories there are.
+        schema += digest(*(_categories(column) for column in survey.features.columns))
         versions = [version(name) for name in ("numpy", "sklearn", "mlwild")]
         model = fingerprint(survey.app.models[self.model])
         return digest("fit 1", model, self.seed, classes, survey.kind, schema, versions)
+
+    @cached_property
+    def _pickled(self) -> bytes:
+        try:
+            return bytes(cloudpickle.dumps(self.survey.app.models[self.model]))
+        except Exception as problem:  # pickling runs the user's code, which may raise anything
+            raise AppError(
+                f"models[{self.model!r}]: cannot be pickled, so it can be neither kept nor sent to workers: {problem}"
+            ) from problem
 
     def _opens(self, vintage: Vintage) -> int:
         if vintage.window == ALL:
@@ -105,12 +121,15 @@ class Triangle:
 
     def fit_key(self, vintage: Vintage) -> str:
         """Return the digest of all that determines a fitted model."""
-        picked, _ = self._learned(vintage)
-        content = digest(self.survey.hashes[picked], self.survey.labels[picked])
-        if not vintage.updates:
-            return digest(self._recipe, content)
-        how = fingerprint(self.survey.app.update)
-        return digest("update", self.fit_key(_parent(vintage)), how, content)
+        if vintage not in self._keys:
+            picked, _ = self._learned(vintage)
+            content = digest(self.survey.hashes[picked], self.survey.labels[picked])
+            if vintage.updates:
+                parent = self.fit_key(_parent(vintage))
+                self._keys[vintage] = digest("update", parent, fingerprint(self.survey.app.update), content)
+            else:
+                self._keys[vintage] = digest(self._recipe, content)
+        return self._keys[vintage]
 
     def prediction_key(self, vintage: Vintage, fit_key: str) -> str:
         """Return the digest of all that determines a vintage's predictions."""
@@ -128,12 +147,11 @@ class Triangle:
         return Job(
             fit_key=fit_key,
             prediction_key=self.prediction_key(vintage, fit_key),
-            model=cloudpickle.dumps(app.models[self.model]),
+            model=self._pickled,
             seed=self.seed,
             opens=int(_BEGINNING) if vintage.updates else self._opens(vintage),
             cutoff=int(survey.grid.edges[vintage.cutoff]),
-            predict_from=int(survey.grid.row_start[vintage.cutoff]),
-            predict_to=len(survey.time),
+            predict=(*(int(row) for row in survey.grid.row_start[vintage.cutoff :]), len(survey.time)),
             ask=survey.ask,
             classes=survey.classes,
             after=after,
@@ -147,18 +165,62 @@ class Triangle:
             self.tally.count(done)
         else:
             self.tally.reused += 1
+            note = self.store.get(job.prediction_key, "arrow") or {}
+            for text in note.get("warned", ()):
+                self.tally.warned[text] = self.tally.warned.get(text, 0) + 1
         if done is not None and done.why:
             at = int(self.survey.grid.edges[vintage.cutoff])
             self.failed[vintage] = Failed(self.model, vintage, self.seed, at, done.why)
             return
-        self._mapped[vintage] = read_predictions(self.store.payload(job.prediction_key, "arrow"))
-        self._score(vintage, self._mapped[vintage])
+        predictions = read_predictions(self.store.payload(job.prediction_key, "arrow"))
+        self._mapped[vintage] = predictions
+        blind = np.isnan(predictions if predictions.ndim == 1 else predictions[:, 0])
+        if blind.any():
+            note = self.store.get(job.prediction_key, "arrow") or {}
+            self.blind[vintage] = (int(blind.sum()), str(note.get("blind", "")))
+            first = int(self.survey.grid.row_start[vintage.cutoff])
+            if self.settled and (blind & ~self.unscored[first:]).any():
+                at = int(self.survey.grid.edges[vintage.cutoff])
+                why = f"it cannot predict {int(blind.sum())} later rows that others can"
+                self.failed[vintage] = Failed(self.model, vintage, self.seed, at, why)
+                return
+            self.unscored[first:] |= blind
+        if self.settled:
+            self._score(vintage, predictions)
+
+    def settle(self) -> None:
+        """
+        Score all vintages, once it is known which rows each of them can predict.
+
+        A row that some vintage of its time cannot predict counts for none of them: rules are compared
+        on the same rows. A vintage predicts its own period and later ones only, so what is left out
+        of a period is known when the period is over.
+        """
+        self.settled = True
+        for vintage, predictions in self._mapped.items():
+            self._score(vintage, predictions)
+
+    def mend_parent(self, vintage: Vintage, rows: Rows) -> None:
+        """Fit the model that an update starts from again, if it was damaged or removed."""
+        if not vintage.updates:
+            return
+        parent = _parent(vintage)
+        if self.store.get(self.fit_key(parent), "model") is None:
+            self.mend_parent(parent, rows)
+            self.tally.mended += 1
+            self.tally.count(fitting.run(self.job(parent), rows, self.store))
 
     def _score(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
         survey = self.survey
         first = int(survey.grid.row_start[vintage.cutoff])
-        made = score(predictions, first, vintage.cutoff, survey.labels, survey.loss, survey.grid)
-        self.scores[vintage] = made
+        labels, loss = survey.labels, survey.loss
+        unscored = self.unscored if self.unscored.any() else None
+        self.scores[vintage] = score(predictions, first, vintage.cutoff, labels, loss, survey.grid, unscored)
+
+    @cached_property
+    def unscored(self) -> NDArray[np.bool_]:
+        """Rows that count for no vintage."""
+        return np.zeros(len(self.survey.time), dtype=bool)
 
     def publish(self) -> None:
         """Score a published forecast: every vintage is the same column, and none is fitted."""
@@ -302,6 +364,14 @@ class Triangle:
         return total, weight
 
 
+def _categories(column: Any) -> str:
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return ""
+    return digest(*(str(chunk.dictionary.to_pylist()) for chunk in column.chunks))
+
+
 def _parent(vintage: Vintage) -> Vintage:
     return replace(vintage, updates=vintage.updates[:-1])
 
@@ -353,12 +423,14 @@ def build(
             cutoffs = range(survey.grid.periods)
             wanted += [(triangle, Vintage(k, str(window))) for window in windows for k in cutoffs]
     parallel.make(wanted, jobs=jobs, progress=progress)
+    for triangle in made:
+        triangle.settle()
     return made
 
 
-def update_chain(triangle: Triangle) -> list[Vintage]:
-    """Return the vintages that come of one fit at the first cutoff and an update at every later one."""
-    chain = [Vintage(0, str(triangle.survey.app.windows[0]))]
-    for k in range(1, triangle.survey.grid.periods):
+def update_chain(triangle: Triangle, start: Vintage) -> list[Vintage]:
+    """Return the vintages that come of the first one and an update at every later cutoff."""
+    chain = [start]
+    for k in range(start.cutoff + 1, triangle.survey.grid.periods):
         chain.append(chain[-1].updated(k))
     return chain[1:]
