@@ -123,7 +123,7 @@ def test_nothing_after_a_cutoff_changes_what_was_decided_or_computed_at_it(seed,
                 for left, right in zip(first.totals(vintage, known_at), second.totals(vintage, known_at), strict=True):
                     assert left.tobytes() == right.tobytes()
             # The same fits were made: the digest of what they learned from is the same.
-            assert first.fit_key(vintage) == second.fit_key(vintage)
+            assert first.recipe.fit_key(vintage) == second.recipe.fit_key(vintage)
 
 
 def test_a_rule_that_asks_for_later_is_refused():

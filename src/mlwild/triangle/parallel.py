@@ -42,7 +42,7 @@ def make(
     todo: dict[str, tuple[Job, list[tuple[Triangle, Vintage]]]] = {}
     ready = 0
     for triangle, vintage in wanted:
-        job = triangle.job(vintage)
+        job = triangle.recipe.job(vintage)
         if job.prediction_key in todo:
             todo[job.prediction_key][1].append((triangle, vintage))
         elif store.get(job.prediction_key, "arrow") is not None:

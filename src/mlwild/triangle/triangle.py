@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.clock import Duration
-from mlwild.digest import digest, fingerprint, version
-from mlwild.errors import AppError
 from mlwild.models import Forecast
-from mlwild.records import ALL, Failed, Vintage
+from mlwild.records import Failed, Vintage
 from mlwild.triangle import fitting, parallel
 from mlwild.triangle.fitting import Done, Job, Rows
+from mlwild.triangle.recipe import Recipe, parent_of
 from mlwild.triangle.scores import Scores, score
 from mlwild.triangle.store import Store, read_predictions
 from mlwild.triangle.survey import Survey
 
 Floats = NDArray[np.float64]
-
-_BEGINNING = np.iinfo(np.int64).min
 
 
 @dataclass
@@ -73,91 +66,16 @@ class Triangle:
     failed: dict[Vintage, Failed] = field(default_factory=dict)
     blind: dict[Vintage, tuple[int, str]] = field(default_factory=dict)
     settled: bool = False
-    _keys: dict[Vintage, str] = field(default_factory=dict, repr=False)
     _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
     _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
-    # -- keys ------------------------------------------------------------------------------------
-
     @cached_property
-    def _recipe(self) -> str:
-        """Digest of what determines a fit besides its rows: model, seed, form of answer, versions."""
-        survey = self.survey
-        classes = None if survey.classes is None else digest(survey.classes)
-        schema = str(survey.features.schema.remove_metadata())
-        # A model may read the numbers of a category: they depend on all categories there are.
-        schema += digest(*(_categories(column) for column in survey.features.columns))
-        versions = [version(name) for name in ("numpy", "sklearn", "mlwild")]
-        model = fingerprint(survey.app.models[self.model])
-        return digest("fit 1", model, self.seed, classes, survey.kind, schema, versions)
-
-    @cached_property
-    def _pickled(self) -> bytes:
-        try:
-            return bytes(cloudpickle.dumps(self.survey.app.models[self.model]))
-        except Exception as problem:  # pickling runs the user's code, which may raise anything
-            raise AppError(
-                f"models[{self.model!r}]: cannot be pickled, so it can be neither kept nor sent to workers: {problem}"
-            ) from problem
-
-    def _opens(self, vintage: Vintage) -> int:
-        if vintage.window == ALL:
-            return int(_BEGINNING)
-        cutoff = int(self.survey.grid.edges[vintage.fitted])
-        window = Duration.parse(_ticks(vintage.window), "windows")
-        return self.survey.clock.add(cutoff, window, -1)
-
-    def _learned(self, vintage: Vintage) -> tuple[slice | NDArray[np.int64], int | None]:
-        edges = self.survey.grid.edges
-        after = None
-        if vintage.updates:
-            earlier = vintage.updates[-2] if len(vintage.updates) > 1 else vintage.fitted
-            after = int(edges[earlier])
-        opens = _BEGINNING if vintage.updates else self._opens(vintage)
-        survey = self.survey
-        cutoff = int(edges[vintage.cutoff])
-        return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
-
-    def fit_key(self, vintage: Vintage) -> str:
-        """Return the digest of all that determines a fitted model."""
-        if vintage not in self._keys:
-            picked, _ = self._learned(vintage)
-            content = digest(self.survey.hashes[picked], self.survey.labels[picked])
-            if vintage.updates:
-                parent = self.fit_key(_parent(vintage))
-                self._keys[vintage] = digest("update", parent, fingerprint(self.survey.app.update), content)
-            else:
-                self._keys[vintage] = digest(self._recipe, content)
-        return self._keys[vintage]
-
-    def prediction_key(self, vintage: Vintage, fit_key: str) -> str:
-        """Return the digest of all that determines a vintage's predictions."""
-        first = self.survey.grid.row_start[vintage.cutoff]
-        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:])
+    def recipe(self) -> Recipe:
+        """What determines the fits and predictions of this triangle."""
+        return Recipe(self.survey, self.model, self.seed)
 
     # -- making ----------------------------------------------------------------------------------
-
-    def job(self, vintage: Vintage) -> Job:
-        """Return the job that makes a vintage."""
-        survey, app = self.survey, self.survey.app
-        fit_key = self.fit_key(vintage)
-        _, after = self._learned(vintage)
-        parent = self.fit_key(_parent(vintage)) if vintage.updates else None
-        return Job(
-            fit_key=fit_key,
-            prediction_key=self.prediction_key(vintage, fit_key),
-            model=self._pickled,
-            seed=self.seed,
-            opens=int(_BEGINNING) if vintage.updates else self._opens(vintage),
-            cutoff=int(survey.grid.edges[vintage.cutoff]),
-            predict=(*(int(row) for row in survey.grid.row_start[vintage.cutoff :]), len(survey.time)),
-            ask=survey.ask,
-            classes=survey.classes,
-            after=after,
-            parent_key=parent,
-            update=cloudpickle.dumps(app.update) if vintage.updates else None,
-        )
 
     def absorb(self, vintage: Vintage, job: Job, done: Done | None) -> None:
         """Take in a finished job, or (None) one that was found finished."""
@@ -204,11 +122,11 @@ class Triangle:
         """Fit the model that an update starts from again, if it was damaged or removed."""
         if not vintage.updates:
             return
-        parent = _parent(vintage)
-        if self.store.get(self.fit_key(parent), "model") is None:
+        parent = parent_of(vintage)
+        if self.store.get(self.recipe.fit_key(parent), "model") is None:
             self.mend_parent(parent, rows)
             self.tally.mended += 1
-            self.tally.count(fitting.run(self.job(parent), rows, self.store))
+            self.tally.count(fitting.run(self.recipe.job(parent), rows, self.store))
 
     def _score(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
         survey = self.survey
@@ -235,7 +153,7 @@ class Triangle:
             if isinstance(self.survey.app.models[self.model], Forecast):
                 self._score(vintage, self.survey.forecasts[self.model][self.survey.grid.row_start[vintage.cutoff] :])
                 return True
-            if vintage.updates and not self.ensure(_parent(vintage)):
+            if vintage.updates and not self.ensure(parent_of(vintage)):
                 at = int(self.survey.grid.edges[vintage.cutoff])
                 self.failed[vintage] = Failed(self.model, vintage, self.seed, at, "its parent failed")
                 return False
@@ -336,7 +254,7 @@ class Triangle:
                 first = self.survey.grid.row_start[vintage.cutoff]
                 self._mapped[vintage] = self.survey.forecasts[self.model][first:]
             else:
-                key = self.prediction_key(vintage, self.fit_key(vintage))
+                key = self.recipe.prediction_key(vintage, self.recipe.fit_key(vintage))
                 self._mapped[vintage] = read_predictions(self.store.payload(key, "arrow"))
         return self._mapped[vintage]
 
@@ -362,75 +280,3 @@ class Triangle:
             made = self.scores[vintage]
             total[row, seen], weight[row, seen] = made.total[last[seen]], made.weight[last[seen]]
         return total, weight
-
-
-def _categories(column: Any) -> str:
-    import pyarrow as pa
-
-    if not pa.types.is_dictionary(column.type):
-        return ""
-    return digest(*(str(chunk.dictionary.to_pylist()) for chunk in column.chunks))
-
-
-def _parent(vintage: Vintage) -> Vintage:
-    return replace(vintage, updates=vintage.updates[:-1])
-
-
-def _ticks(window: str) -> str | int:
-    return int(window) if window.isdigit() else window
-
-
-def build(
-    survey: Survey,
-    store: Store,
-    *,
-    jobs: int | None = None,
-    progress: Callable[[int, int, int], None] | None = None,
-    models: Iterable[str] | None = None,
-) -> list[Triangle]:
-    """
-    Make the triangles of an app: every model, window and seed at every cutoff.
-
-    Parameters
-    ----------
-    survey : Survey
-    store : Store
-        Holds what earlier runs made; nothing that is sound in it is made again.
-    jobs : int, optional
-        Workers; default one a processor, and none where there is little to do.
-    progress : callable, optional
-        Called with the numbers of vintages ready, in all, and fitted in this run.
-    models : iterable of str, optional
-        Names; default all.
-
-    Returns
-    -------
-    list of Triangle
-        The living model's first, seed by seed.
-    """
-    app, tally = survey.app, Tally()
-    made: list[Triangle] = []
-    wanted: list[tuple[Triangle, Vintage]] = []
-    for name in models or app.models:
-        forecast = isinstance(app.models[name], Forecast)
-        for seed in app.seeds[:1] if forecast else app.seeds:
-            triangle = Triangle(survey, name, seed, store, tally)
-            made.append(triangle)
-            if forecast:
-                triangle.publish()
-                continue
-            windows = app.windows if name == app.live else app.windows[:1]
-            cutoffs = range(survey.grid.periods)
-            wanted += [(triangle, Vintage(k, str(window))) for window in windows for k in cutoffs]
-    parallel.make(wanted, jobs=jobs, progress=progress)
-    for triangle in made:
-        triangle.settle()
-    return made
-
-
-def update_chain(triangle: Triangle, start: Vintage) -> list[Vintage]:
-    """Return the vintages that come of the first one and an update at every later cutoff."""
-    chain = [start]
-    for k in range(start.cutoff + 1, triangle.survey.grid.periods):
-        chain.append(chain[-1].updated(k))
-    return chain[1:]

@@ -1,0 +1,68 @@
+"""Build triangles: every model, window and seed at every cutoff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mlwild.models import Forecast
+from mlwild.records import Vintage
+from mlwild.triangle import parallel
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import Survey
+from mlwild.triangle.triangle import Tally, Triangle
+
+
+def build(
+    survey: Survey,
+    store: Store,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+    models: Iterable[str] | None = None,
+) -> list[Triangle]:
+    """
+    Make the triangles of an app: every model, window and seed at every cutoff.
+
+    Parameters
+    ----------
+    survey : Survey
+    store : Store
+        Holds what earlier runs made; nothing that is sound in it is made again.
+    jobs : int, optional
+        Workers; default one a processor, and none where there is little to do.
+    progress : callable, optional
+        Called with the numbers of vintages ready, in all, and fitted in this run.
+    models : iterable of str, optional
+        Names; default all.
+
+    Returns
+    -------
+    list of Triangle
+        The living model's first, seed by seed.
+    """
+    app, tally = survey.app, Tally()
+    made: list[Triangle] = []
+    wanted: list[tuple[Triangle, Vintage]] = []
+    for name in models or app.models:
+        forecast = isinstance(app.models[name], Forecast)
+        for seed in app.seeds[:1] if forecast else app.seeds:
+            triangle = Triangle(survey, name, seed, store, tally)
+            made.append(triangle)
+            if forecast:
+                triangle.publish()
+                continue
+            windows = app.windows if name == app.live else app.windows[:1]
+            cutoffs = range(survey.grid.periods)
+            wanted += [(triangle, Vintage(k, str(window))) for window in windows for k in cutoffs]
+    parallel.make(wanted, jobs=jobs, progress=progress)
+    for triangle in made:
+        triangle.settle()
+    return made
+
+
+def update_chain(triangle: Triangle, start: Vintage) -> list[Vintage]:
+    """Return the vintages that come of the first one and an update at every later cutoff."""
+    chain = [start]
+    for k in range(start.cutoff + 1, triangle.survey.grid.periods):
+        chain.append(chain[-1].updated(k))
+    return chain[1:]

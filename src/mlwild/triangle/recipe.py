@@ -1,0 +1,134 @@
+"""What determines a fit and its predictions, as digests; and the job that makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.clock import Duration
+from mlwild.digest import digest, fingerprint, version
+from mlwild.errors import AppError
+from mlwild.records import ALL, Vintage
+from mlwild.triangle import fitting
+from mlwild.triangle.fitting import Job
+from mlwild.triangle.survey import Survey
+
+_BEGINNING = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    The keys of one model's and one seed's vintages.
+
+    Parameters
+    ----------
+    survey : Survey
+    model : str
+        Name of the model.
+    seed : int
+    """
+
+    survey: Survey
+    model: str
+    seed: int
+    _keys: dict[Vintage, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _recipe(self) -> str:
+        """Digest of what determines a fit besides its rows: model, seed, form of answer, versions."""
+        survey = self.survey
+        classes = None if survey.classes is None else digest(survey.classes)
+        schema = str(survey.features.schema.remove_metadata())
+        # A model may read the numbers of a category: they depend on all categories there are.
+        schema += digest(*(_categories(column) for column in survey.features.columns))
+        versions = [version(name) for name in ("numpy", "sklearn", "mlwild")]
+        model = fingerprint(survey.app.models[self.model])
+        return digest("fit 1", model, self.seed, classes, survey.kind, schema, versions)
+
+    @cached_property
+    def _pickled(self) -> bytes:
+        try:
+            return bytes(cloudpickle.dumps(self.survey.app.models[self.model]))
+        except Exception as problem:  # pickling runs the user's code, which may raise anything
+            raise AppError(
+                f"models[{self.model!r}]: cannot be pickled, so it can be neither kept nor sent to workers: {problem}"
+            ) from problem
+
+    def _opens(self, vintage: Vintage) -> int:
+        if vintage.window == ALL:
+            return int(_BEGINNING)
+        cutoff = int(self.survey.grid.edges[vintage.fitted])
+        window = Duration.parse(_ticks(vintage.window), "windows")
+        return self.survey.clock.add(cutoff, window, -1)
+
+    def _learned(self, vintage: Vintage) -> tuple[slice | NDArray[np.int64], int | None]:
+        edges = self.survey.grid.edges
+        after = None
+        if vintage.updates:
+            earlier = vintage.updates[-2] if len(vintage.updates) > 1 else vintage.fitted
+            after = int(edges[earlier])
+        opens = _BEGINNING if vintage.updates else self._opens(vintage)
+        survey = self.survey
+        cutoff = int(edges[vintage.cutoff])
+        return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
+
+    def fit_key(self, vintage: Vintage) -> str:
+        """Return the digest of all that determines a fitted model."""
+        if vintage not in self._keys:
+            picked, _ = self._learned(vintage)
+            content = digest(self.survey.hashes[picked], self.survey.labels[picked])
+            if vintage.updates:
+                parent = self.fit_key(parent_of(vintage))
+                self._keys[vintage] = digest("update", parent, fingerprint(self.survey.app.update), content)
+            else:
+                self._keys[vintage] = digest(self._recipe, content)
+        return self._keys[vintage]
+
+    def prediction_key(self, vintage: Vintage, fit_key: str) -> str:
+        """Return the digest of all that determines a vintage's predictions."""
+        first = self.survey.grid.row_start[vintage.cutoff]
+        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:])
+
+    def job(self, vintage: Vintage) -> Job:
+        """Return the job that makes a vintage."""
+        survey, app = self.survey, self.survey.app
+        fit_key = self.fit_key(vintage)
+        _, after = self._learned(vintage)
+        parent = self.fit_key(parent_of(vintage)) if vintage.updates else None
+        return Job(
+            fit_key=fit_key,
+            prediction_key=self.prediction_key(vintage, fit_key),
+            model=self._pickled,
+            seed=self.seed,
+            opens=int(_BEGINNING) if vintage.updates else self._opens(vintage),
+            cutoff=int(survey.grid.edges[vintage.cutoff]),
+            predict=(*(int(row) for row in survey.grid.row_start[vintage.cutoff :]), len(survey.time)),
+            ask=survey.ask,
+            classes=survey.classes,
+            after=after,
+            parent_key=parent,
+            update=cloudpickle.dumps(app.update) if vintage.updates else None,
+        )
+
+
+def _categories(column: Any) -> str:
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return ""
+    return digest(*(str(chunk.dictionary.to_pylist()) for chunk in column.chunks))
+
+
+def parent_of(vintage: Vintage) -> Vintage:
+    """Return the vintage that an update was made from."""
+    return replace(vintage, updates=vintage.updates[:-1])
+
+
+def _ticks(window: str) -> str | int:
+    return int(window) if window.isdigit() else window
