@@ -118,9 +118,10 @@ class MatrixKnown:
         seen = periods < cutoff - self.delay
         return np.where(seen, self.loss[fresh, periods], 0.0), seen.astype(float)
 
-    def gap_variance(self, vintage, other, window, span):
+    def gap_squares(self, vintage, other, window, span):
         since, cutoff, _ = span
-        return self.variance * max(cutoff - since - self.delay, 0)
+        seen = np.arange(since, cutoff) < cutoff - self.delay
+        return np.where(seen, self.variance, 0.0)
 
     def arrivals(self, vintage, cutoff, since):
         return np.zeros(0)

@@ -83,9 +83,18 @@ def test_the_noise_guard_waits_until_staleness_is_beyond_chance():
     loss[0, 1:] = 1.0
     _, loud = live_on_matrix(BreakEven(), loss, Prices(1.0, 2.0), variance=4.0)
     _, bare = live_on_matrix(BreakEven(noise=0), loss, Prices(1.0, 2.0), variance=4.0)
-    assert sum(fact.action == "retrain" for fact in loud) == 0
     assert any("noise" in fact.reason for fact in loud)
-    assert sum(fact.action == "retrain" for fact in bare) == 1
+    # Unguarded at the price, 2; guarded at twice the price at the latest.
+    assert [fact.cutoff for fact in bare if fact.action == "retrain"] == [3]
+    assert [fact.cutoff for fact in loud if fact.action == "retrain"] == [5]
+
+
+def test_a_good_spell_does_not_pay_for_a_costly_one():
+    loss = np.ones((12, 12))
+    loss[0, 1:5] = 0.0  # vintage 0 is better for a while,
+    loss[0, 5:] = 2.0  # and then worse
+    _, facts = live_on_matrix(BreakEven(), loss, Prices(1.0, 3.0))
+    assert [fact.cutoff for fact in facts if fact.action == "retrain"] == [8]
 
 
 def test_shadow_fits_are_charged_and_the_one_that_goes_live_only_once():

@@ -5,16 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mlwild.records import FallBack, Keep, Retrain, Update, Vintage
-from mlwild.rules.view import Decision, View
+from mlwild.rules.view import Decision, Floats, View
+
+
+#: The guard against noise asks for at most this multiple of the price.
+MOST_PATIENCE = 2.0
+
+
+def _costliest(staleness: Floats) -> tuple[int, int]:
+    """Return the ends of the stretch with the greatest sum."""
+    walk = np.concatenate([[0.0], np.cumsum(staleness)])
+    rise = walk - np.minimum.accumulate(walk)
+    last = int(np.argmax(rise))
+    return int(np.argmin(walk[: last + 1])), last
 
 
 @dataclass(frozen=True)
 class BreakEven:
     """
-    Retrain when the staleness measured since the last retrain has cost as much as a retrain.
+    Retrain when staleness since the last retrain has cost as much as a retrain.
 
-    A shadow challenger is fitted at every cutoff (or every `shadow_every`) and only compared. Where
+    What counts is the costliest stretch of periods since then: a good spell before or after it does
+    not pay for it. A shadow challenger is fitted at every cutoff (or every `shadow_every`) and only compared. Where
     a newer vintage is never worse and labels come within L periods, the cost above the unavoidable
     is at most ``2 + (L + 1) * (greatest staleness of a period) / (price of a retrain)`` times that
     of the best decisions in hindsight; two is the best factor that any rule without a coin can have.
@@ -27,7 +42,8 @@ class BreakEven:
         Periods between two shadow fits.
     noise : float
         The staleness must also exceed so many standard errors of itself: measured on few rows it
-        is a random walk even where there is no drift. 0 switches the guard off.
+        is a random walk even where there is no drift. The guard asks for no more than twice the
+        price, so that it cannot put off a retrain for ever. 0 switches it off.
     rollback : bool
         Also fall back to an older vintage that was in place before, when it has been better than
         the live one by more than its price and the noise.
@@ -85,11 +101,16 @@ class BreakEven:
             back = self._better_older(view, value)
             if back is not None:
                 return Decision(FallBack(back[0]), back[1], shadows=shadows)
-        spent = value * float(view.staleness(self.window, self.shadow_every).sum())
-        if spent < self.multiple * price or spent <= 0:
+        staleness = view.staleness(self.window, self.shadow_every)
+        first, last = _costliest(staleness)
+        spent = value * float(staleness[first:last].sum())
+        bar = self.multiple * price
+        if spent < bar * (1 - 1e-12) or spent <= 0:  # what only rounding keeps below the price
             return Decision(Keep(), shadows=shadows)
-        if self.noise and spent < self.noise * value * view.staleness_error(self.window, self.shadow_every):
-            return Decision(Keep(), "staleness may be noise", shadows=shadows)
+        if self.noise:
+            squares = view.staleness_squares(self.window, self.shadow_every)[first:last]
+            if spent < min(self.noise * value * float(np.sqrt(squares.sum())), MOST_PATIENCE * bar):
+                return Decision(Keep(), "staleness may be noise", shadows=shadows)
         action = Update() if self.update else Retrain(self.window)
         return Decision(action, f"staleness has cost {spent:.4g}", shadows=shadows)
 

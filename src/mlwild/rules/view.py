@@ -25,8 +25,8 @@ class Known(Protocol):
         """Return the same for the freshest shadow challenger of each period since one."""
         ...
 
-    def gap_variance(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> float:
-        """Return the sum of squared row gaps known in span (since, cutoff, every)."""
+    def gap_squares(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> Floats:
+        """Return the sums of squared row gaps by period known in span (since, cutoff, every)."""
         ...
 
     def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
@@ -67,9 +67,9 @@ class Curtain:
         """Return the same for the freshest shadow challenger of each period since one."""
         return self._past(cutoff).fresh_totals(window, cutoff, since, every)
 
-    def gap_variance(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> float:
-        """Return the sum of squared row gaps known in span (since, cutoff, every)."""
-        return self._past(span[1]).gap_variance(vintage, other, window, span)
+    def gap_squares(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> Floats:
+        """Return the sums of squared row gaps by period known in span (since, cutoff, every)."""
+        return self._past(span[1]).gap_squares(vintage, other, window, span)
 
     def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
         """Return row losses, in order of arrival, of the labels that arrived in the last period."""
@@ -152,17 +152,24 @@ class View:
         theirs = self.known.fresh_totals(window or self.windows[0], self.cutoff, self.since, every)[0]
         return ours - theirs
 
-    def staleness_error(self, window: str | None = None, every: int = 1) -> float:
-        """Return the standard error of the summed staleness if the vintages were equally good."""
+    def staleness_squares(self, window: str | None = None, every: int = 1) -> Floats:
+        """
+        Return the variance of each period's staleness if the vintages were equally good.
+
+        Returns
+        -------
+        ndarray of shape (cutoff - since,)
+            Sums of the squared differences of rows.
+        """
         span = (self.since, self.cutoff, every)
-        return float(np.sqrt(self.known.gap_variance(self.live, None, window or self.windows[0], span)))
+        return self.known.gap_squares(self.live, None, window or self.windows[0], span)
 
     def advantage(self, vintage: Vintage) -> tuple[float, float]:
         """Return what another vintage would have saved since the live one came, and its standard error."""
         ours = self.losses(self.live)[0][self.since :]
         theirs = self.losses(vintage)[0][self.since :]
         span = (self.since, self.cutoff, 1)
-        error = float(np.sqrt(self.known.gap_variance(self.live, vintage, self.windows[0], span)))
+        error = float(np.sqrt(self.known.gap_squares(self.live, vintage, self.windows[0], span).sum()))
         return float((ours - theirs).sum()), error
 
     def arrived(self) -> Floats:

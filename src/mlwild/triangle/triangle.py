@@ -200,8 +200,8 @@ class Triangle:
                 return vintage
         return None
 
-    def gap_variance(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> float:
-        """Return the sum of squared row gaps between two vintages over known labels of a span."""
+    def gap_squares(self, vintage: Vintage, other: Vintage | None, window: str, span: tuple[int, int, int]) -> Floats:
+        """Return the sums of squared row gaps between two vintages by period, over known labels of a span."""
         since, cutoff, every = span
         if self.survey.loss.per == "set":
             ours = self.totals(vintage, cutoff)[0][since:]
@@ -209,13 +209,13 @@ class Triangle:
                 theirs = self.fresh_totals(window, cutoff, since, every)[0]
             else:
                 theirs = self.totals(other, cutoff)[0][since:]
-            return float(((ours - theirs) ** 2).sum())
-        total = 0.0
+            return np.asarray((ours - theirs) ** 2)
+        squares = np.zeros(cutoff - since)
         for k in range(since, cutoff):
             rival = other if other is not None else self.freshest(window, since + (k - since) // every * every)
             if rival is not None and rival != vintage:
-                total += self._squares(vintage, rival, k, int(self._cells(cutoff)[k]))
-        return total
+                squares[k - since] = self._squares(vintage, rival, k, int(self._cells(cutoff)[k]))
+        return squares
 
     def _squares(self, vintage: Vintage, rival: Vintage, period: int, last: int) -> float:
         """Return the sum of squared row gaps up to a cell of a period; rules ask for the same ones often."""
@@ -225,6 +225,7 @@ class Triangle:
             low = grid.cell_start[np.searchsorted(grid.cell_period, period)]
             high = grid.cell_start[last + 1] if last + 1 < len(grid.cell_start) else len(grid.cell_rows)
             rows = grid.cell_rows[low:high]
+            rows = rows[~self.unscored[rows]]
             gap = (self.row_losses(vintage, rows) - self.row_losses(rival, rows)) * grid.weight[rows]
             self._gaps[asked] = float(gap @ gap)
         return self._gaps[asked] if last >= 0 else 0.0
@@ -237,6 +238,7 @@ class Triangle:
         parts = [grid.cell_rows[grid.cell_start[cell] : ends[cell]] for cell in cells]
         rows = np.concatenate(parts) if parts else np.zeros(0, np.int64)
         rows = rows[np.lexsort((rows, self.survey.known_at[rows]))]
+        rows = rows[~self.unscored[rows]]
         return self.row_losses(vintage, rows)
 
     # -- what is read afterwards ------------------------------------------------------------------
