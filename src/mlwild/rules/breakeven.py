@@ -10,7 +10,6 @@ import numpy as np
 from mlwild.records import FallBack, Keep, Retrain, Update, Vintage
 from mlwild.rules.view import Decision, Floats, View
 
-
 #: The guard against noise asks for at most this multiple of the price.
 MOST_PATIENCE = 2.0
 
