@@ -251,6 +251,10 @@ def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.floa
     return made, said
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _said(problem: BaseException) -> str:
     text = " ".join(str(problem).split())
     return f"{type(problem).__name__}: {text[:300]}"
@@ -267,7 +271,7 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
     if job.classes is not None:
         codes, labels = labels, job.classes[labels]
         if job.parent_key is None and codes.min() == codes.max():
-            raise CannotFitError(f"one class only: all {n} known labels are {labels[0]!r}")
+            raise CannotFitError(f"one class only: all {n} known labels are {_plain(labels[0])!r}")
     if job.parent_key is None:
         model = models.fit(pickle.loads(job.model), rows.features(picked), labels, job.seed)
     else:
