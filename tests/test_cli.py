@@ -300,7 +300,10 @@ def test_a_file_beside_the_app_does_not_stand_in_for_a_library(tmp_path):
     (tmp_path / "app.py").write_text(SLOW_MODEL)
     for name in ("glob", "random", "joblib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('I am not the library')\n")
-    run("rehearse", "app.py", "--jobs", "2", cwd=tmp_path)
+    # As a user calls it: `python -m` itself puts the folder first.
+    command = [Path(sys.executable).with_name("mlwild"), "rehearse", "app.py", "--jobs", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_written_can_be_read_by_others(tmp_path):
