@@ -1,31 +1,22 @@
-"""The answer sheet and the findings on a terminal."""
+"""The answer sheet on a terminal."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.checks import CheckReport
+from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 
 SHOWN = 12
 
 
-def _console() -> Console:
-    # Colours on a terminal only; a pipe gets the whole width of a line.
-    out = sys.stdout
-    return Console(file=out, highlight=False, width=None if out.isatty() else 120, soft_wrap=False)
-
-
 def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     """Print the answer sheet: verdict first, what is not known last."""
-    console = _console()
+    console = terminal()
     console.print(_verdict(sheet))
     console.print(_facts(sheet))
     for remark in sheet["remarks"]:
@@ -160,53 +151,3 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
 
 def _pick(bounds: dict[str, Any]) -> dict[str, Any]:
     return {"low": bounds["low"], "high": bounds["high"]}
-
-
-def show_check(report: CheckReport) -> None:
-    """Print the findings of a check."""
-    console = _console()
-    styles = {"pass": "green", "fail": "bold red", "note": "cyan", "undecided": "yellow"}
-    for finding in report.findings:
-        line = Text(f"{finding.verdict:<9}  ", style=styles[finding.verdict])
-        line.append(f"{finding.check}: {finding.said}", style="default")
-        console.print(line)
-    failed = sum(finding.verdict == "fail" for finding in report.findings)
-    console.print(Text(f"{report.app}: {'no check failed' if not failed else f'{failed} failed'}.", style="bold"))
-
-
-@contextmanager
-def fits_bar() -> Iterator[Callable[[int, int, int], None]]:
-    """Show how many vintages are ready, how fast they come and how long it will take; on stderr."""
-    if not sys.stderr.isatty():
-        yield _plain_progress()
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("vintages"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}, {task.fields[fitted]} fits"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("vintages", total=None, fitted=0, rate="")
-
-        def progress(ready: int, total: int, fitted: int) -> None:
-            seconds = bar.tasks[0].elapsed or 0.0
-            rate = f"{fitted / seconds:.1f} fits/s" if seconds > 0.5 and fitted else ""
-            bar.update(task, completed=ready, total=total, fitted=fitted, rate=rate)
-
-        yield progress
-
-
-def _plain_progress() -> Callable[[int, int, int], None]:
-    said = [-1]
-
-    def progress(ready: int, total: int, fitted: int) -> None:
-        quarter = 4 * ready // max(total, 1)
-        if fitted and quarter > said[0]:
-            said[0] = quarter
-            print(f"{ready} of {total} vintages ready, {fitted} fitted", file=sys.stderr, flush=True)  # noqa: T201
-
-    return progress

@@ -1,0 +1,1 @@
+"""What history says of splits and monitors: what each promised against what came."""

@@ -1,0 +1,1 @@
+"""What watches a live model: label-free estimates, shift, alarms; no I/O."""

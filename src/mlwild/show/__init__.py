@@ -1,0 +1,7 @@
+"""What people see on a terminal."""
+
+from mlwild.show.check import show_check
+from mlwild.show.progress import fits_bar
+from mlwild.show.sheet import show_sheet
+
+__all__ = ["fits_bar", "show_check", "show_sheet"]
