@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlwild.errors import StoreError
 from mlwild.triangle.fitting import Done, Job, Rows, run
@@ -62,7 +62,7 @@ def make(
     for _, takers in todo.values():
         triangle, vintage = takers[0]
         triangle.mend_parent(vintage, rows)
-    for key, done in _run([job for job, _ in todo.values()], rows, store, jobs):
+    for key, done in run_all([job for job, _ in todo.values()], rows, store, jobs, run):
         job, takers = todo[key]
         for place, (triangle, vintage) in enumerate(takers):
             triangle.absorb(vintage, job, done if place == 0 else replace(done, fitted=False, seconds=0.0))
@@ -71,7 +71,35 @@ def make(
             progress(ready, len(wanted), fitted)
 
 
-def _run(todo: list[Job], rows: Rows, store: Store, jobs: int | None) -> Iterator[tuple[str, Done]]:
+class Work(Protocol):
+    """What can be sent to a worker: it has a key, and a cutoff that tells how long it may take."""
+
+    @property
+    def prediction_key(self) -> str:
+        """Where its result is kept."""
+        ...
+
+    @property
+    def cutoff(self) -> int:
+        """Instant up to which it learns."""
+        ...
+
+
+W = TypeVar("W", bound=Work)
+
+
+def run_all(
+    todo: Sequence[W], rows: Rows, store: Store, jobs: int | None, work: Callable[[W, Rows, Store], Done]
+) -> Iterator[tuple[str, Done]]:
+    """
+    Do some work in this process while there is little of it, then on workers.
+
+    Yields
+    ------
+    key : str
+    done : Done
+        In the order in which it is finished.
+    """
     workers = jobs or os.cpu_count() or 1
     began = time.perf_counter()
     left = list(todo)
@@ -83,16 +111,18 @@ def _run(todo: list[Job], rows: Rows, store: Store, jobs: int | None) -> Iterato
         if workers > 1 and len(left) > 1 and finished and (ahead > ALONE or spent > ALONE):
             break
         job = left.pop(0)
-        yield job.prediction_key, run(job, rows, store)
+        yield job.prediction_key, work(job, rows, store)
     if left:
-        yield from _on_workers(left, rows, store, workers)
+        yield from _on_workers(left, rows, store, workers, work)
 
 
-def _task(job: Job, rows: Rows, store: Store) -> tuple[str, Done]:
-    return job.prediction_key, run(job, rows, store)
+def _task(job: W, rows: Rows, store: Store, work: Callable[[W, Rows, Store], Done]) -> tuple[str, Done]:
+    return job.prediction_key, work(job, rows, store)
 
 
-def _on_workers(todo: list[Job], rows: Rows, store: Store, workers: int) -> Iterator[tuple[str, Done]]:
+def _on_workers(
+    todo: list[W], rows: Rows, store: Store, workers: int, work: Callable[[W, Rows, Store], Done]
+) -> Iterator[tuple[str, Done]]:
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -104,7 +134,7 @@ def _on_workers(todo: list[Job], rows: Rows, store: Store, workers: int) -> Iter
     try:
         with parallel_config(backend="loky", inner_max_num_threads=1):
             pool = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", pre_dispatch="2*n_jobs")
-            yield from pool(delayed(_task)(job, rows, store) for job in ordered)
+            yield from pool(delayed(_task)(job, rows, store, work) for job in ordered)
     except TerminatedWorkerError as problem:
         raise StoreError(
             "store: a worker process died, most likely for want of memory. What was finished is kept; run the "
