@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
@@ -29,6 +30,13 @@ cli = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=Fals
 
 AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
+
+
+class SplitChoice(StrEnum):
+    """Which split schemes a rehearsal auditions."""
+
+    free = "free"
+    all = "all"
 
 
 def _guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -118,6 +126,9 @@ def rehearse(
     card: Annotated[Path | None, typer.Option("--card", help="Write the card, one HTML file.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    splits: Annotated[
+        SplitChoice, typer.Option("--splits", help="all: cross-validation too, at a few cutoffs; it fits models.")
+    ] = SplitChoice.free,
     every_rule: Annotated[bool, typer.Option("--all-rules", help="Show every rule, not only the first dozen.")] = False,
 ) -> None:
     """Replay the app's history: how fast the model ages, and what each retraining rule would have cost.
@@ -132,7 +143,7 @@ def rehearse(
     _can_write(card, "--card")
     loaded = load_app(app)
     with fits_bar() as progress:
-        rehearsal = run(loaded, store=store, jobs=jobs, progress=progress)
+        rehearsal = run(loaded, splits=splits.value, store=store, jobs=jobs, progress=progress)
     show_sheet(rehearsal.sheet, every_rule=every_rule)
     _write_json(json_file, rehearsal.sheet)
     if card is not None:

@@ -284,3 +284,38 @@ def pick(frame: Frame, rows: NDArray[np.int64]) -> Frame:
     kind = str(frame.implementation)
     native = from_arrow(frame.to_arrow().take(positions), kind, "asof")
     return nw.from_native(native, eager_only=True)
+
+
+def matrix(table: Any) -> NDArray[np.float64]:
+    """
+    Return the columns of an Arrow table as numbers: words become codes, times nanoseconds, gaps NaN.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> matrix(pa.table({"x": [1.5, None], "word": ["b", "a"]})).tolist()
+    [[1.5, 0.0], [nan, 1.0]]
+    """
+    made = np.empty((table.num_rows, table.num_columns))
+    for place, column in enumerate(table.columns):
+        made[:, place] = _numbers(column)
+    return made
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        width = pa.int32() if kind.bit_width == 32 else pa.int64()
+        column = column.cast(width)
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        if not pa.types.is_dictionary(kind):
+            column = pc.dictionary_encode(column.cast(pa.string()))
+        column = pa.chunked_array([chunk.indices for chunk in column.unify_dictionaries().chunks])
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)

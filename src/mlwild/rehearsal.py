@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from mlwild import rules as rules_
+from mlwild import splits as splits_
 from mlwild.app import App, check_windows
+from mlwild.auditions import audit_splits
 from mlwild.errors import AppError, DataError
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
@@ -24,6 +26,7 @@ from mlwild.triangle import Survey, Triangle, build, survey, update_chain
 from mlwild.triangle.store import Store, write_atomically
 
 Progress = Callable[[int, int, int], None]
+Splits = str | Sequence[splits_.Read | splits_.OfFolds]
 
 STORE = ".mlwild"
 
@@ -57,6 +60,11 @@ class Rehearsal:
     def rules(self) -> list[dict[str, Any]]:
         """The table of rules, cheapest first."""
         return list(self.sheet["rules"])
+
+    @property
+    def splits(self) -> list[dict[str, Any]]:
+        """The audition of split schemes: what each promised against what came, best estimate first."""
+        return list(self.sheet["splits"])
 
     @property
     def models(self) -> list[dict[str, Any]]:
@@ -105,6 +113,7 @@ def rehearse(
     app: App,
     *,
     rules: Sequence[Rule] | None = None,
+    splits: Splits = "free",
     store: str | Path = STORE,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -117,6 +126,9 @@ def rehearse(
     app : App
     rules : sequence of Rule, optional
         Default the app's own, or `mlwild.rules.standard`.
+    splits : {"free", "all"} or sequence of split schemes
+        Estimates of the next period's loss that are auditioned. ``"free"`` ones read the triangle and
+        fit nothing; ``"all"`` adds cross-validation at a few cutoffs, and with it the leak meter.
     store : str or Path
         Folder that keeps what was fitted, relative to the app's root.
     jobs : int, optional
@@ -181,7 +193,9 @@ def rehearse(
         ]
         lives = [[of_seed[place] for of_seed in by_seed] for place in range(len(contest))]
         tally = triangles[0].tally
+        audition = audit_splits(triangles, _schemes(splits, read), jobs=jobs, progress=progress)
         sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
+        sheet |= audition
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read)
@@ -206,6 +220,19 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
 
 def _folder(app: App, store: str | Path) -> Path:
     return Path(store) if Path(store).is_absolute() else app.root / store
+
+
+def _schemes(splits: Splits, read: Survey) -> Sequence[splits_.Read | splits_.OfFolds]:
+    if not isinstance(splits, str):
+        names = [scheme.name for scheme in splits]
+        if not names:
+            raise AppError("splits: name at least one scheme, or say 'free' or 'all'.")
+        if len(set(names)) < len(names):
+            raise AppError(f"splits: {max(names, key=names.count)!r} is named twice.")
+        return splits
+    if splits not in ("free", "all"):
+        raise AppError(f"splits: {splits!r} is not 'free', 'all' or a list of schemes.")
+    return splits_.standard(fits=splits == "all", delay=read.grid.usual_delay)
 
 
 def _start(triangles: Sequence[Triangle]) -> Vintage:

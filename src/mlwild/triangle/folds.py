@@ -180,5 +180,8 @@ def _make(
     ready = len(todo) - len(left)
     for number, (_, done) in enumerate(parallel.run_all(left, rows, store, jobs, run_fold), 1):
         tally.count(done)
+        if done.why:
+            said = f"a fold of cross-validation could not be made: {done.why}"
+            tally.warned[said] = tally.warned.get(said, 0) + 1
         if progress is not None:
             progress(ready + number, len(todo), number)

@@ -79,6 +79,17 @@ class Grid:
         """Number of rows of each period, shape (n_periods,)."""
         return np.diff(self.row_start)
 
+    @cached_property
+    def usual_delay(self) -> int:
+        """Periods between a period's end and the cutoff at which half of all labels were known."""
+        sizes = np.diff(np.append(self.cell_start, len(self.cell_rows)))
+        if not len(sizes):
+            return 0
+        late = self.cell_arrival - self.cell_period - 1
+        order = np.argsort(late, kind="stable")
+        half = np.searchsorted(np.cumsum(sizes[order]), sizes.sum() / 2)
+        return int(late[order][half])
+
     def last_known(self, cutoff: int) -> Ints:
         """
         Return the last cell of each past period that is known at a cutoff.
