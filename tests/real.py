@@ -101,3 +101,25 @@ def gas_sensors(folder, **changes) -> wild.App:
         "prices": wild.Prices(loss=1.0, retrain=50.0, unit="EUR"),
     }
     return wild.App(**(fields | changes))
+
+
+def electricity(folder, market="DE", **changes) -> wild.App:
+    """What will electricity cost tomorrow? Ten published forecasts of one market; the day is the unit."""
+    path = folder / "electricity_price_forecasts" / "hourly.parquet"
+    published = [name for name in pd.read_parquet(path).columns if name.startswith(("dnn_", "lear_"))]
+
+    def rows():
+        frame = pd.read_parquet(path)
+        return frame[frame["market"] == market].sort_values("when").reset_index(drop=True)
+
+    fields = {
+        "name": f"electricity-{market}",
+        "data": rows,
+        "time": "when",
+        "label": "real_price",
+        "delay": "1D",
+        "models": {name: wild.Forecast(name) for name in published},
+        "loss": "absolute",
+        "every": "14D",
+    }
+    return wild.App(**(fields | changes))
