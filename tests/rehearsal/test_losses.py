@@ -1,0 +1,145 @@
+"""Losses of rows, of sets, of classes, and those of selected labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlwild as wild
+from mlwild.errors import DataError
+from tests.support import Line, Logit, drifting, small_app
+
+
+class Foreign(Logit):
+    """Encodes its classes inside and forgets to decode them."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = np.array(["a", "b"])
+        return self
+
+
+def test_bandit_feedback_without_propensities_is_not_ranked(tmp_path):
+    sheet = wild.rehearse(small_app(feedback="bandit"), store=tmp_path).sheet
+    assert sheet["recommended"]["rule"] is None
+    assert any("cannot be ranked" in said for said in sheet["limits"])
+
+
+def test_selective_labels_are_weighted_back_to_the_whole(tmp_path):
+    """Rows with a large feature are labelled one time in five; weighting recovers their share of the loss."""
+    frame = drifting(12_000, drift=0.0, delay=0)
+    frame["y"] += 2.0 * (frame["a"] > 1) * np.random.default_rng(1).normal(size=len(frame))
+    frame["p"] = np.where(frame["a"] > 1, 0.2, 1.0)
+    whole = wild.rehearse(small_app(frame, every=1000, start=2000), store=tmp_path)
+    seen = frame.copy()
+    seen.loc[np.random.default_rng(0).random(len(frame)) > frame["p"], "y"] = np.nan
+    app = small_app(seen, every=1000, start=2000, name="selected")
+    naive = wild.rehearse(app, store=tmp_path)
+    fair = wild.rehearse(replace(app, feedback="selective", propensity="p"), store=tmp_path)
+    losses = [made.rules[0]["loss"] for made in (whole, naive, fair)]
+    assert abs(losses[1] - losses[0]) > 0.15
+    assert abs(losses[2] - losses[0]) < 0.06
+    assert any("effective sample of" in said for said in fair.sheet["limits"])
+
+
+def test_a_published_forecast_needs_no_fit(tmp_path):
+    frame = drifting()
+    frame["forecast"] = frame["a"]
+    app = small_app(frame, models={"published": wild.Forecast("forecast"), "line": Line()})
+    made = wild.rehearse(app, store=tmp_path)
+    assert made.sheet["fits"]["made"] == 10  # all of them the line's
+    assert made.sheet["retraining_made_it_worse"]["periods"] == 0
+    direct = ((frame["y"] - frame["a"].astype("float32")) ** 2)[200:].mean()
+    assert made.rules[0]["loss"] == pytest.approx(direct)
+
+
+def test_a_loss_of_a_set_has_a_triangle_too(tmp_path):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    made = wild.rehearse(small_app(frame, models={"logit": Logit()}, loss="auc"), store=tmp_path)
+    from sklearn.metrics import roc_auc_score
+
+    first = made.triangles[0]
+    vintage = next(iter(first.scores))
+    total, weight = first.matrix([vintage])
+    predicted = first.predictions(vintage)[:100]
+    assert total[0, 0] / weight[0, 0] == pytest.approx(1 - roc_auc_score(frame["y"][200:300], predicted))
+    assert made.sheet["worst_period"]["low"] < made.sheet["worst_period"]["loss"]
+
+
+def test_several_classes_are_scored_by_their_probabilities(tmp_path):
+    from sklearn.naive_bayes import GaussianNB
+
+    frame = drifting()
+    frame["y"] = pd.cut(frame["y"], 3, labels=["low", "middle", "high"]).astype(str)
+    made = wild.rehearse(small_app(frame, models={"bayes": GaussianNB()}, loss="log_loss"), store=tmp_path)
+    vintage = next(iter(made.triangles[0].scores))
+    assert made.triangles[0].predictions(vintage).shape == (1000, 3)
+    assert 0 < made.rules[0]["loss"] < 1.2
+
+
+@pytest.mark.parametrize(
+    ("column", "loss", "said"),
+    [
+        (lambda y: y * 50.0, "log_loss", "probabilities lie in"),
+        (lambda y: y + 7, "zero_one", "not among the labels"),
+        (lambda y: np.where(y == 1, np.inf, 0.5), "brier", "missing or infinite"),
+    ],
+)
+def test_a_forecast_in_another_form_is_refused(tmp_path, column, loss, said):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    frame["f"] = column(frame["y"].to_numpy())
+    with pytest.raises(DataError, match=said):
+        wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss=loss), store=tmp_path)
+
+
+def test_a_forecast_of_classes_is_compared_as_classes(tmp_path):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int) + 1
+    frame["f"] = frame["y"]
+    made = wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss="zero_one"), store=tmp_path)
+    assert made.rules[0]["loss"] == 0
+
+
+def test_foreign_classes_and_wild_probabilities_are_refused(tmp_path):
+    frame = drifting()
+    frame["y"] = np.where(frame["y"] > 0, "yes", "no")
+    with pytest.raises(DataError, match="classes_ hold 'a', which is not among the labels"):
+        wild.rehearse(small_app(frame, models={"m": Foreign()}, loss="log_loss"), store=tmp_path)
+    with pytest.raises(DataError, match=r"a probability is .* outside \[0, 1\]"):
+        wild.rehearse(
+            small_app(frame, models={"m": lambda X, y: lambda X: X["a"] * 9}, loss="log_loss"), store=tmp_path
+        )
+
+
+@pytest.mark.parametrize("loss", ["auc", "average_precision", "f1"])
+def test_equal_vintages_have_no_regret_under_a_loss_of_sets(tmp_path, loss):
+    frame = drifting()
+    frame["y"] = (frame["y"] > 0).astype(int)
+    frame["f"] = (1 / (1 + np.exp(-frame["a"]))).round(2) if loss != "f1" else (frame["a"] > 0).astype(int)
+    made = wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss=loss), store=tmp_path)
+    never = next(row for row in made.rules if row["name"] == "never")
+    assert never["regret"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_profit_turned_round_keeps_its_interval(tmp_path):
+    profit = wild.Loss(lambda y, p: 5.0 - (y - p) ** 2, "profit", better="greater", bounds=(-1e9, 5.0))
+    made = wild.rehearse(small_app(loss=profit), store=tmp_path)
+    best = made.recommended
+    assert best["low"] < best["cost"] < best["high"] < 0
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_row(tmp_path):
+    frame = drifting()
+    frame.loc[400, "y"] = 0.0
+    with pytest.raises(DataError, match="loss: 'mape' is inf for label 0.0"):
+
+        def mape(y, p):
+            with np.errstate(divide="ignore"):
+                return np.abs(y - p) / np.abs(y)
+
+        wild.rehearse(small_app(frame, loss=mape), store=tmp_path)
