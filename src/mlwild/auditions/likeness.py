@@ -42,6 +42,7 @@ def likeness(survey: Survey, rows: NDArray[np.int64], cutoff: int) -> Floats:
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     start = survey.grid.row_start
     newest = np.arange(start[cutoff - 1], start[cutoff])
@@ -57,8 +58,9 @@ def likeness(survey: Survey, rows: NDArray[np.int64], cutoff: int) -> Floats:
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     for train, test in folds.split(both, side):
         model = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=0)
-        model.fit(X[both[train]], side[train])
-        p = model.predict_proba(X[distinct])[:, 1]
+        with threadpool_limits(limits=1):  # small fits: threads would wait for each other
+            model.fit(X[both[train]], side[train])
+            p = model.predict_proba(X[distinct])[:, 1]
         held = np.isin(distinct, both[test])
         chance[held] = p[held]  # a row that was learned from is judged by a model that did not see it
         made += p / folds.n_splits

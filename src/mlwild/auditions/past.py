@@ -115,6 +115,12 @@ class Procedure:
         return _means(*(np.where(grid.last >= 0, values[grid.last], 0.0) for values in (total, weight)))
 
     @cached_property
+    def weights(self) -> Floats:
+        """Number (weight) of labelled rows of each period that the freshest vintages are scored on."""
+        grid = self.triangles[0].survey.grid
+        return np.where(grid.last >= 0, self.cells(0)[1][grid.last], 0.0)
+
+    @cached_property
     def floor(self) -> Floats:
         """
         Mean absolute error that sampling alone gives each period's loss, shape (n_periods,).

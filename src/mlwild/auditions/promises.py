@@ -100,19 +100,24 @@ def promises(
                 jobs=jobs,
                 progress=progress,
             )
+            alike: dict[tuple[str, int], Floats] = {}
             for (row, cutoff), out in validated.items():
-                made[place, row, cutoffs.index(cutoff)] = _fold_loss(found[row], cutoff, out, weighted=fold.weighted)
+                if fold.weighted and (found[row].window, cutoff) not in alike:  # the same rows for every model
+                    rows = np.concatenate(out.rows)
+                    alike[found[row].window, cutoff] = likeness(found[row].triangles[0].survey, rows, cutoff)
+                likely = alike.get((found[row].window, cutoff))
+                made[place, row, cutoffs.index(cutoff)] = _fold_loss(found[row], out, likely)
     came = np.array([one.realised[list(cutoffs)] for one in found])
     floor = np.array([one.floor[list(cutoffs)] for one in found])
     return Promises(tuple(schemes), tuple(found), cutoffs, made, came, floor, following)
 
 
-def _fold_loss(procedure: Procedure, cutoff: int, out: OutOfFold, *, weighted: bool) -> float:
+def _fold_loss(procedure: Procedure, out: OutOfFold, likely: Floats | None) -> float:
     """Return the loss over tested rows, weighted as the app weighs rows; folds of a set are averaged."""
     triangle = procedure.triangles[0]
     survey = triangle.survey
     if survey.loss.per == "set":
-        if weighted:
+        if likely is not None:
             return float("nan")  # a set's loss cannot be reweighted row by row
         parts = [
             (survey.loss.of_set(survey.labels[rows], made), len(rows))
@@ -123,6 +128,6 @@ def _fold_loss(procedure: Procedure, cutoff: int, out: OutOfFold, *, weighted: b
     rows = np.concatenate(out.rows)
     lost = survey.loss.rows(survey.labels[rows], np.concatenate(out.predictions))
     weights = survey.grid.weight[rows]
-    if weighted:
-        weights = weights * likeness(survey, rows, cutoff)
+    if likely is not None:
+        weights = weights * likely
     return float((lost * weights).sum() / weights.sum())

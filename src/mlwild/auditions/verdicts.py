@@ -104,19 +104,20 @@ def _why(gap: Floats, size: Floats, floor: Floats, n: int) -> str:
     return said + f"; it promised {number(abs(lean), 2)} too {'much' if lean > 0 else 'little'} loss"
 
 
-def _correlation(a: Floats, b: Floats) -> float:
-    """Return Spearman's rank correlation; NaN where one side does not vary."""
-    x, y = rankdata(a), rankdata(b)
-    x, y = x - x.mean(), y - y.mean()
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / scale if scale > 0 else float("nan")
+def _correlation(a: Floats, b: Floats) -> Floats:
+    """Return Spearman's rank correlation along the last axis; NaN where one side does not vary."""
+    x, y = rankdata(a, axis=-1), rankdata(b, axis=-1)
+    x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
+    scale = np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))
+    product = np.asarray((x * y).sum(axis=-1))
+    return np.asarray(np.divide(product, scale, out=np.full(product.shape, np.nan), where=scale > 0))
 
 
 def _across_models(promised: Floats, came: Floats, level: float) -> Interval | None:
     """Return the rank correlation across models and windows, a mean over cutoffs."""
     if len(promised) < 2 or not promised.size:
         return None
-    each = np.array([_correlation(promised[:, k], came[:, k]) for k in range(promised.shape[1])])
+    each = _correlation(promised.T, came.T)
     each = each[~np.isnan(each)]
     return mean_interval(each, level=level) if len(each) else None
 
@@ -126,20 +127,25 @@ def _over_time(promised: Floats, came: Floats, level: float) -> Interval | None:
     n = promised.shape[1]
     if n < FEWEST_CUTOFFS:
         return None
-    length = block_length(came.mean(axis=0))
-
-    def statistic(at: NDArray[np.int64]) -> float:
-        each = [_correlation(mine[at], theirs[at]) for mine, theirs in zip(promised, came, strict=True)]
-        known = [value for value in each if not np.isnan(value)]
-        return float(np.mean(known)) if known else float("nan")
-
-    drawn = np.array([statistic(at) for at in block_positions(n, length, _REPS // 4, np.random.default_rng(0))])
+    estimate = _mean_known(_correlation(promised, came)[None, :])[0]
+    if np.isnan(estimate):
+        return None
+    positions = block_positions(n, block_length(came.mean(axis=0)), _REPS, np.random.default_rng(0))
+    drawn = _mean_known(
+        np.column_stack([_correlation(p[positions], c[positions]) for p, c in zip(promised, came, strict=True)])
+    )
     drawn = drawn[~np.isnan(drawn)]
-    estimate = statistic(np.arange(n))
-    if np.isnan(estimate) or not len(drawn):
+    if not len(drawn):
         return None
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level, n)
+    return Interval(float(estimate), float(low), float(high), level, n)
+
+
+def _mean_known(values: Floats) -> Floats:
+    """Return the mean of what is known in each row; NaN for a row of nothing."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.asarray(np.divide(total, known.sum(axis=1), out=np.full(len(values), np.nan), where=known.any(axis=1)))
 
 
 def best_scheme(losses: Floats, made: Promises, level: float, what: str) -> dict[str, Any]:

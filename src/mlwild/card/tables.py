@@ -11,6 +11,7 @@ from mlwild.card import words
 from mlwild.card.chart_ageing import curve, decimals_of
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
+from mlwild.card.svg import Scale
 from mlwild.card.words import UNKNOWN, decimals_for, half_width, number, spread_decimals
 
 Row = dict[str, Any]
@@ -98,6 +99,9 @@ def models(facts: Facts) -> dict[str, Any]:
     decimals = _decimals(rows, "", 2) if rows else 0
     known_rows = [row for row in rows if known(row["fresh"])]
     scale = bar_scale([(row["low"], row["high"], row["fresh"], row["never"]) for row in known_rows], zero=None)
+    gaps = [row for row in rows if row["name"] != facts.sheet["model"] and known(row.get("difference_low"))]
+    gap_scale = bar_scale([(row["difference_low"], row["difference_high"], row["difference"]) for row in gaps])
+    gap_decimals = _decimals(gaps, "difference_", 2) if gaps else 0
     made = [
         {
             "name": row["name"],
@@ -109,10 +113,28 @@ def models(facts: Facts) -> dict[str, Any]:
             "bar": interval_bar((row["fresh"], row["low"], row["high"]), scale, zero=scale.low - 1)
             if known_rows
             else Markup(""),
+            "best": bool(row.get("in_best_set")),
+            "gap": _gap(row, gap_scale, gap_decimals) if row in gaps else None,
         }
         for row in rows
     ]
-    return {"rows": made, "axis": bar_axis(scale) if known_rows else Markup("")}
+    best = facts.sheet.get("best_set")
+    return {
+        "rows": made,
+        "axis": bar_axis(scale) if known_rows else Markup(""),
+        "gaps": bar_axis(gap_scale) if gaps else None,
+        "best": best["why"] if best and len(rows) > 1 else None,
+    }
+
+
+def _gap(row: Mapping[str, Any], scale: Scale, decimals: int) -> Row:
+    """Return a model's paired difference from the living one."""
+    values = (row["difference"], row["difference_low"], row["difference_high"])
+    return {
+        "value": number(row["difference"], decimals, signed=True),
+        "bounds": _bounds(row, "difference_", decimals),
+        "bar": interval_bar(values, scale),
+    }
 
 
 def ages(facts: Facts) -> list[Row]:

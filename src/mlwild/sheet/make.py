@@ -16,6 +16,7 @@ from mlwild.sheet.contest import TRUST, best_frontier, oracle_costs, recommend, 
 from mlwild.sheet.figures import LEVEL, bounds, costs_by_period, finite
 from mlwild.sheet.history import ageing, group_losses, heat, made_worse, model_rows, split_loss, strip, worst_period
 from mlwild.sheet.honesty import limits, remarks, unknown
+from mlwild.sheet.models import compared
 from mlwild.stats.overfitting import backtest_overfitting_interval
 from mlwild.triangle import Survey, Tally, Triangle
 
@@ -69,7 +70,7 @@ def make_sheet(
     ranked = app.feedback != "bandit" or app.propensity is not None
     priced = prices is not None and ranked
     table = rule_rows(rules, lives, prices, fair, reference, ranked=ranked)
-    models = model_rows(triangles, window)
+    models, best_set = compared(triangles, window, model_rows(triangles, window))
     best = min(range(len(names)), key=lambda place: costs[place].sum())
     schedules = [i for i, name in enumerate(names) if name in ("never", "always") or name.startswith("every ")]
     return {
@@ -102,6 +103,7 @@ def make_sheet(
         "worst_period": worst_period(life, ours[0]),
         "groups": group_losses(life, ours[0]),
         "models": models,
+        "best_set": best_set,
         "glossary": [list(entry) for entry in meanings(names)],
         "remarks": remarks(recommended, table, models, app),
         "unknown": unknown(survey, triangles, tally),

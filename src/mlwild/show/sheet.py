@@ -144,6 +144,8 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
             f"Model {model['name']!r}: loss {number(model['fresh'])} always retrained "
             f"({between(model['low'], model['high'])}), {number(model['never'])} never."
         )
+    if len(sheet["models"]) > 1:
+        yield Text(f"Models: {sheet['best_set']['why']}")
     for row in sheet["groups"][:5]:
         yield Text(
             f"Group {row['group']}={row['value']}: loss {number(row['loss'])} ({between(row['low'], row['high'])}; "

@@ -1,0 +1,127 @@
+"""The answer of a comparison: who, by how much, by which procedure, and why that one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    What a comparison found.
+
+    Parameters
+    ----------
+    method : str
+        The procedure.
+    why : str
+        Why this one.
+    level : float
+        Nominal coverage of intervals, and of the set.
+    n : int
+        Rows, periods, runs or folds that it rests on.
+    best : str or None
+        The one best, where there is one.
+    best_set : tuple of str
+        All that cannot be told from the best.
+    records : tuple of dict
+        One a model, best first: name, estimate, low, high, n, method, why.
+    pairs : tuple of dict
+        Differences of two: a, b, estimate (loss of a less that of b), low, high, p, n, method.
+    said : tuple of str
+        Sentences for people, the verdict first.
+    choice : dict or None
+        What the user's second rule chooses within the set: name, rule, why.
+    tables : dict
+        Further tables by name, such as the sign table of agents.
+    """
+
+    method: str
+    why: str
+    level: float
+    n: int
+    best: str | None
+    best_set: tuple[str, ...]
+    records: tuple[Record, ...]
+    pairs: tuple[Record, ...] = ()
+    said: tuple[str, ...] = ()
+    choice: Record | None = None
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data that JSON can hold; what is not known is null."""
+        return {
+            "method": self.method,
+            "why": self.why,
+            "level": self.level,
+            "n": self.n,
+            "best": self.best,
+            "best_set": {
+                "models": list(self.best_set),
+                "level": self.level,
+                "method": self.method,
+                "n": self.n,
+                "why": self.said[0] if self.said else "",
+            },
+            "choice": plain(self.choice),
+            "models": plain(self.records),
+            "pairs": plain(self.pairs),
+            "tables": plain(self.tables),
+            "said": list(self.said),
+        }
+
+
+def model_record(
+    name: str, bounds: tuple[float, float, float], n: int, by: tuple[str, str], together: Sequence[str], **more: Any
+) -> Record:
+    """Return the record of a model from its estimate, low and high; `by` is method and why."""
+    estimate, low, high = (float(value) for value in bounds)
+    nan = float("nan")
+    made: Record = {"name": name, "estimate": estimate, "low": low, "high": high}
+    made |= {"difference": nan, "difference_low": nan, "difference_high": nan, "p": nan}
+    made |= {"n": n, "method": by[0], "why": by[1], "in_best_set": name in together}
+    return made | more
+
+
+def plain(value: Any) -> Any:
+    """
+    Return a value as JSON can hold it.
+
+    Examples
+    --------
+    >>> plain({"a": (float("nan"), np.float64(1.0), True)})
+    {'a': [None, 1.0, True]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value
+
+
+def listed(names: Sequence[str], *, most: int = 1000) -> str:
+    """
+    Write names as a list, at most so many of them.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
+    ("'a', 'b' and 'c'", "'a', 'b' and 1 more")
+    """
+    quoted = [repr(name) for name in names[:most]]
+    if len(names) > most:
+        quoted.append(f"{len(names) - most} more")
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
