@@ -19,10 +19,10 @@ from tests.support import drifting, small_app
 def sheet(tmp_path_factory):
     models = {
         "line": LinearRegression(),
-        "tree": DecisionTreeRegressor(min_samples_leaf=20),
+        "tree": DecisionTreeRegressor(max_depth=2),
         "other": LinearRegression(),
     }
-    app = small_app(drifting(2400, drift=0.0), models=models)
+    app = small_app(drifting(4000, drift=0.0), models=models)
     return wild.rehearse(app, splits="all", store=tmp_path_factory.mktemp("store")).sheet
 
 
