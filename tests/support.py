@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 import mlwild as wild
+from mlwild.monitors.signal import silent
 from mlwild.records import Prices, Vintage
 from mlwild.rules.view import View
 from mlwild.step import begin, step
@@ -105,6 +106,7 @@ class MatrixKnown:
     loss: np.ndarray
     delay: int = 0
     variance: float = 0.0
+    signals: np.ndarray | None = None
 
     def totals(self, vintage: Vintage, cutoff: int):
         seen = np.arange(cutoff) < cutoff - self.delay
@@ -126,13 +128,19 @@ class MatrixKnown:
     def arrivals(self, vintage, cutoff, since):
         return np.zeros(0)
 
+    def signal(self, vintage, cutoff, monitor):
+        return self.signals[vintage.fitted, cutoff - 1] if self.signals is not None else silent("no signal")
+
+    def looks_per_year(self):
+        return 52.0
+
     def usable(self, vintage):
         return True
 
 
-def live_on_matrix(rule, loss: np.ndarray, prices: Prices, delay: int = 0, variance: float = 0.0):
+def live_on_matrix(rule, loss: np.ndarray, prices: Prices, delay: int = 0, variance: float = 0.0, signals=None):
     """Return the cost of a rule on a matrix of losses, and its facts."""
-    known = MatrixKnown(loss, delay, variance)
+    known = MatrixKnown(loss, delay, variance, signals)
     state, fact = begin(Vintage(0), 0)
     facts, cost = [fact], prices.loss * loss[0, 0]
     for k in range(1, loss.shape[1]):

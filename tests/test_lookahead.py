@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import mlwild as wild
+from mlwild import monitors
 from mlwild.errors import LookAheadError
-from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector
-from tests.support import Line, columns, small_app
+from mlwild.losses import named
+from mlwild.records import Vintage
+from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector, OnSignal
+from mlwild.triangle import build, survey
+from mlwild.triangle.store import Store
+from tests.support import Line, Logit, columns, small_app
 
 EVERY, N = 20, 200
 RULES = [
@@ -25,6 +31,10 @@ RULES = [
     CumulativeThreshold(0.3),
     Every(3),
     Every(2, update=True),
+    OnSignal(monitors.Disagreement(), above=0.3),
+    OnSignal(monitors.KnownStaleness(), per_looks=5),
+    OnSignal(monitors.LabelledLoss(), above=0.2),
+    OnSignal(monitors.FeatureDrift(), per_looks=3, on_shift=True),
     OnEDetector(50, reference=20),
 ]
 
@@ -124,6 +134,69 @@ def test_nothing_after_a_cutoff_changes_what_was_decided_or_computed_at_it(seed,
                     assert left.tobytes() == right.tobytes()
             # The same fits were made: the digest of what they learned from is the same.
             assert first.recipe.fit_key(vintage) == second.recipe.fit_key(vintage)
+
+
+N_SEEN, PERIOD = 1500, 100
+
+
+def _seen_history(seed: int, delays: str) -> pd.DataFrame:
+    """Return rows with two classes, a column of words and gaps, enough of them for estimators to speak."""
+    rng = np.random.default_rng(seed)
+    when = np.sort(rng.integers(0, N_SEEN, N_SEEN))
+    late = {"none": np.zeros(N_SEEN, int), "random": rng.integers(0, 150, N_SEEN)}[delays]
+    known = pd.array(when + late, dtype="Int64")
+    known[rng.random(N_SEEN) < 0.05] = pd.NA
+    a = rng.normal(size=N_SEEN) * np.linspace(1.5, 0.5, N_SEEN)
+    words = rng.choice([f"w{k}" for k in range(8)], N_SEEN)
+    b = np.where(rng.random(N_SEEN) < 0.1, np.nan, rng.normal(size=N_SEEN))
+    y = (rng.random(N_SEEN) < 1 / (1 + np.exp(-2 * a))).astype(float)
+    return pd.DataFrame({"when": when, "known": known, "a": a, "b": b, "word": words, "y": y})
+
+
+class Gapless(Logit):
+    """A logistic regression on the first column."""
+
+    def fit(self, X, y):
+        return super().fit(X[["a"]], y)
+
+    def predict_proba(self, X):
+        return super().predict_proba(X[["a"]])
+
+
+def _seen_triangle(frame: pd.DataFrame, folder: str):
+    app = wild.App(
+        name="seen", data=lambda: frame, time="when", label="y", known_at="known",
+        features=lambda rows: rows[["a", "b", "word"]].astype({"word": "category"}),
+        models={"one": Gapless(), "other": Gapless()}, loss="log_loss", every=PERIOD, start=300,
+    )  # fmt: skip
+    return build(survey(app), Store(Path(folder)), jobs=1)[0]
+
+
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(
+    seed=st.integers(0, 10_000),
+    delays=st.sampled_from(["none", "random"]),
+    how=st.sampled_from(["change", "shuffle", "delete", "delay"]),
+    at=st.integers(6, 9),
+)
+def test_nothing_after_a_cutoff_changes_what_a_monitor_said_at_it(seed, delays, how, at):
+    frame = _seen_history(seed, delays)
+    tampered = _tamper(frame, 300 + PERIOD * at, how, seed)
+    tampered["y"] = (tampered["y"] > 0.5).astype(float).where(tampered["y"].notna())
+    slices = {"positive": lambda rows: rows["a"] > 0}
+    asked = [*monitors.standard(named("log_loss")), monitors.Disagreement("other"), monitors.Mandoline(slices)]
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        before, after = _seen_triangle(frame, one), _seen_triangle(tampered, two)
+        last = min(at, after.survey.grid.periods)
+        assert last == at or (how == "delete" and last >= at - 1)
+        spoke = set()
+        for monitor in asked:
+            for vintage, cutoff in [(0, 2), (0, last), (3, last - 1), (last - 2, last), (last - 1, last)]:
+                said = [triangle.signal(Vintage(vintage), cutoff, monitor) for triangle in (before, after)]
+                assert repr(said[0]) == repr(said[1]), (monitor.name, vintage, cutoff)
+                if np.isfinite(said[0].value):
+                    spoke.add(monitor.name)
+        assert spoke == {monitor.name for monitor in asked}  # the comparison is not of silence
 
 
 def test_a_rule_that_asks_for_later_is_refused():

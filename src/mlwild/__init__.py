@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mlwild import rules, splits
     from mlwild.app import App
     from mlwild.checks import check
+    from mlwild.comparisons import compare
     from mlwild.events import Table
     from mlwild.loading import load_app
     from mlwild.losses import Loss, pinball
@@ -27,6 +28,7 @@ _HOME = {
     "Rehearsal": "mlwild.rehearsal",
     "Table": "mlwild.events",
     "check": "mlwild.checks",
+    "compare": "mlwild.comparisons",
     "load_app": "mlwild.loading",
     "new": "mlwild.starting",
     "pinball": "mlwild.losses",
@@ -44,6 +46,7 @@ __all__ = [
     "Table",
     "__version__",
     "check",
+    "compare",
     "load_app",
     "new",
     "pinball",

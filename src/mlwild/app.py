@@ -16,6 +16,7 @@ from mlwild.events import Table
 from mlwild.frames import KINDS, Source
 from mlwild.losses import Loss
 from mlwild.models import Forecast, Update
+from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 
@@ -82,6 +83,8 @@ class App:
         Column with the probability with which a labelled row came to have a label.
     rules : sequence of Rule, optional
         Rules to compare; default `mlwild.rules.standard`.
+    monitors : sequence of Monitor, optional
+        Signals to be held against what the labels revealed later; default `mlwild.monitors.standard`.
     start : str or int, optional
         First cutoff; default the first after eight periods with `min_rows` known labels.
     min_rows : int
@@ -128,6 +131,7 @@ class App:
     feedback: str = "none"
     propensity: str | None = None
     rules: Sequence[Rule] | None = None
+    monitors: Sequence[Monitor] | None = None
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -312,3 +316,23 @@ def _check_numbers(app: App) -> None:
         doubles = sorted({str(name) for name in names if names.count(name) > 1})
         _need(not doubles, "rules", f"{', '.join(doubles)} named twice.")
         check_windows(app, app.rules)
+    if app.monitors is not None:
+        _check_monitors(app.monitors)
+
+
+def _check_monitors(monitors: Sequence[Monitor]) -> None:
+    for monitor in monitors:
+        whole = isinstance(getattr(monitor, "name", None), str) and callable(getattr(monitor, "signal", None))
+        _need(
+            whole and not isinstance(monitor, type),
+            "monitors",
+            f"{monitor!r} is no monitor: give it `name` and `signal(scene)`.",
+        )
+        _need(
+            type(monitor).__hash__ is not None,
+            "monitors",
+            f"{monitor.name!r} cannot be hashed. Make it a frozen dataclass.",
+        )
+    names = [monitor.name for monitor in monitors]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    _need(not doubles, "monitors", f"{', '.join(doubles)} named twice.")

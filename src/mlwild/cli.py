@@ -39,6 +39,13 @@ class SplitChoice(StrEnum):
     all = "all"
 
 
+class Better(StrEnum):
+    """Which direction of a metric is better."""
+
+    more = "greater"
+    less = "lower"
+
+
 def _guarded(command: Callable[P, None]) -> Callable[P, None]:
     """Turn whatever a command raises into one sentence and an exit code."""
 
@@ -150,6 +157,51 @@ def rehearse(
         print(f"Card: {rehearsal.card(card)}")
     else:
         print(f"Card: mlwild card {app}")
+
+
+@cli.command()
+@_guarded
+def compare(
+    path: Annotated[Path, typer.Argument(help="The app file, or a CSV, XLSX or Parquet of past experiments.")],
+    *,
+    metric: Annotated[str | None, typer.Option("--metric", help="Experiments: the column to compare by.")] = None,
+    better: Annotated[Better | None, typer.Option("--better", help="Experiments: which is better.")] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="Experiments: a column of what was tried.")] = None,
+    seed_column: Annotated[str | None, typer.Option("--seed-column", help="Experiments: the column of seeds.")] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option("--prefer", help="Among the best: worst_case, costs a=3,b=1, or names, simplest first: a,b."),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the comparison as JSON.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Say which model is better, by a procedure that suits the data; of an app, or of past experiments.
+
+    Examples: mlwild compare flights.py; mlwild compare runs.csv --metric accuracy --by model
+    """
+    from mlwild.comparisons import compare as run
+    from mlwild.comparisons import read_experiments, read_prefer
+    from mlwild.show import fits_bar, show_comparison
+
+    _can_write(json_file, "--json")
+    rule = None if prefer is None else read_prefer(prefer)
+    if path.suffix != ".py":
+        table = read_experiments(path, metric=metric, better=better, by=by, seed=seed_column)
+        found = run(table, prefer=rule)
+        show_comparison(found, title=path.name, facts=table.said, findings=table.findings)
+        _write_json(json_file, found.as_dict() | table.as_dict())
+        return
+    from mlwild.comparing import compare_app
+    from mlwild.loading import load_app
+
+    if metric or better or by or seed_column:
+        raise AppError("--metric, --better, --by and --seed-column: they are for a table of experiments, not an app.")
+    loaded = load_app(path)
+    with fits_bar() as progress:
+        found, facts, findings = compare_app(loaded, prefer=rule, store=store, jobs=jobs, progress=progress)
+    show_comparison(found, title=loaded.name, facts=facts, findings=findings)
+    _write_json(json_file, found.as_dict())
 
 
 @cli.command()

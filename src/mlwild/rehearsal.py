@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mlwild import monitors as monitors_
 from mlwild import rules as rules_
 from mlwild import splits as splits_
 from mlwild.app import App, check_windows
-from mlwild.auditions import audit_splits
+from mlwild.auditions import audit_monitors, audit_splits, latest_shift
+from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError, DataError
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
@@ -65,6 +67,11 @@ class Rehearsal:
     def splits(self) -> list[dict[str, Any]]:
         """The audition of split schemes: what each promised against what came, best estimate first."""
         return list(self.sheet["splits"])
+
+    @property
+    def monitors(self) -> list[dict[str, Any]]:
+        """The audition of monitors: what each saw coming against what the labels revealed, best first."""
+        return list(self.sheet["monitors"])
 
     @property
     def models(self) -> list[dict[str, Any]]:
@@ -196,6 +203,8 @@ def rehearse(
         audition = audit_splits(triangles, _schemes(splits, read), jobs=jobs, progress=progress)
         sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
         sheet |= audition
+        sheet |= _monitored(ours, start, keep)
+        sheet["latest_shift"] = {} if _published(app) else latest_shift(read)
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read)
@@ -220,6 +229,26 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
 
 def _folder(app: App, store: str | Path) -> Path:
     return Path(store) if Path(store).is_absolute() else app.root / store
+
+
+def _monitored(triangles: Sequence[Triangle], start: Vintage, store: Store) -> dict[str, Any]:
+    """Return the audition of monitors; the same monitors on the same triangle are auditioned once."""
+    read = triangles[0].survey
+    monitors = read.app.monitors if read.app.monitors is not None else monitors_.standard(read.loss)
+    first = triangles[0]
+    vintages = [vintage for vintage in sorted(first.scores) if not vintage.updates]
+    made_of = [first.recipe.fit_key(vintage) for vintage in vintages if not _published(read.app)]
+    key = digest("monitors 1", version("mlwild"), read.data_digest, made_of, fingerprint(list(monitors)), start)
+    kept = store.payload(key, "audition")
+    if store.get(key, "audition") is None:
+        text = json.dumps(audit_monitors(triangles, monitors, start=start), allow_nan=False).encode()
+        store.put(key, "audition", lambda file: file.write(text))
+    return dict(json.loads(kept.read_bytes()))
+
+
+def _published(app: App) -> bool:
+    """Say whether all models are published forecasts: then there are no features to look at."""
+    return all(isinstance(model, Forecast) for model in app.models.values())
 
 
 def _schemes(splits: Splits, read: Survey) -> Sequence[splits_.Read | splits_.OfFolds]:

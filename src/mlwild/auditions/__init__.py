@@ -1,5 +1,7 @@
 """What history says of splits and monitors: what each promised against what came."""
 
+from mlwild.auditions.latest import latest_shift
+from mlwild.auditions.monitors import audit_monitors
 from mlwild.auditions.splits import audit_splits
 
-__all__ = ["audit_splits"]
+__all__ = ["audit_monitors", "audit_splits", "latest_shift"]

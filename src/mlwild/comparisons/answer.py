@@ -41,6 +41,8 @@ class Comparison:
         What the user's second rule chooses within the set: name, rule, why.
     tables : dict
         Further tables by name, such as the sign table of agents.
+    situation : str
+        What was looked at, such as "two in time".
     """
 
     method: str
@@ -54,12 +56,19 @@ class Comparison:
     said: tuple[str, ...] = ()
     choice: Record | None = None
     tables: Mapping[str, Any] = field(default_factory=dict)
+    situation: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what was compared, best first."""
+        return tuple(record["name"] for record in self.records)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data that JSON can hold; what is not known is null."""
         return {
             "method": self.method,
             "why": self.why,
+            "situation": self.situation,
             "level": self.level,
             "n": self.n,
             "best": self.best,

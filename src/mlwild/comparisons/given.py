@@ -109,7 +109,7 @@ class Losses:
     def _means(self, of: NDArray[Any]) -> Losses:
         kinds, place = np.unique(of, return_inverse=True)
         own = np.ones(len(of)) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
-        weights = np.bincount(place, own, len(kinds))
+        weights = np.asarray(np.bincount(place, own, len(kinds)), dtype=np.float64)
         sums = np.stack([np.bincount(place, own * column, len(kinds)) for column in self.losses.T], axis=1)
         return replace(self, losses=sums / weights[:, None], weights=weights, period=None, group=None)
 

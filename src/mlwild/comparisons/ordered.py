@@ -156,8 +156,10 @@ def how_much_more(losses: Losses, found: Difference) -> list[str]:
             f"A difference as small as the one seen would take more than 1,000 times these {count(n)} {losses.unit}s."
         ]
     return [
-        f"If the true difference is the one seen, about {number(needed, 2)} {losses.unit}s find it in four cases of "
-        f"five; there are {count(n)}."
+        (
+            f"If the true difference is the one seen, about {number(needed, 2)} {losses.unit}s find it in four cases "
+            f"of five; there are {count(n)}."
+        )
     ]
 
 
@@ -175,7 +177,7 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         f"{'' if independent else ' in order of time'}: testing each pair would find a best one by luck; this set "
         f"holds the best one with a chance of {level:.0%}"
     )
-    if not np.ptp(relative):
+    if (losses.losses == losses.losses[:, :1]).all():
         said = [f"All {m} models lose the same on every {losses.unit}: these may be one model."]
         records = loss_records(losses, short, names, level, (method, why), {})
         return Comparison(method, why, level, n, None, names, records, (), tuple(said))
@@ -183,14 +185,16 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         worth = min(effective, len(series) / length)
         needed = math.ceil(n * FEWEST / max(worth, 1.0))
         said = [
-            f"It cannot be told which of {m} models is best: {count(n)} {losses.unit}s count as {worth:.1f} "
-            f"independent ones, and it takes {FEWEST}.",
+            (
+                f"It cannot be told which of {m} models is best: {count(n)} {losses.unit}s count as {worth:.1f} "
+                f"independent ones, and it takes {FEWEST}."
+            ),
             f"At this rate it takes about {count(needed)} {losses.unit}s before anything can be said.",
         ]
         records = loss_records(losses, short, names, level, (method, why), {})
         return Comparison(method, why, level, n, None, names, records, (), tuple(said))
     found = model_confidence_set(series, level=level, length=length)
-    together = tuple(names[place] for place in found.included)
+    together = tuple(names[place] for place in sorted(found.included, key=lambda at: float(series[:, at].mean())))
     gaps, pairs = _against_first(losses, short, level)
     records = loss_records(losses, short, together, level, (method, why), gaps)
     p_values = dict(zip(names, found.p_values, strict=True))
@@ -202,7 +206,32 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         tables["benchmark"], more = _benchmark(short, benchmark, level, length)
         said += more
     best = together[0] if len(together) == 1 else None
+    said += _settle(losses, short, together, level)
     return Comparison(method, why, level, n, best, together, records, pairs, tuple(said), tables=tables)
+
+
+def _settle(losses: Losses, short: Losses, together: Sequence[str], level: float) -> list[str]:
+    """Say how much more it takes to tell the least loss from the two next ones of the set."""
+    names, order = list(losses.names), list(together)
+    said, n = [], len(losses.losses)
+    for name in order[1:3]:
+        a, b = (short.series[:, names.index(one)] for one in (order[0], name))
+        if losses.order == "independent":
+            found = batch_means(a, b, level=level, batches=len(a))
+        else:
+            found = fixed_b(a, b, level=min(level, FIXED_B_LEVEL))
+        gap = abs(found.estimate)
+        if found.undecided or not gap:
+            continue
+        needed = n * (found.smallest_detectable / gap) ** 2
+        seen = f"{order[0]!r} leads {name!r} by {number(gap, 2)}"
+        if needed > 1000 * n:
+            said.append(f"{seen}: to be sure of so little would take more than 1,000 times as many {losses.unit}s.")
+        elif needed > n:
+            said.append(
+                f"{seen}: if that is true, about {number(needed, 2)} {losses.unit}s show it; there are {count(n)}."
+            )
+    return said
 
 
 def _same(losses: Losses, identical: Sequence[tuple[int, int]]) -> list[str]:
@@ -242,10 +271,10 @@ def _benchmark(short: Losses, benchmark: str, level: float, length: float) -> tu
     steps = step_m(own, rest, level=level, length=length)
     better = [others[one] for one in steps.better]
     table = {"benchmark": benchmark, "p": ability.p_value, "better": better, "method": "SPA and StepM"}
-    luck = f"beyond the luck of {len(others)} tries"
+    asked = f"The narrower question, is any better than {benchmark!r}, with {len(others)} tries counted"
     if better:
-        return table, [f"Better than {benchmark!r} {luck}: {listed(better, most=8)} (StepM)."]
-    return table, [f"None is better than {benchmark!r} {luck} (SPA, p {at_most(ability.p_value)})."]
+        return table, [f"{asked}: yes, {listed(better, most=8)} (StepM)."]
+    return table, [f"{asked}: none is shown to be (SPA, p {at_most(ability.p_value)})."]
 
 
 def _against_first(losses: Losses, short: Losses, level: float) -> tuple[dict[str, Difference], tuple[Record, ...]]:

@@ -43,7 +43,7 @@ def compare_models(
         first), difference_low, difference_high, p (of being the best: 1 for the best itself), n,
         method, why, in_best_set. None where it is not known.
     best_set : dict
-        models, level, method, n, why. It holds all models where nothing can be told.
+        Models, level, method, n, why. It holds all models where nothing can be told.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from mlwild.rules.breakeven import BreakEven
 from mlwild.rules.detectors import OnDetector, OnEDetector
 from mlwild.rules.schedule import Every, Never
+from mlwild.rules.signal import OnSignal
 from mlwild.rules.standard import DEFAULT, meanings, standard
 from mlwild.rules.threshold import CumulativeThreshold, LossThreshold
 from mlwild.rules.view import Decision, Rule, View
@@ -17,6 +18,7 @@ __all__ = [
     "Never",
     "OnDetector",
     "OnEDetector",
+    "OnSignal",
     "Rule",
     "View",
     "meanings",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlwild.monitors import Monitor
 from mlwild.records import ALL
 from mlwild.rules.breakeven import BreakEven
 from mlwild.rules.detectors import OnEDetector
 from mlwild.rules.schedule import Every, Never
+from mlwild.rules.signal import OnSignal
 from mlwild.rules.threshold import CumulativeThreshold, LossThreshold
 from mlwild.rules.view import Rule
 
@@ -32,6 +34,8 @@ GLOSSARY = (
         "e-detector",
         "retrain when a sequential test finds that the mean loss has risen; the number: rows between false alarms",
     ),
+    ("alarm", "retrain when a monitor's signals, seen before labels, are too large for the deployment's earlier ones"),
+    ("above", "retrain when a monitor's signal, seen before labels, is above that number"),
     ("update", "update the model in place instead of fitting a new one"),
 )
 
@@ -54,7 +58,12 @@ def meanings(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def standard(
-    windows: Sequence[str] = (ALL,), *, priced: bool = True, updates: bool = False, scale: float = 1.0
+    windows: Sequence[str] = (ALL,),
+    *,
+    priced: bool = True,
+    updates: bool = False,
+    scale: float = 1.0,
+    monitors: Sequence[Monitor] = (),
 ) -> tuple[Rule, ...]:
     """
     Return the standard rules.
@@ -69,6 +78,8 @@ def standard(
         Whether the app says how to update.
     scale : float
         Typical total loss of a period, for the ladder.
+    monitors : sequence of Monitor
+        Each makes a rule that retrains on its alarm, with one false alarm in 52 looks on average.
 
     Examples
     --------
@@ -85,6 +96,7 @@ def standard(
     made += [LossThreshold(rise) for rise in (0.02, 0.05, 0.1, 0.2)]
     made += [CumulativeThreshold(periods) for periods in (0.1, 0.3, 1.0, 3.0)]
     made += [OnEDetector(10_000), OnEDetector(100_000)]
+    made += [OnSignal(monitor, per_looks=52) for monitor in monitors]
     for window in windows[1:]:
         made += [Every(periods, window=window) for periods in (1, 4, 12)]
         made += [BreakEven(window=window)] * priced

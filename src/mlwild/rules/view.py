@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import LookAheadError
+from mlwild.monitors import Monitor, Signal
 from mlwild.records import Action, Prices, Vintage
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,14 @@ class Known(Protocol):
 
     def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
         """Return row losses, in order of arrival, of the labels that arrived in the last period."""
+        ...
+
+    def signal(self, vintage: Vintage, cutoff: int, monitor: Monitor) -> Signal:
+        """Return what a monitor says of a vintage's last finished period, before its labels."""
+        ...
+
+    def looks_per_year(self) -> float | None:
+        """Return the number of cutoffs in a year; None where time is counted in integers."""
         ...
 
     def usable(self, vintage: Vintage) -> bool:
@@ -74,6 +83,14 @@ class Curtain:
     def arrivals(self, vintage: Vintage, cutoff: int, since: int) -> Floats:
         """Return row losses, in order of arrival, of the labels that arrived in the last period."""
         return self._past(cutoff).arrivals(vintage, cutoff, since)
+
+    def signal(self, vintage: Vintage, cutoff: int, monitor: Monitor) -> Signal:
+        """Return what a monitor says of a vintage's last finished period, before its labels."""
+        return self._past(cutoff).signal(vintage, cutoff, monitor)
+
+    def looks_per_year(self) -> float | None:
+        """Return the number of cutoffs in a year; None where time is counted in integers."""
+        return self._behind.looks_per_year()
 
     def usable(self, vintage: Vintage) -> bool:
         """Say whether a vintage could be made."""
@@ -171,6 +188,15 @@ class View:
         span = (self.since, self.cutoff, 1)
         error = float(np.sqrt(self.known.gap_squares(self.live, vintage, self.windows[0], span).sum()))
         return float((ours - theirs).sum()), error
+
+    def signal(self, monitor: Monitor) -> Signal:
+        """Return what a monitor says of the live vintage in the last finished period, before its labels."""
+        return self.known.signal(self.live, self.cutoff, monitor)
+
+    @property
+    def looks_per_year(self) -> float | None:
+        """Number of cutoffs in a year; None where time is counted in integers."""
+        return self.known.looks_per_year()
 
     def arrived(self) -> Floats:
         """Return the live vintage's row losses whose labels arrived in the last period, in order."""

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
@@ -32,6 +33,7 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
         console.print(line)
     console.print()
     show_splits(console, sheet)
+    show_monitors(console, sheet)
     console.print(Text("What was not known", style="bold"))
     for said in [*sheet["unknown"], *sheet["limits"]]:
         console.print(Text(f"  - {said}"))

@@ -20,15 +20,19 @@ from mlwild.stats.distances import (
 
 Values = NDArray[np.float32] | NDArray[np.float64]
 Floats = NDArray[np.float64]
+Ranks = NDArray[np.int64]
 Grid = tuple[NDArray[np.int32], NDArray[np.int32], Floats]
+
+#: The search for the steepest place begins with at most so many stretches, and cuts those left into so many.
+_COARSE, _SPLIT = 512, 16
 
 
 def kolmogorov_smirnov(reference: Values, window: Values) -> tuple[float, float]:
     """
     Return the two-sample Kolmogorov-Smirnov statistic and its p-value, from sorted values.
 
-    The statistic is exact, yet few rows are read: between two ranks of the window the largest
-    difference is bounded by the curves' ends, and only stretches that could hold it are searched.
+    The statistic is exact, yet few rows are read: between two ranks of the window the difference is
+    bounded by the curves' ends, and only stretches that could hold the largest are cut and searched on.
 
     Parameters
     ----------
@@ -62,30 +66,50 @@ def kolmogorov_smirnov(reference: Values, window: Values) -> tuple[float, float]
     n, m = len(reference), len(window)
     if not n or not m:
         raise DataError(f"{n} reference and {m} new values. Hint: compare sides that have rows.")
-    stride = max(1, math.isqrt(m) // 8)
-    marks = np.unique(np.append(np.arange(0, m, stride), m - 1))
-    best = _steepest(reference, window, marks)
-    if stride > 1:
-        under = np.searchsorted(reference, window[marks], side="left") / n
-        over = np.searchsorted(reference, window[marks], side="right") / n
-        # On a stretch both curves lie between their values at its two ends.
-        above = over[1:] - marks[:-1] / m
-        below = (marks[1:] + 1) / m - under[:-1]
-        fresh = window[marks[1:]] != window[marks[:-1]]  # else all between is one value, already seen
-        open_ = np.flatnonzero((np.maximum(above, below) > best) & fresh)
-        inner = (marks[open_, None] + np.arange(1, stride)).ravel()
-        if len(inner):
-            best = max(best, _steepest(reference, window, inner[inner < m]))
+    stride = 1
+    while stride * _COARSE < m:
+        stride *= _SPLIT
+    marks = np.append(np.arange(0, m - 1, stride), m - 1)
+    under, over = _ranks(reference, window[marks])
+    best = _steepest(marks, under, over, n, m)
+    # A stretch is two marks with the reference's rows up to the lower one and below the upper one.
+    low, high, upto, below = marks[:-1], marks[1:], over[:-1], under[1:]
+    while stride > 1:
+        # Between two marks both curves lie between their values at these.
+        bound = np.maximum(high / m - upto / n, below / n - (low + 1) / m)
+        open_ = np.flatnonzero((bound > best) & (high - low > 1))
+        if not len(open_):
+            break
+        stride //= _SPLIT
+        cut = np.minimum(low[open_, None] + stride * np.arange(_SPLIT + 1), high[open_, None])  # (stretches, cuts)
+        inner = cut[:, 1:-1].ravel()
+        under, over = _ranks(reference, window[inner])
+        best = max(best, _steepest(inner, under, over, n, m))
+        under, over = under.reshape(-1, _SPLIT - 1), over.reshape(-1, _SPLIT - 1)
+        upto = np.concatenate([upto[open_, None], over], axis=1).ravel()
+        below = np.concatenate([under, below[open_, None]], axis=1).ravel()
+        low, high = cut[:, :-1].ravel(), cut[:, 1:].ravel()
     root = math.sqrt(n * m / (n + m))
     return best, float(kolmogorov((root + 0.12 + 0.11 / root) * best))
 
 
-def _steepest(reference: Values, window: Values, rows: NDArray[np.int64]) -> float:
-    """Return the largest distance of the distribution functions at some of the window's values."""
-    at, n, m = window[rows], len(reference), len(window)
-    right = np.searchsorted(reference, at, side="right") / n - np.searchsorted(window, at, side="right") / m
-    left = np.searchsorted(reference, at, side="left") / n - np.searchsorted(window, at, side="left") / m
-    return float(max(np.abs(right).max(initial=0.0), np.abs(left).max(initial=0.0)))
+def _ranks(reference: Values, at: Values) -> tuple[Ranks, Ranks]:
+    """Return how many values of the reference lie below each of some values, and how many up to it."""
+    under = np.searchsorted(reference, at, side="left")
+    tied = np.flatnonzero(reference[np.minimum(under, len(reference) - 1)] == at)
+    over = under.copy()
+    over[tied] = np.searchsorted(reference, at[tied], side="right")
+    return under, over
+
+
+def _steepest(rows: Ranks, under: Ranks, over: Ranks, n: int, m: int) -> float:
+    """
+    Return the largest distance of the distribution functions at some of the window's values.
+
+    Of values tied in the window the last one gives the exact distance from above and the first one that
+    from below; the others give less.
+    """
+    return float(max(((rows + 1) / m - over / n).max(initial=0.0), (under / n - rows / m).max(initial=0.0)))
 
 
 def quantile_grid(n: int, m: int) -> Grid:

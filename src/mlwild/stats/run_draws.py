@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from mlwild.errors import DataError
 from mlwild.stats.bootstrap import Interval
 
 Floats = NDArray[np.float64]
-Positions = NDArray[np.int64]
+Positions = NDArray[np.integer[Any]]
 
 #: Ways to make one number of all runs and tasks.
 METRICS = ("iqm", "mean", "median", "worst_quartile", "optimality_gap")
@@ -38,7 +39,7 @@ class Scores:
         self.values = np.ascontiguousarray(scores.T).ravel()
         order = np.argsort(self.values, kind="stable")
         self.ordered = self.values[order]
-        # Small integers: they are partitioned faster than floats.
+        # Small integers: they are sorted faster than floats.
         self.rank = np.empty(len(order), dtype=np.int32)
         self.rank[order] = np.arange(len(order), dtype=np.int32)
 
@@ -59,7 +60,8 @@ class Scores:
         found, size = {}, positions.shape[1]
         cut = size // 4
         if {"iqm", "worst_quartile"} & set(metrics):
-            ranks = np.partition(self.rank[positions], (cut, size - cut - 1), axis=1)
+            # Sorting whole rows of small integers is quicker than partitioning them at two places.
+            ranks = np.sort(self.rank[positions], axis=1)
             found["iqm"] = self.ordered[ranks[:, cut : size - cut]].mean(axis=1)
             found["worst_quartile"] = self.ordered[ranks[:, : max(cut, 1)]].mean(axis=1)
         if {"mean", "median"} & set(metrics):
@@ -97,8 +99,9 @@ class Scores:
             offset = np.arange(self.tasks)[None, :]
             if tasks:
                 offset = rng.integers(0, self.tasks, size=(count, self.tasks))
-            positions = rng.integers(0, self.runs, size=(count, self.tasks, draws))
-            positions += offset[:, :, None] * self.runs
+            # The same draws as of 64 bits, at half the price.
+            positions = rng.integers(0, self.runs, size=(count, self.tasks, draws), dtype=np.int32)
+            positions += (offset[:, :, None] * self.runs).astype(np.int32)
             parts.append(self.metrics(positions.reshape(count, -1), metrics))
         return {name: np.concatenate([part[name] for part in parts]) for name in metrics}
 

@@ -163,8 +163,8 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
     first, last = int(events.time[0]), int(events.time[-1])
     if start is not None and start > last:
         raise AppError(
-            f"start: {app.start!r} comes after the last event, {events.clock.show(last)}. Give an earlier one, or leave "
-            "it out."
+            f"start: {app.start!r} comes after the last event, {events.clock.show(last)}. Give an earlier one, or "
+            "leave it out."
         )
     # The longest usual gap: dates come a day apart, or three over a weekend.
     gaps = np.diff(np.unique(events.time))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.clock import Duration
+from mlwild.errors import AppError
 from mlwild.models import Forecast
+from mlwild.monitors.signal import Monitor, Signal, silent
 from mlwild.records import Failed, Vintage
 from mlwild.triangle import fitting, parallel
 from mlwild.triangle.fitting import Done, Job, Rows
 from mlwild.triangle.recipe import Recipe, parent_of
+from mlwild.triangle.refutation import Refutation
+from mlwild.triangle.scenes import Scenes, TriangleScene
 from mlwild.triangle.scores import Scores, score
 from mlwild.triangle.store import Store, read_predictions
 from mlwild.triangle.survey import Survey
@@ -69,6 +74,8 @@ class Triangle:
     _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
     _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+    _signals: dict[tuple[Vintage, int, Monitor], Signal] = field(default_factory=dict, repr=False)
+    _refutations: dict[tuple[Monitor, str], Refutation] = field(default_factory=dict, repr=False)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -240,6 +247,60 @@ class Triangle:
         rows = rows[np.lexsort((rows, self.survey.known_at[rows]))]
         rows = rows[~self.unscored[rows]]
         return self.row_losses(vintage, rows)
+
+    # -- what monitors say -------------------------------------------------------------------------
+
+    @cached_property
+    def scenes(self) -> Scenes:
+        """What monitors may see."""
+        return Scenes(self)
+
+    def scene(self, vintage: Vintage, cutoff: int) -> TriangleScene | None:
+        """Return what a monitor may see of a vintage at a cutoff; None before it has a period to look at."""
+        return self.scenes.scene(vintage, cutoff)
+
+    def signal(self, vintage: Vintage, cutoff: int, monitor: Monitor) -> Signal:
+        """
+        Return what a monitor says at a cutoff of a vintage's last finished period, before its labels.
+
+        An estimator of the loss that earlier labels have refuted says so.
+        """
+        said = self.heard(vintage, cutoff, monitor)
+        if np.isnan(said.estimate):
+            return said
+        return replace(said, grey=self.refutation(monitor, vintage.window).by(cutoff))
+
+    def heard(self, vintage: Vintage, cutoff: int, monitor: Monitor) -> Signal:
+        """Return the same, whether it was refuted or not."""
+        asked = (vintage, cutoff, monitor)
+        if asked not in self._signals:
+            seen = self.scene(vintage, cutoff)
+            self._signals[asked] = silent("no period to look at yet") if seen is None else monitor.signal(seen)
+        return self._signals[asked]
+
+    def refutation(self, monitor: Monitor, window: str) -> Refutation:
+        """Return the record of an estimator against labels."""
+        return self._refutations.setdefault((monitor, window), Refutation(self, monitor, window))
+
+    def looks_per_year(self) -> float | None:
+        """Return the number of cutoffs in a year; None where time is counted in integers."""
+        survey = self.survey
+        return None if survey.clock.kind == "tick" else Duration.parse("365D").exact / survey.app.every_.exact
+
+    def sibling(self, model: str) -> Triangle:
+        """Return the triangle of another model with the same seed, to read what was made of it."""
+        models = self.survey.app.models
+        if model not in models or model == self.model:
+            others = ", ".join(repr(name) for name in models if name != self.model) or "none"
+            raise AppError(f"monitors: there is no other model {model!r}; there is {others}.")
+        return Triangle(self.survey, model, self.seed, self.store, self.tally)
+
+    def kept(self, vintage: Vintage) -> bool:
+        """Say whether the store holds a vintage's predictions."""
+        if vintage in self._mapped:
+            return True
+        key = self.recipe.prediction_key(vintage, self.recipe.fit_key(vintage))
+        return self.store.get(key, "arrow") is not None
 
     # -- what is read afterwards ------------------------------------------------------------------
 
