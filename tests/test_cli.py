@@ -275,7 +275,8 @@ def test_every_verb_has_its_function():
     from mlwild.cli import cli
 
     verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
-    assert verbs == {"new", "check", "rehearse", "card"}
+    assert verbs == {"new", "check", "rehearse", "compare", "card"}
+    assert callable(wild.compare)
     assert callable(wild.check)
     assert callable(wild.rehearse)
     assert callable(wild.Rehearsal.card)

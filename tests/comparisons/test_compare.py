@@ -167,6 +167,16 @@ def test_a_run_says_when_it_was_settled_and_waits_longer_for_late_labels():
     assert "Not settled after 50 rows" in short.said[0]
 
 
+def test_a_run_with_next_to_no_difference_is_answered():
+    gap = np.tile([1.0, -1.0], 100)
+    gap[0] = 0.0  # a difference of 1 on 199 rows that disagree
+    a, b = np.zeros(2000), np.zeros(2000)
+    a[::10], b[::10] = np.maximum(gap, 0), np.maximum(-gap, 0)
+    found = wild.compare({"a": a, "b": b}, looking="while running")
+    assert found.best is None
+    assert "no run in reach would settle it" in found.said[1]
+
+
 def test_anything_with_comparable_is_compared():
     class Made:
         def comparable(self):

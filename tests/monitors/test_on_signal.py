@@ -10,6 +10,7 @@ import pytest
 import mlwild as wild
 from mlwild import monitors
 from mlwild.errors import AppError
+from mlwild.lives import fold
 from mlwild.monitors import Signal
 from mlwild.monitors.signal import silent
 from mlwild.records import Prices, Vintage
@@ -171,3 +172,29 @@ def test_without_shift_it_seldom_turns_grey(tmp_path):
 def test_without_shift_it_turns_grey_in_at_most_five_percent(tmp_path):
     # 400 draws; two standard errors of 1.1 %.
     assert _share_grey(400, tmp_path, 1000) <= 0.05 + 0.022
+
+
+def _looks_between_alarms(draws, folder, seed, looks):
+    """Return looks watched over alarms in rehearsals without drift, by monitor."""
+    watched = [monitors.CBPE(), monitors.LabelledLoss(), monitors.PredictionDrift()]
+    looked, rung = np.zeros(len(watched)), np.zeros(len(watched))
+    for draw in range(draws):
+        frame = history("none", seed + draw, rows=60, periods=40)
+        triangle = triangles_of(app_of(frame, rows=60, models={"fixed": _never_fresh}), folder / str(draw))[0]
+        for place, monitor in enumerate(watched):
+            life = fold(OnSignal(monitor, per_looks=looks, on_shift=True), triangle, Vintage(4))
+            at = next((fact.cutoff for fact in life.facts if fact.action == "retrain"), None)
+            looked[place] += (triangle.survey.grid.periods if at is None else at) - 4
+            rung[place] += at is not None
+    return looked / np.maximum(rung, 1)
+
+
+def test_rehearsals_without_drift_ring_as_seldom_as_set(tmp_path):
+    # 25 draws of 34 looks, one false alarm in 15 looks allowed.
+    assert (_looks_between_alarms(25, tmp_path, 300, 15) >= 15).all()
+
+
+@pytest.mark.slow
+def test_a_thousand_rehearsals_without_drift_ring_as_seldom_as_set(tmp_path):
+    # 1,000 draws of 34 looks; 15 looks between false alarms.
+    assert (_looks_between_alarms(1000, tmp_path, 3000, 15) >= 15).all()

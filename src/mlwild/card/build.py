@@ -9,8 +9,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mlwild.card import chart_ageing, chart_lives, chart_promise, chart_rules, chart_triangle, tables, verdict, words
+from mlwild.card import (
+    chart_ageing,
+    chart_lives,
+    chart_promise,
+    chart_rules,
+    chart_signals,
+    chart_triangle,
+    tables,
+    verdict,
+    words,
+)
 from mlwild.card.facts import Facts, known, read
+from mlwild.card.monitors import monitors
 from mlwild.card.splits import splits
 from mlwild.card.svg import both
 from mlwild.card.words import UNKNOWN, count, decimals_for, half_width, interval, number, span
@@ -93,6 +104,7 @@ def view(facts: Facts) -> dict[str, Any]:
         "models": tables.models(facts),
         "split": split(facts),
         "splits": splits(facts),
+        "monitors": monitors(facts),
         "unknown": sheet["unknown"],
         "limits": sheet["limits"],
         "method": method(facts),
@@ -111,6 +123,7 @@ def charts(facts: Facts) -> dict[str, Any]:
         "ageing": chart_ageing.ageing if chart_ageing.curve(facts) else None,
         "triangle": chart_triangle.triangle if has_triangle else None,
         "lives": chart_lives.lives if lived else None,
+        "signals": chart_signals.signals if chart_signals.has_signals(facts) else None,
         "promise": chart_promise.promise if chart_promise.has_promise(facts) else None,
     }
     return {name: both(partial(draw, facts)) if draw else None for name, draw in drawn.items()}

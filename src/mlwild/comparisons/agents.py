@@ -122,16 +122,32 @@ def _settle(pairs: Sequence[Record], kept: Sequence[str]) -> list[str]:
 def _unlike(given: Runs) -> list[str]:
     """Say so where scores of one task swamp those of another."""
     whole = np.concatenate(list(given.scores.values()))
-    size = np.median(np.abs(whole), axis=0)
-    size = size[size > 0]
-    if len(size) < 2 or size.max() / size.min() < UNLIKE:
+    ratio = unlike_sizes(np.median(np.abs(whole), axis=0))
+    if ratio < UNLIKE:
         return []
     return [
         (
-            f"Scores of one task are {count(size.max() / size.min())} times as large as those of another: means over "
+            f"Scores of one task are {count(ratio)} times as large as those of another: means over "
             "tasks then speak of the large one. Normalise by task first."
         )
     ]
+
+
+def unlike_sizes(sizes: Floats) -> float:
+    """
+    Return how many times as large the scores of large tasks are as those of small ones.
+
+    By the quartiles of the tasks: with few of them the largest and the least.
+
+    Examples
+    --------
+    >>> unlike_sizes(np.array([2.0, 200.0]))
+    100.0
+    """
+    some = sizes[sizes > 0]
+    if len(some) < 2:
+        return 1.0
+    return float(np.quantile(some, 0.75, method="higher") / np.quantile(some, 0.25, method="lower"))
 
 
 def _pair(scores: Mapping[str, Floats], pair: tuple[str, str], table: SignTable, level: float, runs: int) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.comparisons.agents import UNLIKE
+from mlwild.comparisons.agents import UNLIKE, unlike_sizes
 from mlwild.comparisons.answer import listed, plain
 from mlwild.comparisons.given import Folds, Given, Losses, Runs
 from mlwild.comparisons.lint import lint
@@ -307,8 +307,7 @@ def _by_task(
                 "ones, or leave it out for all."
             )
     size = [float(np.median(np.abs([score for name in distinct for score in cells[name, task]]))) for task in kinds]
-    positive = [one for one in size if one > 0]
-    if min(scores) < 0 < max(scores) or (positive and max(positive) / min(positive) >= UNLIKE):
+    if min(scores) < 0 < max(scores) or unlike_sizes(np.array(size)) >= UNLIKE:
         findings.append(
             f"Scores of one {schema.task} are much larger than those of another: each is put between 0, its worst run, "
             "and 1, its best one."

@@ -19,6 +19,9 @@ from mlwild.wording import between, count, number
 
 Floats = NDArray[np.float64]
 
+#: Differences below this share of the disagreement are not planned for: even the smallest bets lose on them.
+TELLING = 0.02
+
 
 def how_long(
     disagreement: float, difference: float, *, level: float = 0.95, power: float = 0.8, autocorrelation: float = 0.0
@@ -126,7 +129,8 @@ def _verdict(losses: Losses, best: str | None, found: Difference, bets: EProcess
     if best:
         other = second if best == first else first
         when = f", settled at {unit} {count(bets.stopped_at + 1)} of {count(n)}" if bets.stopped_at is not None else ""
-        return f"{best!r} is better than {other!r}{when} (difference {interval})."
+        wide = " Bets settle it before the interval does." if found.low <= 0 <= found.high else ""
+        return f"{best!r} is better than {other!r}{when} (difference {interval}).{wide}"
     evidence = math.exp(min(bets.log_e, 700.0))
     return (
         f"Not settled after {count(n)} {unit}s: {first!r} less {second!r} is {interval}; evidence "
@@ -137,8 +141,8 @@ def _verdict(losses: Losses, best: str | None, found: Difference, bets: EProcess
 def _plan(a: Floats, b: Floats, bound: float, level: float, losses: Losses) -> list[str]:
     gap = (a - b) / bound
     disagreement, seen = float((gap**2).mean()), abs(float(gap.mean()))
-    if not 0 < seen <= disagreement <= 1:
-        return []
+    if not TELLING * disagreement < seen <= disagreement <= 1:
+        return ["The difference seen is next to nothing: no run in reach would settle it."] if disagreement else []
     plan = how_long(disagreement, seen, level=level)
     if plan.betting_typical is None:
         return [

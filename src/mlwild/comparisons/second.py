@@ -54,8 +54,9 @@ def choose(found: Comparison, value: Given, prefer: Prefer) -> Comparison:
                 f"prefer: {prefer!r} is not 'worst_case', a mapping of costs by name, or names with the simplest first."
             )
         scored, rule = _worst(value, kept), "worst_case"
-        what = "the lowest scores of its worst quarter of seeds are" if isinstance(value, Runs) else "its worst case is"
-        said = f"{what} the mildest ({number(abs(min(scored.values())), 3)})"
+        runs = isinstance(value, Runs)
+        said = "its worst quarter of seeds scores most" if runs else "its worst case is the mildest"
+        said += f" ({number(min(scored.values()) * (-1 if runs else 1), 3)})"
     else:
         stated = dict(prefer) if isinstance(prefer, Mapping) else {name: float(k) for k, name in enumerate(prefer)}
         missing = [name for name in kept if name not in stated]

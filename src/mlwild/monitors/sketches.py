@@ -223,9 +223,9 @@ def _numbers(name: str, values: Floats, low: int, high: int, period: Ints) -> tu
     counts = np.bincount(period[~gone] * size + bins[~gone], minlength=n_periods * size).reshape(n_periods, size)
     missing = np.bincount(period[gone], minlength=n_periods)
     scaled = _scaled(inside[~gone], early)
-    sums = np.bincount(period[~gone] * size + bins[~gone], scaled, n_periods * size).reshape(n_periods, size)
+    sums = np.asarray(np.bincount(period[~gone] * size + bins[~gone], scaled, n_periods * size), dtype=np.float64)
     kept = np.where(gone, 0, bins + 1).astype(np.uint8)
-    return Column(name, counts, missing, sums, np.zeros((0, 3), np.int64), remark), kept
+    return Column(name, counts, missing, sums.reshape(n_periods, size), np.zeros((0, 3), np.int64), remark), kept
 
 
 def _edges(early: Floats) -> tuple[Floats, str]:

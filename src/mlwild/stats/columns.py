@@ -25,6 +25,8 @@ Grid = tuple[NDArray[np.int32], NDArray[np.int32], Floats]
 
 #: The search for the steepest place begins with at most so many stretches, and cuts those left into so many.
 _COARSE, _SPLIT = 512, 16
+#: Rows that are read at a time where arrays are made on the way: what fits in cache costs no fresh memory.
+_BLOCK = 1 << 15
 
 
 def kolmogorov_smirnov(reference: Values, window: Values) -> tuple[float, float]:
@@ -173,13 +175,34 @@ def wasserstein(reference: Values, window: Values, grid: Grid | None = None) -> 
     """
     if not len(reference) or not len(window):
         raise DataError(f"{len(reference)} reference and {len(window)} new values. Hint: compare sides that have rows.")
+    finite = bool(np.isfinite([reference[0], reference[-1], window[0], window[-1]]).all())
+    if finite and grid is None:
+        return _mean_gap(reference, window) if len(reference) >= len(window) else _mean_gap(window, reference)
+    left, right, width = quantile_grid(len(reference), len(window)) if grid is None else grid
     with np.errstate(invalid="ignore"):  # infinite on both sides: no distance
-        if len(reference) == len(window):
-            gap = np.abs(reference - window)
-            return float(np.nan_to_num(gap, copy=False, nan=0.0, posinf=math.inf).mean(dtype=np.float64))
-        left, right, width = quantile_grid(len(reference), len(window)) if grid is None else grid
         gap = np.nan_to_num(np.abs(reference[left] - window[right]), copy=False, nan=0.0, posinf=math.inf)
-        return float(gap @ width)
+    known = width > 0
+    return float(gap[known] @ width[known])
+
+
+def _mean_gap(fine: Values, coarse: Values) -> float:
+    """Return the mean distance of the quantiles of finite values, of which the first are not fewer."""
+    n, m = len(fine), len(coarse)
+    total = 0.0
+    for low in range(0, n, _BLOCK):
+        high = min(low + _BLOCK, n)
+        if n == m:
+            total += float(np.abs(fine[low:high] - coarse[low:high]).sum(dtype=np.float64))
+            continue
+        # Each quantile of the many begins on one of the few; where it passes that one's end, its rest is on the next.
+        first = np.arange(low, high) * m // n
+        gap = np.abs(fine[low:high] - coarse[first])
+        ends = np.arange(first[0] + 1, min((high * m - 1) // n + 1, m))
+        at = ends * n // m
+        rest = (at + 1) * m - ends * n  # in parts of 1 / m of a quantile
+        more = np.abs(fine[at] - coarse[ends]) - gap[at - low]
+        total += float(gap.sum(dtype=np.float64) + more @ (rest / m))
+    return total / n
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +277,7 @@ def _ascending(numbers: NDArray[np.generic], *, double: bool) -> Values:
     with np.errstate(over="ignore"):
         values = numbers.astype(np.float64) if double else numbers.astype(np.float32)
     values.sort()
-    return values[: int(np.searchsorted(values, np.nan))]
+    return values[: int(np.searchsorted(values, values.dtype.type(np.nan)))]  # another type would copy them all
 
 
 def _cells(values: Values, edges: Values) -> NDArray[np.int64]:
@@ -346,13 +369,12 @@ def compare_columns(
     """
     if len(reference) != len(window):
         raise DataError(f"{len(reference)} reference and {len(window)} new columns. Hint: give the same ones in order.")
-    grids: dict[tuple[int, int], Grid] = {}
-    shifts = [_shift(old, new, grids) for old, new in zip(reference, window, strict=True)]
+    shifts = [_shift(old, new) for old, new in zip(reference, window, strict=True)]
     adjusted = benjamini_hochberg(np.array([shift.ks_p for shift in shifts]))
     return tuple(replace(shift, adjusted=float(p)) for shift, p in zip(shifts, adjusted, strict=True))
 
 
-def _shift(old: SortedColumn, column: NDArray[np.generic], grids: dict[tuple[int, int], Grid]) -> ColumnShift:
+def _shift(old: SortedColumn, column: NDArray[np.generic]) -> ColumnShift:
     """Return one column's shift, not yet adjusted."""
     if not len(column) or not len(old.values) + old.missing:
         raise DataError("a column has no rows. Hint: compare windows that have some.")
@@ -368,10 +390,7 @@ def _shift(old: SortedColumn, column: NDArray[np.generic], grids: dict[tuple[int
         return ColumnShift(n, m, blank, none, none, none, none, none, none, *shares, missing.p, none)
     counts = _cells(values, old.edges)
     ks, p = kolmogorov_smirnov(old.values, values)
-    if n != m and (n, m) not in grids:
-        grids.clear()  # one at a time: columns that miss nothing share it, others make their own
-        grids[n, m] = quantile_grid(n, m)
-    moved = wasserstein(old.values, values, grids.get((n, m)))
+    moved = wasserstein(old.values, values)
     ends = np.searchsorted(values, old.values[0]), np.searchsorted(values, old.values[-1], side="right")
     scaled = moved / old.spread if old.spread > 0 else (0.0 if moved == 0 else math.inf)
     return ColumnShift(

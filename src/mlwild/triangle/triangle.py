@@ -275,7 +275,12 @@ class Triangle:
         asked = (vintage, cutoff, monitor)
         if asked not in self._signals:
             seen = self.scene(vintage, cutoff)
-            self._signals[asked] = silent("no period to look at yet") if seen is None else monitor.signal(seen)
+            if seen is None:
+                self._signals[asked] = silent("no period to look at yet")
+            elif not len(seen.window.predictions):
+                self._signals[asked] = silent("no row of the period could be predicted")
+            else:
+                self._signals[asked] = monitor.signal(seen)
         return self._signals[asked]
 
     def refutation(self, monitor: Monitor, window: str) -> Refutation:

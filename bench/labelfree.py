@@ -1,0 +1,248 @@
+"""
+Performance without labels: CBPE over 100 chunks against NannyML, and errors on ACS employment.
+
+Equal: the rows (generated: 500,000 with labels and 500,000 without, scores that are calibrated the same wrong
+way on both, covariates that move; or the survey's), read before the clock starts; accuracy and area under the
+ROC curve of each chunk of 5,000 rows, each with an interval; one thread; processor seconds, the median of three
+runs on either side.
+
+Not equal: NannyML also reads the reference's chunks again to set its alarm thresholds; ours makes exact
+intervals (Poisson-binomial, and the noise of the calibration curve), NannyML a standard error from the
+reference. Both calibrate by isotonic regression; ours then draws each block to the mean by one row, which
+takes out the hope of the ends. "Same curve" leaves that out on our side and counts each row as a pair with
+itself in the area, as NannyML does: then the values are the same statistic.
+
+ACS employment (Massachusetts 2015 to 2018) comes with NannyML: predictions of a model and the labels that
+came. PAPE's weights are of a boosted classifier (60 trees of 15 leaves) that tells a chunk from 20,000 rows of
+the reference.
+"""
+
+from __future__ import annotations
+
+import os
+
+for threads in ("OMP", "OPENBLAS", "MKL"):
+    os.environ[f"{threads}_NUM_THREADS"] = "1"
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import drift_peer_versions
+import numpy as np
+import peers
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+
+from mlwild.frames import matrix
+from mlwild.stats.calibration import Isotonic, calibrated, isotonic
+from mlwild.stats.labelfree import LabelFree, cbpe, pape
+
+ROWS, QUICK_ROWS, CHUNK, REPEATS = 500_000, 50_000, 5_000, 3
+TARGET = 10.0
+#: Mean error of accuracy asked on ACS employment.
+ASKED = {"CBPE": 0.0052, "PAPE": 0.0047}
+LEARNED = 20_000
+SURVEY = Path("lib/python3.11/site-packages/nannyml/datasets/data")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Scores in [0, 1], predicted classes and outcomes, 0 or 1, of rows in order."""
+
+    score: np.ndarray
+    predicted: np.ndarray
+    outcome: np.ndarray
+
+    def chunks(self) -> Iterator[slice]:
+        """Yield the full chunks."""
+        for start in range(0, len(self.score) - CHUNK + 1, CHUNK):
+            yield slice(start, start + CHUNK)
+
+    def write(self, path: Path) -> str:
+        """Write them as Parquet; outcomes too, which NannyML reads of the reference only."""
+        pq.write_table(pa.table({"score": self.score, "predicted": self.predicted, "outcome": self.outcome}), path)
+        return str(path)
+
+
+def drawn(rows: int, side: int) -> Rows:
+    """Draw rows whose scores are too sure of themselves; on the second side the covariate moves on."""
+    rng = np.random.default_rng([4, side])
+    x = rng.normal(size=rows) + side * np.linspace(-0.5, 1.0, rows)
+    score = expit(2 * x)
+    return Rows(score, (score >= 0.5).astype(int), (rng.random(rows) < expit(1.2 * x - 0.3)).astype(int))
+
+
+def ours(reference: Rows, window: Rows) -> dict[str, list[LabelFree]]:
+    """Calibrate on the reference and estimate every chunk."""
+    curve = isotonic(reference.score, reference.outcome)
+    made: dict[str, list[LabelFree]] = {"accuracy": [], "roc_auc": []}
+    for chunk in window.chunks():
+        score, predicted = window.score[chunk], window.predicted[chunk]
+        made["accuracy"].append(cbpe(score, predicted, curve=curve))
+        made["roc_auc"].append(cbpe(score, predicted, curve=curve, metric="auc"))
+    return made
+
+
+def same_curve(reference: Rows, window: Rows, curve: Isotonic) -> dict[str, np.ndarray]:
+    """Return accuracy and area of each chunk by the curve as it is, each row a pair with itself."""
+    made: dict[str, list[float]] = {"accuracy": [], "roc_auc": []}
+    for chunk in window.chunks():
+        chance = calibrated(curve, window.score[chunk])
+        made["accuracy"].append(float(np.where(window.predicted[chunk] == 1, chance, 1 - chance).mean()))
+        # Every row stands in both classes, with its chance of either.
+        twice = np.concatenate([chance, 1 - chance])
+        sides = np.repeat([1, 0], len(chance))
+        made["roc_auc"].append(float(roc_auc_score(sides, np.tile(window.score[chunk], 2), sample_weight=twice)))
+    return {metric: np.array(values) for metric, values in made.items()}
+
+
+def timed(reference: Rows, window: Rows) -> tuple[dict[str, float], dict[str, list[LabelFree]]]:
+    """Return the seconds of the run in the middle, and its estimates."""
+    runs = []
+    for _ in range(REPEATS):
+        wall, cpu = time.perf_counter(), time.process_time()
+        made = ours(reference, window)
+        runs.append(({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}, made))
+    return sorted(runs, key=lambda run: run[0]["cpu"])[REPEATS // 2]
+
+
+def realised(window: Rows) -> dict[str, np.ndarray]:
+    """Return what the labels of each chunk show."""
+    right = [(window.predicted[chunk] == window.outcome[chunk]).mean() for chunk in window.chunks()]
+    area = [roc_auc_score(window.outcome[chunk], window.score[chunk]) for chunk in window.chunks()]
+    return {"accuracy": np.array(right), "roc_auc": np.array(area)}
+
+
+def error_row(name: str, metric: str, value: np.ndarray, half: np.ndarray, truth: np.ndarray, asked: str = "") -> None:
+    """Print mean error and coverage; `half` holds lower and upper ends, shape (2, n_chunks)."""
+    covered = ((half[0] <= truth) & (truth <= half[1])).mean()
+    error = np.abs(value - truth).mean()
+    width = (half[1] - half[0]).mean()
+    print(f"{name:30}{metric:10}{error:12.5f}{covered:12.3f}{width:12.4f}  {asked}")
+
+
+def our_rows(name: str, metric: str, found: list[LabelFree], truth: np.ndarray, asked: str = "") -> None:
+    """Print errors of our estimates."""
+    value, low, high = (np.array([getattr(one, field) for one in found]) for field in ("estimate", "low", "high"))
+    error_row(name, metric, value, np.stack([low, high]), truth, asked)
+
+
+def compared(reference: Rows, window: Rows, folder: Path, repeats: int) -> tuple[Any, dict[str, list[LabelFree]]]:
+    """Run both sides; print seconds, greatest differences, errors and coverage."""
+    ours(Rows(*(part[:CHUNK] for part in vars(reference).values())), window)  # imports
+    spent, made = timed(reference, window)
+    question = {
+        "reference": reference.write(folder / "reference.parquet"),
+        "window": window.write(folder / "window.parquet"),
+        "chunk_size": CHUNK,
+        "repeats": repeats,
+    }
+    answer = drift_peer_versions.run("nannyml", "labelfree_peer_nannyml.py", question)
+    truth, n = realised(window), len(list(window.chunks()))
+    print(f"{len(reference.score):,} labelled rows, {n} chunks of {CHUNK:,} rows, accuracy and area under the ROC curve")
+    print(f"{'':30}{'cpu s':>10}{'wall s':>10}")
+    print(f"{'ML-wild':30}{spent['cpu']:10.2f}{spent['wall']:10.2f}")
+    if answer is not None:
+        run = answer["run"]
+        print(f"{'NannyML ' + answer['version']:30}{run['cpu']:10.2f}{run['wall']:10.2f}  fit {run['fit']:.2f}")
+        print(f"{'ratio':30}{run['cpu'] / spent['cpu']:10.1f}{run['wall'] / spent['wall']:10.1f}  (asked {TARGET:.0f})")
+        if not answer["calibrated"]:
+            print("NannyML found that these scores need no calibration and used them as they are.")
+        curve = isotonic(reference.score, reference.outcome)
+        same = same_curve(reference, window, curve) if answer["calibrated"] else {}
+        for metric in made:
+            theirs = np.array(answer["values"][metric]["value"])[:n]
+            mine = np.array([one.estimate for one in made[metric]])
+            print(f"greatest difference of {metric:10} as delivered {np.abs(mine - theirs).max():.1e}", end="")
+            print(f", same curve {np.abs(same[metric] - theirs).max():.1e}" if same else "")
+    print(f"{'':30}{'':10}{'mean error':>12}{'coverage':>12}{'width':>12}")
+    for metric in made:
+        our_rows("ML-wild CBPE", metric, made[metric], truth[metric])
+        if answer is not None:
+            value, error = (np.array(answer["values"][metric][field])[:n] for field in ("value", "error"))
+            ends = np.stack([value - 1.96 * error, value + 1.96 * error])
+            error_row("NannyML CBPE, 1.96 errors", metric, value, ends, truth[metric])
+    return answer, made
+
+
+def survey(folder: Path) -> tuple[Rows, Rows, np.ndarray, np.ndarray]:
+    """Return rows and features of both sides of ACS employment."""
+    sides, tables = [], []
+    for name in ("reference", "analysis"):
+        table = pq.read_table(folder / f"employment_MA_{name}.pq")
+        if name == "analysis":
+            target = pq.read_table(folder / "employment_MA_analysis_target.pq")
+            assert table["id"].equals(target["id"])
+            table = table.append_column("employed", target["employed"])
+        columns = [table[column].to_numpy() for column in ("predicted_probability", "prediction", "employed")]
+        sides.append(Rows(*columns))
+        tables.append(table.drop_columns(["id", "employed", "year", "prediction", "predicted_probability"]))
+    both = matrix(pa.concat_tables(tables).unify_dictionaries())  # one code for one word on both sides
+    n = tables[0].num_rows
+    return sides[0], sides[1], both[:n], both[n:]
+
+
+def resemblance(old: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
+    """Return the density of new rows over old ones, at each old one."""
+    few = np.random.default_rng(seed).choice(len(old), LEARNED, replace=False)
+    model = HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=15, early_stopping=False, categorical_features=list(range(1, old.shape[1]))
+    )
+    model.fit(np.concatenate([old[few], new]), np.repeat([0, 1], [LEARNED, len(new)]))
+    return np.exp(model.decision_function(old)) * LEARNED / len(new)
+
+
+def acs(folder: Path, scratch: Path) -> None:
+    """Print errors and coverage on the survey."""
+    reference, window, old, new = survey(folder)
+    print("\nACS employment, Massachusetts")
+    compared(reference, window, scratch, 1)
+    truth = realised(window)
+    adapted: dict[str, list[LabelFree]] = {"accuracy": [], "roc_auc": []}
+    for seed, chunk in enumerate(window.chunks()):
+        weights = resemblance(old, new[chunk], seed)
+        for metric, word in (("accuracy", "accuracy"), ("roc_auc", "auc")):
+            found = pape(
+                window.score[chunk],
+                window.predicted[chunk],
+                reference_scores=reference.score,
+                reference_outcomes=reference.outcome,
+                weights=weights,
+                metric=word,  # type: ignore[arg-type]
+            )
+            adapted[metric].append(found)
+    for metric, found in adapted.items():
+        our_rows("ML-wild PAPE", metric, found, truth[metric])
+    known = reference.predicted == reference.outcome
+    constant, area = np.full(len(truth["accuracy"]), known.mean()), roc_auc_score(reference.outcome, reference.score)
+    error_row("reference's own value", "accuracy", constant, np.stack([constant] * 2), truth["accuracy"])
+    fixed = np.full(len(constant), area)
+    error_row("reference's own value", "roc_auc", fixed, np.stack([fixed] * 2), truth["roc_auc"])
+    asked = ", ".join(f"{name} {value}" for name, value in ASKED.items())
+    print(f"asked of accuracy: mean error at most {asked}; coverage 0.95")
+
+
+def main() -> None:
+    """Measure speed on generated rows, errors on the survey."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows a side")
+    rows = QUICK_ROWS if parser.parse_args().quick else ROWS
+    with tempfile.TemporaryDirectory() as scratch:
+        compared(drawn(rows, 0), drawn(rows, 1), Path(scratch), REPEATS)
+        python = peers.python_of("nannyml")
+        if python is None:
+            print("ACS employment comes with NannyML and is left out.")
+            return
+        acs(python.parent.parent / SURVEY, Path(scratch))
+
+
+if __name__ == "__main__":
+    main()
