@@ -16,7 +16,7 @@ from mlwild import monitors
 from mlwild.errors import LookAheadError
 from mlwild.losses import named
 from mlwild.records import Vintage
-from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector, OnSignal
+from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector, OnLossAlarm, OnSignal
 from mlwild.triangle import build, survey
 from mlwild.triangle.store import Store
 from tests.support import Line, Logit, columns, small_app
@@ -36,6 +36,7 @@ RULES = [
     OnSignal(monitors.LabelledLoss(), above=0.2),
     OnSignal(monitors.FeatureDrift(), per_looks=3, on_shift=True),
     OnEDetector(50, reference=20),
+    OnLossAlarm(per_looks=5, reference=20),
 ]
 
 
@@ -98,7 +99,7 @@ def _rehearse(frame: pd.DataFrame, loss: str, folder: str):
         prices=wild.Prices(loss=1.0, retrain=15.0),
     )
     # A detector watches losses of rows.
-    return wild.rehearse(app, rules=RULES if loss == "squared" else RULES[:-1], store=folder, jobs=1)
+    return wild.rehearse(app, rules=RULES if loss == "squared" else RULES[:-2], store=folder, jobs=1)
 
 
 @settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])
@@ -172,7 +173,7 @@ def _seen_triangle(frame: pd.DataFrame, folder: str):
     return build(survey(app), Store(Path(folder)), jobs=1)[0]
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     seed=st.integers(0, 10_000),
     delays=st.sampled_from(["none", "random"]),

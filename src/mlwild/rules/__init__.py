@@ -2,6 +2,7 @@
 
 from mlwild.rules.breakeven import BreakEven
 from mlwild.rules.detectors import OnDetector, OnEDetector
+from mlwild.rules.loss_alarm import OnLossAlarm
 from mlwild.rules.schedule import Every, Never
 from mlwild.rules.signal import OnSignal
 from mlwild.rules.standard import DEFAULT, meanings, standard
@@ -18,6 +19,7 @@ __all__ = [
     "Never",
     "OnDetector",
     "OnEDetector",
+    "OnLossAlarm",
     "OnSignal",
     "Rule",
     "View",

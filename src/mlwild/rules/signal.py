@@ -22,6 +22,23 @@ class _Watch:
     alarm: ConformalAlarm
 
 
+def looks_allowed(name: str, per_year: float | None, per_looks: float | None, view: View) -> float:
+    """
+    Return the mean number of looks between false alarms that a rule allows.
+
+    Raises
+    ------
+    AppError
+        If it counts by year and times are integers.
+    """
+    if per_looks is not None:
+        return per_looks
+    looks = view.looks_per_year
+    if looks is None or per_year is None:
+        raise AppError(f"rules: {name!r} counts false alarms by year, and times are integers. Give per_looks instead.")
+    return looks_between(looks, per_year)
+
+
 @dataclass(frozen=True)
 class OnSignal:
     """
@@ -106,7 +123,11 @@ class OnSignal:
                 )
             return Decision(Keep(), shadows=shadows)
         fresh = memory is None or memory.since != view.since
-        watch = _Watch(view.since, ConformalAlarm(self._looks(view))) if fresh else memory
+        watch = (
+            _Watch(view.since, ConformalAlarm(looks_allowed(self.name, self.per_year, self.per_looks, view)))
+            if fresh
+            else memory
+        )
         if not signal.acts:
             return Decision(Keep(), memory=watch, shadows=shadows)
         alarm, rung = watch.alarm.feed(signal.value)
@@ -114,17 +135,6 @@ class OnSignal:
         if rung:
             return Decision(Retrain(self.window), self._reason(signal, "an alarm"), after, shadows)
         return Decision(Keep(), memory=after, shadows=shadows)
-
-    def _looks(self, view: View) -> float:
-        if self.per_looks is not None:
-            return self.per_looks
-        looks = view.looks_per_year
-        if looks is None:
-            raise AppError(
-                f"rules: {self.name!r} counts false alarms by year, and times are integers. Give per_looks instead."
-            )
-        assert self.per_year is not None
-        return looks_between(looks, self.per_year)
 
     def _reason(self, signal: Signal, said: str) -> str:
         return f"{self.monitor.name} is {number(signal.value, 3)}, {said}"
