@@ -228,7 +228,9 @@ def against_peers(rows: int, folder: Path, only: list[str]) -> None:
         place.mkdir()
         write(place, n)
     table = table_mb(whole)
-    print(f"{rows:,} + {rows:,} rows x {len(NUMBERS)} + {len(WORDS)} columns, {table:.0f} MB as Arrow tables, one thread")
+    print(
+        f"{rows:,} + {rows:,} rows x {len(NUMBERS)} + {len(WORDS)} columns, {table:.0f} MB as Arrow tables, one thread"
+    )
     our_head("ML-wild")
     made = {}
     for work in ("statistics", "report"):
@@ -247,7 +249,9 @@ def against_peers(rows: int, folder: Path, only: list[str]) -> None:
             continue
         answer, smaller = found
         if smaller:
-            print(f"\n{name} would need over {PEER_SECONDS:.0f} s for all rows: both on {rows // PART:,} + {rows // PART:,}.")
+            print(
+                f"\n{name} would need over {PEER_SECONDS:.0f} s for all rows: both on {rows // PART:,} + {rows // PART:,}."
+            )
         ratios[name] = peer_rows(name, answer, mine[smaller], on_part if smaller else columns)
     if ratios:
         least = min(ratios, key=lambda name: ratios[name])

@@ -147,7 +147,9 @@ def compared(reference: Rows, window: Rows, folder: Path, repeats: int) -> tuple
     }
     answer = drift_peer_versions.run("nannyml", "labelfree_peer_nannyml.py", question)
     truth, n = realised(window), len(list(window.chunks()))
-    print(f"{len(reference.score):,} labelled rows, {n} chunks of {CHUNK:,} rows, accuracy and area under the ROC curve")
+    print(
+        f"{len(reference.score):,} labelled rows, {n} chunks of {CHUNK:,} rows, accuracy and area under the ROC curve"
+    )
     print(f"{'':30}{'cpu s':>10}{'wall s':>10}")
     print(f"{'ML-wild':30}{spent['cpu']:10.2f}{spent['wall']:10.2f}")
     if answer is not None:

@@ -47,7 +47,9 @@ def main():
         values[metric] = {"value": value.tolist(), "error": error.tolist()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        json.dumps({"version": version("nannyml"), "run": spent, "calibrated": calibrated, "values": values, "peak": peak})
+        json.dumps(
+            {"version": version("nannyml"), "run": spent, "calibrated": calibrated, "values": values, "peak": peak}
+        )
     )
 
 

@@ -11,12 +11,19 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    block = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0]
     (tmp_path / "returns.py").write_text(block)
     monkeypatch.chdir(tmp_path)
     runpy.run_path("returns.py", run_name="__main__")
     assert "break-even" in capsys.readouterr().out
     assert (tmp_path / "returns.html").stat().st_size > 50_000
+
+
+def test_the_comparison_runs_as_it_stands(tmp_path, capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[1:]
+    (tmp_path / "compared.py").write_text(block)
+    runpy.run_path(str(tmp_path / "compared.py"), run_name="__main__")
+    assert capsys.readouterr().out.startswith("'new' is better than 'old'")
 
 
 def test_every_make_target_and_verb_that_is_named_exists():
@@ -26,7 +33,7 @@ def test_every_make_target_and_verb_that_is_named_exists():
     from mlwild.cli import cli
 
     verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
-    assert set(re.findall(r"mlwild (new|check|rehearse|card)\b", TEXT)) <= verbs
+    assert set(re.findall(r"mlwild (new|check|rehearse|compare|card)\b", TEXT)) <= verbs
 
 
 def test_every_field_of_the_app_is_explained():

@@ -10,7 +10,7 @@ import pytest
 import mlwild as wild
 from mlwild import monitors
 from mlwild.errors import AppError
-from mlwild.lives import fold
+from mlwild.lives import first_vintage, fold
 from mlwild.monitors import Signal
 from mlwild.monitors.signal import silent
 from mlwild.records import Prices, Vintage
@@ -78,7 +78,7 @@ def test_a_monitor_that_needs_a_challenger_pays_for_it():
         (lambda: OnSignal(monitors.CBPE()), "needs one of above, per_year and per_looks; 0 given"),
         (lambda: OnSignal(monitors.CBPE(), above=1, per_year=1), "2 given"),
         (lambda: OnSignal(monitors.CBPE(), per_year=0), "per_year must be above 0"),
-        (lambda: OnLossAlarm(), "one of per_year and per_looks"),
+        (OnLossAlarm, "one of per_year and per_looks"),
         (lambda: OnSignal("drift", above=1), "'drift' is no monitor"),
         (lambda: monitors.FeatureDrift("kl"), "'kl' is not one of psi, ks"),
         (lambda: monitors.Mandoline({}), "Mandoline takes slices"),
@@ -126,13 +126,15 @@ def test_a_loss_alarm_rings_on_a_rise_and_not_without(tmp_path, by_row, delay):
     rule = OnLossAlarm(per_looks=30, by_row=by_row)
     for kind in ("none", "concept"):
         app = app_of(history(kind, 3, periods=20, delay=delay), models={"fixed": _never_fresh})
-        life = fold(rule, triangles_of(app, tmp_path / kind)[0], Vintage(0))
+        triangle = triangles_of(app, tmp_path / kind)[0]
+        life = fold(rule, triangle, first_vintage(triangle))
         acted = [fact.cutoff for fact in life.facts if fact.action == "retrain"]
         if kind == "none":
             assert not acted
         else:
             # The shift comes with period 8; labels two periods late are seen two periods later.
-            assert acted and acted[0] >= 9 + delay // ROWS
+            assert acted
+            assert acted[0] >= 9 + delay // ROWS
 
 
 # -- grey -------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from mlwild.errors import DataError
-from mlwild.stats.columns import compare_columns, kolmogorov_smirnov, presort, quantile_grid, wasserstein
+from mlwild.stats.columns import compare_columns, presort
 from mlwild.stats.distances import benjamini_hochberg, chi_square, compare_categories, jensen_shannon, mmd, psi
+from mlwild.stats.sorted_columns import kolmogorov_smirnov, quantile_grid, wasserstein
 
 # -- SciPy -----------------------------------------------------------------------------------------
 

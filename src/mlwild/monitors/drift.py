@@ -13,8 +13,8 @@ from mlwild.errors import AppError
 from mlwild.monitors.scene import Scene
 from mlwild.monitors.signal import Signal, silent
 from mlwild.monitors.sketches import ColumnMove
-from mlwild.stats.columns import kolmogorov_smirnov, wasserstein
 from mlwild.stats.distances import jensen_shannon, psi
+from mlwild.stats.sorted_columns import kolmogorov_smirnov, wasserstein
 from mlwild.wording import number
 
 Floats = NDArray[np.float64]

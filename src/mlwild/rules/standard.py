@@ -34,6 +34,7 @@ GLOSSARY = (
         "e-detector",
         "retrain when a sequential test finds that the mean loss has risen; the number: rows between false alarms",
     ),
+    ("loss alarm", "retrain when a sequential test finds that labelled losses rose; the number: how seldom it errs"),
     ("alarm", "retrain when a monitor's signals, seen before labels, are too large for the deployment's earlier ones"),
     ("above", "retrain when a monitor's signal, seen before labels, is above that number"),
     ("update", "update the model in place instead of fitting a new one"),

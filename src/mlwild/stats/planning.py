@@ -124,7 +124,7 @@ def _betting_rows(disagreement: float, size: float, alpha: float, power: float) 
         return None
     # The row at which the mean paths of all bets together pass the threshold.
     need = math.log(len(stakes) / alpha)
-    mean_rows = float(brentq(lambda t: float(logsumexp(t * growth)) - need, 0.0, need / growth.max()))
+    mean_rows = float(brentq(lambda t: float(logsumexp(t * growth)) - need, 0.0, need / growth.max() * (1 + 1e-9)))
     # At that row a few bets carry the capital; their mix is taken for one walk with that height to climb.
     shares = np.exp(mean_rows * growth - logsumexp(mean_rows * growth))
     drift = float(shares @ growth)

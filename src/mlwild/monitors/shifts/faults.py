@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild.digest import row_hashes
 from mlwild.monitors.shifts.read import Pair, Tables
-from mlwild.stats.columns import kolmogorov_smirnov
+from mlwild.stats.sorted_columns import kolmogorov_smirnov
 from mlwild.wording import number
 
 Floats = NDArray[np.float64]

@@ -13,9 +13,9 @@ from mlwild import frames
 from mlwild.errors import DataError
 from mlwild.monitors.shifts.faults import Fault
 from mlwild.monitors.shifts.read import Tables
-from mlwild.stats.columns import kolmogorov_smirnov
 from mlwild.stats.distances import benjamini_hochberg, chi_square
 from mlwild.stats.reweighting import clipped
+from mlwild.stats.sorted_columns import kolmogorov_smirnov
 
 Floats = NDArray[np.float64]
 
