@@ -21,6 +21,7 @@ from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError, DataError
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
+from mlwild.monitors.signal import kind_of, objection
 from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
@@ -282,7 +283,14 @@ def _standard(app: App, triangle: Triangle, start: Vintage) -> tuple[Rule, ...]:
     scale = float(np.abs(total[0, start.cutoff :]).mean())
     updates = app.update is not None
     windows = tuple(str(window) for window in app.windows)
-    made = rules_.standard(windows, priced=app.prices is not None, updates=updates, scale=scale)
+    # The user's own choice of monitors competes as rules too; shift alone is no reason to retrain.
+    watched = [
+        one
+        for one in app.monitors or ()
+        if kind_of(one) in ("performance", "labels", "own") and not objection(one, triangle.survey.loss)
+    ]
+    priced = app.prices is not None
+    made = rules_.standard(windows, priced=priced, updates=updates, scale=scale, monitors=watched)
     if triangle.survey.loss.per == "set":  # a detector watches losses of rows
         made = tuple(rule for rule in made if not isinstance(rule, rules_.OnDetector | rules_.OnEDetector))
     return made
