@@ -13,16 +13,16 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from typing import Any  # noqa: E402
+import time
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np  # noqa: E402
-import peers  # noqa: E402
+import numpy as np
+import peers
 
-from mlwild.comparisons import Losses, compare  # noqa: E402
-from mlwild.stats.many import model_confidence_set  # noqa: E402
-from mlwild.stats.runs import aggregate_intervals  # noqa: E402
+from mlwild.comparisons import Losses, compare
+from mlwild.stats.many import model_confidence_set
+from mlwild.stats.runs import aggregate_intervals
 
 ROWS, MODELS, DRAWS, LENGTH = 1000, 20, 1000, 10
 RUNS, TASKS, REPS = 100, 50, 2000

@@ -1,6 +1,4 @@
-"""What the rivals of drift and of label-free estimates are installed from; pinned, so that a table can be made again."""
-
-import peers
+"""What the rivals of drift and label-free estimates are installed from; pinned, so that a table can be made again."""
 
 #: With the newest pandas, NumPy and scikit-learn none of the three can be imported: the last that each works with.
 PINS = {
@@ -22,5 +20,3 @@ PINS = {
         "pyarrow==17.0.0",
     ),
 }
-peers.PINS.update(PINS)
-run = peers.run

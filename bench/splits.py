@@ -23,9 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import mlwild as wild  # noqa: E402
-from mlwild.rules import Never  # noqa: E402
-from mlwild.wording import number  # noqa: E402
+import mlwild as wild
+from mlwild.rules import Never
+from mlwild.wording import number
 
 MARKETS = ("PJM", "NP", "BE", "FR", "DE")
 

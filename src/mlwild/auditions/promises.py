@@ -69,7 +69,8 @@ def promises(
     schemes : sequence
     fold_cutoffs : int
         Cutoffs at which schemes with fits are asked.
-    jobs, progress
+    jobs : int, optional
+    progress : callable, optional
         See `mlwild.rehearse`.
     """
     grid = found[0].triangles[0].survey.grid

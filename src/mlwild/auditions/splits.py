@@ -44,7 +44,8 @@ def audit_splits(
         `mlwild.splits.standard` or your own.
     level : float
         Nominal coverage of intervals.
-    jobs, progress
+    jobs : int, optional
+    progress : callable, optional
         For schemes with fits of their own; see `mlwild.rehearse`.
 
     Returns

@@ -125,7 +125,7 @@ def shift(
     Parameters
     ----------
     reference, window : frame
-        pandas, Polars or Arrow tables or DuckDB relations with the same columns.
+        Tables of pandas, Polars or Arrow, or DuckDB relations, with the same columns.
     labels : (array, array), optional
         Labels of both; they let the kind of shift be named.
     predictions : (array, array), optional
