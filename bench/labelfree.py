@@ -2,19 +2,19 @@
 Performance without labels: CBPE over 100 chunks against NannyML, and errors on ACS employment.
 
 Equal: the rows (generated: 500,000 with labels, then 50,000, and 500,000 without, scores that are calibrated the
-same wrong way on both, covariates that move; or the survey's), read before the clock starts; accuracy and area under the
-ROC curve of each chunk of 5,000 rows, each with an interval; one thread; processor seconds, the median of three
-runs on either side.
+same wrong way on both, covariates that move; or the survey's), read before the clock starts; accuracy and area
+under the ROC curve of each chunk of 5,000 rows, each with an interval; one thread; processor seconds, the median of
+three runs on either side.
 
-Not equal: NannyML also reads the reference's chunks again to set its alarm thresholds; ours makes exact
-intervals (Poisson-binomial, and the noise of the calibration curve), NannyML a standard error from the
-reference. Both calibrate by isotonic regression; ours then draws each block to the mean by one row, which
-takes out the hope of the ends. "Same curve" leaves that out on our side and counts each row as a pair with
-itself in the area, as NannyML does: then the values are the same statistic.
+Not equal: NannyML also reads the reference's chunks again to set its alarm thresholds; ours makes exact intervals
+(Poisson-binomial, and the noise of the calibration curve), NannyML a standard error from the reference. Both
+calibrate by isotonic regression; ours then draws each block to the mean by one row, which takes out the hope of the
+ends. "Same curve" leaves that out on our side and counts each row as a pair with itself in the area, as NannyML
+does: then the values are the same statistic.
 
-ACS employment (Massachusetts 2015 to 2018) comes with NannyML: predictions of a model and the labels that
-came. PAPE's weights are once of a boosted classifier (60 trees of 15 leaves) that tells a chunk from 20,000 rows
-of the reference, once those that the monitors of a rehearsal make (a logistic regression on binned features).
+ACS employment (Massachusetts 2015 to 2018) comes with NannyML: predictions of a model and the labels that came.
+PAPE's weights are once of a boosted classifier (60 trees of 15 leaves) that tells a chunk from 20,000 rows of the
+reference, once those that the monitors of a rehearsal make (a logistic regression on binned features).
 """
 
 from __future__ import annotations
