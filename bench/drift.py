@@ -139,6 +139,7 @@ def ours(folder: str, kind: str, work: str, repeats: int) -> None:
     do: Callable[[Any, Any], list[dict[str, Any]]] = {"statistics": statistics, "report": report}[work]
     sides = [read(Path(folder) / f"{name}.parquet", kind) for name in ("reference", "window")]
     do(*(side.slice(0, 1000) if kind == "arrow" else side.head(1000) for side in sides))  # imports
+    pa.default_memory_pool().release_unused()  # what reading has left behind
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = resident("VmRSS")
     runs = []

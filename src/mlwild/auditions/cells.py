@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.monitors import Monitor
+from mlwild.monitors.weights import one_thread
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 
@@ -122,7 +123,8 @@ def cells_of(triangle: Triangle, window: str, truth: Truth) -> Cells:
 def heard(triangle: Triangle, window: str, cells: Cells, monitors: Sequence[Monitor]) -> Floats:
     """Return what each monitor said of each cell when its period was over, shape (n_monitors, n_cells)."""
     made = np.full((len(monitors), len(cells)), np.nan)
-    for place, (vintage, period) in enumerate(zip(cells.vintage, cells.period, strict=True)):
-        for row, monitor in enumerate(monitors):
-            made[row, place] = triangle.signal(Vintage(int(vintage), window), int(period) + 1, monitor).value
+    with one_thread():
+        for place, (vintage, period) in enumerate(zip(cells.vintage, cells.period, strict=True)):
+            for row, monitor in enumerate(monitors):
+                made[row, place] = triangle.signal(Vintage(int(vintage), window), int(period) + 1, monitor).value
     return np.where(np.isfinite(made), made, np.nan)

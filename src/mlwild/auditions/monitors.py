@@ -14,6 +14,7 @@ from mlwild.auditions.leads import AHEAD, TOLERATED, lead_time
 from mlwild.auditions.mixture import combination
 from mlwild.monitors import DEFAULT, Age, Monitor, ReferenceLoss, Signal
 from mlwild.monitors.signal import kind_of, needs_shadow, objection
+from mlwild.monitors.weights import one_thread
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 from mlwild.wording import between, number
@@ -93,7 +94,8 @@ def audit_monitors(
     for row, monitor in enumerate(used):
         made = _record(monitor, signals[row], controls, cells, draws, above)
         made["lead"] = lead_time(signals[row], events, cells, looks)
-        records.append({**made, **_said(triangle, window, start, monitor)})
+        with one_thread():
+            records.append({**made, **_said(triangle, window, start, monitor)})
     facts |= {
         "threshold": threshold,
         "events": float(events.mean()),

@@ -34,6 +34,7 @@ def spaced(n: int, most: int) -> NDArray[np.int64]:
 
 @cache
 def _threads() -> Any:
+    import sklearn.linear_model  # noqa: F401  the libraries count that are loaded when the controller is made
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -41,7 +41,9 @@ def test_categories_gaps_and_new_ones_are_told():
     row = _record(report, "c")
     assert row["new_categories"] == ("z",)
     assert row["new_share"] == pytest.approx(50 / 450)
-    assert row["missing_window"] == 0.1
+    assert row["missing_window"] == row["missing_change"] == 0.1
+    # Newcombe's interval of 50 / 500 against 0 / 1000, by hand from Wilson's.
+    assert (row["missing_low"], row["missing_high"]) == pytest.approx((0.0764, 0.1294), abs=5e-4)
     table = np.array([[500, 500, 0], [300, 100, 50]])
     assert row["chi_square"] == pytest.approx(stats.chi2_contingency(table, correction=False).statistic)
     assert any("new: 'z'" in said for said in report.said)
@@ -137,6 +139,9 @@ def test_tables_that_do_not_match_are_refused(old, new, message):
     [
         ({"level": 0.0}, "level: 0.0 must lie in (0, 1)."),
         ({"labels": ([1], [1])}, "labels: the reference has 1 for 300 rows. Give one a row."),
+        ({"labels": ([1] * 300, [1] * 300), "losses": ([1.0] * 300, [1.0] * 300)}, "losses: given beside labels."),
+        ({"losses": ([1.0], [1.0])}, "losses: the reference has 1 for 300 rows. Give one a row."),
+        ({"losses": ([np.inf] * 300, [1.0] * 300)}, "losses: one is infinite."),
         ({"predictions": ([0.5], [0.5])}, "predictions: the reference has shape (1,)"),
         (
             {"labels": (["a", "b"] * 150, ["a", "b"] * 150), "predictions": (np.full(300, 0.5), np.full(300, 1.5))},

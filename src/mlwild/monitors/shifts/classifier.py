@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import frames
 from mlwild.errors import AppError, DataError
 from mlwild.monitors.shifts.read import Tables
 from mlwild.stats.distances import Discrepancy
@@ -104,7 +104,8 @@ def classifier_test(reference: Any, window: Any, *, alpha: float = 0.01, seed: i
     if n < 2 * FIRST:
         raise DataError(f"window: {n} rows on the smaller side; the classifier test takes {2 * FIRST}.")
     rng = np.random.default_rng(seed)
-    sides = [_drawn(table, n, rng) for table in (tables.reference, tables.window)]
+    order = [rng.permutation(table.num_rows)[:n] for table in (tables.reference, tables.window)]
+    sides = tables.rows(*order).matrices()
     log_capital, stakes = np.zeros(len(STAKES)), np.array(STAKES)
     best, found_at, right, at = 0.0, None, [], FIRST
     model: Any = None
@@ -135,16 +136,9 @@ def classifier_test(reference: Any, window: Any, *, alpha: float = 0.01, seed: i
     return ClassifierTest(e_value, found_at, alpha, accuracy, explained, n - FIRST, said)
 
 
-def _drawn(table: Any, n: int, rng: np.random.Generator) -> Floats:
-    """Return rows in random order, as numbers."""
-    import pyarrow as pa
-
-    return frames.matrix(table.take(pa.array(rng.permutation(table.num_rows)[:n])))
-
-
 def _explained(
     model: Any,
-    sides: list[Floats],
+    sides: Sequence[Floats],
     span: tuple[int, int],
     names: tuple[str, ...],
     rng: np.random.Generator,

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import frames
 from mlwild.errors import DataError
 from mlwild.monitors.shifts.faults import Fault
 from mlwild.monitors.shifts.read import Tables
+from mlwild.monitors.shifts.relation import LabelSlice, label_slices, relation_moved, residuals
 from mlwild.stats.distances import benjamini_hochberg, chi_square
-from mlwild.stats.reweighting import clipped
 from mlwild.stats.sorted_columns import kolmogorov_smirnov
 
 Floats = NDArray[np.float64]
@@ -25,7 +24,6 @@ MOST_ROWS = 20_000
 FEWEST, FEWEST_OF_CLASS = 200, 50
 #: Distinct numbers beyond which labels are a quantity rather than classes.
 MOST_CLASSES = 20
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,10 @@ class Evidence:
     relation_moved : bool
         Whether the labels of rows with the same features moved.
     p_relation : float
+    what : str
+        What was compared: labels or losses.
+    slices : tuple of LabelSlice
+        Where labels of like rows moved, if they did.
     """
 
     labelled: bool = False
@@ -54,6 +56,8 @@ class Evidence:
     within_moved: bool | None = None
     relation_moved: bool = False
     p_relation: float = 1.0
+    what: str = "labels"
+    slices: tuple[LabelSlice, ...] = ()
 
 
 def labelled_evidence(
@@ -62,6 +66,8 @@ def labelled_evidence(
     predictions: tuple[Any, Any] | None,
     level: float,
     seed: int,
+    *,
+    what: str = "labels",
 ) -> Evidence:
     """
     Say what labels show.
@@ -77,24 +83,26 @@ def labelled_evidence(
     predictions : (array, array) or None
     level : float
     seed : int
+    what : str
+        ``labels``, or ``losses``, which are quantities and say nothing of classes.
     """
     old, new = (np.asarray(values) for values in labels)
     for side, values, table in (("reference", old, tables.reference), ("window", new, tables.window)):
         if len(values) != table.num_rows:
-            raise DataError(f"labels: the {side} has {len(values)} for {table.num_rows} rows. Give one a row.")
+            raise DataError(f"{what}: the {side} has {len(values)} for {table.num_rows} rows. Give one a row.")
     known = [~_missing(values) for values in (old, new)]
     if min(int(side.sum()) for side in known) < FEWEST:
-        return Evidence(why_not=f"fewer than {FEWEST} labels are known on one side")
+        return Evidence(why_not=f"fewer than {FEWEST} {what} are known on one side")
     rng = np.random.default_rng(seed)
     rows = [_some(np.flatnonzero(side), rng) for side in known]
     y_old, y_new = old[rows[0]], new[rows[1]]
-    numeric = y_old.dtype.kind in "iufb" and len(np.unique(y_old)) > MOST_CLASSES
-    sides = [
-        frames.matrix(table.take(_positions(side)))
-        for table, side in zip((tables.reference, tables.window), rows, strict=True)
-    ]
+    numeric = what == "losses" or (y_old.dtype.kind in "iufb" and len(np.unique(y_old)) > MOST_CLASSES)
+    some = tables.rows(*rows)
+    sides = some.matrices()
     if numeric:
         y = [np.asarray(values, dtype=np.float64) for values in (y_old, y_new)]
+        if not all(np.isfinite(side).all() for side in y):
+            raise DataError(f"{what}: one is infinite. Leave such rows out, or give a finite value.")
         labels_moved = kolmogorov_smirnov(np.sort(y[0]), np.sort(y[1]))[1] < level
         within = None
     else:
@@ -111,14 +119,19 @@ def labelled_evidence(
         if not numeric and (min(side.min() for side in given) < 0 or max(side.max() for side in given) > 1):
             bad = next(side for side in given if side.min() < 0 or side.max() > 1)
             raise DataError(f"predictions: hold {bad.min():g} to {bad.max():g}; probabilities lie in [0, 1].")
-    p = _relation(sides, y, given, seed)
+    found = residuals(sides, y, given, seed)
+    p = relation_moved(found)
+    # The weights are estimated, and their noise is not in p: half of the level keeps to the level.
+    moved = p < level / 2
     return Evidence(
         labelled=True,
         why_not="",
         labels_moved=labels_moved,
         within_moved=within,
-        relation_moved=p < level,
+        relation_moved=moved,
         p_relation=p,
+        what=what,
+        slices=label_slices(some, found, what=what, level=level, seed=seed) if moved else (),
     )
 
 
@@ -128,12 +141,6 @@ def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "O":
         return np.array([value is None or value != value for value in values])  # noqa: PLR0124  NaN alone differs from itself
     return np.zeros(len(values), bool)
-
-
-def _positions(rows: NDArray[np.int64]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(rows)
 
 
 def _some(rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -152,45 +159,6 @@ def _within(X: Sequence[Floats], codes: Sequence[NDArray[np.int64]], level: floa
             if min(map(len, values)) >= FEWEST_OF_CLASS:
                 p.append(kolmogorov_smirnov(values[0], values[1])[1])
     return bool((benjamini_hochberg(np.array(p)) < level).any()) if p else None
-
-
-def _relation(X: Sequence[Floats], y: Sequence[Floats], given: Sequence[Floats] | None, seed: int) -> float:  # noqa: N803
-    """Return the p-value of "rows with the same features have the same labels on both sides"."""
-    from scipy.special import chdtrc
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
-
-    rng = np.random.default_rng(seed)
-    learn = rng.random(len(y[0])) < 0.5
-    held = ~learn
-    with threadpool_limits(limits=1):
-        if given is None:
-            model = HistGradientBoostingRegressor(max_iter=80, early_stopping=False, random_state=seed)
-            model.fit(X[0][learn], y[0][learn])
-            scores = [model.predict(X[0][held]), model.predict(X[1])]
-        else:
-            scores = [given[0][held], given[1]]
-        half = rng.random(len(y[1])) < 0.5
-        # Weights are learned on other rows than those they weigh: rows of the reference that were learned from.
-        sides = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=seed)
-        sides.fit(np.concatenate([X[0][learn], X[1][half]]), np.repeat([0, 1], [int(learn.sum()), int(half.sum())]))
-        chance = sides.predict_proba(X[0][held])[:, 1].clip(1e-3, 1 - 1e-3)
-    weights = clipped(chance / (1 - chance), quantile=0.98)
-    residuals = [y[0][held] - scores[0], y[1] - scores[1]]
-    cuts = np.unique(np.quantile(scores[1], np.linspace(0, 1, BINS + 1)[1:-1]))
-    cells = [np.searchsorted(cuts, side) for side in scores]
-    statistic, freedom = 0.0, 0
-    for cell in range(len(cuts) + 1):
-        a, b, w = residuals[0][cells[0] == cell], residuals[1][cells[1] == cell], weights[cells[0] == cell]
-        if len(a) < 20 or len(b) < 20:
-            continue
-        share = w / w.sum()
-        mean = float(share @ a)
-        variance = float((share**2) @ (a - mean) ** 2) + float(b.var()) / len(b)
-        if variance > 0:
-            statistic += (mean - float(b.mean())) ** 2 / variance
-            freedom += 1
-    return float(chdtrc(freedom, statistic)) if freedom else 1.0
 
 
 def kind_of_shift(moved: Sequence[str], faults: Sequence[Fault], evidence: Evidence) -> tuple[str, str]:
@@ -214,13 +182,26 @@ def kind_of_shift(moved: Sequence[str], faults: Sequence[Fault], evidence: Evide
                 f"no column moved; whether the labels' relation to them did cannot be told: {evidence.why_not}",
             )
         return "undecided", f"columns moved; whether labels of like rows moved too cannot be told: {evidence.why_not}"
-    if evidence.labels_moved and evidence.within_moved is False:
-        return "label", "shares of the classes moved, and within each class the columns did not"
     p = f"p = {evidence.p_relation:.2g}"
+    if evidence.what == "labels" and evidence.labels_moved and evidence.within_moved is False:
+        return _classes_explain(moved, evidence, p)
     if evidence.relation_moved and not moved:
-        return "concept", f"no column moved, but labels of rows with the same features did ({p})"
+        return "concept", f"no column moved, but {evidence.what} of rows with the same features did ({p})"
+    if evidence.relation_moved and evidence.what == "losses":
+        # Other shares of the classes raise losses of like rows too.
+        return "undecided", f"columns moved, and losses of like rows did too ({p}): which labels came would tell why"
     if evidence.relation_moved:
         return "covariate and concept", f"columns moved, and labels of rows with the same features did too ({p})"
     if moved:
-        return "covariate", f"columns moved, but labels of rows with the same features did not ({p})"
-    return "none seen", f"neither columns nor labels of rows with the same features moved ({p})"
+        return "covariate", f"columns moved, but {evidence.what} of rows with the same features did not ({p})"
+    return "none seen", f"neither columns nor {evidence.what} of rows with the same features moved ({p})"
+
+
+def _classes_explain(moved: Sequence[str], evidence: Evidence, p: str) -> tuple[str, str]:
+    """Return the kind where shares of the classes moved and, within each class, no column was seen to."""
+    if evidence.relation_moved:
+        return "label", "shares of the classes moved, and within each class the columns did not"
+    if moved:
+        why = f"other shares of the classes would explain what moved, and so would the columns alone ({p})"
+        return "undecided", f"{why}: more labels would tell"
+    return "undecided", f"shares of the classes moved, but neither columns nor labels of like rows were seen to ({p})"

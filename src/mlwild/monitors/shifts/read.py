@@ -79,6 +79,26 @@ class Tables:
         for name in self.names:
             yield self.pair(name)
 
+    def rows(self, reference: NDArray[np.int64], window: NDArray[np.int64]) -> Tables:
+        """Return some rows of both, at the given positions."""
+        import pyarrow as pa
+
+        return Tables(self.reference.take(pa.array(reference)), self.window.take(pa.array(window)))
+
+    def matrices(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """
+        Return both as numbers, gaps as NaN; a word has one code on both sides.
+
+        Returns
+        -------
+        reference, window : ndarray of shape (n, n_columns), (m, n_columns)
+        """
+        made = np.empty((self.reference.num_rows, len(self.names))), np.empty((self.window.num_rows, len(self.names)))
+        for place, pair in enumerate(self):
+            for matrix, values in zip(made, (pair.reference, pair.window), strict=True):
+                matrix[:, place] = values if pair.categories is None else np.where(values < 0, np.nan, values)
+        return made
+
     def pair(self, name: str) -> Pair:
         """
         Return one column of both tables.

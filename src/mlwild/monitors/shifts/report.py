@@ -14,9 +14,11 @@ from mlwild.errors import AppError, DataError
 from mlwild.monitors.shifts.faults import Fault, doubled_rows, find_faults
 from mlwild.monitors.shifts.kinds import Evidence, kind_of_shift, labelled_evidence
 from mlwild.monitors.shifts.read import Pair, Tables
+from mlwild.monitors.shifts.relation import LabelSlice
 from mlwild.monitors.shifts.slices import Slice, moved_slices
 from mlwild.stats.columns import compare_columns, presort
 from mlwild.stats.distances import benjamini_hochberg, compare_categories
+from mlwild.stats.proportions import proportion_difference
 from mlwild.wording import count, number
 
 Floats = NDArray[np.float64]
@@ -37,8 +39,8 @@ class ShiftReport:
     columns : tuple of dict
         One a column, most moved first: name, kind, psi (value, its mean by chance and p), ks and p,
         wasserstein (in the column's unit and in standard deviations), jensen_shannon, chi_square and p,
-        missing shares and p, outside (share beyond the reference's range), new categories, adjusted
-        (p after Benjamini and Hochberg across columns), moved.
+        missing shares, their difference with its interval of 95 % and p, outside (share beyond the
+        reference's range), new categories, adjusted (p after Benjamini and Hochberg across columns), moved.
     kind : str
         ``none seen``, ``covariate``, ``label``, ``concept``, ``covariate and concept``, ``data fault`` or
         ``undecided``.
@@ -49,6 +51,8 @@ class ShiftReport:
         Columns that moved, most first.
     slices : tuple of Slice
         Simple conditions whose share of the rows changed, found on one half and confirmed on the other.
+    label_slices : tuple of LabelSlice
+        Simple conditions under which labels (or losses) of like rows moved, found and confirmed in the same way.
     prediction : dict or None
         The record of the model's predictions, where these were given.
     level : float
@@ -73,6 +77,7 @@ class ShiftReport:
     faults: tuple[Fault, ...]
     carried_by: tuple[str, ...]
     slices: tuple[Slice, ...]
+    label_slices: tuple[LabelSlice, ...]
     prediction: dict[str, Any] | None
     level: float
     n_reference: int
@@ -88,6 +93,7 @@ class ShiftReport:
             "faults": [{"fault": one.fault, "columns": list(one.columns), "said": one.said} for one in self.faults],
             "carried_by": list(self.carried_by),
             "slices": [_plain(vars(one)) for one in self.slices],
+            "label_slices": [_plain(vars(one)) for one in self.label_slices],
             "prediction": None if self.prediction is None else _plain(self.prediction),
             "level": self.level,
             "n_reference": self.n_reference,
@@ -112,6 +118,7 @@ def shift(
     window: Any,
     *,
     labels: tuple[Any, Any] | None = None,
+    losses: tuple[Any, Any] | None = None,
     predictions: tuple[Any, Any] | None = None,
     level: float = 0.05,
     seed: int = 0,
@@ -128,6 +135,8 @@ def shift(
         Tables of pandas, Polars or Arrow, or DuckDB relations, with the same columns.
     labels : (array, array), optional
         Labels of both; they let the kind of shift be named.
+    losses : (array, array), optional
+        The model's losses on both, in place of labels; they tell less.
     predictions : (array, array), optional
         The model's predictions on both: values, or probabilities of the greater class in [0, 1].
     level : float
@@ -156,6 +165,8 @@ def shift(
     """
     if not 0 < level < 1:
         raise AppError(f"level: {level} must lie in (0, 1).")
+    if labels is not None and losses is not None:
+        raise AppError("losses: given beside labels. Give one of the two; labels tell more.")
     tables = Tables.of(reference, window)
     rows = tuple(_record(pair) for pair in tables)
     adjusted = benjamini_hochberg(np.array([_p(row) for row in rows]))
@@ -164,11 +175,14 @@ def shift(
     moved = tuple(row["name"] for row in rows if row["moved"])
     faults = find_faults(tables, rows) + doubled_rows(tables)
     prediction = None if predictions is None else _prediction(predictions, tables)
-    evidence = Evidence() if labels is None else labelled_evidence(tables, labels, predictions, level, seed)
+    if losses is not None:
+        evidence = labelled_evidence(tables, losses, None, level, seed, what="losses")
+    else:
+        evidence = Evidence() if labels is None else labelled_evidence(tables, labels, predictions, level, seed)
     kind, why = kind_of_shift(moved, faults, evidence)
     slices = moved_slices(tables, moved, level=level, seed=seed)
     n, m = tables.reference.num_rows, tables.window.num_rows
-    report = ShiftReport(rows, kind, why, faults, moved, slices, prediction, level, n, m, ())
+    report = ShiftReport(rows, kind, why, faults, moved, slices, evidence.slices, prediction, level, n, m, ())
     return replace(report, said=tuple(_sentences(report)))
 
 
@@ -192,6 +206,7 @@ def _record(pair: Pair) -> dict[str, Any]:
         "missing_reference": found.missing_reference,
         "missing_window": found.missing_window,
         "missing_p": found.missing_p,
+        **_gap(pair),
         "outside": found.outside,
         "new_categories": (),
         "new_share": None,
@@ -211,7 +226,7 @@ def _words_record(pair: Pair) -> dict[str, Any]:
     blank |= dict.fromkeys(("jensen_shannon", "chi_square", "chi_square_p", "outside", "new_share"))
     gaps = [float((codes < 0).mean()) for codes in (pair.reference, pair.window)]
     made = {"name": pair.name, "kind": "categories", **blank, "missing_reference": gaps[0], "missing_window": gaps[1]}
-    made |= {"missing_p": _gap_p(pair), "new_categories": (), "note": ""}
+    made |= {"missing_p": _gap_p(pair), **_gap(pair), "new_categories": (), "note": ""}
     if gaps[0] == 1 or gaps[1] == 1:
         known = [int((codes >= 0).sum()) for codes in (pair.reference, pair.window)]
         return made | {"note": _note(*known)}
@@ -232,6 +247,14 @@ def _words_record(pair: Pair) -> dict[str, Any]:
         made |= {"chi_square_p": None, "psi_p": None}
         made["note"] = f"{count(len(pair.categories))} categories: a key rather than a feature; judged by its gaps only"
     return made
+
+
+def _gap(pair: Pair) -> dict[str, float]:
+    """Return by how much the share of missing values grew, with Newcombe's interval of 95 %."""
+    words = pair.categories is not None
+    gone = [int((side < 0).sum() if words else np.isnan(side).sum()) for side in (pair.reference, pair.window)]
+    found = proportion_difference(gone[1], len(pair.window), gone[0], len(pair.reference)).difference
+    return {"missing_change": found.estimate, "missing_low": found.low, "missing_high": found.high}
 
 
 def _gap_p(pair: Pair) -> float:
@@ -278,7 +301,7 @@ def _sentences(report: ShiftReport) -> Sequence[str]:
         shown = ", ".join(_told(row) for row in moved[:_NAMED])
         rest = f" and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
         said.append(f"{len(moved)} of {len(report.columns)} columns moved (level {report.level:g}): {shown}{rest}.")
-    said += [one.said for one in report.slices[:_NAMED]]
+    said += [one.said for one in report.slices[:_NAMED]] + [one.said for one in report.label_slices[:_NAMED]]
     if report.prediction is not None and report.prediction["ks"] is not None:
         said.append(
             f"Predictions moved by {number(report.prediction['wasserstein'], 2)} (KS {report.prediction['ks']:.2f})."

@@ -65,7 +65,7 @@ def moved_slices(tables: Tables, names: Sequence[str], *, level: float, seed: in
     made = []
     for name in names[:MOST_COLUMNS]:
         pair = tables.pair(name)
-        old, new, conditions = _coded(pair, halves[0])
+        old, new, conditions = coded(pair, halves[0])
         searched = [
             np.bincount(codes[half], minlength=len(conditions)) for codes, half in ((old, halves[0]), (new, halves[1]))
         ]
@@ -91,8 +91,16 @@ def moved_slices(tables: Tables, names: Sequence[str], *, level: float, seed: in
     return tuple(sorted(kept, key=lambda one: -abs(one.share_window - one.share_reference)))
 
 
-def _coded(pair: Pair, half: NDArray[np.bool_]) -> tuple[Ints, Ints, list[str]]:
-    """Return the cell of each row of both sides, and what each cell means."""
+def coded(pair: Pair, half: NDArray[np.bool_]) -> tuple[Ints, Ints, list[str]]:
+    """
+    Return the cell of each row of both sides, and what each cell means.
+
+    Parameters
+    ----------
+    pair : Pair
+    half : ndarray of bool
+        Rows of the reference whose quantiles cut a column of numbers into cells.
+    """
     name = repr(pair.name)
     if pair.categories is not None:
         words = [f"{name} = {word!r}" for word in pair.categories] + [f"{name} missing"]
