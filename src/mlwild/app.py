@@ -14,11 +14,13 @@ from mlwild.clock import Duration, delay_of
 from mlwild.errors import AppError
 from mlwild.events import Table
 from mlwild.frames import KINDS, Source
+from mlwild.gate.cases import as_tests
 from mlwild.losses import Loss
 from mlwild.models import Forecast, Update
 from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
+from mlwild.serving import Serving
 
 FEEDBACK = ("none", "selective", "bandit")
 
@@ -85,6 +87,12 @@ class App:
         Rules to compare; default `mlwild.rules.standard`.
     monitors : sequence of Monitor, optional
         Signals to be held against what the labels revealed later; default `mlwild.monitors.standard`.
+    tests : sequence of Test or callable, optional
+        Tests of the gate: ready ones and plain functions that assert; default `mlwild.gate.standard`.
+    serving : Serving, optional
+        How the service computes its answers, where that is other code than the app's own.
+    owner : str
+        Who is to be asked about a red test that names nobody.
     start : str or int, optional
         First cutoff; default the first after eight periods with `min_rows` known labels.
     min_rows : int
@@ -132,6 +140,9 @@ class App:
     propensity: str | None = None
     rules: Sequence[Rule] | None = None
     monitors: Sequence[Monitor] | None = None
+    tests: Sequence[Any] | None = None
+    serving: Serving | None = None
+    owner: str = ""
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -318,6 +329,10 @@ def _check_numbers(app: App) -> None:
         check_windows(app, app.rules)
     if app.monitors is not None:
         _check_monitors(app.monitors)
+    if app.tests is not None:
+        as_tests(app.tests)
+    _need(app.serving is None or isinstance(app.serving, Serving), "serving", "is not a Serving(...).")
+    _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
 
 
 def _check_monitors(monitors: Sequence[Monitor]) -> None:

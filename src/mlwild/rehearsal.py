@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ from mlwild.app import App, check_windows
 from mlwild.auditions import audit_monitors, audit_splits, latest_shift
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError, DataError
+from mlwild.events import Events, SideTable
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
 from mlwild.models import Forecast
 from mlwild.monitors.signal import kind_of, objection
 from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
-from mlwild.triangle import Survey, Triangle, build, survey, update_chain
+from mlwild.triangle import Survey, Triangle, build, update_chain
 from mlwild.triangle.store import Store, write_atomically
+from mlwild.triangle.survey import lay_survey, read_events
 
 Progress = Callable[[int, int, int], None]
 Splits = str | Sequence[splits_.Read | splits_.OfFolds]
@@ -51,6 +53,14 @@ class Rehearsal:
         Predictions and losses of every vintage, to be read without refitting.
     survey : Survey
         The rows, periods and labels.
+    start : Vintage
+        The first vintage of every life.
+    store : Store
+        What keeps the fits.
+    events : Events or None
+        The app's own rows, where they were to be kept.
+    tables : dict of str to SideTable
+        The same of side tables.
     """
 
     sheet: dict[str, Any]
@@ -58,6 +68,10 @@ class Rehearsal:
     chosen: tuple[Life, ...]
     triangles: tuple[Triangle, ...]
     survey: Survey
+    start: Vintage
+    store: Store
+    events: Events | None = None
+    tables: dict[str, SideTable] = field(default_factory=dict)
 
     @property
     def rules(self) -> list[dict[str, Any]]:
@@ -125,6 +139,7 @@ def rehearse(
     store: str | Path = STORE,
     jobs: int | None = None,
     progress: Progress | None = None,
+    keep_rows: bool = False,
 ) -> Rehearsal:
     """
     Fit the triangle of vintages (once) and price every retraining rule on it.
@@ -143,6 +158,8 @@ def rehearse(
         Worker processes; default one a processor.
     progress : callable, optional
         Called with the numbers of vintages ready, in all, and fitted.
+    keep_rows : bool
+        Whether the app's own rows are kept in memory, for what is to come.
 
     Returns
     -------
@@ -182,7 +199,10 @@ def rehearse(
     with ExitStack() as stack:
         check_windows(app, rules or ())
         # Read and check before anything is written: bad input leaves no trace.
-        read = survey(app)
+        events, tables = read_events(app)
+        read = lay_survey(app, events, tables)
+        if not keep_rows:
+            del events, tables
         stack.enter_context(keep.lock(app.name))
         triangles = build(read, keep, jobs=jobs, progress=progress)
         ours = [triangle for triangle in triangles if triangle.model == app.live]
@@ -208,7 +228,9 @@ def rehearse(
         sheet["latest_shift"] = {} if _published(app) else latest_shift(read)
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
-        made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read)
+        made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read, start, keep)
+        if keep_rows:
+            made = replace(made, events=events, tables=tables)
         _keep(made, keep, app.name)
     return made
 

@@ -1,6 +1,7 @@
 """Checks of an app's honesty: does any feature look ahead, and when are labels known."""
 
-from mlwild.checks.audit import check
+from mlwild.checks.audit import check, findings_of
 from mlwild.checks.findings import CheckReport, Finding
+from mlwild.checks.future import cut_off
 
-__all__ = ["CheckReport", "Finding", "check"]
+__all__ = ["CheckReport", "Finding", "check", "cut_off", "findings_of"]

@@ -6,7 +6,8 @@ from mlwild.app import App
 from mlwild.checks import probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
-from mlwild.triangle.survey import lay_survey, read_events
+from mlwild.events import Events, SideTable
+from mlwild.triangle.survey import Survey, lay_survey, read_events
 
 
 def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
@@ -48,10 +49,18 @@ def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
     """
     events, tables = read_events(app)
     survey = lay_survey(app, events, tables)
-    maturity, delays = times.label_maturity(survey)
+    findings = findings_of(app, events, tables, survey, cutoffs=cutoffs, seed=seed)
+    return CheckReport(app.name, tuple(findings), times.label_maturity(survey)[1])
+
+
+def findings_of(
+    app: App, events: Events, tables: dict[str, SideTable], survey: Survey, *, cutoffs: int = 5, seed: int = 0
+) -> list[Finding]:
+    """Return all findings on an app whose data were read."""
+    maturity, _ = times.label_maturity(survey)
     findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
     findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
     findings.append(probes.trains(survey))
     findings.append(probes.target_shuffle(survey, seed=seed))
-    return CheckReport(app.name, tuple(findings), delays)
+    return findings

@@ -47,7 +47,7 @@ def find_leaks(
     for instant in instants:
         rows = int(np.searchsorted(events.time, instant, side="right"))
         part, _ = make_features(
-            app, _cut(app, events, instant, rows), Tables({k: t.before(instant) for k, t in tables.items()})
+            app, cut_off(app, events, instant, rows), Tables({k: t.before(instant) for k, t in tables.items()})
         )
         for column, row, old, new, n in _first_differences(full, part, rows):
             worst.setdefault(column, (row, old, new, n, instant))
@@ -83,7 +83,8 @@ def _cutoffs(events: Events, number: int, seed: int) -> list[int]:
     return sorted({int(events.time[row]) for row in rows})
 
 
-def _cut(app: App, events: Events, instant: int, rows: int) -> frames.Frame:
+def cut_off(app: App, events: Events, instant: int, rows: int) -> frames.Frame:
+    """Return the first rows of the history as they were known at an instant."""
     kept = frames.take(events.frame, np.arange(rows))
     hidden = [name for name in (app.label, app.known_at, *app.outcomes) if name]
     return frames.blank(kept, list(dict.fromkeys(hidden)), events.known_at[:rows] > instant)

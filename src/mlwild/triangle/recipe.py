@@ -41,7 +41,10 @@ class Recipe:
 
     @cached_property
     def _recipe(self) -> str:
-        """Digest of what determines a fit besides its rows: model, seed, form of answer, versions."""
+        return self.named(self.seed)
+
+    def named(self, seed: int) -> str:
+        """Return the digest of what determines a fit besides its rows: model, seed, form of answer, versions."""
         survey = self.survey
         classes = None if survey.classes is None else digest(survey.classes)
         schema = str(survey.features.schema.remove_metadata())
@@ -49,7 +52,7 @@ class Recipe:
         schema += digest(*(_categories(column) for column in survey.features.columns))
         versions = [version(name) for name in ("numpy", "sklearn", "mlwild")]
         model = fingerprint(survey.app.models[self.model])
-        return digest("fit 1", model, self.seed, classes, survey.kind, schema, versions)
+        return digest("fit 1", model, seed, classes, survey.kind, schema, versions)
 
     @cached_property
     def _pickled(self) -> bytes:
@@ -60,7 +63,8 @@ class Recipe:
                 f"models[{self.model!r}]: cannot be pickled, so it can be neither kept nor sent to workers: {problem}"
             ) from problem
 
-    def _opens(self, vintage: Vintage) -> int:
+    def opens(self, vintage: Vintage) -> int:
+        """Return the instant at which a vintage's training window opens."""
         if vintage.window == ALL:
             return int(_BEGINNING)
         cutoff = int(self.survey.grid.edges[vintage.fitted])
@@ -73,7 +77,7 @@ class Recipe:
         if vintage.updates:
             earlier = vintage.updates[-2] if len(vintage.updates) > 1 else vintage.fitted
             after = int(edges[earlier])
-        opens = _BEGINNING if vintage.updates else self._opens(vintage)
+        opens = _BEGINNING if vintage.updates else self.opens(vintage)
         survey = self.survey
         cutoff = int(edges[vintage.cutoff])
         return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
@@ -106,7 +110,7 @@ class Recipe:
             prediction_key=self.prediction_key(vintage, fit_key),
             model=self._pickled,
             seed=self.seed,
-            opens=int(_BEGINNING) if vintage.updates else self._opens(vintage),
+            opens=int(_BEGINNING) if vintage.updates else self.opens(vintage),
             cutoff=int(survey.grid.edges[vintage.cutoff]),
             predict=(*(int(row) for row in survey.grid.row_start[vintage.cutoff :]), len(survey.time)),
             ask=survey.ask,

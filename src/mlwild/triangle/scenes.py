@@ -20,6 +20,7 @@ from mlwild.monitors.scene import PastLosses, Slices
 from mlwild.monitors.sketches import ColumnMove, Sketches, sketch
 from mlwild.monitors.weights import spaced
 from mlwild.records import Vintage
+from mlwild.triangle.settled import settled
 from mlwild.triangle.survey import Survey
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ Made = TypeVar("Made")
 
 #: Periods before a vintage that it is compared with; rows of a period that monitors read, evenly spaced.
 REFERENCE, MOST_ROWS = 4, 10_000
-#: A period is settled when this share of the labels that periods usually get has come.
-SETTLED = 0.9
 #: References and scenes that are kept at hand.
 _AT_HAND = 16
 
@@ -337,14 +336,7 @@ class Scenes:
         return total, weight
 
     def _settled(self, cutoff: int) -> NDArray[np.bool_]:
-        return self.at_hand(("settled", cutoff), lambda: self._settled_at(cutoff))
-
-    def _settled_at(self, cutoff: int) -> NDArray[np.bool_]:
-        grid = self.survey.grid
-        known = self.survey.known_at[grid.cell_rows] <= grid.edges[cutoff]
-        counts = np.bincount(grid.period_of_cell_row[known], minlength=grid.periods)[:cutoff]
-        share = counts / np.maximum(grid.rows[:cutoff], 1)
-        return np.asarray((share > 0) & (share >= SETTLED * share.max(initial=0.0)))
+        return self.at_hand(("settled", cutoff), lambda: settled(self.survey, cutoff))
 
     # -- second opinions ------------------------------------------------------------------------------
 

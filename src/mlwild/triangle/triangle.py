@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import Duration
-from mlwild.errors import AppError
+from mlwild.errors import AppError, StoreError
 from mlwild.models import Forecast
 from mlwild.monitors.signal import Monitor, Signal, silent
 from mlwild.records import Failed, Vintage
@@ -325,6 +327,20 @@ class Triangle:
                 key = self.recipe.prediction_key(vintage, self.recipe.fit_key(vintage))
                 self._mapped[vintage] = read_predictions(self.store.payload(key, "arrow"))
         return self._mapped[vintage]
+
+    def fitted(self, vintage: Vintage) -> Any:
+        """
+        Return the fitted model of a vintage, read from the store.
+
+        Raises
+        ------
+        StoreError
+            If it is not there or does not agree with its digest.
+        """
+        key = self.recipe.fit_key(vintage)
+        if self.store.get(key, "model") is None:
+            raise StoreError(f"store: the model of vintage {vintage} is missing or damaged. Run mlwild rehearse again.")
+        return pickle.loads(self.store.payload(key, "model").read_bytes())
 
     def row_losses(self, vintage: Vintage, rows: NDArray[np.int64]) -> Floats:
         """Return a vintage's loss on some labelled rows, shape (n_rows,)."""

@@ -1,0 +1,215 @@
+"""A requirement on a mean, as a verdict: green only if chance is ruled out, yellow if the rows cannot tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.errors import DataError
+from mlwild.gate.outcome import Outcome
+from mlwild.stats.bounds import clopper_pearson_upper
+from mlwild.stats.paired import fixed_b
+from mlwild.wording import count, number
+
+Floats = NDArray[np.float64]
+
+#: Chance to pass a model that breaks the limit.
+ALPHA = 0.05
+#: A test is armed when it blocks a model that keeps the limit by the margin with at most this chance.
+BETA = 0.005
+#: Contiguous batches that rows in order of time are added up in; fewest rows that a mean is judged on.
+BATCHES, FEWEST = 60, 30
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """
+    A mean with one-sided bounds.
+
+    Parameters
+    ----------
+    estimate, low, high : float
+        The mean, and bounds that it lies below and above with chance at most `alpha` each; NaN where unknown.
+    error : float
+        Standard error.
+    n : int
+        Rows.
+    method : str
+    """
+
+    estimate: float
+    low: float
+    high: float
+    error: float
+    n: int
+    method: str
+
+
+def bounds_of(
+    values: Floats, *, weights: Floats | None = None, alpha: float = ALPHA, independent: bool = False
+) -> Bounds:
+    """
+    Return one-sided bounds for a mean.
+
+    Independent rows of 0 and 1 get Clopper and Pearson's bounds. Otherwise the rows are taken in order of time:
+    added up in contiguous batches, whose long-run variance is Bartlett's with fixed-b critical values, so that
+    neighbours may resemble each other.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        In order of time.
+    weights : ndarray of shape (n,), optional
+    alpha : float
+        Chance of each side.
+    independent : bool
+        Whether the rows are draws by themselves, such as generated cases.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite: NaN never passes.
+
+    References
+    ----------
+    .. [1] Kiefer, N. M., & Vogelsang, T. J. (2005). Econometric Theory, 21(6), 1130-1164.
+    .. [2] Clopper, C. J., & Pearson, E. S. (1934). Biometrika, 26(4), 404-413.
+
+    Examples
+    --------
+    >>> found = bounds_of(np.tile([0.0, 1.0, 0.0, 0.0], 100), independent=True)
+    >>> found.n, found.estimate, 0.28 < found.high < 0.30
+    (400, 0.25, True)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        first = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise DataError(f"values: that of case {first} is {values[first]}; a mean over it says nothing.")
+    n = len(values)
+    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    if n == 0 or weight.sum() <= 0:
+        return Bounds(math.nan, math.nan, math.nan, math.nan, n, "no row")
+    estimate = float(np.average(values, weights=weight))
+    if independent and np.isin(values, (0.0, 1.0)).all() and np.ptp(weight) == 0:
+        wrong = int(values.sum())
+        high, low = clopper_pearson_upper(wrong, n, alpha), 1.0 - clopper_pearson_upper(n - wrong, n, alpha)
+        return Bounds(estimate, low, high, math.sqrt(max(estimate * (1 - estimate), 1 / n) / n), n, "Clopper-Pearson")
+    if n < FEWEST:
+        return Bounds(estimate, math.nan, math.nan, math.nan, n, "too few rows")
+    # A ratio of two means varies as its numerator less the ratio times its denominator.
+    linear = estimate + weight / weight.mean() * (values - estimate)
+    if np.ptp(linear) == 0:
+        return Bounds(estimate, estimate, estimate, 0.0, n, "constant")
+    if independent:
+        error = float(linear.std(ddof=1)) / math.sqrt(n)
+        return Bounds(estimate, *_student(estimate, error, n - 1, alpha), error, n, "Student's t")
+    parts = np.array([part.mean() for part in np.array_split(linear, min(BATCHES, n))])
+    found = fixed_b(parts, np.zeros(len(parts)), level=1 - 2 * alpha)
+    if found.undecided:
+        return Bounds(estimate, math.nan, math.nan, math.nan, n, "fewer than 8 effective batches")
+    radius = (found.high - found.low) / 2
+    return Bounds(estimate, estimate - radius, estimate + radius, radius / 1.645, n, "fixed-b")
+
+
+def _student(estimate: float, error: float, freedom: int, alpha: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    radius = float(stdtrit(freedom, 1 - alpha)) * error
+    return estimate - radius, estimate + radius
+
+
+def blocks_good(error: float, margin: float, alpha: float = ALPHA) -> float:
+    """
+    Return the chance that a model whose mean lies a margin below its limit is not passed.
+
+    Examples
+    --------
+    >>> round(blocks_good(0.01, 0.042), 3), round(blocks_good(0.01, 0.01), 2)
+    (0.005, 0.74)
+    """
+    from scipy.special import ndtr, ndtri
+
+    if error == 0:
+        return 0.0
+    return float(ndtr(-(margin / error + float(ndtri(alpha)))))
+
+
+def rows_for(error: float, n: int, margin: float, alpha: float = ALPHA, beta: float = BETA) -> int:
+    """Return how many rows of the same kind it takes for the test to be armed."""
+    from scipy.special import ndtri
+
+    return math.ceil(n * ((float(ndtri(1 - alpha)) + float(ndtri(1 - beta))) * error / margin) ** 2)
+
+
+def at_most(
+    values: Floats,
+    limit: float,
+    *,
+    margin: float,
+    what: str,
+    weights: Floats | None = None,
+    independent: bool = False,
+    alpha: float = ALPHA,
+) -> Outcome:
+    """
+    Judge the requirement that a mean is at most a limit.
+
+    Green if the upper bound is: a model that breaks the limit is passed with chance at most `alpha`, whatever
+    the number of other tests (intersection-union). Red if the lower bound is above the limit, or if the test was
+    armed (rows enough that a model better than the limit by `margin` would hardly ever be blocked) and did not
+    pass. Otherwise it is underpowered, and says how many rows it would take.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        In order of time; lower is better.
+    limit : float
+    margin : float
+        By how much a model that must not be blocked is better than the limit, above 0.
+    what : str
+        What the mean is, for the sentence.
+    weights, independent, alpha : optional
+        As for `bounds_of`.
+
+    Returns
+    -------
+    Outcome
+
+    References
+    ----------
+    .. [1] Berger, R. L. (1982). Multiparameter hypothesis testing and acceptance sampling. Technometrics,
+       24(4), 295-300.
+
+    Examples
+    --------
+    >>> cases = np.tile([0.0] * 19 + [1.0], 100)
+    >>> at_most(cases, 0.1, margin=0.05, what="share of flips", independent=True).said
+    'share of flips is 0.05, with 95% confidence at most 0.0588; the limit is 0.1'
+    >>> at_most(cases[:40], 0.1, margin=0.05, what="share of flips", independent=True).verdict
+    'underpowered'
+    """
+    if not margin > 0:
+        raise DataError(f"margin: {margin} must be above 0.")
+    values = np.asarray(values, dtype=np.float64)
+    gaps = np.flatnonzero(~np.isfinite(values))
+    if len(gaps):
+        said = f"{what} is NaN in {count(len(gaps))} of {count(len(values))} cases"
+        return Outcome("fail", said, n=len(values), limit=limit, rows=tuple(int(row) for row in gaps[:5]))
+    found = bounds_of(values, weights=weights, alpha=alpha, independent=independent)
+    facts = {"n": found.n, "estimate": found.estimate, "low": found.low, "high": found.high, "limit": limit}
+    if math.isnan(found.high):
+        more = f"; need {FEWEST} at least" if found.n < FEWEST else ""
+        return Outcome("underpowered", f"{what}: {count(found.n)} rows are too few ({found.method}{more})", **facts)  # type: ignore[arg-type]
+    chance = blocks_good(found.error, margin, alpha)
+    sure = f"{what} is {number(found.estimate, 3)}, with {1 - alpha:.0%} confidence at most {number(found.high, 3)}"
+    held = f"the limit is {number(limit, 3)}"
+    if found.high <= limit:
+        return Outcome("pass", f"{sure}; {held}", blocks_good=chance, **facts)  # type: ignore[arg-type]
+    if found.low > limit or chance <= BETA:
+        return Outcome("fail", f"{sure}; {held}", blocks_good=chance, **facts)  # type: ignore[arg-type]
+    need = rows_for(found.error, found.n, margin, alpha)
+    said = f"{sure}; {held}: {count(found.n)} rows cannot tell, about {count(need)} could"
+    return Outcome("underpowered", said, blocks_good=math.nan, **facts)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Ready tests: each a frozen dataclass with a verdict on a trial."""

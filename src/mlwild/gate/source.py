@@ -1,0 +1,95 @@
+"""Faults of a test that can be read in its source: it cannot fail, or compares what cannot be compared."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+#: Calls that turn NaN into a number, and hide it.
+_HIDING = ("nan_to_num", "fillna", "nanmean", "nanmax", "nanmin")
+_ONE_TAIL = ("less", "greater")
+
+
+def faults_of(function: Callable[..., Any]) -> list[str]:
+    """
+    Return what is wrong with a test, as sentences; nothing where its source cannot be read.
+
+    Examples
+    --------
+    >>> def test_prints(model):
+    ...     print(model.name)
+    >>> faults_of(test_prints)
+    ['it asserts nothing and returns nothing, so that it cannot fail']
+    """
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+        tree = ast.parse(source)
+    except (OSError, TypeError, SyntaxError):
+        return []
+    body = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)), None)
+    if body is None:
+        return []
+    return [*_cannot_fail(body), *_swallowed(body), *_exact(body), *_one_tail(body), *_hidden(body)]
+
+
+def _cannot_fail(body: ast.AST) -> Iterator[str]:
+    if isinstance(body, ast.Lambda):
+        return
+    asserts = any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(body))
+    returns = any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(body))
+    # A helper that asserts is called by a name that says so, such as numpy.testing's.
+    calls = any(name.startswith(("assert", "check", "require")) for name in _called(body))
+    if not (asserts or returns or calls):
+        yield "it asserts nothing and returns nothing, so that it cannot fail"
+
+
+def _swallowed(body: ast.AST) -> Iterator[str]:
+    for node in ast.walk(body):
+        if isinstance(node, ast.Try) and any(
+            isinstance(inner, ast.Assert) for part in node.body for inner in ast.walk(part)
+        ):
+            for handler in node.handlers:
+                named = "" if handler.type is None else ast.unparse(handler.type)
+                if named in ("", "Exception", "BaseException", "AssertionError") and not any(
+                    isinstance(inner, ast.Raise) for inner in ast.walk(handler)
+                ):
+                    yield f"line {node.lineno}: what it asserts is caught, so that it cannot fail"
+
+
+def _exact(body: ast.AST) -> Iterator[str]:
+    for node in ast.walk(body):
+        if not isinstance(node, ast.Assert):
+            continue
+        for test in ast.walk(node.test):
+            if isinstance(test, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in test.ops):
+                sides = [test.left, *test.comparators]
+                if any(isinstance(side, ast.Constant) and isinstance(side.value, float) for side in sides):
+                    said = ast.unparse(test)
+                    yield f"{said!r} asks floating-point numbers to be exactly equal; use math.isclose or numpy.isclose"
+
+
+def _one_tail(body: ast.AST) -> Iterator[str]:
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call):
+            for word in node.keywords:
+                if word.arg == "alternative" and isinstance(word.value, ast.Constant) and word.value.value in _ONE_TAIL:
+                    yield (
+                        f"alternative={word.value.value!r} looks at one tail only; ask for two sides, or state the "
+                        "direction as a limit (mlwild.gate.at_most)"
+                    )
+
+
+def _hidden(body: ast.AST) -> Iterator[str]:
+    for name in _called(body):
+        if name in _HIDING:
+            yield f"{name} turns NaN into a number; NaN must not pass"
+
+
+def _called(body: ast.AST) -> Iterator[str]:
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call):
+            target = node.func
+            yield target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")

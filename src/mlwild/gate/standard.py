@@ -1,0 +1,23 @@
+"""The suite that everybody gets: what can be asked of a model without knowing what it is for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlwild.gate.cases import Test
+from mlwild.gate.ready.leaks import NoLeaks
+
+
+def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declares will choose among them
+    """
+    Return the standard tests of an app.
+
+    Parameters
+    ----------
+    app : App
+
+    Returns
+    -------
+    tuple of Test
+    """
+    return (NoLeaks(),)

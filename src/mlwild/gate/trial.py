@@ -1,0 +1,194 @@
+"""What a test may see: a candidate, rows it did not learn from, the champion, and the past; nothing later than now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.clock import Clock
+from mlwild.gate.fitted import Fitted
+from mlwild.gate.held import Held
+from mlwild.losses import Loss
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """
+    Every row of the history up to now, and which labels were known when.
+
+    Parameters
+    ----------
+    time, known_at : ndarray of int64, shape (n_rows,)
+        When each row was asked for, and when its label arrived; ``mlwild.clock.NEVER`` where it is not known now.
+    labels : ndarray of shape (n_rows,)
+        Numbers, or class numbers; meaningless where the label is not known now.
+    entity : ndarray of shape (n_rows,) or None
+        Whom each row is about, as numbers.
+    clock : Clock
+        What the times mean.
+    """
+
+    time: Ints
+    known_at: Ints
+    labels: NDArray[Any]
+    entity: Ints | None
+    clock: Clock
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """
+    What went live so far, by period, over the labels that are known now.
+
+    Parameters
+    ----------
+    period : ndarray of int64, shape (n_periods,)
+    loss : ndarray of float64, shape (n_periods,)
+        Mean loss of what was live; NaN where no label is known.
+    weight : ndarray of float64, shape (n_periods,)
+        Number (weight) of labelled rows.
+    settled : ndarray of bool, shape (n_periods,)
+        Whether about all labels of the period that ever come have come.
+    live : sequence of str
+        What was live.
+    begins : sequence of str
+        When each period began.
+    """
+
+    period: Ints
+    loss: Floats
+    weight: Floats
+    settled: NDArray[np.bool_]
+    live: Sequence[str]
+    begins: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """
+    Some rows as the service would have answered them, one request at a time.
+
+    Parameters
+    ----------
+    rows : Held
+        As the rehearsal has them.
+    table : pyarrow.Table of shape (n, n_features)
+        The features that the service would have computed.
+    predictions : ndarray of shape (n,) or (n, n_classes)
+        What it would have answered.
+    declared : bool
+        Whether the app says how it serves; otherwise its own features and model were called request by request.
+    """
+
+    rows: Held
+    table: Any
+    predictions: Floats
+    declared: bool
+
+
+class Finding(Protocol):
+    """What a check of the app's honesty found."""
+
+    @property
+    def check(self) -> str:
+        """Name of the check."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """One of "pass", "fail", "note", "undecided"."""
+        ...
+
+    @property
+    def said(self) -> str:
+        """A sentence."""
+        ...
+
+
+class Trial(Protocol):
+    """
+    One candidate before the gate.
+
+    The **candidate** was made some periods ago, so that there are rows with known labels that it did not learn
+    from: what goes live is the same recipe on everything known now. The **champion** is what was live when the
+    candidate was made. Everything is as it was known at the trial's own time; a trial in the past sees no more.
+    """
+
+    @property
+    def app(self) -> Any:
+        """The app's declaration."""
+        ...
+
+    @property
+    def loss(self) -> Loss:
+        """The app's loss."""
+        ...
+
+    @property
+    def model(self) -> Fitted:
+        """The candidate."""
+        ...
+
+    @property
+    def champion(self) -> Fitted | None:
+        """What was live when the candidate was made; None where nothing was."""
+        ...
+
+    @property
+    def events(self) -> Held:
+        """Rows of the last settled periods, which the candidate did not learn from, with their labels."""
+        ...
+
+    @property
+    def learned(self) -> Held:
+        """Rows that the candidate learned from."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What went live so far."""
+        ...
+
+    @property
+    def timeline(self) -> Timeline:
+        """Every row up to now."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Seed of the candidate."""
+        ...
+
+    @property
+    def said(self) -> str:
+        """What is on trial, in a sentence."""
+        ...
+
+    def fit(
+        self, learned: Held | None = None, *, labels: NDArray[Any] | None = None, seed: int | None = None
+    ) -> Fitted:
+        """
+        Fit the candidate's recipe again: on its own rows or others, with its own labels and seed or others.
+
+        `labels` are numbers or class numbers, one for each row.
+        """
+        ...
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what `mlwild check` finds."""
+        ...
+
+    def served(self, most: int) -> Served:
+        """Return at most so many of the events as the service would have answered them."""
+        ...
+
+    def earlier(self) -> Sequence[Trial]:
+        """Return the trials of earlier times, oldest first: the past of this one."""
+        ...

@@ -1,0 +1,330 @@
+"""A candidate of a rehearsal on trial, as it was known at a cutoff."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from mlwild import models
+from mlwild.app import App
+from mlwild.checks import Finding, findings_of
+from mlwild.digest import digest, row_hashes
+from mlwild.errors import DataError
+from mlwild.events import Events, SideTable
+from mlwild.gate.fitted import Fitted
+from mlwild.gate.held import Held
+from mlwild.gate.trial import History, Served, Timeline
+from mlwild.lives import Life
+from mlwild.losses import Loss
+from mlwild.models import Forecast
+from mlwild.records import Vintage
+from mlwild.trials.rows import Everything
+from mlwild.trials.served import serve
+from mlwild.triangle import Survey, Triangle
+from mlwild.triangle.fitting import training_rows
+from mlwild.triangle.settled import settled
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+#: Settled periods that a candidate is tried on; rows of them that tests see, evenly spaced; trials of the past.
+PERIODS, MOST_ROWS, EARLIER = 4, 100_000, 8
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """
+    A rehearsed app, from which trials at any cutoff are taken.
+
+    Parameters
+    ----------
+    triangle : Triangle
+        Of the living model and its first seed.
+    life : Life
+        What was live when.
+    events : Events
+        The rows that the survey was made of.
+    tables : dict of str to SideTable
+    periods : int
+        Settled periods that a candidate is tried on.
+    """
+
+    triangle: Triangle
+    life: Life
+    events: Events
+    tables: dict[str, SideTable]
+    periods: int = PERIODS
+
+    @property
+    def survey(self) -> Survey:
+        """The rows, periods and labels."""
+        return self.triangle.survey
+
+    @cached_property
+    def everything(self) -> Everything:
+        """All rows."""
+        return Everything(self.survey, self.events)
+
+    def tried_on(self, cutoff: int) -> Ints:
+        """Return the last settled periods at a cutoff that a vintage was made before; none where there are too few."""
+        ready = np.flatnonzero(settled(self.survey, cutoff))
+        ready = ready[ready >= self.life.first][-self.periods :]
+        return ready if len(ready) == self.periods else ready[:0]
+
+    def trial(self, cutoff: int | None = None) -> TriangleTrial:
+        """
+        Return the trial at a cutoff; default at the end of the history.
+
+        Raises
+        ------
+        DataError
+            If there are too few settled periods since the first vintage.
+        """
+        at = self.survey.grid.periods if cutoff is None else cutoff
+        tried = self.tried_on(at)
+        if not len(tried):
+            raise DataError(
+                f"gate: fewer than {self.periods} periods have their labels since the first vintage, at "
+                f"{self.survey.clock.show(int(self.survey.grid.edges[at]))}. Give more history, or fewer periods."
+            )
+        return TriangleTrial(self, at, tried)
+
+    def earlier(self, cutoff: int, most: int = EARLIER) -> list[TriangleTrial]:
+        """Return trials at evenly spaced earlier cutoffs that have enough settled periods, oldest first."""
+        able = [k for k in range(cutoff) if len(self.tried_on(k))]
+        if not able:
+            return []
+        picked = np.unique(np.linspace(0, len(able) - 1, min(most, len(able))).round().astype(int))
+        return [self.trial(able[place]) for place in picked]
+
+    def champions(self, most: int = EARLIER) -> list[TriangleTrial]:
+        """
+        Return trials of what was live in the past, oldest first.
+
+        Each is tried on the periods that it was live in; periods that the next trial needs are left to it.
+        """
+        made = []
+        for trial in self.earlier(self.survey.grid.periods - self.periods, most):
+            vintage = self.life.live[int(trial.tried[0]) - self.life.first]
+            made.append(replace(trial, candidate=vintage))
+        return made
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What `mlwild check` finds."""
+        return tuple(findings_of(self.survey.app, self.events, self.tables, self.survey))
+
+    @cached_property
+    def live_losses(self) -> tuple[Ints, Floats]:
+        """Labelled rows from the first vintage on, in order of period, and the loss of what was live (of rows)."""
+        grid, life = self.survey.grid, self.life
+        rows, lost = [], []
+        for k in range(life.first, grid.periods):
+            low, high = np.searchsorted(grid.period_of_cell_row, [k, k + 1])
+            mine = np.sort(grid.cell_rows[low:high])
+            mine = mine[~self.triangle.unscored[mine]]
+            rows.append(mine)
+            lost.append(self.triangle.row_losses(life.live[k - life.first], mine))
+        return np.concatenate(rows), np.concatenate(lost)
+
+
+@dataclass(frozen=True, eq=False)
+class TriangleTrial:
+    """
+    One candidate before the gate: implements `mlwild.gate.trial.Trial`.
+
+    Parameters
+    ----------
+    replay : Replay
+    cutoff : int
+        Nothing later is known.
+    tried : ndarray of int64
+        Settled periods whose rows the candidate is tried on.
+    candidate : Vintage, optional
+        Default the freshest that was made before these rows.
+    """
+
+    replay: Replay
+    cutoff: int
+    tried: Ints
+    candidate: Vintage | None = None
+
+    @property
+    def survey(self) -> Survey:
+        """The rows, periods and labels."""
+        return self.replay.survey
+
+    @property
+    def app(self) -> App:
+        """The app's declaration."""
+        return self.survey.app
+
+    @property
+    def loss(self) -> Loss:
+        """The app's loss."""
+        return self.survey.loss
+
+    @property
+    def seed(self) -> int:
+        """Seed of the candidate."""
+        return self.replay.triangle.seed
+
+    @cached_property
+    def vintage(self) -> Vintage:
+        """The candidate's vintage: the freshest before the rows that it is tried on, of the window that lives."""
+        if self.candidate is not None:
+            return self.candidate
+        life, triangle = self.replay.life, self.replay.triangle
+        window = life.live[min(int(self.tried[0]) - life.first, len(life.live) - 1)].window
+        found = triangle.freshest(window, int(self.tried[0])) or triangle.freshest(
+            str(self.app.windows[0]), int(self.tried[0])
+        )
+        if found is None:
+            raise DataError(f"gate: no vintage could be made before {self._shown(int(self.tried[0]))}.")
+        return found
+
+    @cached_property
+    def model(self) -> Fitted:
+        """The candidate."""
+        return self._fitted(self.vintage)
+
+    @cached_property
+    def champion(self) -> Fitted | None:
+        """What was live when the candidate was made."""
+        life = self.replay.life
+        before = [one for one in life.live[: max(int(self.tried[0]) - life.first, 0)] if one != self.vintage]
+        return self._fitted(before[-1]) if before else None
+
+    @cached_property
+    def events(self) -> Held:
+        """Rows of the settled periods whose labels are known."""
+        survey, grid = self.survey, self.survey.grid
+        chosen = np.isin(grid.period_of_cell_row, self.tried)
+        rows = np.sort(grid.cell_rows[chosen])
+        rows = rows[(survey.known_at[rows] <= grid.edges[self.cutoff]) & ~self.replay.triangle.unscored[rows]]
+        if len(rows) > MOST_ROWS:
+            rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
+        return self.replay.everything.held(rows)
+
+    @cached_property
+    def learned(self) -> Held:
+        """Rows that the candidate learned from, evenly spaced where there are very many."""
+        survey = self.survey
+        recipe, cutoff = self.replay.triangle.recipe, int(survey.grid.edges[self.vintage.cutoff])
+        picked = training_rows(survey.time, survey.known_at, recipe.opens(self.vintage), cutoff)
+        rows = np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
+        if len(rows) > MOST_ROWS:
+            rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
+        return self.replay.everything.held(rows)
+
+    @cached_property
+    def history(self) -> History:
+        """What went live so far, over the labels known now."""
+        survey, life = self.survey, self.replay.life
+        grid, now = survey.grid, int(survey.grid.edges[self.cutoff])
+        ready = settled(survey, self.cutoff)
+        periods = np.arange(life.first, self.cutoff)
+        loss, weight = np.full(len(periods), np.nan), np.zeros(len(periods))
+        for place, k in enumerate(periods):
+            low, high = np.searchsorted(grid.period_of_cell_row, [k, k + 1])
+            rows = np.sort(grid.cell_rows[low:high])
+            rows = rows[(survey.known_at[rows] <= now) & ~self.replay.triangle.unscored[rows]]
+            weight[place] = grid.weight[rows].sum()
+            if not len(rows):
+                continue
+            vintage = life.live[place]
+            if self.loss.per == "row":
+                loss[place] = np.average(self.replay.triangle.row_losses(vintage, rows), weights=grid.weight[rows])
+            else:
+                loss[place] = self.loss.of_set(survey.labels[rows], self._kept(vintage, rows))
+        shown = [self._shown(int(k)) for k in periods]
+        return History(
+            periods, loss, weight, ready[life.first :], [str(one) for one in life.live[: len(periods)]], shown
+        )
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Every row up to now."""
+        return self.replay.everything.until(self.cutoff)
+
+    @property
+    def said(self) -> str:
+        """What is on trial."""
+        first, last = int(self.tried[0]), int(self.tried[-1])
+        clock, edges = self.survey.clock, self.survey.grid.edges
+        return (
+            f"{self.replay.triangle.model!r} as made at {clock.show(int(edges[self.vintage.cutoff]))}, on "
+            f"{len(self.events):,} labelled events from {clock.show(int(edges[first]))} to "
+            f"{clock.show(int(edges[last + 1]))} that it did not learn from"
+        )
+
+    def fit(
+        self, learned: Held | None = None, *, labels: NDArray[Any] | None = None, seed: int | None = None
+    ) -> Fitted:
+        """
+        Fit the candidate's recipe again; what was fitted before on the same rows is read from the store.
+
+        Raises
+        ------
+        DataError
+            If the model is a published forecast, which nobody can fit here.
+        """
+        model = self.app.models[self.replay.triangle.model]
+        if isinstance(model, Forecast):
+            raise DataError(f"gate: {self.replay.triangle.model!r} is a published forecast; it cannot be fitted here.")
+        rows = self.learned if learned is None else learned
+        numbers = rows.labels if labels is None else np.asarray(labels)
+        answers = numbers if rows.classes is None else rows.classes[numbers]
+        chosen = self.seed if seed is None else seed
+        recipe = self.replay.triangle.recipe
+        key = digest("trial fit 1", recipe.named(chosen), row_hashes(rows.table), numbers)
+        store = self.replay.triangle.store
+        if store.get(key, "model") is None:
+            with threadpool_limits(limits=1):
+                made = models.fit(model, rows.features, answers, chosen)
+            payload = cloudpickle.dumps(made)
+            store.put(key, "model", lambda file: file.write(payload), rows=len(rows))
+        raw = pickle.loads(store.payload(key, "model").read_bytes())
+        return Fitted(f"{self.replay.triangle.model} again", raw, self.survey.ask, self.survey.classes, self.loss)
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what `mlwild check` finds."""
+        return self.replay.findings
+
+    def served(self, most: int) -> Served:
+        """Return at most so many of the events as the service would have answered them."""
+        rows = self.events
+        if len(rows) > most:
+            rows = rows.where(np.linspace(0, len(rows) - 1, most).round().astype(np.int64))
+        return serve(self.app, self.replay.events, self.replay.tables, rows, self.model)
+
+    def earlier(self) -> Sequence[TriangleTrial]:
+        """Return the trials of earlier times, oldest first."""
+        return self.replay.earlier(self.cutoff)
+
+    def _shown(self, period: int) -> str:
+        return self.survey.clock.show(int(self.survey.grid.edges[period]))
+
+    def _kept(self, vintage: Vintage, rows: Ints) -> NDArray[Any]:
+        first = int(self.survey.grid.row_start[vintage.cutoff])
+        return self.replay.triangle.predictions(vintage)[rows - first]
+
+    def _fitted(self, vintage: Vintage) -> Fitted:
+        triangle = self.replay.triangle
+        first = int(self.survey.grid.row_start[vintage.cutoff])
+
+        def kept(rows: Ints) -> NDArray[Any] | None:
+            return self._kept(vintage, rows) if len(rows) and rows.min() >= first else None
+
+        raw = None
+        if not isinstance(self.app.models[triangle.model], Forecast):
+            raw = triangle.fitted(vintage)
+        return Fitted(f"{triangle.model} {vintage}", raw, self.survey.ask, self.survey.classes, self.loss, kept)
