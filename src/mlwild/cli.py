@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ParamSpec
@@ -19,10 +21,11 @@ from mlwild.errors import AppError, MlwildError
 
 HELP = """Rehearse a model's life in production over its own history.
 
-Exit codes: 0 done or passed, 1 a check failed, 2 wrong usage or a wrong field of the app,
-4 could not run (data, store, or your own code raised), 130 interrupted."""
+Exit codes: 0 done or passed, 1 a check or a test failed, 2 wrong usage or a wrong field of the app,
+3 undecided (no test is red, but some have too few rows to be green), 4 could not run
+(data, store, or your own code raised), 130 interrupted."""
 
-FAILED, WRONG, COULD_NOT, INTERRUPTED = 1, 2, 4, 130
+FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
 
 P = ParamSpec("P")
 
@@ -206,6 +209,96 @@ def compare(
 
 @cli.command()
 @_guarded
+def gate(
+    app: AppFile,
+    *,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the verdicts as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the verdicts as JUnit XML.")] = None,
+    past: Annotated[
+        bool, typer.Option("--past/--no-past", help="Run the suite on past champions too: does it block good ones?")
+    ] = True,
+    undecided_passes: Annotated[
+        bool, typer.Option("--undecided-passes", help="Exit with 0 where nothing is red, though not all is green.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Judge the app's candidate by every test; one red test blocks.
+
+    Runs the app's tests, and those in the file beside it (churn_tests.py for churn.py). Waivers are in
+    churn.waivers.toml: see mlwild waive.
+
+    Example: mlwild gate flights.py --json gate.json
+    """
+    from mlwild.clock import today
+    from mlwild.gating import judge, suite_of, waivers_beside
+    from mlwild.loading import load_app, load_tests
+    from mlwild.show import fits_bar, show_gate
+    from mlwild.show.junit import junit_xml
+
+    _can_write(json_file, "--json")
+    _can_write(junit, "--junit")
+    loaded = load_app(app)
+    suite = suite_of(loaded, beside=load_tests(app))
+    waivers = waivers_beside(app, loaded.name)
+    with fits_bar() as progress:
+        report = judge(
+            loaded,
+            tests=suite,
+            waivers=waivers,
+            today=today(),
+            past=past,
+            store=store,
+            jobs=jobs,
+            progress=progress,
+            said=lambda text: print(f"  {text}", file=sys.stderr),
+        )
+    show_gate(report)
+    _write_json(json_file, report.as_dict())
+    if junit is not None:
+        _write(junit, junit_xml(report))
+    if report.blocked:
+        raise typer.Exit(FAILED)
+    if report.undecided and not undecided_passes:
+        raise typer.Exit(UNDECIDED)
+
+
+@cli.command()
+@_guarded
+def waive(
+    app: AppFile,
+    test: Annotated[str, typer.Argument(help="Name of the red test, as mlwild gate prints it.", show_default=False)],
+    *,
+    by: Annotated[str, typer.Option("--by", help="Who signs.", show_default=False)],
+    until: Annotated[
+        datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day that it holds.", show_default=False)
+    ],
+    why: Annotated[str, typer.Option("--why", help="Why it may go live all the same.", show_default=False)],
+) -> None:
+    """Answer for a red test until a day: signed, dated and shown on the card.
+
+    Example: mlwild waive churn.py "seed stability" --by "Ada Lovelace" --until 2027-01-31 --why "few rows until then"
+    """
+    from mlwild.clock import today
+    from mlwild.gate.waivers import signed
+    from mlwild.gating import suite_of, waivers_beside
+    from mlwild.loading import load_app, load_tests
+
+    loaded = load_app(app)
+    names = [one.name for one in suite_of(loaded, beside=load_tests(app))]
+    if test not in names:
+        near = difflib.get_close_matches(test, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else f" There is {', '.join(names)}."
+        raise AppError(f"test: {loaded.name!r} has no test {test!r}.{hint}")
+    held = waivers_beside(app, loaded.name)
+    made = signed(loaded.name, test, by, today(), until.date(), why)
+    path = app.with_suffix(".waivers.toml")
+    _write(path, "\n".join(one.text() for one in [*held, made]))
+    print(f"Waived {test!r} until {until.date()}: {path}")
+
+
+@cli.command()
+@_guarded
 def card(
     app: AppFile,
     out: Annotated[
@@ -240,11 +333,13 @@ def _can_write(path: Path | None, option: str) -> None:
 
 
 def _write_json(path: Path | None, facts: object) -> None:
-    if path is None:
-        return
+    if path is not None:
+        _write(path, json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     from mlwild.triangle.store import write_atomically
 
-    text = json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 

@@ -182,7 +182,7 @@ def judge(
     strange = [one.test for one in waivers if one.test not in known]
     if strange:
         raise AppError(f"waivers: {strange[0]!r} is no test of {app.name!r}. Remove its waiver, or mend the name.")
-    trial = replay.trial()
+    trial = replay.now
     verdicts, left_out = run_suite(suite, trial, waivers=in_force(waivers, today), owner=app.owner, progress=said)
     found = _false_blocks(suite, replay, verdicts, said) if past else None
     report = GateReport(app.name, trial.said, tuple(verdicts), tuple(left_out), tuple(waivers), today, found)
@@ -191,10 +191,17 @@ def judge(
     return report
 
 
-def suite_of(app: App, tests: Sequence[Any] | None = None) -> tuple[Test, ...]:
-    """Return the tests of an app: those given, else its own, else the standard ones."""
+def suite_of(app: App, tests: Sequence[Any] | None = None, beside: Sequence[Any] = ()) -> tuple[Test, ...]:
+    """
+    Return the tests of an app: those given, else its own, else the standard ones.
+
+    Those in the file beside it come on top; one with the name of another takes its place.
+    """
     given = tests if tests is not None else app.tests
-    return as_tests(given if given is not None else standard(app))
+    mine = as_tests(given if given is not None else standard(app))
+    more = as_tests(beside)
+    named = {test.name for test in more}
+    return as_tests([*(test for test in mine if test.name not in named), *more])
 
 
 def replay_of(rehearsal: Rehearsal) -> Replay:
@@ -209,7 +216,7 @@ def replay_of(rehearsal: Rehearsal) -> Replay:
     if rehearsal.events is None:
         raise AppError("rehearsal: it did not keep the app's rows. Use rehearse(app, keep_rows=True).")
     ours = next(one for one in rehearsal.triangles if one.model == rehearsal.survey.app.live)
-    return Replay(ours, life_of(rehearsal), rehearsal.events, rehearsal.tables)
+    return Replay(ours, life_of(rehearsal), rehearsal.events, rehearsal.tables, rehearsal=rehearsal)
 
 
 def life_of(rehearsal: Rehearsal) -> Life:

@@ -1,4 +1,4 @@
-"""Load an app from the user's file."""
+"""Load an app and its tests from the user's files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from mlwild.app import App
 from mlwild.errors import AppError
@@ -35,17 +37,8 @@ def load_app(path: str | Path) -> App:
     file = Path(path).resolve()
     if not file.is_file():
         raise AppError(f"app: there is no file {str(path)!r}. `mlwild new {path}` writes one to start from.")
-    name = f"mlwild_app_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise AppError(f"app: {str(path)!r} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    # The file may import what lies beside it, and so may the workers; installed packages come first.
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
     try:
-        spec.loader.exec_module(module)
+        module = _module(file, "app")
     except TypeError as problem:
         wrong = re.search(r"App\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(problem))
         if wrong is None:
@@ -54,10 +47,6 @@ def load_app(path: str | Path) -> App:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise AppError(f"{wrong[1]}: App has no such field.{hint}") from problem
 
-    import cloudpickle
-
-    # Workers cannot import the file by its name: its functions travel by value.
-    cloudpickle.register_pickle_by_value(module)
     found = {key: value for key, value in vars(module).items() if isinstance(value, App)}
     if "app" in found:
         app = found["app"]
@@ -68,3 +57,46 @@ def load_app(path: str | Path) -> App:
     else:
         raise AppError(f"app: {file.name} makes no App. It needs a line such as app = mlwild.App(...).")
     return replace(app, root=file.parent) if app.root == Path() else app
+
+
+def load_tests(path: str | Path) -> list[Any]:
+    """
+    Return the tests in the file beside an app's: ``churn_tests.py`` for ``churn.py``; none where it is not there.
+
+    Every name that begins with ``test_`` is one: a function that asserts, a ready test, or a list of these.
+
+    Raises
+    ------
+    AppError
+        If the file has no test. What the file itself raises passes through.
+    """
+    file = Path(path).resolve()
+    beside = file.with_name(f"{file.stem}_tests.py")
+    if not beside.is_file():
+        return []
+    found: list[Any] = []
+    for name, value in vars(_module(beside, "tests")).items():
+        if name.startswith("test_"):
+            found += value if isinstance(value, list | tuple) else [value]
+    if not found:
+        raise AppError(f"tests: {beside.name} has no name that begins with test_. Write one, or remove the file.")
+    return found
+
+
+def _module(file: Path, field: str) -> ModuleType:
+    """Run a file and return it as a module whose functions can travel to workers."""
+    import cloudpickle
+
+    name = f"mlwild_{field}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise AppError(f"{field}: {str(file)!r} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # The file may import what lies beside it, and so may the workers; installed packages come first.
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    spec.loader.exec_module(module)
+    # Workers cannot import the file by its name: its functions travel by value.
+    cloudpickle.register_pickle_by_value(module)
+    return module

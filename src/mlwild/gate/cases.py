@@ -7,7 +7,7 @@ import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mlwild.gate.trial import Trial
 from mlwild.wording import count
 
 #: What a plain test may ask for, by the names of its arguments.
-FIXTURES = ("model", "events", "history", "champion", "trial")
+FIXTURES = ("model", "events", "history", "champion", "trial", "rehearsal")
 #: A plain test that predicts fewer rows than this says nothing, whatever it asserts.
 FEWEST = 30
 
@@ -33,8 +33,6 @@ class Test(Protocol):
     not apply, or empty.
     """
 
-    __test__: ClassVar[bool] = False  # nothing for pytest to collect
-
     @property
     def name(self) -> str:
         """Name in tables; unique in a suite."""
@@ -43,6 +41,10 @@ class Test(Protocol):
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate."""
         ...
+
+
+# Its name begins as those of tests do, and it is none: nothing for pytest to collect.
+Test.__test__ = False  # type: ignore[attr-defined]
 
 
 def family_of(test: Test) -> str:
@@ -66,8 +68,8 @@ class Plain:
     """
     A plain function that asserts, as a test.
 
-    Its arguments are found by their names: `model`, `events`, `history`, `champion`, `trial`. It fails if it
-    raises, or returns False. It is underpowered if it had fewer than 30 rows predicted. And it is tried itself:
+    Its arguments are found by their names: `model`, `events`, `history`, `champion`, `trial`, `rehearsal`. It fails
+    if it raises, or returns False. It is underpowered if it had fewer than 30 rows predicted. And it is tried itself:
     one that cannot fail, or that passes for a model that answers NaN, is red.
 
     Parameters
@@ -117,6 +119,11 @@ class Plain:
         """Name of the function, without ``test_``."""
         return self.function.__name__.removeprefix("test_").replace("_", " ")
 
+    def objection(self, trial: Trial) -> str:
+        """Say why it does not apply: the whole rehearsal holds what a trial of the past must not see."""
+        unseen = "rehearsal" in self.asked and trial.rehearsal is None
+        return "it asks for the whole rehearsal, which a trial of the past must not see" if unseen else ""
+
     def judge(self, trial: Trial) -> Outcome:
         """Run the function, then run it again on a model that answers NaN."""
         faults = faults_of(self.function)
@@ -136,9 +143,11 @@ class Plain:
         """Run the function once; return what came of it, and the most rows it had predicted."""
         model = trial.model.watched(answers_nan if nan else None)
         champion = None if trial.champion is None else trial.champion.watched()
-        given = {"model": model, "events": trial.events, "history": trial.history, "champion": champion, "trial": trial}
+        given = {"model": model, "champion": champion, "trial": trial}
         try:
-            said = self.function(**{name: given[name] for name in self.asked})
+            said = self.function(
+                **{name: given[name] if name in given else getattr(trial, name) for name in self.asked}
+            )
         except UnderpoweredError as problem:
             return Outcome("underpowered", str(problem) or "it says that its rows cannot tell", n=model.record.rows), 0
         except AssertionError as problem:

@@ -55,6 +55,10 @@ class Fitted:
     sabotage: Callable[[Floats], Floats] | None = None
     record: Record = field(default_factory=Record, repr=False)
 
+    def __repr__(self) -> str:
+        """Name the model."""
+        return f"Fitted({self.name!r})"
+
     def predict(self, features: Any) -> Floats:
         """
         Return predictions of some features.

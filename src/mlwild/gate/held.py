@@ -70,6 +70,10 @@ class Held:
     raw: frames.Frame = field(repr=False)
     changed: bool = False
 
+    def __repr__(self) -> str:
+        """Say how many rows there are; they themselves would fill a screen."""
+        return f"Held({len(self):,} rows)"
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.rows)

@@ -20,4 +20,5 @@ def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declare
     -------
     tuple of Test
     """
-    return (NoLeaks(),)
+    made: list[Test] = [NoLeaks()]
+    return tuple(made)

@@ -162,6 +162,11 @@ class Trial(Protocol):
         ...
 
     @property
+    def rehearsal(self) -> Any:
+        """The whole rehearsal; None for a trial of the past."""
+        ...
+
+    @property
     def seed(self) -> int:
         """Seed of the candidate."""
         ...

@@ -55,6 +55,8 @@ class Replay:
     tables : dict of str to SideTable
     periods : int
         Settled periods that a candidate is tried on.
+    rehearsal : Rehearsal, optional
+        What it was taken from.
     """
 
     triangle: Triangle
@@ -62,6 +64,7 @@ class Replay:
     events: Events
     tables: dict[str, SideTable]
     periods: int = PERIODS
+    rehearsal: object = None
 
     @property
     def survey(self) -> Survey:
@@ -118,6 +121,11 @@ class Replay:
         return made
 
     @cached_property
+    def now(self) -> TriangleTrial:
+        """The trial at the end of the history."""
+        return replace(self.trial(), rehearsal=self.rehearsal)
+
+    @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What `mlwild check` finds."""
         return tuple(findings_of(self.survey.app, self.events, self.tables, self.survey))
@@ -150,12 +158,15 @@ class TriangleTrial:
         Settled periods whose rows the candidate is tried on.
     candidate : Vintage, optional
         Default the freshest that was made before these rows.
+    rehearsal : Rehearsal, optional
+        The whole of it; a trial of the past must not have it.
     """
 
     replay: Replay
     cutoff: int
     tried: Ints
     candidate: Vintage | None = None
+    rehearsal: object = None
 
     @property
     def survey(self) -> Survey:

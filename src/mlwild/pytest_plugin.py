@@ -1,0 +1,183 @@
+"""Tests of the gate under pytest: `pytest churn_tests.py` judges the candidate of churn.py beside it."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from mlwild.rehearsal import Rehearsal
+    from mlwild.trials import Replay, TriangleTrial
+
+_REPLAYS: dict[Path, tuple[Rehearsal, Replay]] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("mlwild")
+    group.addoption(
+        "--mlwild-app", metavar="FILE", help="App whose candidate is on trial; default churn.py for churn_tests.py."
+    )
+    group.addoption("--mlwild-store", metavar="DIR", default=".mlwild", help="Folder that keeps what was fitted.")
+
+
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
+    """Collect ready tests, and lists of them, that a module gives a name which begins with test_."""
+    if not name.startswith("test_"):
+        return None
+    many: list[Any] = list(obj) if isinstance(obj, list | tuple) else [obj]
+    ready = [one for one in many if callable(getattr(one, "judge", None)) and not isinstance(one, type)]
+    if not ready or len(ready) < len(many):
+        return None
+    return [
+        ReadyItem.from_parent(collector, name=name if len(ready) == 1 else f"{name}[{one.name}]", test=one)
+        for one in ready
+    ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Try a plain test itself, as the gate does: few rows are not green, and a model that answers NaN must not pass."""
+    result = yield
+    if isinstance(item, pytest.Function) and "model" in item.funcargs:
+        _try_test(item)
+    return result
+
+
+def _try_test(item: pytest.Function) -> None:
+    from mlwild.gate.cases import FEWEST
+    from mlwild.gate.fitted import Fitted, answers_nan
+
+    watched = item.funcargs["model"]
+    if not isinstance(watched, Fitted) or not watched.record.rows:
+        return
+    if watched.record.rows < FEWEST:
+        pytest.skip(f"underpowered: it had {watched.record.rows} rows predicted; {FEWEST} at least")
+    asked = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+    try:
+        item.obj(**asked | {"model": watched.watched(answers_nan)})
+    except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001  whatever it raises, it does not pass
+        return
+    pytest.fail("the test itself is at fault: it passes for a model that answers NaN", pytrace=False)
+
+
+class ReadyItem(pytest.Item):
+    """A ready test as an item of pytest."""
+
+    def __init__(self, *, test: Any, **given: Any) -> None:
+        super().__init__(**given)
+        self.test = test
+
+    def runtest(self) -> None:
+        """Judge the candidate: red fails, underpowered is skipped, since it is never green."""
+        from mlwild.gate.cases import objection
+        from mlwild.gate.run import judged
+
+        trial = trial_of(self.config, self.path)
+        why = objection(self.test, trial)
+        if why:
+            pytest.skip(f"does not apply: {why}")
+        began = time.perf_counter()
+        found = judged(self.test, trial)
+        self.user_properties += [
+            ("said", found.said),
+            ("n", found.n),
+            ("seconds", round(time.perf_counter() - began, 3)),
+        ]
+        if found.verdict == "underpowered":
+            pytest.skip(f"underpowered: {found.said}")
+        if found.verdict == "fail":
+            raise RedError(found.said)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Say what was found; where it is in our own code is of no use."""
+        if isinstance(excinfo.value, RedError):
+            return f"{self.test.name}: {excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item is from."""
+        return self.path, None, f"{self.name}: {self.test.name}"
+
+
+class RedError(AssertionError):
+    """A ready test is red."""
+
+
+def app_of(config: pytest.Config, path: Path) -> Path:
+    """
+    Return the file of the app that a module of tests is about.
+
+    Raises
+    ------
+    pytest.UsageError
+        If there is none.
+    """
+    given = config.getoption("--mlwild-app")
+    file = Path(given) if given else path.with_name(path.stem.removesuffix("_tests").removeprefix("test_") + ".py")
+    if not file.is_file() or file.resolve() == path.resolve():
+        raise pytest.UsageError(
+            f"{path.name} asks for a model on trial, and there is no app {file.name} beside it. Name the app: "
+            "--mlwild-app churn.py."
+        )
+    return file.resolve()
+
+
+def _replay(config: pytest.Config, path: Path) -> tuple[Rehearsal, Replay]:
+    from mlwild.gating import replay_of
+    from mlwild.loading import load_app
+    from mlwild.rehearsal import rehearse
+
+    file = app_of(config, path)
+    if file not in _REPLAYS:
+        rehearsal = rehearse(load_app(file), store=config.getoption("--mlwild-store"), keep_rows=True)
+        _REPLAYS[file] = rehearsal, replay_of(rehearsal)
+    return _REPLAYS[file]
+
+
+def trial_of(config: pytest.Config, path: Path) -> TriangleTrial:
+    """Return the trial that a module of tests is about; rehearsed once a session."""
+    replay = _replay(config, path)[1]
+    return replay.now
+
+
+@pytest.fixture(scope="module")
+def trial(request: pytest.FixtureRequest) -> TriangleTrial:
+    """Return all that a test may see of the candidate: see `mlwild.gate.Trial`."""
+    return trial_of(request.config, request.path)
+
+
+@pytest.fixture
+def model(trial: TriangleTrial) -> Any:
+    """Return the fitted candidate."""
+    return trial.model.watched()
+
+
+@pytest.fixture(scope="module")
+def events(trial: TriangleTrial) -> Any:
+    """Return labelled rows that the candidate did not learn from: see `mlwild.gate.Held`."""
+    return trial.events
+
+
+@pytest.fixture(scope="module")
+def champion(trial: TriangleTrial) -> Any:
+    """Return what was live when the candidate was made; None where nothing was."""
+    return trial.champion
+
+
+@pytest.fixture(scope="module")
+def history(trial: TriangleTrial) -> Any:
+    """Return what went live so far, by period: see `mlwild.gate.trial.History`."""
+    return trial.history
+
+
+@pytest.fixture(scope="module")
+def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
+    """Return the whole rehearsal of the app: see `mlwild.Rehearsal`."""
+    return _replay(request.config, request.path)[0]
