@@ -1,0 +1,39 @@
+"""Stressors: transformations of a situation with a severity."""
+
+from mlwild.stressors.own import Both, Own
+from mlwild.stressors.population import Only, Tilt
+from mlwild.stressors.situation import Situation, Stressor
+from mlwild.stressors.training import LabelDelay, LabelFlips
+from mlwild.stressors.values import (
+    Missing,
+    NewCategory,
+    Noise,
+    Outliers,
+    Quantised,
+    SignFlip,
+    Stale,
+    Stuck,
+    Swapped,
+    UnitSlip,
+)
+
+__all__ = [
+    "Both",
+    "LabelDelay",
+    "LabelFlips",
+    "Missing",
+    "NewCategory",
+    "Noise",
+    "Only",
+    "Outliers",
+    "Own",
+    "Quantised",
+    "SignFlip",
+    "Situation",
+    "Stale",
+    "Stressor",
+    "Stuck",
+    "Swapped",
+    "Tilt",
+    "UnitSlip",
+]
