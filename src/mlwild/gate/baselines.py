@@ -1,4 +1,4 @@
-"""What takes no learning: a constant, the last labels, the last labels of this hour of the week; as late as labels come."""
+"""What takes no learning: a constant, the last labels, those of this hour of the week; as late as labels come."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _shares(labels: NDArray[Any], seen: Ints, most: int, start: Floats) -> Float
     kinds = np.arange(len(start)) if start.ndim else np.array([int(labels.max(initial=1))])
     hits = np.vstack([np.zeros(len(kinds)), np.cumsum(labels[:, None] == kinds, axis=0)])
     made = (hits[seen] - hits[since] + np.atleast_1d(start)) / (count + 1)
-    return made if start.ndim else made[:, 0]
+    return np.asarray(made if start.ndim else made[:, 0])
 
 
 def _of_entity(timeline: Timeline, order: Ints, held: Held, start: Floats) -> Floats:
@@ -151,8 +151,8 @@ def seasonal(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floats 
             found = _shares(labels[mine], seen, OF_SEASON, begin)
             made[rows] = found if found.ndim == 2 else found[:, None]
     if one_hot:
-        return made.argmax(axis=1).astype(np.float64)
-    return made if ask == "probabilities" else made[:, 0]
+        return np.asarray(made.argmax(axis=1), dtype=np.float64)
+    return np.asarray(made if ask == "probabilities" else made[:, 0])
 
 
 def hour_of_week(time: Ints, zone: str | None) -> Ints:
