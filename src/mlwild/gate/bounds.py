@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,17 +200,36 @@ def at_most(
         said = f"{what} is NaN in {count(len(gaps))} of {count(len(values))} cases"
         return Outcome("fail", said, n=len(values), limit=limit, rows=tuple(int(row) for row in gaps[:5]))
     found = bounds_of(values, weights=weights, alpha=alpha, independent=independent)
-    facts = {"n": found.n, "estimate": found.estimate, "low": found.low, "high": found.high, "limit": limit}
+    return judged(found, limit, margin=margin, what=what, alpha=alpha)
+
+
+def judged(
+    found: Bounds, limit: float, *, margin: float, what: str, alpha: float = ALPHA, beta: float = BETA
+) -> Outcome:
+    """
+    Judge the requirement that a mean is at most a limit from its bounds: see `at_most`.
+
+    `beta` is the chance of blocking a good model that the test is armed at; one of many parts of a test has less.
+    """
+    if math.isnan(found.estimate):
+        return Outcome("underpowered", f"{what}: it is not defined on {count(found.n)} rows", n=found.n, limit=limit)
+    facts: dict[str, Any] = {
+        "n": found.n,
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "limit": limit,
+    }
     if math.isnan(found.high):
         more = f"; need {FEWEST} at least" if found.n < FEWEST else ""
-        return Outcome("underpowered", f"{what}: {count(found.n)} rows are too few ({found.method}{more})", **facts)  # type: ignore[arg-type]
+        return Outcome("underpowered", f"{what}: {count(found.n)} rows are too few ({found.method}{more})", **facts)
     chance = blocks_good(found.error, margin, alpha)
     sure = f"{what} is {number(found.estimate, 3)}, with {1 - alpha:.0%} confidence at most {number(found.high, 3)}"
     held = f"the limit is {number(limit, 3)}"
     if found.high <= limit:
-        return Outcome("pass", f"{sure}; {held}", blocks_good=chance, **facts)  # type: ignore[arg-type]
-    if found.low > limit or chance <= BETA:
-        return Outcome("fail", f"{sure}; {held}", blocks_good=chance, **facts)  # type: ignore[arg-type]
-    need = rows_for(found.error, found.n, margin, alpha)
+        return Outcome("pass", f"{sure}; {held}", blocks_good=chance if chance <= beta else math.nan, **facts)
+    if found.low > limit or chance <= beta:
+        return Outcome("fail", f"{sure}; {held}", blocks_good=min(chance, beta), **facts)
+    need = rows_for(found.error, found.n, margin, alpha, beta)
     said = f"{sure}; {held}: {count(found.n)} rows cannot tell, about {count(need)} could"
-    return Outcome("underpowered", said, blocks_good=math.nan, **facts)  # type: ignore[arg-type]
+    return Outcome("underpowered", said, **facts)

@@ -167,6 +167,27 @@ def worst(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:
     return replace(first, said=f"{first.said} ({many} of {len(outcomes)} {said}s {kind})", blocks_good=chance)
 
 
+def of_judged(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:
+    """
+    Return the outcome of a requirement on many parts, some of which have too few rows: they are told, and not judged.
+
+    It is underpowered only if no part could be judged.
+
+    Examples
+    --------
+    >>> parts = [Outcome("pass", "a is fine"), Outcome("underpowered", "b: 12 rows are too few")]
+    >>> of_judged(parts, "group", all_said="no group is worse").said
+    'no group is worse; 1 of 2 groups has too few rows to be judged'
+    """
+    judged = [one for one in outcomes if one.verdict != "underpowered"]
+    if not judged:
+        return worst(outcomes, said, all_said=all_said)
+    few = len(outcomes) - len(judged)
+    verb = "has" if few == 1 else "have"
+    more = f"; {few} of {len(outcomes)} {said}s {verb} too few rows to be judged" if few else ""
+    return worst(judged, said, all_said=all_said + more)
+
+
 @dataclass
 class Record:
     """What a test looked at: the most rows that it had predicted in one call."""

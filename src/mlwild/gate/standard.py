@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mlwild.gate.cases import Test
+from mlwild.gate.ready.behaviour import Churn
 from mlwild.gate.ready.leaks import NoLeaks
+from mlwild.gate.ready.robust import AnswersGaps, Corruption
+from mlwild.gate.ready.slices import Calibrated, GroupsNotWorse
+from mlwild.gate.ready.useful import BeatsBaselines, NotWorse
 
 
 def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declares will choose among them
@@ -20,5 +24,6 @@ def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declare
     -------
     tuple of Test
     """
-    made: list[Test] = [NoLeaks()]
+    made: list[Test] = [NoLeaks(), AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
+    made += [BeatsBaselines(), NotWorse(), Churn()]
     return tuple(made)
