@@ -7,6 +7,7 @@ from typing import Any
 from mlwild.gate.cases import Test
 from mlwild.gate.ready.behaviour import Churn
 from mlwild.gate.ready.leaks import NoLeaks
+from mlwild.gate.ready.proxies import PROXIES, Proxy
 from mlwild.gate.ready.robust import AnswersGaps, Corruption
 from mlwild.gate.ready.slices import Calibrated, GroupsNotWorse
 from mlwild.gate.ready.useful import BeatsBaselines, NotWorse
@@ -26,4 +27,5 @@ def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declare
     """
     made: list[Test] = [NoLeaks(), AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
     made += [BeatsBaselines(), NotWorse(), Churn()]
+    made += [Proxy(kind) for kind in PROXIES]
     return tuple(made)

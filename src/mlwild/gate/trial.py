@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -196,4 +196,8 @@ class Trial(Protocol):
 
     def earlier(self) -> Sequence[Trial]:
         """Return the trials of earlier times, oldest first: the past of this one."""
+        ...
+
+    def remember(self, key: object, make: Callable[[], float]) -> float:
+        """Return a number that was made of this trial before under a key, else make it."""
         ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from mlwild import models
 from mlwild.app import App
 from mlwild.checks import Finding, findings_of
-from mlwild.digest import digest, row_hashes
+from mlwild.digest import digest, row_hashes, version
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.gate.fitted import Fitted
@@ -37,6 +38,8 @@ Floats = NDArray[np.float64]
 
 #: Settled periods that a candidate is tried on; rows of them that tests see, evenly spaced; trials of the past.
 PERIODS, MOST_ROWS, EARLIER = 4, 100_000, 8
+#: Trials of the past that records of proxies are made of.
+RECORD = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,7 +322,17 @@ class TriangleTrial:
 
     def earlier(self) -> Sequence[TriangleTrial]:
         """Return the trials of earlier times, oldest first."""
-        return self.replay.earlier(self.cutoff)
+        return self.replay.earlier(self.cutoff, RECORD)
+
+    def remember(self, key: object, make: Callable[[], float]) -> float:
+        """Return a number that was made of this trial before under a key, else make it and keep it in the store."""
+        store = self.replay.triangle.store
+        fit = self.replay.triangle.recipe.fit_key(self.vintage)
+        named = digest("trial number 1", version("mlwild"), fit, self.survey.data_digest, self.cutoff, self.tried, key)
+        if store.get(named, "number") is None:
+            text = json.dumps(float(make())).encode()
+            store.put(named, "number", lambda file: file.write(text))
+        return float(json.loads(store.payload(named, "number").read_bytes()))
 
     def _shown(self, period: int) -> str:
         return self.survey.clock.show(int(self.survey.grid.edges[period]))
