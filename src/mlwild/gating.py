@@ -24,6 +24,7 @@ from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
 from mlwild.rules import DEFAULT
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.trials import Replay, TriangleTrial
+from mlwild.trials.trial import PERIODS
 from mlwild.triangle.store import write_atomically
 
 #: A past champion was good if afterwards it lost no more than a fresh model by this share.
@@ -204,9 +205,15 @@ def suite_of(app: App, tests: Sequence[Any] | None = None, beside: Sequence[Any]
     return as_tests([*(test for test in mine if test.name not in named), *more])
 
 
-def replay_of(rehearsal: Rehearsal) -> Replay:
+def replay_of(rehearsal: Rehearsal, *, periods: int = PERIODS) -> Replay:
     """
     Return what trials are taken from: the recommended rule's life in a rehearsal that kept its rows.
+
+    Parameters
+    ----------
+    rehearsal : Rehearsal
+    periods : int
+        Settled periods that a candidate is tried on.
 
     Raises
     ------
@@ -216,7 +223,7 @@ def replay_of(rehearsal: Rehearsal) -> Replay:
     if rehearsal.events is None:
         raise AppError("rehearsal: it did not keep the app's rows. Use rehearse(app, keep_rows=True).")
     ours = next(one for one in rehearsal.triangles if one.model == rehearsal.survey.app.live)
-    return Replay(ours, life_of(rehearsal), rehearsal.events, rehearsal.tables, rehearsal=rehearsal)
+    return Replay(ours, life_of(rehearsal), rehearsal.events, rehearsal.tables, periods, rehearsal)
 
 
 def life_of(rehearsal: Rehearsal) -> Life:

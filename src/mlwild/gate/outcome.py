@@ -162,9 +162,14 @@ def worst(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:
     if not red and not yellow:
         worse = max(outcomes, key=lambda one: -math.inf if math.isnan(one.high) else one.high - one.limit)
         return replace(worse, said=all_said, n=sum(one.n for one in outcomes), blocks_good=chance)
-    kind, first = ("red", red[0]) if red else ("underpowered", yellow[0])
+    kind, first = ("red", max(red, key=_breach)) if red else ("underpowered", yellow[0])
     many = len(red or yellow)
     return replace(first, said=f"{first.said} ({many} of {len(outcomes)} {said}s {kind})", blocks_good=chance)
+
+
+def _breach(one: Outcome) -> float:
+    """Return by how much a limit is passed; infinite where it is not a matter of numbers."""
+    return math.inf if math.isnan(one.limit) or math.isnan(one.estimate) else one.estimate - one.limit
 
 
 def of_judged(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:
