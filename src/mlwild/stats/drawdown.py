@@ -174,7 +174,9 @@ def next_drawdown(
         length = max(block_length(series), block_length(np.abs(series - series.mean())))
     rng = np.random.default_rng(seed)
     size = max(len(series), horizon)
-    places = block_positions(size, length, reps, rng)[:, :horizon] % len(series)
+    ahead = block_positions(size, length, reps, rng)[:, :horizon] % len(series)
+    # Each path is drawn from a history that is itself a draw: what the past was is known to so much only.
+    places = np.take_along_axis(block_positions(len(series), length, reps, rng), ahead, axis=1)
     logs = np.cumsum(np.log1p(series)[places], axis=1)
     tops = np.maximum(np.maximum.accumulate(logs, axis=1), 0.0)
     depths = -np.expm1(-(tops - logs).max(axis=1))
