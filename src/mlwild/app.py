@@ -21,6 +21,7 @@ from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 from mlwild.serving import Serving
+from mlwild.trading import Trading
 
 FEEDBACK = ("none", "selective", "bandit")
 
@@ -91,6 +92,8 @@ class App:
         Tests of the gate: ready ones and plain functions that assert; default `mlwild.gate.standard`.
     serving : Serving, optional
         How the service computes its answers, where that is other code than the app's own.
+    trading : Trading, optional
+        How predictions are traded, where the label is the return of a bar: then `mlwild stress` tells of drawdowns.
     owner : str
         Who is to be asked about a red test that names nobody.
     start : str or int, optional
@@ -142,6 +145,7 @@ class App:
     monitors: Sequence[Monitor] | None = None
     tests: Sequence[Any] | None = None
     serving: Serving | None = None
+    trading: Trading | None = None
     owner: str = ""
     start: str | int | None = None
     min_rows: int = 30
@@ -332,6 +336,9 @@ def _check_numbers(app: App) -> None:
     if app.tests is not None:
         as_tests(app.tests)
     _need(app.serving is None or isinstance(app.serving, Serving), "serving", "is not a Serving(...).")
+    _need(app.trading is None or isinstance(app.trading, Trading), "trading", "is not a Trading(...).")
+    traded = app.trading is None or app.loss_.predicts == "value"
+    _need(traded, "trading", f"the loss {app.loss_.name!r} asks for classes, and positions are made of numbers.")
     _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
 
 

@@ -133,6 +133,16 @@ class Replay:
         """What `mlwild check` finds."""
         return tuple(findings_of(self.survey.app, self.events, self.tables, self.survey))
 
+    def live_predictions(self, rows: Ints) -> Floats:
+        """Return what was live's predictions of some rows from the first vintage on, shape (n,) or (n, n_classes)."""
+        grid, life = self.survey.grid, self.life
+        period = np.searchsorted(grid.row_start, rows, side="right") - 1
+        parts = []
+        for k in np.unique(period):
+            vintage, mine = life.live[k - life.first], rows[period == k]
+            parts.append(self.triangle.predictions(vintage)[mine - int(grid.row_start[vintage.cutoff])])
+        return np.concatenate(parts).astype(np.float64)
+
     @cached_property
     def live_losses(self) -> tuple[Ints, Floats]:
         """Labelled rows from the first vintage on, in order of period, and the loss of what was live (of rows)."""
