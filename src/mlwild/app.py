@@ -21,6 +21,7 @@ from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 from mlwild.serving import Serving
+from mlwild.stressors import Stressor
 from mlwild.trading import Trading
 
 FEEDBACK = ("none", "selective", "bandit")
@@ -94,6 +95,8 @@ class App:
         How the service computes its answers, where that is other code than the app's own.
     trading : Trading, optional
         How predictions are traded, where the label is the return of a bar: then `mlwild stress` tells of drawdowns.
+    stressors : sequence of Stressor, optional
+        What the model is put under by `mlwild stress`; default `mlwild.stressors.standard`.
     owner : str
         Who is to be asked about a red test that names nobody.
     start : str or int, optional
@@ -146,6 +149,7 @@ class App:
     tests: Sequence[Any] | None = None
     serving: Serving | None = None
     trading: Trading | None = None
+    stressors: Sequence[Stressor] | None = None
     owner: str = ""
     start: str | int | None = None
     min_rows: int = 30

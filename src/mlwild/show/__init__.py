@@ -5,5 +5,6 @@ from mlwild.show.comparison import show_comparison
 from mlwild.show.gate import show_gate
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
+from mlwild.show.stress import show_stress
 
-__all__ = ["fits_bar", "show_check", "show_comparison", "show_gate", "show_sheet"]
+__all__ = ["fits_bar", "show_check", "show_comparison", "show_gate", "show_sheet", "show_stress"]

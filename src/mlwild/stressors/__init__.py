@@ -3,6 +3,7 @@
 from mlwild.stressors.own import Both, Own
 from mlwild.stressors.population import Only, Tilt
 from mlwild.stressors.situation import Situation, Stressor
+from mlwild.stressors.standard import standard
 from mlwild.stressors.training import LabelDelay, LabelFlips
 from mlwild.stressors.values import (
     Missing,
@@ -36,4 +37,5 @@ __all__ = [
     "Swapped",
     "Tilt",
     "UnitSlip",
+    "standard",
 ]

@@ -177,7 +177,7 @@ def stressed(
     return Stressed(clean, limit, limit_is, tuple(order), searched, tuple(left_out))
 
 
-def _rng(stressor: Stressor, case: str, seed: int) -> np.random.Generator:
+def case_rng(stressor: Stressor, case: str, seed: int) -> np.random.Generator:
     """Return random numbers of a case: the same at every severity, so that a curve is no play of chance."""
     return np.random.default_rng([seed, zlib.crc32(stressor.name.encode()), zlib.crc32(case.encode())])
 
@@ -186,7 +186,7 @@ def _hurt(calm: Situation, stressor: Stressor, case: str, seed: int) -> float:
     """Return the mean loss of a case at its greatest severity, on the rows that it is chosen by."""
     severity = stressor.severities[-1]
     point = _point(
-        calm, severity, slice(0, None, 2), lambda: stressor.apply(calm, case, severity, _rng(stressor, case, seed))
+        calm, severity, slice(0, None, 2), lambda: stressor.apply(calm, case, severity, case_rng(stressor, case, seed))
     )
     return math.inf if point.fault else -math.inf if math.isnan(point.loss) else point.loss
 
@@ -197,7 +197,7 @@ def _curve(calm: Situation, stressor: Stressor, case: str, limit: float, tried: 
             calm,
             severity,
             slice(1, None, 2),
-            lambda severity=severity: stressor.apply(calm, case, severity, _rng(stressor, case, seed)),  # type: ignore[misc]
+            lambda severity=severity: stressor.apply(calm, case, severity, case_rng(stressor, case, seed)),  # type: ignore[misc]
         )
         for severity in stressor.severities
     )

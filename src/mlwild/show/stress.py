@@ -1,0 +1,153 @@
+"""The worst case on a terminal: first the worst, then the expected, then whether such promises were kept."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlwild.show.terminal import terminal
+from mlwild.wording import between, count, number
+from mlwild.worstcase.certificates import Record
+from mlwild.worstcase.ensembles import Ensemble
+from mlwild.worstcase.report import StressReport, WorstCase
+from mlwild.worstcase.strategy import Strategy
+
+#: Severity curves that are shown.
+SHOWN = 8
+
+
+def show_stress(report: StressReport) -> None:
+    """Print the report."""
+    console = terminal()
+    console.print()
+    console.print(headline(report))
+    expected = report.expected
+    console.print(
+        Text(
+            f"Expected: {number(expected.loss)} ({between(expected.low, expected.high)}; {count(expected.n)} rows in "
+            f"{expected.periods} periods, {expected.since} to {expected.until}).\n",
+            style="bold",
+        )
+    )
+    console.print(_vector(report))
+    console.print()
+    _promises(console, report)
+    _curves(console, report)
+    for strategy in report.strategies:
+        _strategy(console, strategy)
+    for ensemble in report.ensembles:
+        console.print(Text(ensemble_said(ensemble)))
+    console.print(Text(f"\n{count(report.searched)} cases searched. Under stress: {report.trial}.", style="dim"))
+
+
+def headline(report: StressReport) -> Text:
+    """Return the worst case in a sentence."""
+    if not report.worst:
+        return Text(f"{report.app}: no worst case could be judged.", style="bold")
+    first, unit = report.worst[0], f" {report.unit}" if report.unit else ""
+    text = Text(f"{report.app}: at worst it loses {number(first.loss)}{unit} per event", style="bold red")
+    if not math.isnan(first.high):
+        text.append(f", with {first.level:.0%} confidence at most {number(first.high)}")
+    text.append(f". {first.kind[0].upper()}{first.kind[1:]}: {first.what}; {first.often}. {count(first.searched)} searched.")
+    return text
+
+
+def _vector(report: StressReport) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("worst", "condition", "loss", "at most (95%)", "n", "searched", "how often"):
+        right = name in ("loss", "at most (95%)", "n", "searched")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for one in report.worst:
+        table.add_row(*_cells(one))
+    return table
+
+
+def _cells(one: WorstCase) -> list[str]:
+    high = "no bound" if math.isnan(one.high) else number(one.high)
+    return [one.kind, one.what, number(one.loss), high, f"{count(one.n)} {one.unit}", count(one.searched), one.often]
+
+
+def _promises(console: Console, report: StressReport) -> None:
+    console.print(Text("Was the promise kept?", style="bold"))
+    if not report.records:
+        console.print(Text("  There are too few periods to say.\n"))
+        return
+    for record in report.records:
+        console.print(Text(f"  {record_said(record)}"))
+    for one in report.next_:
+        if not math.isnan(one.high):
+            said = f"  The next {one.kind}: at most {number(one.high)} ({one.level:.0%}; {one.n} periods; {one.what})."
+            console.print(Text(said))
+    console.print()
+
+
+def record_said(record: Record) -> str:
+    """Return how the certificates of one kind were kept, in a sentence."""
+    said = (
+        f"{record.kind}: kept {record.kept} of {record.of} times, {record.kept / record.of:.0%} "
+        f"({between(record.low, record.high, 2)}), promised {record.level:.0%}"
+    )
+    if record.worst is not None:
+        broken = record.worst
+        said += f"; broken by most at {broken.cutoff}: {number(broken.came, 3)} came, {number(broken.high, 3)} was promised"
+    return said + "."
+
+
+def _curves(console: Console, report: StressReport) -> None:
+    under = report.stressed
+    if not under.curves:
+        return
+    console.print(Text(f"Under stress (without: {number(under.clean.loss)}; limit {number(under.limit)}, {under.limit_is})", style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("stressor", "worst in", "loss by severity", "fails at"):
+        table.add_column(name, overflow="fold")
+    for curve in under.curves[:SHOWN]:
+        points = ", ".join(
+            f"{point.severity:g}: {'no answer' if point.fault else number(point.loss, 3)}" for point in curve.points
+        )
+        fails = "" if math.isnan(curve.fails_at) else f"{curve.fails_at:g} {curve.unit}".strip()
+        table.add_row(f"{curve.stressor} ({curve.unit})" if curve.unit else curve.stressor, curve.case, points, fails)
+    console.print(table)
+    if len(under.curves) > SHOWN:
+        console.print(Text(f"  {len(under.curves) - SHOWN} more stressors, milder: see --json", style="dim"))
+    for name, why in under.left_out:
+        console.print(Text(f"  Left out: {name}: {why}", style="dim"))
+    console.print()
+
+
+def _strategy(console: Console, one: Strategy) -> None:
+    fall, plain = one.plain.drawdown, one.plain
+    text = Text(f"{one.name}: ", style="bold")
+    text.append(
+        f"deepest fall {fall.depth:.1%}, within the next year at most {one.next.bound:.1%} ({one.next.level:.0%}); "
+        f"under water {fall.under_water:.0%} of the time, {count(fall.longest)} bars at longest; worst year "
+        f"{one.windows['year'].total:+.1%}, worst month {one.windows['month'].total:+.1%}; a bad bar (worst 5%) loses "
+        f"{plain.tail:.2%} ({one.tail_low:.2%} to {one.tail_high:.2%}). {plain.annual:+.1%} a year, Sharpe ratio "
+        f"{plain.sharpe:.2f}; chance that it is more than the luck of {one.deflated.tries} tries: "
+        f"{one.deflated.probability:.2f}.",
+        style="default",
+    )
+    console.print(text)
+    under = ", ".join(f"{other.scenario} {other.drawdown.depth:.1%}" for other in one.scenarios)
+    console.print(Text(f"  Deepest fall with {under}.", style="dim"))
+    if one.starts:
+        lost, n = one.starts["lost"], one.starts["n"]
+        said = f"  First year by start: {one.starts['worst']:+.1%} to {one.starts['best']:+.1%}, lost in {lost:.0%} of {n:.0f}."
+        console.print(Text(said, style="dim"))
+    console.print()
+
+
+def ensemble_said(one: Ensemble) -> str:
+    """Return what an ensemble gains over its members, in a sentence."""
+    middle = one.middle
+    said = (
+        f"{one.of[0].upper()}{one.of[1:]}: as one they lose {number(one.ensemble.mean)} and at worst "
+        f"{number(one.ensemble.worst)} ({one.ensemble.where}); the middle one {number(middle.mean)} and at worst "
+        f"{number(middle.worst)}"
+    )
+    if one.parts is not None:
+        said += f". Squared error or errors by refit: bias {number(one.parts.bias, 3)}, variance {number(one.parts.variance, 3)}"
+    return said + "."
