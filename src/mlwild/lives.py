@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,11 @@ from mlwild.app import App
 from mlwild.records import Decided, Prices, Vintage
 from mlwild.rules import DEFAULT, Rule
 from mlwild.rules.view import Floats, View
+from mlwild.stats.rivals import lead_by_chance
 from mlwild.step import begin, look, step
 from mlwild.triangle import Triangle
 
 Ints = NDArray[np.int64]
-
-#: Periods before which no rule takes over from another.
-FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
         past[:, k] -= [life.paid[k - life.first] for life in lives]
         gaps = past[charge] - past
         saved = gaps.sum(axis=1)
-        worthy = np.flatnonzero(saved > bar + _chance(gaps[:, start.cutoff + 1 :]))
+        worthy = np.flatnonzero(saved > bar + lead_by_chance(gaps[:, start.cutoff + 1 :]))
         if len(worthy):
             charge = int(worthy[np.argmax(saved[worthy])])
         view = made.view(k)
@@ -201,18 +198,6 @@ def choose_as_you_go(rules: Sequence[Rule], lives: Sequence[Life], triangle: Tri
         made.advance(k, rules[charge], remembered)
         made.facts[-1] = _with_comparisons(made.facts[-1], triangle.survey.app)
     return _finish(made, rules[charge].name)
-
-
-def _chance(gaps: Floats) -> Floats:
-    """Return how large the sum of differences by period may be by chance; infinite before eight periods."""
-    from scipy.special import stdtrit
-
-    rules, looks = gaps.shape
-    if looks < FEWEST:
-        return np.full(rules, np.inf)
-    # 5 % shared among rivals, and among looks as 6 / (pi j)^2, which adds up to one.
-    alpha = 0.05 / max(rules - 1, 1) * 6 / (pi * looks) ** 2
-    return np.asarray(stdtrit(looks - 1, 1 - alpha) * sqrt(looks) * gaps.std(axis=1, ddof=1))
 
 
 def _with_comparisons(fact: Decided, app: App) -> Decided:

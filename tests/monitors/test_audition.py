@@ -65,10 +65,10 @@ def test_the_three_parts_add_up_and_are_means_of_rows(tmp_path):
     assert 1 in cells.period[first]
 
 
-def test_cells_are_thinned_to_about_four_hundred(tmp_path):
+def test_cells_are_thinned_to_about_two_hundred(tmp_path):
     triangle = triangles_of(app_of(history("none", 2, rows=20, periods=62), rows=20, min_rows=5), tmp_path)[0]
     cells = cells_of(triangle, "all", truth_of(triangle, "all"))
-    assert 250 <= len(cells) <= 420
+    assert 150 <= len(cells) <= 250
     assert (cells.period - cells.vintage).max() == 20
 
 

@@ -16,8 +16,9 @@ from mlwild.triangle import Triangle
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Cells that are judged at most, about; and periods that a vintage is followed for.
-MOST_CELLS, OLDEST = 400, 20
+#: Cells that are judged, about, in long histories; and periods that a vintage is followed for. Cells share periods,
+#: which are what is resampled: on the flights 361 cells gave no narrower intervals than 185, and took 1.6 times longer.
+MOST_CELLS, OLDEST = 200, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +105,12 @@ def cells_of(triangle: Triangle, window: str, truth: Truth) -> Cells:
     Returns
     -------
     Cells
-        About 400 at most; none without a label or a reference.
+        About 200, up to half as many again; none without a label or a reference.
     """
     n = triangle.survey.grid.periods
     usable = [k for k in range(n) if Vintage(k, window) in triangle.scores]
     sizes = [min(OLDEST + 1, n - k) for k in usable]
-    step = max(1, -(-sum(sizes) // MOST_CELLS))
+    step = max(1, round(sum(sizes) / MOST_CELLS))
     pairs = [(k, j) for k in usable[::step] for j in range(k, min(k + OLDEST + 1, n))]
     vintage, period = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
     loss, fresh = truth.loss[vintage, period], truth.loss[period, period]

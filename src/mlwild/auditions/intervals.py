@@ -1,9 +1,8 @@
-"""Intervals around promises, learned from how earlier promises of the same scheme were kept."""
+"""Intervals around promises, learned from how earlier promises were kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Bounds:
     """
-    Intervals of one scheme's promises of one procedure.
+    Intervals of one series of promises.
 
     Parameters
     ----------
@@ -25,20 +24,47 @@ class Bounds:
         NaN where too little was known.
     next_low, next_high : float
         For the period after the history.
-    known_error : ndarray of shape (n_cutoffs,)
-        Mean absolute error of the scheme as known at each cutoff; NaN before four errors were known.
     """
 
     low: Floats
     high: Floats
     next_low: float
     next_high: float
-    known_error: Floats
 
 
-def conformal_bounds(
-    procedure: Procedure, cutoffs: tuple[int, ...], promised: Floats, following: float, *, level: float
-) -> Bounds:
+@dataclass(frozen=True)
+class Learned:
+    """
+    What was known at each cutoff of how earlier periods came out.
+
+    Parameters
+    ----------
+    outcomes : ndarray of shape (n_cutoffs + 1, n_cutoffs)
+        By cutoff (the last is the end of the history) the loss of the period that opened at an earlier one,
+        as it stood when that period had settled; NaN before.
+    noise : ndarray of shape (n_cutoffs + 1,)
+        Standard error that sampling alone gives the loss of the period that opens at each, as expected there.
+    """
+
+    outcomes: Floats
+    noise: Floats
+
+
+def learn(procedure: Procedure, cutoffs: tuple[int, ...]) -> Learned:
+    """Return what was known at some cutoffs, and at the end, of the periods that opened at earlier ones."""
+    n = len(cutoffs)
+    outcomes, noise = np.full((n + 1, n), np.nan), np.zeros(n + 1)
+    for place, cutoff in enumerate((*cutoffs, procedure.triangles[0].survey.grid.periods)):
+        past = procedure.at(cutoff)
+        noise[place] = past.noise
+        opened = list(cutoffs[:place])
+        outcomes[place] = outcomes[place - 1] if place else np.nan
+        news = np.isnan(outcomes[place, :place]) & past.settled[opened]
+        outcomes[place, :place][news] = past.losses[opened][news]
+    return Learned(outcomes, noise)
+
+
+def conformal_bounds(learned: Learned, promised: Floats, following: float, *, level: float, least: float) -> Bounds:
     """
     Return adaptive conformal intervals of promises, each from what was known at its cutoff.
 
@@ -47,36 +73,31 @@ def conformal_bounds(
 
     Parameters
     ----------
-    procedure : Procedure
-    cutoffs : tuple of int
+    learned : Learned
     promised : ndarray of shape (n_cutoffs,)
     following : float
         Promise for the period after the history.
     level : float
         Nominal coverage.
+    least : float
+        Least value that the loss can take: no interval goes below.
     """
-    n = len(cutoffs)
-    low, high, known_error = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    n = len(promised)
+    low, high = np.full(n + 1, np.nan), np.full(n + 1, np.nan)
     intervals = AdaptiveConformal(level)
     errors: dict[int, float] = {}
-    ends = (*cutoffs, procedure.triangles[0].survey.grid.periods)
-    for place, cutoff in enumerate(ends):
-        past = procedure.at(cutoff)
-        for earlier in range(place):
-            k = cutoffs[earlier]
-            if earlier in errors or isnan(promised[earlier]) or not past.settled[k] or isnan(past.losses[k]):
+    for place, outcomes in enumerate(learned.outcomes):
+        for earlier in map(int, np.flatnonzero(~np.isnan(outcomes - promised))):
+            if earlier in errors:
                 continue
-            errors[earlier] = float(past.losses[k] - promised[earlier])
-            if not isnan(low[earlier]):
-                intervals = intervals.after(covered=bool(low[earlier] <= past.losses[k] <= high[earlier]))
-        known = np.array(list(errors.values()))
-        estimate = promised[place] if place < n else following
-        ends_at = intervals.around(float(estimate), known)
-        least = procedure.triangles[0].survey.loss.least
-        ends_at = max(ends_at[0], least), max(ends_at[1], least)
-        if place == n:
-            return Bounds(low, high, *ends_at, known_error)
-        low[place], high[place] = ends_at
-        if len(known) >= 4:
-            known_error[place] = np.abs(known).mean()
-    raise AssertionError("the loop ends with the history")
+            errors[earlier] = float(outcomes[earlier] - promised[earlier])
+            if not np.isnan(low[earlier]):
+                covered = bool(low[earlier] <= outcomes[earlier] <= high[earlier])
+                intervals = intervals.after(covered=covered, lag=place - earlier)
+        estimate = float(promised[place]) if place < n else following
+        noise = learned.noise[list(errors)]
+        ends = intervals.around(
+            estimate, np.array(list(errors.values())), noise=noise, next_noise=float(learned.noise[place])
+        )
+        low[place], high[place] = (max(end, least) for end in ends)
+    return Bounds(low[:n], high[:n], float(low[n]), float(high[n]))

@@ -59,7 +59,7 @@ def likeness(survey: Survey, rows: NDArray[np.int64], cutoff: int) -> Floats:
     for train, test in folds.split(both, side):
         model = HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=0)
         with threadpool_limits(limits=1):  # small fits: threads would wait for each other
-            model.fit(X[both[train]], side[train])
+            model.fit(frames.learnable(X[both[train]]), side[train])
             p = model.predict_proba(X[distinct])[:, 1]
         held = np.isin(distinct, both[test])
         chance[held] = p[held]  # a row that was learned from is judged by a model that did not see it

@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 
 #: A period is settled when this share of the labels that periods usually get has come.
 SETTLED = 0.9
+#: Last settled periods that say how many rows the next will have.
+RECENT = 4
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,22 @@ class KnownPast:
             total += np.where(later, made.total[self._cells], 0.0) / len(self.procedure.triangles)
             weight += np.where(later, made.weight[self._cells], 0.0) / len(self.procedure.triangles)
         return total, weight
+
+    @cached_property
+    def noise(self) -> float:
+        """
+        Standard error that sampling alone will give the next period's loss, as known now.
+
+        Rows scatter as in all settled periods, and come as many as in the last four; 0 where nothing is
+        known of the scatter, as of losses of sets.
+        """
+        total, weight, squares = self.live()
+        at = np.flatnonzero(weight > 0)
+        at = at[self.settled[at]] if self.settled[at].any() else at
+        if not len(at) or np.isnan(squares[at]).any():
+            return 0.0
+        within = float((squares[at] - total[at] ** 2 / weight[at]).sum() / weight[at].sum())
+        return float(np.sqrt(max(within, 0.0) / self._known(self.procedure.counts)[at[-RECENT:]].mean()))
 
     @cached_property
     def losses(self) -> Floats:

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.auditions.intervals import Bounds, conformal_bounds
+from mlwild.auditions.intervals import Learned, conformal_bounds, learn
 from mlwild.auditions.past import procedures
 from mlwild.auditions.promises import Promises, promises
 from mlwild.auditions.verdicts import best_scheme, facts, leak_meter
 from mlwild.splits import DEFAULT, OfFolds, Read
 from mlwild.stats.proportions import wilson
+from mlwild.stats.rivals import lead_by_chance
 from mlwild.triangle import Triangle
 
 Floats = NDArray[np.float64]
-
-#: Known promises a scheme needs before one who chooses as one goes may follow it.
-FEWEST = 8
 
 
 def audit_splits(
@@ -56,17 +54,18 @@ def audit_splits(
     """
     found = procedures(triangles)
     made = promises(found, schemes, jobs=jobs, progress=progress)
+    least = triangles[0].survey.loss.least
+    learned = [learn(procedure, made.cutoffs) for procedure in found]
     bounds = [
         [
-            conformal_bounds(procedure, made.cutoffs, made.made[place, row], made.next[place], level=level)
-            for row, procedure in enumerate(found)
+            conformal_bounds(known, made.made[place, row], made.next[place], level=level, least=least)
+            for row, known in enumerate(learned)
         ]
         for place in range(len(schemes))
     ]
     records = [facts(made, place, bounds[place], level) for place in range(len(schemes))]
     estimating = best_scheme(np.abs(made.made - made.came).mean(axis=1), made, level, "estimating")
     choosing = best_scheme(_regrets(made), made, level, "choosing") if len(found) > 1 else _one_procedure(len(found))
-    followed = _followed(made, bounds)
     audition = {
         "level": level,
         "n": len(made.cutoffs),
@@ -74,7 +73,7 @@ def audit_splits(
         "estimating": estimating,
         "choosing": choosing,
         "leak_meter": leak_meter(made, level),
-        "promise": _promise(made, bounds, followed, level),
+        "promise": _promise(made, learned[0], level),
     }
     order = sorted(range(len(records)), key=lambda place: (records[place]["error"] is None, records[place]["error"]))
     return {"splits": [records[place] for place in order], "split_audition": audition}
@@ -96,60 +95,69 @@ def _one_procedure(n: int) -> dict[str, Any]:
     return {"name": None, "among": [], "n": 0, "why": said}
 
 
-def _followed(made: Promises, bounds: Sequence[Sequence[Bounds]]) -> NDArray[np.int64]:
+def _followed(made: Promises, learned: Learned) -> NDArray[np.int64]:
     """
-    Return the scheme that one follows at each cutoff who always follows the best so far.
+    Return the scheme that one follows at each cutoff who changes only for a lead beyond chance.
 
-    Among the schemes that read; the default until one has eight known promises and a lower error.
+    Among the schemes that read, from the default on. The one with the least error so far would mostly be a
+    lucky one: it would be followed to worse estimates, and its own record would promise too narrow intervals.
     """
-    names = [scheme.name for scheme in made.schemes]
-    prior = names.index(DEFAULT.name) if DEFAULT.name in names else 0
-    reads = [place for place, scheme in enumerate(made.schemes) if not isinstance(scheme, OfFolds)]
-    followed = np.full(len(made.cutoffs) + 1, prior)
-    known = np.array([bounds[place][0].known_error for place in reads])
-    for column in range(FEWEST, len(made.cutoffs)):
-        if not np.isnan(known[:, column]).all():
-            followed[column] = reads[int(np.nanargmin(known[:, column]))]
-    followed[-1] = followed[-2] if len(made.cutoffs) else prior
+    reads = [place for place, scheme in enumerate(made.schemes) if not isinstance(scheme, OfFolds)] or [0]
+    names = [made.schemes[place].name for place in reads]
+    charge = names.index(DEFAULT.name) if DEFAULT.name in names else 0
+    errors = np.abs(made.made[reads, 0] - learned.outcomes[:, None])
+    followed = np.full(len(made.cutoffs) + 1, reads[charge])
+    for column, known in enumerate(errors):
+        rivals, at = _comparable(known, charge)
+        gaps = known[charge, at] - known[np.ix_(rivals, at)]
+        ahead = np.flatnonzero(gaps.sum(axis=1) > lead_by_chance(gaps))
+        if len(ahead):
+            charge = int(rivals[ahead[np.argmax(gaps[ahead].sum(axis=1))]])
+        followed[column] = reads[charge]
     return followed
 
 
-def _promise(
-    made: Promises, bounds: Sequence[Sequence[Bounds]], followed: NDArray[np.int64], level: float
-) -> dict[str, Any]:
+def _comparable(known: Floats, charge: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the schemes that have a say by now, and the periods for which each of them had one."""
+    said = np.flatnonzero(~np.isnan(known[charge]))
+    rivals = np.flatnonzero(~np.isnan(known[:, said[-1]])) if len(said) else np.array([charge])
+    return rivals, np.flatnonzero(~np.isnan(known[rivals]).any(axis=0))
+
+
+def _promise(made: Promises, learned: Learned, level: float) -> dict[str, Any]:
     """Return the promise for the model refitted on everything, and how such promises were kept."""
     procedure = made.procedures[0]
     survey = procedure.triangles[0].survey
-    columns = np.arange(len(made.cutoffs))
+    followed = _followed(made, learned)
     at = followed[:-1]
-    low = np.array([bounds[place][0].low[column] for place, column in zip(at, columns, strict=True)])
-    high = np.array([bounds[place][0].high[column] for place, column in zip(at, columns, strict=True)])
-    promised, came = made.made[at, 0, columns], made.came[0]
-    judged = ~np.isnan(low) & ~np.isnan(came)
-    kept = int(((low <= came) & (came <= high))[judged].sum())
+    promised, came = made.made[at, 0, np.arange(len(made.cutoffs))], made.came[0]
+    # The record is that of the promises as they were made, whoever made them.
+    bounds = conformal_bounds(learned, promised, float(made.next[followed[-1]]), level=level, least=survey.loss.least)
+    judged = ~np.isnan(bounds.low) & ~np.isnan(came)
+    kept = int(((bounds.low <= came) & (came <= bounds.high))[judged].sum())
     n = int(judged.sum())
     covered = wilson(kept, n, level=level) if n else None
-    last = bounds[followed[-1]][0]
     scheme = made.schemes[followed[-1]]
     return {
         "split": scheme.name,
         "model": procedure.name,
         "from": survey.clock.show(int(survey.grid.edges[-1])),
         "estimate": finite(float(made.next[followed[-1]])),
-        "low": finite(last.next_low),
-        "high": finite(last.next_high),
+        "low": finite(bounds.next_low),
+        "high": finite(bounds.next_high),
         "level": level,
         "n": n,
         "kept": kept,
         "coverage": None if covered is None else covered.estimate,
         "coverage_low": None if covered is None else covered.low,
         "coverage_high": None if covered is None else covered.high,
+        "width": float((bounds.high - bounds.low)[judged].mean()) if n else None,
         "method": "adaptive conformal over past cutoffs",
-        "why": "the scheme with the least error so far, followed at each cutoff from the past alone",
+        "why": "the default scheme until another is ahead by more than chance, chosen from the past alone",
         "cutoffs": list(made.cutoffs),
         "promised": [finite(value) for value in promised],
-        "promised_low": [finite(value) for value in low],
-        "promised_high": [finite(value) for value in high],
+        "promised_low": [finite(value) for value in bounds.low],
+        "promised_high": [finite(value) for value in bounds.high],
         "came": [finite(value) for value in came],
         "followed": [made.schemes[place].name for place in at],
     }

@@ -25,7 +25,7 @@ class Signal:
         Greater is more worrying; NaN where the monitor has nothing to say. Of estimators of performance:
         the estimated loss less that of the reference.
     estimate, low, high : float
-        Of the mean loss, in its unit; NaN where the monitor does not estimate it.
+        Of the period's loss, in its unit, with a 95 % interval; NaN where the monitor does not estimate it.
     effective_n : float
         Labelled rows that the estimate rests on; NaN where there is no estimate.
     support : {"supported", "weak", "none"} or None

@@ -3,6 +3,7 @@
 from mlwild.rules.breakeven import BreakEven
 from mlwild.rules.detectors import OnDetector, OnEDetector
 from mlwild.rules.loss_alarm import OnLossAlarm
+from mlwild.rules.risk_limit import OnRiskLimit
 from mlwild.rules.schedule import Every, Never
 from mlwild.rules.signal import OnSignal
 from mlwild.rules.standard import DEFAULT, meanings, standard
@@ -20,6 +21,7 @@ __all__ = [
     "OnDetector",
     "OnEDetector",
     "OnLossAlarm",
+    "OnRiskLimit",
     "OnSignal",
     "Rule",
     "View",

@@ -35,6 +35,7 @@ GLOSSARY = (
         "retrain when a sequential test finds that the mean loss has risen; the number: rows between false alarms",
     ),
     ("loss alarm", "retrain when a sequential test finds that labelled losses rose; the number: how seldom it errs"),
+    ("risk limit", "retrain when bets on the labelled losses find that their mean exceeds that number"),
     ("alarm", "retrain when a monitor's signals, seen before labels, are too large for the deployment's earlier ones"),
     ("above", "retrain when a monitor's signal, seen before labels, is above that number"),
     ("update", "update the model in place instead of fitting a new one"),

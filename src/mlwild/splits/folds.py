@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.errors import AppError
+from mlwild.errors import AppError, DataError
 from mlwild.splits.rows import Rows, checked, cut, purge
 
 Ints = NDArray[np.int64]
@@ -22,6 +22,9 @@ Fold = tuple[Ints, Ints]
 class ShuffledKFold:
     """
     Shuffled folds: refused for dated rows unless allowed by name; a warning to compare with.
+
+    Rows of one entity stay on one side: a model that has seen it, before and after, would be tested on what it
+    remembers of it.
 
     Parameters
     ----------
@@ -53,11 +56,17 @@ class ShuffledKFold:
             )
 
     def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[Fold]:  # noqa: N803
-        """Yield (train, test) positions; rows of one entity stay together."""
+        """Yield (train, test) positions; rows of one entity, or one of the groups if given, stay together."""
         n = checked(self.rows, X)
-        whom = np.arange(n) if self.rows.entity is None else np.unique(self.rows.entity, return_inverse=True)[1]
-        order = np.random.default_rng(self.seed).permutation(int(whom.max()) + 1)
-        fold = (order % self.folds)[whom]
+        named = self.rows.entity if groups is None else np.asarray(groups)
+        if named is not None and len(named) != n:
+            raise DataError(f"groups: {len(named)} for {n} rows. Give one for each row.")
+        whom = np.arange(n) if named is None else np.unique(named, return_inverse=True)[1]
+        entities = int(whom.max(initial=-1)) + 1
+        if entities < self.folds:
+            what = "rows" if named is None else "entities"
+            raise DataError(f"splits: {entities} {what} cannot be dealt into {self.folds} folds.")
+        fold = (np.random.default_rng(self.seed).permutation(entities) % self.folds)[whom]
         for number in range(self.folds):
             yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
@@ -70,6 +79,8 @@ class ShuffledKFold:
 class Blocked:
     """
     Contiguous folds; the rest is trained on, before and after.
+
+    An entity may be on both sides, as it is live, where its past is known: see decision 7.
 
     Parameters
     ----------

@@ -9,7 +9,9 @@ from mlwild.splits.folds import Blocked, CombinatorialPurged, Fold, Purged, Shuf
 from mlwild.splits.rows import Rows
 
 _WORDS = {
-    "shuffled": "shuffled k-fold: trains on rows after those it tests on; a warning, not an estimate",
+    "shuffled": (
+        "shuffled k-fold, each entity on one side: trains on rows after those it tests on; a warning, not an estimate"
+    ),
     "blocked": "contiguous folds, the rest trained on, before and after",
     "purged": "contiguous folds without training rows whose labels overlap the test rows (hv-blocked)",
     "combinatorial": "every choice of two of the blocks as test rows, purged",

@@ -25,12 +25,13 @@ class Rows:
     known_at : ndarray of shape (n_rows,), optional
         When each label arrived; default at once.
     entity : ndarray of shape (n_rows,), optional
-        Rows of one entity are kept on one side where the scheme shuffles.
+        Rows of one entity are kept on one side where the scheme shuffles. Where it keeps the order of time they
+        may be on both: live, too, the model knows an entity's past when the next row comes.
 
     Raises
     ------
     DataError
-        If the times are not in order, or a label is known before its row.
+        If the times are not in order, a label is known before its row, or there is not one entity a row.
     """
 
     time: NDArray[Any]
@@ -46,6 +47,8 @@ class Rows:
         if self.known_at is not None and (as_integers(self.known_at) < time).any():
             row = int(np.flatnonzero(as_integers(self.known_at) < time)[0])
             raise DataError(f"known_at: the label of row {row} is known before its time.")
+        if self.entity is not None and len(self.entity) != len(time):
+            raise DataError(f"entity: {len(self.entity)} for {len(time)} rows. Give one for each row.")
 
     def __len__(self) -> int:
         """Return the number of rows."""

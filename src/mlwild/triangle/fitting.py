@@ -47,8 +47,10 @@ class Rows:
         time: NDArray[np.int64],
         known_at: NDArray[np.int64],
         label: NDArray[Any],
+        *,
+        entity: NDArray[np.int64] | None = None,
     ) -> Rows:
-        """Spill features, times and labels to disk."""
+        """Spill features, times, labels and entities to disk."""
         import pyarrow as pa
 
         if not _whole(folder):
@@ -58,7 +60,9 @@ class Rows:
                     writer.write_table(table.combine_chunks())
 
             write_atomically(folder / "features.arrow", features)
-            for name, array in (("time", time), ("known_at", known_at), ("label", label)):
+            none = np.zeros(0, np.int64)
+            arrays = {"time": time, "known_at": known_at, "label": label, "entity": none if entity is None else entity}
+            for name, array in arrays.items():
                 write_atomically(folder / f"{name}.npy", functools.partial(_save, array))
             digests = {name: file_digest(folder / name) for name in _FILES}
             write_atomically(folder / "done", lambda file: file.write(json.dumps(digests).encode()))
@@ -76,7 +80,7 @@ class Rows:
         return frames.from_arrow(part, self.kind)
 
 
-_FILES = ("features.arrow", "time.npy", "known_at.npy", "label.npy")
+_FILES = ("features.arrow", "time.npy", "known_at.npy", "label.npy", "entity.npy")
 
 
 def _whole(folder: Path) -> bool:

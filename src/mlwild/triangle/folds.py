@@ -87,7 +87,9 @@ def run_fold(job: FoldJob, rows: Rows, store: Store) -> Done:
         try:
             times, known_at = rows.array("time"), rows.array("known_at")
             known = known_rows(times, known_at, job.opens, job.cutoff)
-            train, test = job.scheme.split(Dated(times[known], known_at[known]))[job.fold]
+            whom = rows.array("entity")
+            dated = Dated(times[known], known_at[known], whom[known] if len(whom) else None)
+            train, test = job.scheme.split(dated)[job.fold]
             labels = np.asarray(rows.array("label")[known[train]])
             if job.classes is not None:
                 labels = job.classes[labels]
@@ -136,13 +138,14 @@ def cross_validate(
             vintage = Vintage(cutoff, window)
             first = triangle.recipe.job(vintage)
             known = known_rows(survey.time, survey.known_at, first.opens, first.cutoff)
+            whom = None if survey.entity is None else survey.entity[known]
             try:
-                folds = scheme.split(Dated(survey.time[known], survey.known_at[known]))
+                folds = scheme.split(Dated(survey.time[known], survey.known_at[known], whom))
             except DataError:
-                continue  # too few instants to cut: this cutoff has no estimate of this scheme
+                continue  # too few instants or entities to cut: this cutoff has no estimate of this scheme
             made = [
                 FoldJob(
-                    digest("fold 1", first.fit_key, survey.ask, repr(scheme.split_key), fold),
+                    digest("fold 2", first.fit_key, survey.ask, *folds[fold]),
                     first.model,
                     first.seed,
                     first.opens,
@@ -176,7 +179,9 @@ def _make(
     if not left:
         return
     folder = store.workspace(survey.app.name, survey.data_digest)
-    rows = Rows.write(folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels)
+    rows = Rows.write(
+        folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels, entity=survey.entity
+    )
     ready = len(todo) - len(left)
     for number, (_, done) in enumerate(parallel.run_all(left, rows, store, jobs, run_fold), 1):
         tally.count(done)

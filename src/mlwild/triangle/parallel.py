@@ -58,7 +58,9 @@ def make(
     if not todo:
         return
     folder = store.workspace(survey.app.name, survey.data_digest)
-    rows = Rows.write(folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels)
+    rows = Rows.write(
+        folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels, entity=survey.entity
+    )
     for _, takers in todo.values():
         triangle, vintage = takers[0]
         triangle.mend_parent(vintage, rows)

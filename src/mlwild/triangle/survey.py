@@ -40,7 +40,9 @@ class Survey:
     hashes : ndarray of uint64, shape (n_rows,)
         A hash of each row's features.
     data_digest : str
-        Of times, labels and features: names what was rehearsed.
+        Of times, labels, features and entities: names what was rehearsed.
+    entity : ndarray of int64, shape (n_rows,), or None
+        Number of whom each row is about; a row without one has a number of its own.
     """
 
     app: App
@@ -57,6 +59,7 @@ class Survey:
     groups: dict[str, NDArray[Any]]
     hashes: RowHashes
     data_digest: str
+    entity: NDArray[np.int64] | None = None
 
     @property
     def loss(self) -> Loss:
@@ -186,7 +189,9 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
 
         table, kind = pa.table({"row": np.zeros(len(events), np.int8)}), "pyarrow"
     hashes = row_hashes(table)
-    named = digest(hashes, events.time, events.known_at, labels, classes, events.weight)
+    entity = _entities(app, events)
+    whom = () if entity is None else (entity,)
+    named = digest(hashes, events.time, events.known_at, labels, classes, events.weight, *whom)
     return Survey(
         app=app,
         time=events.time,
@@ -202,7 +207,16 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
         groups=groups,
         hashes=hashes,
         data_digest=named,
+        entity=entity,
     )
+
+
+def _entities(app: App, events: Events) -> NDArray[np.int64] | None:
+    if app.entity is None:
+        return None
+    names, missing = frames.values(events.frame, app.entity, "entity")
+    codes = np.unique(names.astype(str) if names.dtype == object else names, return_inverse=True)[1].astype(np.int64)
+    return np.where(missing, len(codes) + np.arange(len(codes)), codes)
 
 
 def _encode(app: App, events: Events) -> tuple[NDArray[Any], NDArray[Any] | None, str]:

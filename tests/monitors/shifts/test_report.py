@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from mlwild.errors import DataError, MlwildError
-from mlwild.monitors.shifts import shift
+from mlwild.monitors.shifts import classifier_test, shift
 
 
 def _record(report, name):
@@ -167,3 +167,16 @@ def test_slices_are_confirmed_on_the_other_half():
     assert found.column == "c"
     assert abs(found.share_window - found.share_reference) == pytest.approx(0.3, abs=0.06)
     assert found.low < found.share_window - found.share_reference < found.high
+
+
+@pytest.mark.parametrize("blank", ["both", "reference", "window"])
+def test_a_column_without_a_single_number_is_survived(blank):
+    rng = np.random.default_rng(8)
+    sides = []
+    for name in ("reference", "window"):
+        x, gone = rng.normal(size=800), np.full(800, np.nan)
+        sides.append(pa.table({"x": x, "asked": gone if blank in ("both", name) else x + rng.normal(size=800)}))
+    report = shift(*sides, labels=tuple(side["x"].to_numpy() + rng.normal(size=800) for side in sides))
+    assert {row["name"] for row in report.columns} == {"x", "asked"}
+    found = classifier_test(*sides)
+    assert (found.found_at is None) == (blank == "both")

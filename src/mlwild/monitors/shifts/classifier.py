@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import AppError, DataError
+from mlwild.frames import learnable
 from mlwild.monitors.shifts.read import Tables
 from mlwild.stats.distances import Discrepancy
 from mlwild.stats.distances import mmd as mmd_of
@@ -114,7 +115,7 @@ def classifier_test(reference: Any, window: Any, *, alpha: float = 0.01, seed: i
         learned = np.concatenate([sides[0][:at], sides[1][:at]])
         model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, early_stopping=False, random_state=0)
         with threadpool_limits(limits=1):
-            model.fit(learned, np.repeat([0, 1], at))
+            model.fit(learnable(learned), np.repeat([0, 1], at))
             ahead = model.decision_function(sides[1][at:stop]) - model.decision_function(sides[0][at:stop])
         bets = np.sign(ahead)  # a tie is no bet
         right.append((bets + 1) / 2)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.frames import learnable
 from mlwild.monitors.shifts.read import Tables
 from mlwild.monitors.shifts.slices import MOST_COLUMNS, coded
 from mlwild.stats.distances import benjamini_hochberg
@@ -95,14 +96,15 @@ def residuals(X: Sequence[Floats], y: Sequence[Floats], given: Sequence[Floats] 
     with threadpool_limits(limits=1):
         if given is None:
             model = HistGradientBoostingRegressor(max_iter=80, early_stopping=False, random_state=seed)
-            model.fit(X[0][learn], y[0][learn])
+            model.fit(learnable(X[0][learn]), y[0][learn])
             scores = [model.predict(X[0][held]), model.predict(X[1])]
         else:
             scores = [given[0][held], given[1]]
         half = rng.random(len(y[1])) < 0.5
         # Weights are learned on other rows of the reference than those they weigh.
         sides = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=seed)
-        sides.fit(np.concatenate([X[0][learn], X[1][half]]), np.repeat([0, 1], [int(learn.sum()), int(half.sum())]))
+        both = np.concatenate([X[0][learn], X[1][half]])
+        sides.fit(learnable(both), np.repeat([0, 1], [int(learn.sum()), int(half.sum())]))
         chance = sides.predict_proba(X[0][held])[:, 1].clip(1e-3, 1 - 1e-3)
     bins = int(np.clip(min(held.sum(), len(y[1])) // ROWS_A_BIN, 2, BINS))
     cuts = np.unique(np.quantile(scores[1], np.linspace(0, 1, bins + 1)[1:-1]))
