@@ -47,7 +47,10 @@ from mlwild.frames import matrix
 from mlwild.monitors.sketches import sketch
 from mlwild.monitors.weights import density_ratio
 from mlwild.stats.calibration import Isotonic, calibrated, isotonic
-from mlwild.stats.labelfree import LabelFree, cbpe, pape
+from mlwild.stats.cbpe import cbpe_metrics, pape
+from mlwild.stats.cbpe_dispersion import cbpe_dispersions
+from mlwild.stats.dispersion import Dispersion
+from mlwild.stats.labelfree import LabelFree
 
 peers.PINS.update(PINS)
 
@@ -86,14 +89,26 @@ def drawn(rows: int, side: int) -> Rows:
     return Rows(score, (score >= 0.5).astype(int), (rng.random(rows) < expit(1.2 * x - 0.3)).astype(int))
 
 
-def ours(curve: Isotonic, window: Rows) -> dict[str, list[LabelFree]]:
+@dataclass(frozen=True)
+class Learned:
+    """What ours takes from the rows with labels: the curve, and how far estimates were off over blocks of them."""
+
+    curve: Isotonic
+    dispersions: dict[str, Dispersion]
+
+
+def learned(reference: Rows) -> Learned:
+    """Calibrate, and hold blocks of a chunk's length against their labels."""
+    known = cbpe_dispersions(reference.score, reference.outcome, reference.predicted, window_rows=CHUNK)
+    return Learned(isotonic(reference.score, reference.outcome), known)
+
+
+def ours(known: Learned, window: Rows, *, wider: bool = True) -> dict[str, list[LabelFree]]:
     """Estimate every chunk."""
-    made: dict[str, list[LabelFree]] = {"accuracy": [], "roc_auc": []}
-    for chunk in window.chunks():
-        score, predicted = window.score[chunk], window.predicted[chunk]
-        made["accuracy"].append(cbpe(score, predicted, curve=curve))
-        made["roc_auc"].append(cbpe(score, predicted, curve=curve, metric="auc"))
-    return made
+    dispersions = known.dispersions if wider else None
+    chunks = [(window.score[chunk], window.predicted[chunk]) for chunk in window.chunks()]
+    found = [cbpe_metrics(*chunk, curve=known.curve, dispersions=dispersions) for chunk in chunks]
+    return {"accuracy": [one["accuracy"] for one in found], "roc_auc": [one["auc"] for one in found]}
 
 
 def same_curve(curve: Isotonic, window: Rows) -> dict[str, np.ndarray]:
@@ -114,9 +129,9 @@ def timed(reference: Rows, window: Rows) -> tuple[dict[str, float], dict[str, li
     runs = []
     for _ in range(REPEATS):
         wall, cpu = time.perf_counter(), time.process_time()
-        curve = isotonic(reference.score, reference.outcome)
+        known = learned(reference)
         fitted = time.process_time()
-        made = ours(curve, window)
+        made = ours(known, window)
         spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "fit": fitted - cpu}
         runs.append((spent, made))
     return sorted(runs, key=lambda run: run[0]["cpu"])[REPEATS // 2]
@@ -150,7 +165,7 @@ def seconds_row(name: str, run: dict[str, float]) -> None:
 
 def compared(reference: Rows, window: Rows, folder: Path, repeats: int) -> tuple[Any, dict[str, list[LabelFree]]]:
     """Run both sides; print seconds, greatest differences, errors and coverage."""
-    ours(isotonic(reference.score[:CHUNK], reference.outcome[:CHUNK]), window)  # imports
+    known = learned(reference)  # imports too
     spent, made = timed(reference, window)
     question = {
         "reference": reference.write(folder / "reference.parquet"),
@@ -175,8 +190,7 @@ def compared(reference: Rows, window: Rows, folder: Path, repeats: int) -> tuple
         )
         if not answer["calibrated"]:
             print("NannyML found that these scores need no calibration and used them as they are.")
-        curve = isotonic(reference.score, reference.outcome)
-        same = same_curve(curve, window) if answer["calibrated"] else {}
+        same = same_curve(known.curve, window) if answer["calibrated"] else {}
         for metric in made:
             theirs = np.array(answer["values"][metric]["value"])[:n]
             mine = np.array([one.estimate for one in made[metric]])
@@ -185,6 +199,7 @@ def compared(reference: Rows, window: Rows, folder: Path, repeats: int) -> tuple
     print(f"{'':30}{'':10}{'mean error':>12}{'coverage':>12}{'width':>12}")
     for metric in made:
         our_rows("ML-wild CBPE", metric, made[metric], truth[metric])
+        our_rows("  without dispersion", metric, ours(known, window, wider=False)[metric], truth[metric])
         if answer is not None:
             value, error = (np.array(answer["values"][metric][field])[:n] for field in ("value", "error"))
             ends = np.stack([value - 1.96 * error, value + 1.96 * error])
@@ -249,6 +264,7 @@ def by_monitors(both: pa.Table, n: int) -> Callable[[slice], np.ndarray]:
 def adapted(reference: Rows, window: Rows, weights: Callable[[slice], np.ndarray]) -> dict[str, list[LabelFree]]:
     """Return PAPE of every chunk."""
     made: dict[str, list[LabelFree]] = {"accuracy": [], "roc_auc": []}
+    spread = learned(reference).dispersions
     for chunk in window.chunks():
         known = {
             "reference_scores": reference.score,
@@ -256,8 +272,8 @@ def adapted(reference: Rows, window: Rows, weights: Callable[[slice], np.ndarray
             "weights": weights(chunk),
         }
         score, predicted = window.score[chunk], window.predicted[chunk]
-        made["accuracy"].append(pape(score, predicted, **known))
-        made["roc_auc"].append(pape(score, predicted, metric="auc", **known))
+        made["accuracy"].append(pape(score, predicted, dispersion=spread["accuracy"], **known))
+        made["roc_auc"].append(pape(score, predicted, metric="auc", dispersion=spread["auc"], **known))
     return made
 
 

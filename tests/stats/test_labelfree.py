@@ -14,7 +14,9 @@ from sklearn.metrics import roc_auc_score
 from mlwild.errors import DataError
 from mlwild.stats.calibration import isotonic
 from mlwild.stats.confidence import confidence_difference, direct_loss, disagreement, thresholded_confidence
-from mlwild.stats.labelfree import cbpe, confusion, pape, poisson_binomial, verdict
+from mlwild.stats.cbpe import cbpe, confusion, pape
+from mlwild.stats.labelfree import verdict
+from mlwild.stats.poisson_binomial import poisson_binomial
 
 METRICS = ["accuracy", "brier", "log_loss", "auc"]
 
