@@ -13,9 +13,9 @@ from mlwild.losses import named
 from mlwild.monitors.signal import objection
 from mlwild.records import Vintage
 from mlwild.stats.calibration import isotonic
+from mlwild.stats.cbpe import cbpe
 from mlwild.stats.confidence import confidence_difference, thresholded_confidence
 from mlwild.stats.expected_loss import expected_loss
-from mlwild.stats.labelfree import cbpe
 from tests.monitors.planted import ROWS, app_of, history, numbers, regression, triangles_of
 
 LATE = Vintage(4)  # made before the shift, which comes with period 5 of 12
