@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,11 @@ def cbpe_dispersions(
     def judge(curve: Isotonic, block: slice) -> list[tuple[float, float]]:
         classes = None if predicted is None else predicted[block]
         rows = coins(scores[block], classes, curve=curve, probabilities=proper)
-        surprise = outcomes[block][rows.order] - rows.chance
+        known = replace(rows, chance=outcomes[block][rows.order])  # coins that have fallen
         found = []
         for metric in metrics:
             estimate, slope = expanded(rows, metric)
-            gap = math.nan if math.isnan(estimate) else float(slope @ surprise)
-            found.append((gap, math.hypot(*rows.noise(slope)) ** 2))
+            found.append((expanded(known, metric)[0] - estimate, math.hypot(*rows.noise(slope)) ** 2))
         return found
 
     gaps, noise = block_gaps(len(scores), window_rows, fit=fit, judge=judge)
