@@ -166,6 +166,16 @@ def test_concept_shift_turns_cbpe_grey_and_a_grey_one_does_not_act(tmp_path):
     assert triangle.signal(Vintage(3), 10, monitors.PredictionDrift()).grey == ""
 
 
+@pytest.mark.parametrize("monitor", [monitors.CBPE(), monitors.PAPE()], ids=lambda monitor: monitor.name)
+def test_years_without_an_error_are_no_credit(tmp_path, monitor):
+    frame = history("concept", 4, periods=34, at=30)
+    triangle = triangles_of(app_of(frame), tmp_path)[0]
+    record = triangle.refutation(monitor, "all")
+    # The first period after the shift says it all: later ones have it in their reference and know that they know little.
+    assert record.by(28) == ""
+    assert "losses are above its interval by" in record.by(29)
+
+
 def test_labels_that_come_late_refute_late(tmp_path):
     _, record = _grey("concept", 0, tmp_path, delay=2 * ROWS)
     assert record.at is not None
@@ -190,6 +200,30 @@ def test_without_shift_it_seldom_turns_grey(tmp_path):
 def test_without_shift_it_turns_grey_in_at_most_five_percent(tmp_path):
     # 400 draws; two standard errors of 1.1 %.
     assert _share_grey(400, tmp_path, 1000) <= 0.05 + 0.022
+
+
+def _share_grey_of_drifting(draws, folder, seed, rows):
+    """Return how often CBPE turns grey where calibration drifts from period to period as it always did."""
+    grey = 0
+    for draw in range(draws):
+        frame = history("none", seed + draw, rows=rows, periods=24)
+        rng = np.random.default_rng(seed + draw)
+        slope = 2 * np.exp(rng.normal(0, 0.4, 24))[frame["when"] // rows]
+        frame["y"] = (rng.random(len(frame)) < 1 / (1 + np.exp(-slope * frame["a"]))).astype(int)
+        triangle = triangles_of(app_of(frame, rows=rows, models={"fixed": _never_fresh}), folder / str(draw))[0]
+        grey += bool(triangle.refutation(monitors.CBPE(), "all").by(22))
+    return grey / draws
+
+
+def test_drift_that_the_reference_shows_seldom_turns_it_grey(tmp_path):
+    # 6 draws of 22 periods at a chance of 5 % at most: 3 or more have a probability of 0.2 %.
+    assert _share_grey_of_drifting(6, tmp_path, 500, 1000) <= 2 / 6
+
+
+@pytest.mark.slow
+def test_drift_that_the_reference_shows_turns_it_grey_in_at_most_five_percent(tmp_path):
+    # 200 draws; two standard errors of 1.5 %.
+    assert _share_grey_of_drifting(200, tmp_path, 5000, 1500) <= 0.05 + 0.03
 
 
 def _looks_between_alarms(draws, folder, seed, looks):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.losses import Loss
 from mlwild.monitors import Monitor
+from mlwild.monitors.signal import Signal
 from mlwild.monitors.weights import spaced
-from mlwild.stats.sequential import running_difference
+from mlwild.stats.restarts import RestartedBets
 from mlwild.wording import number
 
 if TYPE_CHECKING:
@@ -20,18 +22,24 @@ Floats = NDArray[np.float64]
 
 #: Chance that an estimator whose intervals hold is refuted at any time; rows of a period that are held against it.
 ALPHA, MOST_ROWS = 0.05, 2_000
-#: Times its interval that a single look must lie beyond; one of forty lies beyond the interval itself.
-FAR = 2.0
+#: Times its interval that the first four looks of a sequence must lie beyond, and all later ones.
+BEYOND = (2.0, 2.0**0.5, (4 / 3) ** 0.5, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """Losses of one look less the upper and lower end of their interval, and how far these are from the estimate."""
+    """Losses of the rows of one look, and what was said of each."""
 
-    above: Floats
-    below: Floats
-    up: Floats
-    down: Floats
+    losses: Floats
+    low: Floats
+    estimate: Floats
+    high: Floats
+
+    def beyond(self, side: str, times: float) -> Floats:
+        """Return how far each loss lies above (or below) so many times the interval."""
+        if side == "above":
+            return self.losses - self.estimate - times * (self.high - self.estimate)
+        return self.estimate - times * (self.estimate - self.low) - self.losses
 
 
 @dataclass
@@ -39,12 +47,11 @@ class Refutation:
     """
     The record of one estimator on the freshest vintage of each period; it is never wiped.
 
-    As labels come, in order of arrival, confidence sequences are kept of the realised loss less the upper end
-    of the estimator's interval, and of the same less its lower end. One begins at every look, so that calm years are
-    no credit for what comes after them; their chances of error add up to 5 %. Once one of the first kind lies above
-    zero, or of the second below, the estimator is refuted: what it says of its own error is wrong. An interval of
-    95 % misses now and then, so a single look is held against twice the interval, and fewer than four looks
-    against something between. For losses by row.
+    As labels come, in order of arrival, it is bet that losses lie above the upper end of the estimator's interval,
+    and that they lie below its lower end. New bets begin at every look, so that years without an error are
+    no credit for what comes after them. Once a bet has won enough, the estimator is refuted: what it says of
+    its own error is wrong. An interval of 95 % misses now and then, so a bet's first look is held against twice the
+    interval, the next two against something between, so that one or two misses do not count. For losses by row.
 
     Parameters
     ----------
@@ -59,10 +66,11 @@ class Refutation:
     at: int | None = None
     why: str = ""
     _next: int = 1
-    _bound: float = 0.0
+    _range: tuple[float, float] | None = None
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
-    _ends: dict[int, tuple[float, float, float]] = field(default_factory=dict, repr=False)
+    _said: dict[int, Signal] = field(default_factory=dict, repr=False)
     _looks: list[_Look] = field(default_factory=list, repr=False)
+    _bets: dict[str, RestartedBets] = field(default_factory=dict, repr=False)
 
     def by(self, cutoff: int) -> str:
         """Return why the estimator is refuted at a cutoff, or nothing; losses of sets cannot refute it."""
@@ -85,13 +93,11 @@ class Refutation:
                 continue
             came, self._rows[period] = rows[known], rows[~known]
             came = came[np.lexsort((came, survey.known_at[came]))]
-            losses = self.triangle.row_losses(vintage, came)
-            low, estimate, high = self._ends[period]
-            up, down = (np.full(len(came), end) for end in (high - estimate, estimate - low))
-            news.append((losses - high, losses - low, up, down))
+            said = self._said[period]
+            ends = np.broadcast_to([[said.low], [said.estimate], [said.high]], (3, len(came)))
+            news.append(np.concatenate([self.triangle.row_losses(vintage, came)[None, :], ends]))
         if news:
-            self._looks.append(_Look(*(np.concatenate(part) for part in zip(*news, strict=True))))
-            self._judge(cutoff)
+            self._judge(cutoff, _Look(*np.concatenate(news, axis=1)))
 
     def _watch(self, period: int) -> None:
         """Note what the estimator said of a period, before its labels."""
@@ -102,43 +108,42 @@ class Refutation:
         said = self.triangle.heard(vintage, period + 1, self.monitor)
         if not np.isfinite([said.low, said.high]).all() or said.support == "none":
             return
-        if not self._bound:
-            # Rows beyond twice the greatest loss so far are cut off; they hardly occur.
-            low, high = scene.loss.bounds
-            most = 2 * float(scene.known.losses.max(initial=0.0))
-            self._bound = high - low if np.isfinite(high - low) else max(most, 1e-9)
+        self._range = self._range or _range(scene.loss, scene.known.losses)
         rows = scene.window.rows
         self._rows[period] = rows[spaced(len(rows), MOST_ROWS)]
-        self._ends[period] = said.low, said.estimate, said.high
+        self._said[period] = said
 
-    def _judge(self, cutoff: int) -> None:
-        """Look at the sequences that began 1, 2, 4, ... looks ago, and at the first."""
-        n = len(self._looks)
-        for length in sorted({n, *(1 << power for power in range(n.bit_length()))}):
-            start = n - length + 1
-            # The chances of all starts add up to ALPHA.
-            alpha = ALPHA / (start * (start + 1))
-            for side in ("above", "below"):
-                gap = self._gap(side, length)
-                found = running_difference(gap, np.zeros(len(gap)), level=1 - alpha, bound=self._bound)
-                if found.low > 0 if side == "above" else found.high < 0:
-                    self._refute(cutoff, side, length)
-                    return
+    def _judge(self, cutoff: int, look: _Look) -> None:
+        assert self._range is not None
+        least, greatest = self._range
+        look = _Look(look.losses.clip(least, greatest), look.low, look.estimate, look.high)
+        self._looks.append(look)
+        for side in ("above", "below"):
+            excess = [look.beyond(side, times) for times in BEYOND]
+            # What a row would cost at most: one at the far end of the range.
+            far = _Look(
+                np.full_like(look.losses, least if side == "above" else greatest), look.low, look.estimate, look.high
+            )
+            most = [np.maximum(-far.beyond(side, times), 1e-12) for times in BEYOND]
+            # Half of the chance for each side.
+            bets = self._bets.setdefault(side, RestartedBets(ALPHA / 2)).feed(excess, most)
+            self._bets[side] = bets
+            if self.at is None and bets.refuted is not None:
+                self._refute(cutoff, side, bets.refuted)
 
-    def _gap(self, side: str, length: int) -> Floats:
-        """Return losses of the last looks less an end of the interval, drawn out for a few looks."""
-        beyond = max(FAR / length**0.5, 1.0) - 1.0
-        looks = self._looks[-length:]
-        parts = [
-            look.above - beyond * look.up if side == "above" else look.below + beyond * look.down for look in looks
-        ]
-        return np.asarray(np.clip(np.concatenate(parts), -self._bound, self._bound), dtype=np.float64)
-
-    def _refute(self, cutoff: int, side: str, length: int) -> None:
+    def _refute(self, cutoff: int, side: str, since: int) -> None:
         clock, edges = self.triangle.survey.clock, self.triangle.survey.grid.edges
-        gap = np.concatenate([look.above if side == "above" else look.below for look in self._looks[-length:]])
+        gap = np.concatenate([look.beyond(side, 1.0) for look in self._looks[since:]])
         self.at = cutoff
         self.why = (
             f"since {clock.show(int(edges[cutoff]))} the labels refute it: losses are {side} its interval by "
-            f"{number(abs(float(gap.mean())), 2)} on average over {len(gap):,} rows"
+            f"{number(float(gap.mean()), 2)} on average over {len(gap):,} rows"
         )
+
+
+def _range(loss: Loss, known: Floats) -> tuple[float, float]:
+    """Return the range of a loss; where it has none, rows beyond twice the greatest one so far are cut off."""
+    low, high = loss.bounds
+    most = max(2 * float(np.abs(known).max(initial=0.0)), 1e-9)
+    least = loss.least if np.isfinite(loss.least) else -most
+    return least, least + high - low if np.isfinite(high - low) else most
