@@ -87,21 +87,21 @@ def test_blocks_without_an_error_or_without_noise():
 # -- blocks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "window", "blocks"), [(1_000, 100, 10), (1_000, 300, 8), (1_000, 5_000, 8), (5, 3, 5)])
+@pytest.mark.parametrize(("n", "window", "blocks"), [(1_000, 100, 10), (1_000, 240, 4), (1_000, 5_000, 4), (3, 3, 3)])
 def test_blocks_cut_all_rows(n, window, blocks):
     edges = block_edges(n, window)
     assert (edges[0], edges[-1], len(edges) - 1) == (0, n, blocks)
     assert (np.diff(edges) > 0).all()
 
 
-@pytest.mark.parametrize(("n", "judged"), [(95, 9), (50_000, 100)])
+@pytest.mark.parametrize(("n", "judged"), [(94, 9), (50_000, 100)])
 def test_no_block_is_judged_by_itself(n, judged):
     seen = []
 
     def judge(half, block):
         seen.append(block)
         assert half.stop <= block.start or block.stop <= half.start
-        assert half.stop - half.start >= n // 2 - 6
+        assert half.stop - half.start >= 0.4 * n
         return [(0.0, 1.0)]
 
     gaps, noise = block_gaps(n, 10, fit=lambda half: half, judge=judge)
@@ -150,7 +150,7 @@ def test_of_two_classes_any_loss_is_cbpe():
 # -- promises --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("blocks", "wider"), [(8, 1.24), (13, 1.17), (100, 1.045)])
+@pytest.mark.parametrize(("blocks", "wider"), [(4, 1.45), (13, 1.17), (100, 1.045)])
 @pytest.mark.parametrize("draws", [1_000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_intervals_hold_at_any_variance_between_blocks(draws, blocks, wider):
     rng = np.random.default_rng([6, blocks])
@@ -163,7 +163,7 @@ def test_intervals_hold_at_any_variance_between_blocks(draws, blocks, wider):
             held += abs(rng.normal()) * math.sqrt(1 + variance) <= Z * width[-1]
         assert held / draws >= 0.95 - slack, variance
         if variance == 0.0:
-            assert held / draws <= 0.98 + slack
+            assert held / draws <= 0.99
             assert np.mean(width) <= wider + 3 * np.std(width) / math.sqrt(draws)
 
 

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Curves = TypeVar("Curves")
 
 #: Blocks that a reference is cut into, at least, and that are judged, at most.
-FEWEST, MOST = 8, 100
+FEWEST, MOST = 4, 100
 #: Values of the confidence distribution of the variance.
 _VALUES = 128
 
@@ -161,7 +161,7 @@ def block_gaps(
     Return the errors of estimates over contiguous blocks of labelled rows, cross-fitted by halves.
 
     Each block is about as long as a window and is judged by what the other half of the rows gives, so
-    that slow drift shows as well as quick. At least 8 blocks are made, shorter ones where need be; of more than 100,
+    that slow drift shows as well as quick. At least 4 blocks are made, shorter ones where need be; of more than 100,
     as many are judged, evenly spaced.
 
     Parameters
@@ -200,12 +200,12 @@ def block_gaps(
 
 def block_edges(n_rows: int, window_rows: int) -> NDArray[np.int64]:
     """
-    Return the edges of contiguous blocks: as many as there are windows in the rows, 8 at least.
+    Return the edges of contiguous blocks: as many as there are windows in the rows, 4 at least.
 
     Examples
     --------
     >>> block_edges(1000, 300).tolist()
-    [0, 125, 250, 375, 500, 625, 750, 875, 1000]
+    [0, 250, 500, 750, 1000]
     """
-    blocks = min(max(n_rows // max(window_rows, 1), FEWEST), n_rows)
+    blocks = min(max(round(n_rows / max(window_rows, 1)), FEWEST), n_rows)
     return np.linspace(0, n_rows, blocks + 1).astype(np.int64)

@@ -22,8 +22,9 @@ Floats = NDArray[np.float64]
 
 #: Chance that an estimator whose intervals hold is refuted at any time; rows of a period that are held against it.
 ALPHA, MOST_ROWS = 0.05, 2_000
-#: Times its interval that the first four looks of a sequence must lie beyond, and all later ones.
-BEYOND = (2.0, 2.0**0.5, (4 / 3) ** 0.5, 1.0)
+#: Times its interval that the first looks of a sequence must lie beyond, and all later ones. One interval in twenty
+#: misses; with the tails of four blocks one in a thousand by three times its width.
+BEYOND = (3.0, 2.0, 1.5, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
