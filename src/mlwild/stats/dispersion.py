@@ -138,16 +138,19 @@ def widening(spread: float, found: Dispersion | None, level: float) -> float:
 
     if found is None or not spread > 0 or not found.variances.any():
         return 1.0
-    total = np.sqrt(spread**2 + found.variances)
-    start = half = float(-ndtri((1 - level) / 2)) * spread
-    for _ in range(100):  # Newton from the left of a convex falling curve
-        at = half / total
-        over = 2 * float(ndtr(-at).mean()) - (1 - level)
-        step = over / (2 * float((np.exp(-(at**2) / 2) / total).mean()) / math.sqrt(2 * math.pi))
-        half += step
-        if step <= 1e-7 * half:
+    precision = 1 / np.sqrt(spread**2 + found.variances)
+    tail = (1 - level) / 2
+    start = square = (float(ndtri(tail)) * spread) ** 2
+    # The logarithm of a mixture of normal tails is convex in the squared half width: Newton from the left.
+    for _ in range(100):
+        at = square**0.5 * precision
+        tails = float(ndtr(-at).sum())
+        density = float(np.exp(-0.5 * at * at) @ precision) / math.sqrt(2 * math.pi)
+        step = math.log(tails / (tail * len(at))) * tails / density * 2 * square**0.5
+        square += step
+        if step <= 1e-7 * square:
             break
-    return half / start
+    return math.sqrt(square / start)
 
 
 def block_gaps(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +42,16 @@ class Placed:
 
     def share(self, slope: Floats) -> Floats:
         """Return how much each block moves the sum of slope times chance, shape (n_blocks,)."""
-        size = len(self.curve.values)
-        onward = slope * self.way
-        share = np.bincount(self.left, slope - onward, minlength=size)
-        share[1:] += np.bincount(self.left, onward, minlength=size)[:-1]
+        size, between = len(self.curve.values), self._between
+        onward = np.bincount(self.left[between], slope[between] * self.way[between], minlength=size)
+        share = np.bincount(self.left, slope, minlength=size) - onward
+        share[1:] += onward[:-1]
         return np.asarray(share, dtype=np.float64)
+
+    @cached_property
+    def _between(self) -> NDArray[np.int64]:
+        """Rows between two blocks; where labelled rows are many they are few."""
+        return np.flatnonzero(self.way)
 
     def spread(self, slope: Floats) -> float:
         """Return the standard error of the sum of slope times chance that the curve's own noise makes."""
