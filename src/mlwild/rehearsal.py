@@ -261,7 +261,7 @@ def _monitored(triangles: Sequence[Triangle], start: Vintage, store: Store) -> d
     first = triangles[0]
     vintages = [vintage for vintage in sorted(first.scores) if not vintage.updates]
     made_of = [first.recipe.fit_key(vintage) for vintage in vintages if not _published(read.app)]
-    key = digest("monitors 1", version("mlwild"), read.data_digest, made_of, fingerprint(list(monitors)), start)
+    key = digest("monitors 2", version("mlwild"), read.data_digest, made_of, fingerprint(list(monitors)), start)
     kept = store.payload(key, "audition")
     if store.get(key, "audition") is None:
         text = json.dumps(audit_monitors(triangles, monitors, start=start), allow_nan=False).encode()
