@@ -40,9 +40,9 @@ def cbpe(
     shift and covariate shift: accuracy 0.95, 0.96; Brier score 0.95, 0.95; log loss 0.95, 0.95; area
     under the ROC curve 0.95, 0.95. Under concept shift: 0.00 (300 draws).
 
-    With the dispersion of a reference of 13 windows of 600 rows (400 draws): without drift 0.975 to 0.985, 1.17 times as
-    wide; where the calibration of every window drifts anew 0.95 to 0.96, against 0.44 to 0.52 without it. With a reference
-    of 4 windows 0.985, 1.47 times as wide, and 0.92 to 0.93 against 0.48 to 0.56.
+    With the dispersion of a reference of 13 windows of 600 rows (400 draws): without drift 0.975 to 0.985, at
+    1.17 times the width; where the calibration drifts anew in every window 0.95 to 0.96, against 0.44 to 0.52
+    without it. With a reference of 4 windows 0.985 at 1.47 times the width, and 0.92 to 0.93 against 0.48 to 0.56.
 
     Parameters
     ----------
