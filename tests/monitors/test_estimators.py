@@ -13,9 +13,9 @@ from mlwild.losses import named
 from mlwild.monitors.signal import objection
 from mlwild.records import Vintage
 from mlwild.stats.calibration import isotonic
+from mlwild.stats.cbpe import cbpe
 from mlwild.stats.confidence import confidence_difference, thresholded_confidence
 from mlwild.stats.expected_loss import expected_loss
-from mlwild.stats.labelfree import cbpe
 from tests.monitors.planted import ROWS, app_of, history, numbers, regression, triangles_of
 
 LATE = Vintage(4)  # made before the shift, which comes with period 5 of 12
@@ -173,15 +173,59 @@ def test_confidence_monitors_are_those_of_their_papers(tmp_path):
     right = ((p >= 0.5) == y).astype(float)
     sure, fresh = np.maximum(p, 1 - p), np.maximum(q, 1 - q)
     atc = thresholded_confidence(fresh, reference_confidence=sure, reference_correct=right)
-    assert triangle.signal(LATE, 7, monitors.ATC()).value == pytest.approx(right.mean() - atc.estimate)
+    score = triangle.signal(LATE, 7, monitors.ATC())
+    assert score.value == pytest.approx(right.mean() - atc.estimate)
+    assert np.isnan(score.estimate)  # the loss is another
     # With the error rate as the loss, DoC is Guillory's.
     loss = wild.Loss(lambda y, p: (y != (p >= 0.5)).astype(float), "errors", predicts="probability", bounds=(0, 1))
     doc = confidence_difference(fresh, reference_confidence=sure, reference_correct=right)
     other = triangles_of(app_of(history("covariate", 11), loss=loss), tmp_path / "errors")[0]
     assert other.signal(LATE, 7, monitors.DoC()).estimate == pytest.approx(1 - doc.estimate)
+    rate = other.signal(LATE, 7, monitors.ATC())
+    assert (rate.estimate, rate.low, rate.high) == pytest.approx((1 - atc.estimate, 1 - atc.high, 1 - atc.low))
+    assert rate.value == pytest.approx(right.mean() - atc.estimate)
+    assert rate.support == atc.support
     assert other.signal(LATE, 7, monitors.CBPE()).estimate == pytest.approx(
         1 - cbpe(q, curve=isotonic(p, y.astype(float))).estimate
     )
+
+
+def _errors(better):
+    """Return the rate of errors of the most probable class as a user writes it, or that of hits."""
+    return wild.Loss(
+        lambda y, p: ((y == p.argmax(axis=1)) == (better == "greater")).astype(float),
+        "errors", predicts="probabilities", bounds=(0, 1), better=better,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("better", ["lower", "greater"])
+def test_atc_estimates_error_rates_of_many_classes(tmp_path, better):
+    frame = history("none", 16, rows=1000)
+    frame["y"] = frame["y"] + (np.random.default_rng(0).random(len(frame)) < 0.2)
+    app = app_of(frame, rows=1000, models={"many": LogisticRegression()}, loss=_errors(better))
+    triangle = triangles_of(app, tmp_path)[0]
+    signal = triangle.signal(LATE, 7, monitors.ATC())
+    assert signal.low < _came(triangle, LATE, 6) < signal.high
+    assert signal.value == pytest.approx(signal.estimate - triangle.scene(LATE, 7).reference_loss)
+    half = wild.Loss(lambda y, p: 0.5 * (y != p.argmax(axis=1)), "half", predicts="probabilities", bounds=(0, 1))
+    other = triangles_of(app_of(frame, rows=1000, models={"many": LogisticRegression()}, loss=half), tmp_path / "half")
+    assert np.isnan(other[0].signal(LATE, 7, monitors.ATC()).estimate)
+
+
+def test_calibration_that_drifts_in_the_reference_widens_intervals(tmp_path):
+    steady = history("none", 17, rows=1000)
+    rng, slope = np.random.default_rng(17), np.exp(np.random.default_rng(18).normal(0, 0.6, 14))
+    restless = steady.copy()
+    chance = 1 / (1 + np.exp(-2 * slope[restless["when"] // 1000] * restless["a"]))
+    restless["y"] = (rng.random(len(restless)) < chance).astype(int)
+    width = {}
+    for name, frame in (("steady", steady), ("restless", restless)):
+        triangle = triangles_of(app_of(frame, rows=1000), tmp_path / name)[0]
+        for monitor in (monitors.CBPE(), monitors.PAPE()):
+            signal = triangle.signal(LATE, 7, monitor)
+            width[name, monitor.name] = signal.high - signal.low
+    for name in ("CBPE", "PAPE"):
+        assert width["restless", name] > 2 * width["steady", name]
 
 
 def test_disagreement_counts_rows_that_differ(tmp_path):

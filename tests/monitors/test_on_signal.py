@@ -166,6 +166,16 @@ def test_concept_shift_turns_cbpe_grey_and_a_grey_one_does_not_act(tmp_path):
     assert triangle.signal(Vintage(3), 10, monitors.PredictionDrift()).grey == ""
 
 
+@pytest.mark.parametrize("monitor", [monitors.CBPE(), monitors.PAPE()], ids=lambda monitor: monitor.name)
+def test_years_without_an_error_are_no_credit(tmp_path, monitor):
+    frame = history("concept", 4, periods=34, at=30)
+    triangle = triangles_of(app_of(frame), tmp_path)[0]
+    record = triangle.refutation(monitor, "all")
+    # The first period after the shift says it all: later ones have it in their reference and know that they know little.
+    assert record.by(28) == ""
+    assert "losses are above its interval by" in record.by(29)
+
+
 def test_labels_that_come_late_refute_late(tmp_path):
     _, record = _grey("concept", 0, tmp_path, delay=2 * ROWS)
     assert record.at is not None
@@ -190,6 +200,41 @@ def test_without_shift_it_seldom_turns_grey(tmp_path):
 def test_without_shift_it_turns_grey_in_at_most_five_percent(tmp_path):
     # 400 draws; two standard errors of 1.1 %.
     assert _share_grey(400, tmp_path, 1000) <= 0.05 + 0.022
+
+
+def _grey_of_drifting(draws, folder, seed):
+    """
+    Return how many stay in colour until look 6, and how many of them CBPE turns grey later.
+
+    Calibration drifts from period to period, all the time; references are four periods long from look 6 on. A first one
+    of a single period cannot show how periods differ.
+    """
+    coloured, grey = 0, 0
+    for draw in range(draws):
+        frame = history("none", seed + draw, rows=1000, periods=24)
+        rng = np.random.default_rng(seed + draw)
+        slope = 2 * np.exp(rng.normal(0, 0.4, 24))[frame["when"] // 1000]
+        frame["y"] = (rng.random(len(frame)) < 1 / (1 + np.exp(-slope * frame["a"]))).astype(int)
+        triangle = triangles_of(app_of(frame, rows=1000, models={"fixed": _never_fresh}), folder / str(draw))[0]
+        record = triangle.refutation(monitors.CBPE(), "all")
+        coloured += not record.by(6)
+        grey += not record.by(6) and bool(record.by(22))
+    return coloured, grey
+
+
+def test_drift_that_the_reference_shows_seldom_turns_it_grey(tmp_path):
+    # Of 6 draws at a chance of 5 % at most 2 or more have a probability of 3 %.
+    coloured, grey = _grey_of_drifting(6, tmp_path, 500)
+    assert coloured >= 4
+    assert grey <= 1
+
+
+@pytest.mark.slow
+def test_drift_that_the_reference_shows_turns_it_grey_in_at_most_five_percent(tmp_path):
+    # 200 draws; two standard errors of 1.5 %.
+    coloured, grey = _grey_of_drifting(200, tmp_path, 5000)
+    assert coloured >= 150
+    assert grey / coloured <= 0.05 + 0.03
 
 
 def _looks_between_alarms(draws, folder, seed, looks):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from mlwild.errors import DataError
-from mlwild.stats.calibration import calibrated, calibration_error, isotonic, knots
+from mlwild.stats.calibration import calibrated, calibration_error, isotonic
 
 
 def _pooled(scores, outcomes, weights):
@@ -51,15 +51,6 @@ def test_curve_rises_and_keeps_the_mean_and_the_rows(seed, n):
     assert (curve.starts[1:] > curve.ends[:-1]).all()
     assert curve.rows.sum() == pytest.approx(n)
     assert calibrated(curve, scores).mean() == pytest.approx(outcomes.mean())
-
-
-def test_knots_and_way_rebuild_the_curve():
-    rng = np.random.default_rng(0)
-    scores = rng.random(300)
-    curve = isotonic(scores, (rng.random(300) < scores).astype(float))
-    new = rng.uniform(-0.1, 1.1, 500)
-    left, right, way = knots(curve, new)
-    assert (1 - way) * curve.values[left] + way * curve.values[right] == pytest.approx(calibrated(curve, new))
 
 
 def test_row_of_weight_two_is_two_rows_and_of_weight_zero_none():

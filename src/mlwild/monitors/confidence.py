@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.losses import Loss
-from mlwild.monitors.scene import Scene
+from mlwild.monitors.scene import Scene, Side
 from mlwild.monitors.signal import Signal, estimated, silent
 from mlwild.monitors.weights import density_ratio, spaced
-from mlwild.stats.calibration import Isotonic, isotonic
+from mlwild.stats.calibration import Isotonic
+from mlwild.stats.cbpe import cbpe
+from mlwild.stats.cbpe_dispersion import cbpe_dispersions
 from mlwild.stats.confidence import direct_loss, thresholded_confidence
-from mlwild.stats.expected_loss import expected_loss
-from mlwild.stats.labelfree import LabelFree, cbpe, verdict
+from mlwild.stats.dispersion import Dispersion, block_edges
+from mlwild.stats.expected_loss import expected_loss, loss_curves, loss_dispersion
+from mlwild.stats.labelfree import LabelFree, verdict
 from mlwild.stats.reweighting import effective_sample_size
 
 Floats = NDArray[np.float64]
@@ -48,21 +51,25 @@ def losses_by_class(loss: Loss, predictions: Floats) -> Floats:
     return np.stack([loss.rows(np.full(n, label), predictions) for label in range(classes)], axis=1)
 
 
-def _curves(scores: Floats, labels: NDArray[np.int64], weights: Floats | None = None) -> list[Isotonic]:
-    if scores.ndim == 1:
-        return [isotonic(scores, (labels == 1).astype(np.float64), weights=weights)]
-    return [
-        isotonic(column, (labels == place).astype(np.float64), weights=weights) for place, column in enumerate(scores.T)
-    ]
-
-
 def _performance(scene: Scene, curves: list[Isotonic]) -> LabelFree:
-    """Return the estimated loss of the window under calibration curves."""
+    """Return the estimated loss of the window under calibration curves that change as they did in the reference."""
     scores = scene.window.predictions
+    # Windows of about one length share their blocks of the reference.
+    blocks = len(block_edges(len(scene.known.labels), len(scores))) - 1
+    dispersion = scene.remember(("dispersion", blocks), lambda: _dispersion(scene))
     if scene.loss.per == "set":
-        found = cbpe(scores, curve=curves[0], metric="auc")
+        found = cbpe(scores, curve=curves[0], metric="auc", dispersion=dispersion)
         return replace(found, estimate=1 - found.estimate, low=1 - found.high, high=1 - found.low)
-    return expected_loss(scores, losses_by_class(scene.loss, scores), curves)
+    return expected_loss(scores, losses_by_class(scene.loss, scores), curves, dispersion=dispersion)
+
+
+def _dispersion(scene: Scene) -> Dispersion:
+    """Return how far estimates of the loss are off over blocks of the reference, beyond sampling."""
+    scores, labels, rows = scene.known.predictions, scene.known.labels, len(scene.window.predictions)
+    if scene.loss.per == "set":
+        outcomes = (labels == 1).astype(np.float64)
+        return cbpe_dispersions(scores, outcomes, window_rows=rows, metrics=("auc",))["auc"]
+    return loss_dispersion(scores, labels, losses_by_class(scene.loss, scores), window_rows=rows)
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,9 @@ class CBPE:
     """
     Confidence-based performance estimation: the loss if calibrated probabilities still hold.
 
-    For any loss by row of a classifier that gives probabilities, and for the AUC. It is blind to a change of
-    what the label is given the score (concept shift); labels that refute it turn it grey.
+    For any loss by row of a classifier that gives probabilities, and for the AUC. Its interval holds as much change
+    of the calibration as blocks of the reference show. It is blind to more than that (concept shift); labels that
+    refute it turn it grey.
 
     References
     ----------
@@ -95,7 +103,7 @@ class CBPE:
         """Return the estimated loss of the window."""
         if why := self.objection(scene.loss) or too_few(scene):
             return silent(why)
-        curves = scene.remember("curves", lambda: _curves(scene.known.predictions, scene.known.labels))
+        curves = scene.remember("curves", lambda: loss_curves(scene.known.predictions, scene.known.labels))
         return estimated(_performance(scene, curves), scene.reference_loss)
 
 
@@ -105,7 +113,7 @@ class PAPE:
     Probabilistic adaptive performance estimation: CBPE, calibrated anew for each window.
 
     The calibration rests on the reference rows that resemble the window, so that it also holds where a
-    feature shifts that the score does not show. Blind to concept shift as CBPE is.
+    feature shifts that the score does not show. Interval and blindness to concept shift are as those of CBPE.
 
     References
     ----------
@@ -131,7 +139,7 @@ class PAPE:
             return silent(why)
         weights = density_ratio(scene)
         part = spaced(len(weights), _RECALIBRATED)
-        curves = _curves(scene.known.predictions[part], scene.known.labels[part], weights[part])
+        curves = loss_curves(scene.known.predictions[part], scene.known.labels[part], weights=weights[part])
         found = _performance(scene, curves)
         effective = min(found.effective_n, effective_sample_size(weights))
         return estimated(
@@ -144,8 +152,9 @@ class ATC:
     """
     Average thresholded confidence: the share of rows below the confidence that marked errors.
 
-    Its value is the rise of the estimated error rate, whatever the app's loss; it gives an estimate of the
-    loss only where that is the error rate.
+    Where the loss is the error rate of the most probable class (a loss of your own, since models that are asked for
+    probabilities give no classes), it estimates it, with an interval. Of any other loss it is a score: the
+    rise of the estimated error rate.
 
     References
     ----------
@@ -166,15 +175,27 @@ class ATC:
         return _objection(loss, "ATC", sets=(loss.name,))
 
     def signal(self, scene: Scene) -> Signal:
-        """Return the rise of the estimated error rate."""
+        """Return the estimated error rate of the window, or its rise where the loss is another."""
         if why := self.objection(scene.loss) or too_few(scene):
             return silent(why)
         sure, guess = _confidence(scene.known.predictions)
         right = (guess == scene.known.labels).astype(np.float64)
         fresh, _ = _confidence(scene.window.predictions)
         found = thresholded_confidence(fresh, reference_confidence=sure, reference_correct=right)
+        if _is_error_rate(scene.loss, scene.known) and _is_error_rate(scene.loss, scene.window):
+            wrong = replace(found, estimate=1 - found.estimate, low=1 - found.high, high=1 - found.low)
+            return estimated(wrong, scene.reference_loss)
         said = "in the rate of errors" if found.support == "supported" else f"in the rate of errors, {found.support}"
         return Signal(float(right.mean()) - found.estimate, why=said)
+
+
+def _is_error_rate(loss: Loss, side: Side) -> bool:
+    """Say whether the loss of every row is 0 for its most probable class and 1 for any other."""
+    if loss.per == "set":
+        return False
+    table = losses_by_class(loss, side.predictions)
+    _, guess = _confidence(side.predictions)
+    return np.array_equal(table, guess[:, None] != np.arange(table.shape[1]))
 
 
 def _confidence(scores: Floats) -> tuple[Floats, NDArray[np.int64]]:

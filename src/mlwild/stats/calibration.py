@@ -113,39 +113,6 @@ def _checked_rows(scores: Floats, outcomes: Floats, weights: Floats | None) -> t
     return (scores, outcomes, mass) if kept.all() else (scores[kept], outcomes[kept], mass[kept])
 
 
-def knots(curve: Isotonic, scores: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """
-    Return between which two blocks each score falls, and how far it is on the way.
-
-    Parameters
-    ----------
-    curve : Isotonic
-    scores : ndarray of shape (n_rows,)
-
-    Returns
-    -------
-    left, right : ndarray of shape (n_rows,)
-        Blocks; equal where the score falls inside of one or outside of all.
-    way : ndarray of shape (n_rows,)
-        In [0, 1]: 0 at the left block's end, 1 at the right block's start.
-
-    Examples
-    --------
-    >>> curve = isotonic(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-    >>> left, right, way = knots(curve, np.array([0.25, 7.0]))
-    >>> left.tolist(), right.tolist(), way.tolist()
-    ([0, 1], [1, 1], [0.25, 0.0])
-    """
-    last = len(curve.values) - 1
-    left = np.clip(np.searchsorted(curve.starts, scores, side="right") - 1, 0, last)
-    right = np.where((scores > curve.ends[left]) & (left < last), left + 1, left)
-    gap = curve.starts[right] - curve.ends[left]
-    between = right > left
-    way = np.zeros(len(scores))
-    way[between] = ((scores - curve.ends[left]) / np.where(between, gap, 1.0))[between]
-    return left, right, way
-
-
 def calibrated(curve: Isotonic, scores: Floats) -> Floats:
     """
     Return the curve at scores: the nearest block's value outside, a straight line between blocks.

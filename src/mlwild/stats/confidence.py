@@ -176,7 +176,7 @@ def thresholded_confidence(
 
     The threshold is where the share of reference rows below it is the reference's error. It assumes
     that this equality survives; nothing says that it does, and on mild shift it is often worse than
-    the reference's own accuracy.
+    the reference's own accuracy. The error rate is one less it, with the ends turned round; no other loss is estimated.
 
     Parameters
     ----------

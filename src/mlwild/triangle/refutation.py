@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.losses import Loss
 from mlwild.monitors import Monitor
+from mlwild.monitors.signal import Signal
 from mlwild.monitors.weights import spaced
-from mlwild.stats.sequential import risk_violation, running_difference
+from mlwild.stats.restarts import RestartedBets
+from mlwild.stats.sequential import risk_violation
 from mlwild.triangle.settled import settled
 from mlwild.wording import number
 
@@ -23,6 +26,25 @@ Floats = NDArray[np.float64]
 ALPHA, MOST_ROWS = 0.05, 2_000
 #: Level of the intervals that monitors give.
 LEVEL = 0.95
+#: Times its interval that the first looks of a sequence must lie beyond, and all later ones. One interval in twenty
+#: misses; with the tails of four blocks one in a thousand by three times its width.
+BEYOND = (3.0, 2.0, 1.5, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """Losses of the rows of one look, and what was said of each."""
+
+    losses: Floats
+    low: Floats
+    estimate: Floats
+    high: Floats
+
+    def beyond(self, side: str, times: float) -> Floats:
+        """Return how far each loss lies above (or below) so many times the interval."""
+        if side == "above":
+            return self.losses - self.estimate - times * (self.high - self.estimate)
+        return self.estimate - times * (self.estimate - self.low) - self.losses
 
 
 @dataclass
@@ -30,9 +52,11 @@ class Refutation:
     """
     The record of one estimator on the freshest vintage of each period; it is never wiped.
 
-    As labels come, in order of arrival, a confidence sequence is kept of the realised loss less the upper end
-    of the estimator's interval, and of the same less its lower end. Once the first lies above zero, or the
-    second below, the estimator is refuted: what it says of its own error is wrong.
+    As labels come, in order of arrival, it is bet that losses lie above the upper end of the estimator's interval,
+    and that they lie below its lower end. New bets begin at every look, so that years without an error are
+    no credit for what comes after them. Once a bet has won enough, the estimator is refuted: what it says of
+    its own error is wrong. An interval of 95 % misses now and then, so a bet's first look is held against twice the
+    interval, the next two against something between, so that one or two misses do not count.
 
     A loss of a set (of the standard monitors CBPE and PAPE estimate one, the AUC) has one value a period. Once a
     period has settled, it lies inside the interval or not, and a bet is made that intervals miss more often than
@@ -44,13 +68,6 @@ class Refutation:
     triangle : Triangle
     monitor : Monitor
     window : str
-
-    References
-    ----------
-    .. [1] Podkopaev, A., & Ramdas, A. (2022). Tracking the risk of a deployed model and detecting harmful
-       distribution shifts. ICLR (also for miscoverage).
-    .. [2] Timans, A., Verma, R., Nalisnick, E., & Naesseth, C. A. (2025). On continuous monitoring of
-       risk violations under unknown shift. UAI.
     """
 
     triangle: Triangle
@@ -59,12 +76,12 @@ class Refutation:
     at: int | None = None
     why: str = ""
     _next: int = 1
-    _bound: float = 0.0
+    _range: tuple[float, float] | None = None
     _rows: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
-    _ends: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False)
-    _above: list[Floats] = field(default_factory=list, repr=False)
-    _below: list[Floats] = field(default_factory=list, repr=False)
+    _said: dict[int, Signal] = field(default_factory=dict, repr=False)
     _missed: list[bool] = field(default_factory=list, repr=False)
+    _looks: list[_Look] = field(default_factory=list, repr=False)
+    _bets: dict[str, RestartedBets] = field(default_factory=dict, repr=False)
 
     def by(self, cutoff: int) -> str:
         """Return why the estimator is refuted at a cutoff, or nothing."""
@@ -80,7 +97,7 @@ class Refutation:
         if survey.loss.per == "set":
             self._look_at_sets(cutoff)
             return
-        news = 0
+        news = []
         for period, rows in self._rows.items():
             known = survey.known_at[rows] <= survey.grid.edges[cutoff]
             vintage = self.triangle.freshest(self.window, period)
@@ -88,13 +105,11 @@ class Refutation:
                 continue
             came, self._rows[period] = rows[known], rows[~known]
             came = came[np.lexsort((came, survey.known_at[came]))]
-            losses = self.triangle.row_losses(vintage, came)
-            low, high = self._ends[period]
-            self._above.append(np.clip(losses - high, -self._bound, self._bound))
-            self._below.append(np.clip(losses - low, -self._bound, self._bound))
-            news += len(came)
+            said = self._said[period]
+            ends = np.broadcast_to([[said.low], [said.estimate], [said.high]], (3, len(came)))
+            news.append(np.concatenate([self.triangle.row_losses(vintage, came)[None, :], ends]))
         if news:
-            self._judge(cutoff)
+            self._judge(cutoff, _Look(*np.concatenate(news, axis=1)))
 
     def _look_at_sets(self, cutoff: int) -> None:
         """Take in the periods that have settled since the last cutoff, and bet that too many are missed."""
@@ -106,9 +121,9 @@ class Refutation:
                 continue
             first = int(survey.grid.row_start[vintage.cutoff])
             came = survey.loss.of_set(survey.labels[rows], self.triangle.predictions(vintage)[rows - first])
-            low, high = self._ends[period]
+            said_of = self._said[period]
             if np.isfinite(came):
-                self._missed.append(not low <= came <= high)
+                self._missed.append(not said_of.low <= came <= said_of.high)
         if not self._missed:
             return
         found = risk_violation(np.array(self._missed, dtype=np.float64), 1 - LEVEL, alpha=ALPHA)
@@ -130,24 +145,39 @@ class Refutation:
         said = self.triangle.heard(vintage, period + 1, self.monitor)
         if not np.isfinite([said.low, said.high]).all() or said.support == "none":
             return
-        self._ends[period] = said.low, said.high
         rows = scene.window.rows
+        self._said[period] = said
         if scene.loss.per == "set":
             self._rows[period] = rows
             return
-        if not self._bound:
-            # Rows beyond twice the greatest loss so far are cut off; they hardly occur.
-            low, high = scene.loss.bounds
-            most = 2 * float(scene.known.losses.max(initial=0.0))
-            self._bound = high - low if np.isfinite(high - low) else max(most, 1e-9)
+        self._range = self._range or _range(scene.loss, scene.known.losses)
         self._rows[period] = rows[spaced(len(rows), MOST_ROWS)]
 
-    def _judge(self, cutoff: int) -> None:
-        for side, values in (("above", self._above), ("below", self._below)):
-            gap = np.concatenate(values)
-            found = running_difference(gap, np.zeros(len(gap)), level=1 - ALPHA, bound=self._bound)
-            if found.low > 0 if side == "above" else found.high < 0:
-                beyond = number(abs(found.estimate), 2)
-                said = f"losses are {side} its interval by {beyond} on average over {len(gap):,} rows"
-                self._refute(cutoff, said)
-                return
+    def _judge(self, cutoff: int, look: _Look) -> None:
+        assert self._range is not None
+        least, greatest = self._range
+        look = _Look(look.losses.clip(least, greatest), look.low, look.estimate, look.high)
+        self._looks.append(look)
+        for side in ("above", "below"):
+            excess = [look.beyond(side, times) for times in BEYOND]
+            # What a row would cost at most: one at the far end of the range.
+            far = _Look(
+                np.full_like(look.losses, least if side == "above" else greatest), look.low, look.estimate, look.high
+            )
+            most = [np.maximum(-far.beyond(side, times), 1e-12) for times in BEYOND]
+            # Half of the chance for each side.
+            bets = self._bets.setdefault(side, RestartedBets(ALPHA / 2)).feed(excess, most)
+            self._bets[side] = bets
+            if self.at is None and bets.refuted is not None:
+                gap = np.concatenate([one.beyond(side, 1.0) for one in self._looks[bets.refuted :]])
+                beyond = f"{number(float(gap.mean()), 2)} on average over {len(gap):,} rows"
+                self._refute(cutoff, f"losses are {side} its interval by {beyond}")
+
+
+
+def _range(loss: Loss, known: Floats) -> tuple[float, float]:
+    """Return the range of a loss; where it has none, rows beyond twice the greatest one so far are cut off."""
+    low, high = loss.bounds
+    most = max(2 * float(np.abs(known).max(initial=0.0)), 1e-9)
+    least = loss.least if np.isfinite(loss.least) else -most
+    return least, least + high - low if np.isfinite(high - low) else most
