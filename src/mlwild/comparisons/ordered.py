@@ -15,7 +15,8 @@ from mlwild.errors import AppError
 from mlwild.stats.bootstrap import block_length, mean_interval
 from mlwild.stats.forecasts import diebold_mariano, giacomini_white
 from mlwild.stats.many import model_confidence_set, step_m, superior_predictive_ability
-from mlwild.stats.paired import FEWEST, Difference, batch_means, effective_rows, fixed_b
+from mlwild.stats.memory import effective_rows
+from mlwild.stats.paired import FEWEST, Difference, batch_means, fixed_b
 from mlwild.wording import between, count, number
 
 Floats = NDArray[np.float64]
