@@ -61,6 +61,13 @@ def _two(losses: Losses, short: Losses, level: float, procedure: str) -> Compari
     )
     if procedure == "Diebold-Mariano":
         why += f"; asked for, and differences are uncorrelated beyond {short.lag} {losses.unit}s"
+    else:
+        why += (
+            "; the interval is corrected for so few (prewhitened, Student's quantile), which keeps equal models from "
+            "being called different more than once in twenty"
+            if procedure == "fixed-b HAC"
+            else "; the interval is corrected for what batches cut off, and for so few (Student's quantile)"
+        )
     said = [two_verdict(losses, found, effective)]
     tables: dict[str, Record] = {}
     if not found.undecided:
@@ -178,6 +185,8 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         f"{'' if independent else ' in order of time'}: testing each pair would find a best one by luck; this set "
         f"holds the best one with a chance of {level:.0%}"
     )
+    if not independent:
+        why += "; neighbours resemble each other, so standard errors are those of as many independent ones as these are worth"
     if (losses.losses == losses.losses[:, :1]).all():
         said = [f"All {m} models lose the same on every {losses.unit}: these may be one model."]
         records = loss_records(losses, short, names, level, (method, why), {})

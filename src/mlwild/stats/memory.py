@@ -132,5 +132,3 @@ def lost_by_blocks(rho: Floats, length: float, kind: Kind) -> Floats:
     else:
         seen = 1 + 2 * (rho / (1 - rho) - rho * (1 - rho**length) / (length * (1 - rho) ** 2))
     return np.asarray((1 + rho) / (1 - rho) / seen)
-
-

@@ -29,8 +29,10 @@ class LagSums:
         At lag 0, at lag 1, and summed over all lags from -reach to reach.
     reach : int
         Last lag before the mean autocorrelation of all series, by pairs of lags, falls to zero.
+    shared : float
+        Ratio of `near` to `zero`, by the mean autocorrelation of all series.
     noise : float
-        Sampling variance of a ratio of `near` to `zero`.
+        Sampling variance of such a ratio, over its square.
     n : int
         Number of rows.
     """
@@ -39,6 +41,7 @@ class LagSums:
     first: Floats
     near: Floats
     reach: int
+    shared: float
     noise: float
     n: int
 
@@ -88,8 +91,9 @@ def lag_sums(series: Floats) -> LagSums:
         first=centred[1:].T @ centred[:-1] / n,
         near=centred.T @ around / n,
         reach=reach,
+        shared=shared,
         # Of a spectral estimate at frequency zero by a flat window of so many lags (Priestley, 1981, chapter 6).
-        noise=2 * (2 * reach + 1) / n * shared**2,
+        noise=2 * (2 * reach + 1) / n,
         n=n,
     )
 
@@ -141,7 +145,8 @@ def mean_errors(
     The larger of two: that of a bootstrap in blocks, with what blocks cut filled in, and that of as many
     independent rows as these are worth. How many, the first autocorrelation tells, or the sum of
     autocorrelations where that is larger; either is noisy in short series, so that of each is drawn
-    towards the mean of all by as much as chance explains their scatter (Efron and Morris, 1975).
+    towards the mean of all by as much as chance explains their scatter (Efron and Morris, 1975), but
+    not so far that its own rows speak against it (limited translation; the same, 1972).
 
     Parameters
     ----------
@@ -163,6 +168,8 @@ def mean_errors(
     ----------
     .. [1] Efron, B., & Morris, C. (1975). Data analysis using Stein's estimator and its generalizations.
        JASA, 70(350), 311-319.
+    .. [2] Efron, B., & Morris, C. (1972). Limiting the risk of Bayes and empirical Bayes estimators, part II.
+       JASA, 67(337), 130-139.
 
     Examples
     --------
@@ -182,8 +189,11 @@ def mean_errors(
     rho = rho + (1 + 3 * rho) / n  # freed of its bias (Kendall, 1954)
     centre = min(abs(float(rho[alive].mean())), 0.99)
     rho = np.clip(_drawn_together(rho, alive, (1 - centre**2) / n), 0.0, 0.99)
-    total = _drawn_together(of(sums.near) / variance, alive, sums.noise)
-    effective = n / np.maximum(np.maximum(total, (1 + rho) / (1 - rho)), 1.0)
+    level, own = (1 + rho) / (1 - rho), of(sums.near) / variance
+    # None is taken for slower than it shows itself to be, beyond its own noise: twins stay twins.
+    most = np.maximum(own, 0.0) + 2 * math.sqrt(sums.noise) * level
+    total = np.minimum(_drawn_together(own, alive, sums.noise * sums.shared**2), most)
+    effective = n / np.maximum(np.maximum(total, level), 1.0)
     worth = np.sqrt(variance * n / (n - 1) / np.maximum(effective - 1, 1.0))
     blocks = seen * np.sqrt(lost_by_blocks(np.minimum(rho, 0.9), length, kind))
     errors = np.where(alive, np.maximum(worth, blocks), seen)
