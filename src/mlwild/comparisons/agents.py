@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed, model_record
 from mlwild.comparisons.given import Runs
+from mlwild.comparisons.signs import sign_record, way
 from mlwild.errors import DataError
 from mlwild.stats.bootstrap import Interval
 from mlwild.stats.run_draws import METRICS
@@ -63,9 +64,10 @@ def agents(given: Runs, level: float) -> Comparison:
     by = (method, why)
     gaps = _from_first(names, scores, leader, signs, joint)
     records = tuple(_record(name, scores[name], found[name]["iqm"], by, kept, gaps) for name in order)
+    shown = {"level": level, "n": runs, "unit": "run", "better": "greater"}
     tables = {
         "aggregates": [_aggregates(name, found[name]) for name in order],
-        "signs": [_signs(leader, name, table) for name, table in signs.items()],
+        "signs": [sign_record(leader, name, table) | shown for name, table in signs.items()],
         "profiles": _profiles(scores, order, level),
     }
     return Comparison(method, why, level, runs, best, tuple(kept), records, pairs, tuple(said), tables=tables)
@@ -91,7 +93,7 @@ def _decides(leader: str, signs: Mapping[str, SignTable], kept: Sequence[str]) -
     made = []
     for name, table in signs.items():
         if name in kept and table.deciding:
-            words = [word.replace("_", " ").replace("iqm", "interquartile mean") for word in table.deciding]
+            words = [way(metric) for metric in table.deciding]
             shown = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
             verb = "does" if len(words) == 1 else "do"
             favoured = leader if table.rows[0].favours == "a" else name
@@ -207,27 +209,6 @@ def _aggregates(name: str, found: Mapping[str, Interval]) -> Record:
     return {"name": name} | {
         metric: {"estimate": found[metric].estimate, "low": found[metric].low, "high": found[metric].high}
         for metric in METRICS
-    }
-
-
-def _signs(leader: str, name: str, table: SignTable) -> Record:
-    word = {"a": leader, "b": name}
-    return {
-        "a": leader,
-        "b": name,
-        "agree": not table.deciding,
-        "deciding": list(table.deciding),
-        "rows": [
-            {
-                "metric": row.metric,
-                "estimate": row.difference.estimate,
-                "low": row.difference.low,
-                "high": row.difference.high,
-                "favours": word.get(row.favours, "neither"),
-                "separable": row.separable,
-            }
-            for row in table.rows
-        ],
     }
 
 

@@ -43,6 +43,8 @@ class Comparison:
         Further tables by name, such as the sign table of agents.
     situation : str
         What was looked at, such as "two in time".
+    unit : str
+        What `n` counts: row, period, run, fold, ...
     """
 
     method: str
@@ -57,6 +59,7 @@ class Comparison:
     choice: Record | None = None
     tables: Mapping[str, Any] = field(default_factory=dict)
     situation: str = ""
+    unit: str = "row"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,6 +74,7 @@ class Comparison:
             "situation": self.situation,
             "level": self.level,
             "n": self.n,
+            "unit": self.unit,
             "best": self.best,
             "best_set": {
                 "models": list(self.best_set),

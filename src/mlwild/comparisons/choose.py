@@ -122,7 +122,8 @@ def compare(
     if benchmark is not None and (not isinstance(value, Losses) or len(names) < 3 or looking != "once"):
         raise AppError("benchmark: it is for three or more models on the same rows, looked at once.")
     found = _found(value, looking, procedure, benchmark, level)
-    found = replace(found, said=(*found.said, *_constant(value)), situation=situation_of(value, looking))
+    situation = situation_of(value, looking)
+    found = replace(found, said=(*found.said, *_constant(value)), situation=situation, unit=_unit_of(value))
     return found if prefer is None else choose(found, value, prefer)
 
 
@@ -175,6 +176,13 @@ def _found(value: Given, looking: str, procedure: str | None, benchmark: str | N
     if value.order == "independent":
         return rows.independent(value, level, procedure=procedure, benchmark=benchmark)
     return ordered.in_time(value, level, procedure=procedure, benchmark=benchmark)
+
+
+def _unit_of(value: Given) -> str:
+    """Return what the number of a comparison counts."""
+    if isinstance(value, Losses):
+        return value.unit
+    return {Runs: "run", Folds: "fold", Strategies: "period"}.get(type(value), "row")
 
 
 def _constant(value: Given) -> list[str]:

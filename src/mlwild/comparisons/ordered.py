@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed
 from mlwild.comparisons.given import Losses
+from mlwild.comparisons.signs import loss_signs
 from mlwild.errors import AppError
 from mlwild.stats.bootstrap import block_length, mean_interval
 from mlwild.stats.forecasts import diebold_mariano, giacomini_white
@@ -69,10 +71,11 @@ def _two(losses: Losses, short: Losses, level: float, procedure: str) -> Compari
             else "; the interval is corrected for what batches cut off, and for so few (Student's quantile)"
         )
     said = [two_verdict(losses, found, effective)]
-    tables: dict[str, Record] = {}
+    tables: dict[str, Any] = {}
     if not found.undecided:
         tables, extra = _when(short)
-        said += extra + how_much_more(losses, found)
+        tables["signs"] = loss_signs(losses, level)
+        said += [tables["signs"][0]["said"], *extra, *how_much_more(losses, found)]
     elif np.ptp(a - b):
         said.append(
             f"At this rate it takes about {count(math.ceil(n * FEWEST / max(effective, 1.0)))} {losses.unit}s before "
@@ -136,7 +139,7 @@ def at_most(p_value: float) -> str:
     return "below 0.001" if p_value <= 0.001 else f"= {number(p_value, 2)}"
 
 
-def _when(short: Losses) -> tuple[dict[str, Record], list[str]]:
+def _when(short: Losses) -> tuple[dict[str, Any], list[str]]:
     """Say whether what was known before a row tells which model to prefer on it (Giacomini and White)."""
     a, b = short.series.T
     horizon = min(short.lag, len(a) // 4)
@@ -186,7 +189,10 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         f"holds the best one with a chance of {level:.0%}"
     )
     if not independent:
-        why += "; neighbours resemble each other, so standard errors are those of as many independent ones as these are worth"
+        why += (
+            "; neighbours resemble each other, so standard errors are those of as many independent ones as these are "
+            "worth"
+        )
     if (losses.losses == losses.losses[:, :1]).all():
         said = [f"All {m} models lose the same on every {losses.unit}: these may be one model."]
         records = loss_records(losses, short, names, level, (method, why), {})
@@ -211,7 +217,10 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
     for record in records:
         record["p"] = p_values[record["name"]]
     said = [set_verdict(together, names, level), *_same(losses, found.identical)]
-    tables: dict[str, Record] = {}
+    tables: dict[str, Any] = {}
+    if not independent:
+        tables["signs"] = loss_signs(losses, level)
+        said.append(tables["signs"][0]["said"])
     if benchmark is not None:
         tables["benchmark"], more = _benchmark(short, benchmark, level, length)
         said += more

@@ -132,3 +132,18 @@ def lost_by_blocks(rho: Floats, length: float, kind: Kind) -> Floats:
     else:
         seen = 1 + 2 * (rho / (1 - rho) - rho * (1 - rho**length) / (length * (1 - rho) ** 2))
     return np.asarray((1 + rho) / (1 - rho) / seen)
+
+
+def student_over_normal(level: float, freedom: float) -> float:
+    """
+    Return Student's two-sided critical value over the normal one.
+
+    Examples
+    --------
+    >>> round(student_over_normal(0.95, 7), 3), round(student_over_normal(0.95, 1e9), 3)
+    (1.206, 1.0)
+    """
+    from scipy.special import ndtri, stdtrit
+
+    top = (1 + level) / 2
+    return float(stdtrit(freedom, top) / ndtri(top))
