@@ -103,6 +103,40 @@ def model_record(
     return made | more
 
 
+def reference_of(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> tuple[str | None, dict[str, Record]]:
+    """
+    Return the model that all pairs have in common, and by name the difference of each other one from it.
+
+    Parameters
+    ----------
+    names : sequence of str
+    pairs : sequence of dict
+        As plain data: bounds that are not known are None.
+
+    Examples
+    --------
+    >>> pair = {"a": "old", "b": "new", "estimate": 0.5, "low": 0.25, "high": 0.75}
+    >>> reference_of(["old", "new"], [pair])[1]["new"]["low"]
+    -0.75
+    """
+    common = [name for name in names if pairs and all(name in (pair["a"], pair["b"]) for pair in pairs)]
+    if not common or all(pair["low"] is None for pair in pairs):
+        return None, {}
+    # Of two models the first-named is the reference: it is the one in use.
+    reference = common[0] if len(common) == 1 else str(pairs[0]["a"])
+    return reference, {
+        pair["b"] if pair["a"] == reference else pair["a"]: dict(pair) if pair["b"] == reference else _turned(pair)
+        for pair in pairs
+    }
+
+
+def _turned(pair: Mapping[str, Any]) -> Record:
+    turned = {"estimate": -pair["estimate"], "low": None, "high": None}
+    if pair["low"] is not None:
+        turned |= {"low": -pair["high"], "high": -pair["low"]}
+    return {**pair, **turned}
+
+
 def plain(value: Any) -> Any:
     """
     Return a value as JSON can hold it.

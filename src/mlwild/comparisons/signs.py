@@ -29,6 +29,8 @@ WAYS = {
     "optimality_gap": "optimality gap",
     "probability_of_improvement": "chance of winning",
 }
+#: Ways whose number is a share less one half, so that zero favours neither.
+LESS_A_HALF = ("probability_of_improvement", "periods_won")
 
 
 def way(metric: str, unit: str = "period") -> str:
@@ -65,7 +67,7 @@ def loss_signs(losses: Losses, level: float) -> list[Record]:
     >>> hard = np.random.default_rng(0).normal(1.0, 0.3, size=(60, 1))
     >>> noise = np.random.default_rng(1).normal(0.0, 0.1, size=(60, 2))
     >>> loss_signs(Losses(["old", "new"], hard + noise + [0.2, 0.0], unit="day"), 0.95)[0]["said"]
-    "Whichever way days are added up, 'new' loses less than 'old', in the mean by more than chance explains."
+    "Whichever way days are added up, 'new' loses less than 'old', the mean by more than chance explains."
     """
     short, unit = _blocks(losses)
     names = list(short.names)
@@ -125,8 +127,8 @@ def _said(record: Record, table: SignTable) -> str:
     leader = rows[0]["favours"]
     other = b if leader == a else a
     if not table.deciding:
-        sure = "by more than chance explains" if rows[0]["separable"] else "but by no more than chance explains"
-        return f"Whichever way {units} are added up, {leader!r} loses less than {other!r}, in the mean {sure}."
+        sure = "the mean by more" if rows[0]["separable"] else "though the mean by no more"
+        return f"Whichever way {units} are added up, {leader!r} loses less than {other!r}, {sure} than chance explains."
     against = [way(metric, unit.split(" of ")[0]) for metric in table.deciding]
     shown = against[0] if len(against) == 1 else f"{', '.join(against[:-1])} and {against[-1]}"
     verb = "does" if len(against) == 1 else "do"
