@@ -11,6 +11,7 @@ from mlwild.card import words
 from mlwild.card.chart_ageing import curve, decimals_of
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
+from mlwild.card.signs import sign_tables
 from mlwild.card.svg import Scale
 from mlwild.card.words import UNKNOWN, decimals_for, half_width, number, spread_decimals
 
@@ -124,6 +125,7 @@ def models(facts: Facts) -> dict[str, Any]:
         "axis": bar_axis(scale) if known_rows else Markup(""),
         "gaps": bar_axis(gap_scale) if gaps else None,
         "best": best["why"] if best and len(rows) > 1 else None,
+        "signs": sign_tables(best.get("signs", [])) if best else [],
     }
 
 
