@@ -149,7 +149,7 @@ def measure_of(app: App) -> dict[str, str]:
     loss = app.loss_
     turned = "1 \u2212 " if loss.better == "greater" else ""  # a metric that is better when greater is turned round
     per = "per event" if loss.per == "row" else "mean over periods"
-    return {"name": f"{turned}{loss.name}", "unit": f"{loss.unit} {per}".strip(), "better": "lower"}
+    return {"name": f"mean loss ({turned}{loss.name})", "unit": f"{loss.unit} {per}".strip(), "better": "lower"}
 
 
 def left_out(rehearsal: Rehearsal) -> list[str]:

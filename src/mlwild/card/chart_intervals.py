@@ -106,7 +106,7 @@ def intervals(plot: Plot, width: int) -> Markup:
             # The numbers are never cut; the name gets what room they leave.
             room = width - width_of(bar.said, 12) - 12
             drawn.append(text(0, y - 12, shortened(bar.name, room), style))
-            drawn.append(text(width, y - 12, bar.said, "tick", "end"))
+            drawn.append(text(width, y - 12, bar.said, "tick halo", "end"))
     return picture(width, height, f"{plot.title}: interval of each model", *drawn)
 
 

@@ -45,8 +45,7 @@ def write_comparison(
     findings : sequence of str
         What is wrong with the input or missing in it.
     measure : mapping of str to str, optional
-        What was measured: name, unit, and better ("lower" or "greater"). Losses that are scores with
-        their sign turned are turned back.
+        What was measured: name and unit.
 
     Returns
     -------
@@ -76,18 +75,23 @@ def comparison_html(page: Mapping[str, Any]) -> str:
 
 def view(page: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the template shows, as ready texts and pictures."""
-    records = _turned_back(page)
+    records = plain(page["models"])
     reference, pairs = reference_of([record["name"] for record in records], plain(page["pairs"]))
     measure, unit = _measure(page, records)
     gaps = _gaps(records, pairs, reference) if reference else []
-    apart = Plot(gaps, f"{measure} less that of {reference}{_in(unit)}", 0.0, f"as {reference}") if gaps else None
+    apart = (
+        Plot(gaps, f"{measure} less that of {reference}{_in(unit)}", 0.0, f"the same as {reference}") if gaps else None
+    )
+    signs = sign_tables(page["tables"].get("signs", []))
+    told = len(page["best_set"]["models"]) < len(records)
     bars = {bar.name: bar for bar in gaps}
     alone = Plot([_alone(record) for record in records], f"{measure}{_in(unit)}")
     return {
         "title": page["title"],
         "facts": page["facts"],
         "verdict": page["said"][0] if page["said"] else "",
-        "said": page["said"][1:],
+        # What stands over the sign table is not said twice.
+        "said": [said for said in page["said"][1:] if not signs or said != signs[0]["said"]],
         "level": percent(page["level"]),
         "figures": _figures(page, unit, reference),
         "apart": both(partial(intervals, apart)) if apart else None,
@@ -103,32 +107,20 @@ def view(page: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "cut": max(len(records) - MOST_ROWS, 0),
         "tested": any(known(pair.get("p")) for pair in pairs.values()),
-        "told": len(page["best_set"]["models"]) < len(records),
+        "told": told,
+        "marked": ""
+        if not told
+        else "The diamond is the best."
+        if page["best"]
+        else "Diamonds cannot be told from the best.",
         "seeds": any(known(record.get("worst_seeds")) and record["n"] > 1 for record in records),
-        "signs": sign_tables(page["tables"].get("signs", [])),
+        "signs": signs,
         "n": counted(page["n"], page["unit"]),
         "units": counted(2, page["unit"]).removeprefix("2 "),
         "method": page["method"],
-        "why": page["why"][:1].upper() + page["why"][1:],
+        "why": f"{_capital(page['method'])}: {page['why']}",
         "findings": page["findings"],
     }
-
-
-def _turned_back(page: Mapping[str, Any]) -> list[Row]:
-    """Return the records; those of scores whose sign was turned to make them losses are turned back."""
-    records = [dict(record) for record in plain(page["models"])]
-    if page["measure"].get("better") != "greater" or _greater(records):
-        return records
-    for record in records:
-        for prefix in ("", "difference_"):
-            low, high = record[f"{prefix}low"], record[f"{prefix}high"]
-            record[f"{prefix}low"] = None if high is None else -high
-            record[f"{prefix}high"] = None if low is None else -low
-        for name in ("estimate", "difference"):
-            record[name] = None if record[name] is None else -record[name]
-        record["better"] = "greater"
-        record["turned"] = True
-    return records
 
 
 def _greater(records: Sequence[Mapping[str, Any]]) -> bool:
@@ -141,6 +133,10 @@ def _measure(page: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> t
     return str(name).replace("_", " "), str(page["measure"].get("unit") or "")
 
 
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _in(unit: str) -> str:
     return f", {unit}" if unit else ""
 
@@ -148,15 +144,11 @@ def _in(unit: str) -> str:
 def _gaps(records: Sequence[Row], pairs: Mapping[str, Mapping[str, Any]], reference: str) -> list[Bar]:
     """Return each model's difference from the reference, in the order of the records."""
     made = []
-    turned = any(record.get("turned") for record in records)
     for record in records:
         pair = pairs.get(record["name"])
         if pair is None or record["name"] == reference:
             continue
         estimate, low, high = pair["estimate"], pair["low"], pair["high"]
-        if turned:
-            low, high = (None if end is None else -end for end in (high, low))
-            estimate = None if estimate is None else -estimate
         digits = decimals_for(half_width(low, high) or estimate or 0.0, 2)
         said = f"{number(estimate, digits, signed=True)} ({interval(low, high, digits, signed=True)})"
         made.append(Bar(record["name"], estimate, low, high, said, bool(record["in_best_set"])))
@@ -207,7 +199,7 @@ def _figures(page: Mapping[str, Any], unit: str, reference: str | None) -> list[
         else {"label": "cannot be told from the best", "value": f"{len(together)} of {of}", "note": "no clear best"}
     ]
     pairs = [pair for pair in plain(page["pairs"]) if known(pair.get("smallest_detectable"))]
-    if len(pairs) == 1:
+    if len(pairs) == len(page["pairs"]) == 1:
         seen = pairs[0]["smallest_detectable"]
         shown = number(seen, decimals_for(seen, 2)) + (f" {unit}" if unit else "")
         made.append({"label": "smallest difference to be seen", "value": shown, "note": "in four cases of five"})

@@ -68,7 +68,7 @@ def _row(row: Mapping[str, Any], table: Mapping[str, Any]) -> Row:
     made: Row = {
         "way": way(row["metric"], unit),
         "favours": row["favours"],
-        "clear": clear,
+        "sure": clear,
         "bar": _bar(estimate, low, high, clear=row["separable"]),
     }
     if row["metric"] in LESS_A_HALF:

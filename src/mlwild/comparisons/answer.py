@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -89,6 +89,31 @@ class Comparison:
             "tables": plain(self.tables),
             "said": list(self.said),
         }
+
+
+def turned_back(found: Comparison) -> Comparison:
+    """
+    Return a comparison of scores whose sign had been turned to make losses of them, with their own signs.
+
+    Examples
+    --------
+    >>> record = {"name": "a", "estimate": -0.9, "low": -1.0, "high": -0.75, "difference": 0.5}
+    >>> record |= {"difference_low": 0.25, "difference_high": 1.0}
+    >>> made = turned_back(Comparison("t", "", 0.95, 9, "a", ("a",), (record,))).records[0]
+    >>> made["low"], made["difference_low"], made["better"]
+    (0.75, -1.0, 'greater')
+    """
+    records = []
+    for record in found.records:
+        made = {**record, **_ends(record, ""), **_ends(record, "difference_"), "better": "greater"}
+        records.append(made | {"estimate": -record["estimate"], "difference": -record["difference"]})
+    below, above = "below zero: the first is better", "above zero: the first is better"
+    pairs = tuple(_turned(pair) | {"why": str(pair["why"]).replace(below, above)} for pair in found.pairs)
+    return replace(found, records=tuple(records), pairs=pairs)
+
+
+def _ends(record: Mapping[str, Any], prefix: str) -> Record:
+    return {f"{prefix}low": -record[f"{prefix}high"], f"{prefix}high": -record[f"{prefix}low"]}
 
 
 def model_record(

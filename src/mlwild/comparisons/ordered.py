@@ -236,7 +236,7 @@ def _settle(losses: Losses, short: Losses, together: Sequence[str], level: float
     for name in order[1:3]:
         a, b = (short.series[:, names.index(one)] for one in (order[0], name))
         if losses.order == "independent":
-            found = batch_means(a, b, level=level, batches=len(a))
+            found = batch_means(a, b, level=level, independent=True)
         else:
             found = fixed_b(a, b, level=min(level, FIXED_B_LEVEL))
         gap = abs(found.estimate)
@@ -305,13 +305,14 @@ def _against_first(losses: Losses, short: Losses, level: float) -> tuple[dict[st
     for place in range(1, len(names)):
         own, first = series[:, place], series[:, 0]
         if losses.order == "independent":
-            found = batch_means(own, first, level=joint, batches=len(own))
+            found = batch_means(own, first, level=joint, independent=True)
             method = "paired t"
         elif joint <= FIXED_B_LEVEL:
             found, method = fixed_b(own, first, level=joint), "fixed-b HAC"
         else:
             found, method = batch_means(own, first, level=joint), "batch means"
-        found = replace(found, level=level, p_value=min(1.0, tries * found.p_value))
+        p_value = found.p_value if math.isnan(found.p_value) else min(1.0, tries * found.p_value)
+        found = replace(found, level=level, p_value=p_value)
         gaps[names[place]] = found
         pairs.append(pair_record(names[place], names[0], found, len(losses.losses), f"{method}, Bonferroni"))
     return gaps, tuple(pairs)

@@ -57,7 +57,7 @@ def _paired_t(losses: Losses, level: float) -> Comparison:
     """Compare two models whose losses are numbers: a t test on pairs is right where rows are independent."""
     a, b = losses.series.T
     first, second = losses.names
-    found = batch_means(a, b, level=level, batches=max(len(a), 2))
+    found = batch_means(a, b, level=level, independent=True)
     method, n = "paired t", len(a)
     why = f"two models on the same {count(n)} independent {losses.unit}s, with losses that are numbers"
     best = winner(losses.names, found)

@@ -148,7 +148,7 @@ def finite(values: Any, name: str) -> Floats:
     return array
 
 
-def undecided(gap: Floats, level: float, method: str) -> Difference | None:
+def undecided(gap: Floats, level: float, method: str, *, independent: bool = False) -> Difference | None:
     """
     Return the answer where no interval can be had, else None.
 
@@ -158,6 +158,8 @@ def undecided(gap: Floats, level: float, method: str) -> Difference | None:
         Differences in order of time.
     level : float
     method : str
+    independent : bool
+        Whether each row counts as one, whatever neighbours look like.
 
     Raises
     ------
@@ -178,7 +180,7 @@ def undecided(gap: Floats, level: float, method: str) -> Difference | None:
             if gap[0] == 0
             else "the difference is the same on every row, so there is no spread to measure its uncertainty by"
         )
-    elif (effective := effective_rows(gap)) < FEWEST:
+    elif (effective := float(n) if independent else effective_rows(gap)) < FEWEST:
         reason = f"{n} rows count as {effective:.1f} independent batches, need {FEWEST}: collect more rows"
     else:
         return None
@@ -289,7 +291,13 @@ def _knots(b: float, freedom: float) -> tuple[Floats, Floats]:
 
 
 def batch_means(
-    loss_a: Any, loss_b: Any, *, level: float = 0.95, batches: int = 10, corrected: bool = True
+    loss_a: Any,
+    loss_b: Any,
+    *,
+    level: float = 0.95,
+    batches: int = 10,
+    independent: bool = False,
+    corrected: bool = True,
 ) -> Difference:
     """
     Compare two models by Student's t over the means of contiguous batches.
@@ -309,15 +317,16 @@ def batch_means(
     level : float
         Coverage, in [0.5, 1).
     batches : int
-        Number of batches, at least 2; their sizes differ by one row at most, and count as weights. As
-        many as there are rows say that rows are independent: this is then the paired t test.
+        Number of batches, at least 2; their sizes differ by one row at most, and count as weights.
+    independent : bool
+        Rows do not depend on each other, so that each is a batch: this is the paired t test.
     corrected : bool
         Without, the interval is that of Schmeiser.
 
     Returns
     -------
     Difference
-        Undecided below 8 effective batches.
+        Undecided below 8 effective batches, or 8 rows that are independent.
 
     Raises
     ------
@@ -339,8 +348,9 @@ def batch_means(
     gap = differences(loss_a, loss_b)
     if batches < 2:
         raise DataError(f"batches is {batches}, needs to be 2 at least.")
+    batches = max(len(gap), 2) if independent else batches
     method = f"batch means, {batches} batches"
-    if unknown := undecided(gap, level, method):
+    if unknown := undecided(gap, level, method, independent=independent):
         return unknown
     n, count = len(gap), min(batches, len(gap))
     corrected = corrected and count < n

