@@ -11,7 +11,6 @@ from mlwild.card import axes
 from mlwild.card.facts import known
 from mlwild.card.svg import (
     WIDE,
-    Box,
     Scale,
     join,
     line,
@@ -83,15 +82,18 @@ def intervals(plot: Plot, width: int) -> Markup:
     numbers = max((width_of(bar.said, 12) for bar in bars), default=0.0)
     left = min(named, 250.0) + 18 if wide else 4.0
     right = width - (min(numbers, 240.0) + 16 if wide else 4.0)
-    step, top = (28.0, 40.0) if wide else (44.0, 40.0)
+    step, top = 28.0 if wide else 44.0, 16.0 if plot.zero is None else 40.0
     height = top + step * len(bars) + 48
     ends = [value for bar in bars for value in (bar.estimate, bar.low, bar.high)]
     scale = Scale(*padded([*ends, plot.zero] if plot.zero is not None else ends), left, right)
     values = ticks(scale.low, scale.high, 6 if wide else 4)
     foot = height - 40
+    # On a phone the lines leave out the texts above the bars.
+    rows = [top + step * place + 28 for place in range(len(bars))]
+    spans = [(top - 6, foot)] if wide else [(y - 8, y + 8) for y in rows] + [(foot - 6, foot)]
     drawn = [
-        *(line(scale(value), top - 6, scale(value), foot, "hair") for value in values),
-        *_zero(plot, scale, Box(left, top - 6, right, foot)),
+        *(line(scale(value), start, scale(value), stop, "hair") for value in values for start, stop in spans),
+        *_zero(plot, scale, spans, (left, right)),
         axes.along(scale, values, axes.tick_texts(values, signed=plot.zero is not None), foot),
         text(right, height - 4, plot.title, "tick", "end"),
     ]
@@ -106,19 +108,19 @@ def intervals(plot: Plot, width: int) -> Markup:
             # The numbers are never cut; the name gets what room they leave.
             room = width - width_of(bar.said, 12) - 12
             drawn.append(text(0, y - 12, shortened(bar.name, room), style))
-            drawn.append(text(width, y - 12, bar.said, "tick halo", "end"))
+            drawn.append(text(width, y - 12, bar.said, "tick", "end"))
     return picture(width, height, f"{plot.title}: interval of each model", *drawn)
 
 
-def _zero(plot: Plot, scale: Scale, box: Box) -> list[Markup]:
+def _zero(plot: Plot, scale: Scale, spans: Sequence[tuple[float, float]], ends: tuple[float, float]) -> list[Markup]:
     if plot.zero is None:
         return []
-    x = scale(plot.zero)
-    said = shortened(plot.at_zero, box.right - box.left)
+    x, (left, right) = scale(plot.zero), ends
+    said = shortened(plot.at_zero, right - left, 12)
     half = width_of(said, 12) / 2
     # The name stays within the plot, wherever the line is.
-    middle = min(max(x, box.left + half), box.right - half)
-    return [line(x, box.top, x, box.bottom, "zero"), text(middle, 14, said, "tick", "middle")]
+    middle = min(max(x, left + half), right - half)
+    return [*(line(x, start, x, stop, "zero") for start, stop in spans), text(middle, 14, said, "tick", "middle")]
 
 
 def _bar(bar: Bar, scale: Scale, y: float) -> Markup:
