@@ -167,7 +167,7 @@ SIZES = [
 FOUR = [*METHODS, plain_fixed_b, plain_batch_means]
 
 
-@pytest.mark.parametrize("draws", [1_000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [400, pytest.param(20_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("n", "rho", "stated"), [(n, rho, stated) for n, rho, *stated in SIZES])
 def test_false_findings_are_as_rare_as_stated(n, rho, stated, draws):
     rng = np.random.default_rng([32, n, int(10 * rho)])
@@ -183,7 +183,7 @@ def test_false_findings_are_as_rare_as_stated(n, rho, stated, draws):
     assert (found[:2] / draws <= 0.05 + _errors(0.05, draws)).all()
 
 
-@pytest.mark.parametrize("draws", [400, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("draws", [200, pytest.param(4_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("n", "rho"), [(50, 0.0), (200, 0.0), (200, 0.5), (200, 0.8)])
 def test_the_correction_is_not_paid_for_by_blindness(n, rho, draws):
     # A difference of three standard errors of the mean: the test that knows these finds 0.85 of them, the
