@@ -49,7 +49,10 @@ def agents(given: Runs, level: float) -> Comparison:
     tries = len(names) - 1
     joint = 1 - (1 - level) / tries
     signs = {name: sign_table(scores[leader], scores[name], level=joint) for name in order[1:]}
-    kept = [leader, *(name for name, table in signs.items() if table.best != "a")]
+    still = [name for name in names if not np.ptp(scores[name], axis=0).any()]
+    # Where no run differs from another of its side there is no spread to judge a difference by.
+    unjudged = set(still) if leader in still else set()
+    kept = [leader, *(name for name, table in signs.items() if table.best != "a" or name in unjudged)]
     best = leader if len(kept) == 1 else None
     method = "interquartile mean, stratified bootstrap, sign table"
     tasks = next(iter(scores.values())).shape[1]
@@ -59,7 +62,15 @@ def agents(given: Runs, level: float) -> Comparison:
         "adding up must agree before one is called best"
     )
     pairs = tuple(_pair(scores, (leader, name), table, joint, runs) for name, table in signs.items())
-    said = [_verdict(best, kept, signs, names, level), *_decides(leader, signs, kept), *_settle(pairs, kept)]
+    twins = [name for name in order[1:] if np.array_equal(scores[leader], scores[name])]
+    settle = [pair for pair in pairs if pair["b"] not in {*twins, *unjudged}]
+    said = [_verdict(best, kept, signs, names, level), *_decides(leader, signs, kept), *_settle(settle, kept)]
+    said += [f"{leader!r} and {name!r} have the same score in every run: these may be one agent." for name in twins]
+    if still:
+        said.append(
+            f"No run of {listed(still, most=5)} differs from another of its task: was the seed used? Without spread a "
+            "difference cannot be judged."
+        )
     said += _unlike(given)
     by = (method, why)
     gaps = _from_first(names, scores, leader, signs, joint)
@@ -77,7 +88,7 @@ def _verdict(best: str | None, kept: list[str], signs: Mapping[str, SignTable], 
     of = len(names)
     if best:
         return f"{best!r} is the best of {of}, whichever way runs and tasks are added up ({level:.0%})."
-    alike = [name for name in kept[1:] if not signs[name].rows[0].separable]
+    alike = [name for name in kept[1:] if not signs[name].rows[0].separable or signs[name].best == "a"]
     rest = f"; the other {of - len(kept)} are worse" if of - len(kept) > 1 else ""
     rest = f"; {listed([name for name in names if name not in kept])} is worse" if of - len(kept) == 1 else rest
     if alike:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed
 from mlwild.comparisons.given import Losses
+from mlwild.comparisons.sentences import at_most, how_much_more, rows_count, same_ones, set_verdict, two_verdict
 from mlwild.comparisons.signs import loss_signs
 from mlwild.errors import AppError
 from mlwild.stats.bootstrap import block_length, mean_interval
@@ -19,7 +20,7 @@ from mlwild.stats.forecasts import diebold_mariano, giacomini_white
 from mlwild.stats.many import model_confidence_set, step_m, superior_predictive_ability
 from mlwild.stats.memory import effective_rows
 from mlwild.stats.paired import FEWEST, Difference, batch_means, fixed_b
-from mlwild.wording import between, count, number
+from mlwild.wording import count, number
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +76,7 @@ def _two(losses: Losses, short: Losses, level: float, procedure: str) -> Compari
     if not found.undecided:
         tables, extra = _when(short)
         tables["signs"] = loss_signs(losses, level)
-        said += [tables["signs"][0]["said"], *extra, *how_much_more(losses, found)]
+        said += [*_first_said(tables["signs"]), *extra, *how_much_more(losses, found)]
     elif np.ptp(a - b):
         said.append(
             f"At this rate it takes about {count(math.ceil(n * FEWEST / max(effective, 1.0)))} {losses.unit}s before "
@@ -97,46 +98,8 @@ def winner(names: Sequence[str], found: Difference) -> str | None:
     return names[0] if found.estimate < 0 else names[1]
 
 
-def two_verdict(losses: Losses, found: Difference, effective: float) -> str:
-    """Return the sentence that answers which of two is better."""
-    first, second = losses.names
-    n, unit = count(len(losses.losses)), losses.unit
-    if found.undecided and not found.estimate and effective >= len(losses.losses):
-        return f"{first!r} and {second!r} lose the same on every {unit}: these may be identical models."
-    if found.undecided and effective < FEWEST:
-        return (
-            f"It cannot be told which of {first!r} and {second!r} is better: {n} {unit}s count as {effective:.1f} "
-            f"independent ones, and it takes {FEWEST}."
-        )
-    if found.undecided:
-        return (
-            f"It cannot be told which of {first!r} and {second!r} is better: they differ by "
-            f"{number(abs(found.estimate), 3)} on every {unit} alike, which leaves no spread to judge it by."
-        )
-    better, worse = (first, second) if found.estimate < 0 else (second, first)
-    if found.low <= 0 <= found.high:
-        return (
-            f"No difference can be told between {first!r} and {second!r}: {number(found.estimate, 2)} "
-            f"({found.level:.0%} interval {between(found.low, found.high, 2)}). One of "
-            f"{number(found.smallest_detectable, 2)} would have been seen in four cases of five."
-        )
-    low, high = sorted((abs(found.low), abs(found.high)))
-    return (
-        f"{better!r} is better than {worse!r} by {number(abs(found.estimate), 3)} "
-        f"({found.level:.0%} interval {between(low, high)}; p {at_most(found.p_value)})."
-    )
-
-
-def at_most(p_value: float) -> str:
-    """
-    Write a p-value.
-
-    Examples
-    --------
-    >>> at_most(0.0312), at_most(0.0004)
-    ('= 0.031', 'below 0.001')
-    """
-    return "below 0.001" if p_value <= 0.001 else f"= {number(p_value, 2)}"
+def _first_said(signs: Sequence[Record]) -> list[str]:
+    return [signs[0]["said"]] if signs else []
 
 
 def _when(short: Losses) -> tuple[dict[str, Any], list[str]]:
@@ -154,24 +117,6 @@ def _when(short: Losses) -> tuple[dict[str, Any], list[str]]:
             f"{at_most(found.p_value)}): {short.names[0]!r} on {found.share_a:.0%} of the {short.unit}s."
         )
     return {"conditional": table}, said
-
-
-def how_much_more(losses: Losses, found: Difference) -> list[str]:
-    """Say how many rows would settle a difference of the size seen, where it was not."""
-    if not found.low <= 0 <= found.high or not found.estimate:
-        return []
-    n = len(losses.losses)
-    needed = n * (found.smallest_detectable / abs(found.estimate)) ** 2
-    if not math.isfinite(needed) or needed > 1000 * n:
-        return [
-            f"A difference as small as the one seen would take more than 1,000 times these {count(n)} {losses.unit}s."
-        ]
-    return [
-        (
-            f"If the true difference is the one seen, about {number(needed, 2)} {losses.unit}s find it in four cases "
-            f"of five; there are {count(n)}."
-        )
-    ]
 
 
 def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> Comparison:
@@ -202,10 +147,19 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         needed = math.ceil(n * FEWEST / max(worth, 1.0))
         said = [
             (
-                f"It cannot be told which of {m} models is best: {count(n)} {losses.unit}s count as {worth:.1f} "
+                f"It cannot be told which of {m} models is best: {rows_count(n, losses.unit)} as {worth:.1f} "
                 f"independent ones, and it takes {FEWEST}."
             ),
             f"At this rate it takes about {count(needed)} {losses.unit}s before anything can be said.",
+        ]
+        records = loss_records(losses, short, names, level, (method, why), {})
+        return Comparison(method, why, level, n, None, names, records, (), tuple(said))
+    if not (np.ptp(relative, axis=0) > 1e-12 * np.abs(series).max()).any():
+        said = [
+            (
+                f"It cannot be told which of {m} models is best: they differ by as much on every {losses.unit}, which "
+                "leaves no spread to judge it by."
+            )
         ]
         records = loss_records(losses, short, names, level, (method, why), {})
         return Comparison(method, why, level, n, None, names, records, (), tuple(said))
@@ -216,11 +170,11 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
     p_values = dict(zip(names, found.p_values, strict=True))
     for record in records:
         record["p"] = p_values[record["name"]]
-    said = [set_verdict(together, names, level), *_same(losses, found.identical)]
+    said = [set_verdict(together, names, level), *same_ones(losses, found.identical)]
     tables: dict[str, Any] = {}
     if not independent:
         tables["signs"] = loss_signs(losses, level)
-        said.append(tables["signs"][0]["said"])
+        said += _first_said(tables["signs"])
     if benchmark is not None:
         tables["benchmark"], more = _benchmark(short, benchmark, level, length)
         said += more
@@ -251,31 +205,6 @@ def _settle(losses: Losses, short: Losses, together: Sequence[str], level: float
                 f"{seen}: if that is true, about {number(needed, 2)} {losses.unit}s show it; there are {count(n)}."
             )
     return said
-
-
-def _same(losses: Losses, identical: Sequence[tuple[int, int]]) -> list[str]:
-    """Say which models are the same one."""
-    if len(identical) > 3:
-        twins = sorted({losses.names[place] for pair in identical for place in pair})
-        return [f"{len(twins)} models lose the same as another one on every {losses.unit}: {listed(twins, most=4)}."]
-    return [
-        f"{losses.names[i]!r} and {losses.names[j]!r} lose the same on every {losses.unit}: these may be one model."
-        for i, j in identical
-    ]
-
-
-def set_verdict(together: Sequence[str], names: Sequence[str], level: float) -> str:
-    """Return the sentence that answers which of many is best."""
-    of = len(names)
-    if len(together) == 1:
-        return f"{together[0]!r} is the best of {of} ({level:.0%} confidence set)."
-    if len(together) == of:
-        return f"No clear best: none of the {of} models can be told from the best one ({level:.0%} confidence set)."
-    rest = of - len(together)
-    return (
-        f"No clear best among {listed(together, most=8)}; the other {rest} {'is' if rest == 1 else 'are'} worse "
-        f"({level:.0%} confidence set)."
-    )
 
 
 def _benchmark(short: Losses, benchmark: str, level: float, length: float) -> tuple[Record, list[str]]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from mlwild.comparisons.answer import Record
 from mlwild.comparisons.given import Losses
+from mlwild.stats.paired import FEWEST
 from mlwild.stats.period_signs import MOST_SURE, period_signs
 from mlwild.stats.runs import SignTable
 
-#: Longer series of rows are added up to so many blocks of neighbours: a row by itself has no worst quarter.
-BLOCKS = 100
+#: Rows are added up to blocks of neighbours, at most so many of at least so many: a row has no worst quarter.
+BLOCKS, FEWEST_ROWS = 100, 5
 #: Rivals that get a table, the one with the least loss first.
 MOST_RIVALS = 8
 
@@ -61,6 +62,7 @@ def loss_signs(losses: Losses, level: float) -> list[Record]:
     list of dict
         One a rival, at most 8: a, b, agree, deciding, best, said, level, n, unit and rows, each with
         metric, estimate (loss of a less that of b: below zero favours a), low, high, favours, separable.
+        None for so few rows that they make no 8 blocks of 5.
 
     Examples
     --------
@@ -70,6 +72,8 @@ def loss_signs(losses: Losses, level: float) -> list[Record]:
     "Whichever way days are added up, 'new' loses less than 'old', the mean by more than chance explains."
     """
     short, unit = _blocks(losses)
+    if unit == "row":
+        return []
     names = list(short.names)
     means = short.series.mean(axis=0)
     rivals = sorted(range(1, len(names)), key=lambda place: float(means[place]))
@@ -111,9 +115,9 @@ def sign_record(a: str, b: str, table: SignTable) -> Record:
 def _blocks(losses: Losses) -> tuple[Losses, str]:
     """Return periods as they are; many rows as means over blocks of neighbours; and what one of them is called."""
     n = len(losses.losses)
-    if losses.unit != "row" or n <= BLOCKS:
+    size = max(math.ceil(n / BLOCKS), FEWEST_ROWS)
+    if losses.unit != "row" or n < size * FEWEST:
         return losses, losses.unit
-    size = math.ceil(n / BLOCKS)
     made = replace(losses, period=np.arange(n) // size).by_period()
     return made, f"block of {size} {losses.unit}s"
 
