@@ -121,8 +121,10 @@ def model_confidence_set(
 
     The worst model is dropped until "all that are left are equally good" is not rejected. The set
     answers "no clear best" by having more than one member; it does not say that they are equal.
-    Measured on 250 rows, two best models of five, AR(0.8) losses, blocks of 20: both are kept in 0.97
-    of 1,000 draws (uncorrected 0.88).
+    Measured on 250 rows, two best models of five, AR(0.8) losses, blocks of 20: both are kept in 0.985
+    of 1,000 draws (uncorrected 0.88). Of 21 equal models, AR(0), AR(0.5) and AR(0.8) losses, one is
+    lost at level 0.95 in 0.04, 0.03 and 0.00 of draws of 50 rows, 0.04, 0.04 and 0.03 of 200 (1,000 draws
+    each; at 50 rows and 0.8 99 % are undecided in `mlwild.compare`).
 
     Parameters
     ----------
@@ -131,8 +133,9 @@ def model_confidence_set(
     statistic : {"R", "max"}
         Largest difference of two models, or largest difference from the mean of all that are left.
     corrected : bool
-        Allow for what short blocks cut off and for the few blocks there are; without, the
-        p-values are those of the paper, too small where losses are autocorrelated.
+        Studentize by errors that count how many independent rows these are worth, pooled over models
+        (see `mlwild.stats.pooled`), and allow for their own scatter; without, the p-values are those of the
+        paper, too small where losses are autocorrelated. Blocks of one row say that rows are independent.
     level : float
         Chance that the set contains the best model, for many rows.
     length : float, optional
@@ -191,8 +194,8 @@ def superior_predictive_ability(
     """
     Test whether any of many models is better than a benchmark.
 
-    Measured size at 0.05, ten models equal to the benchmark, 250 rows: 0.06 (1,000 draws), and 0.07 for
-    AR(0.5) losses in blocks of 10 (2,000 draws).
+    Measured size at 0.05, ten models equal to the benchmark, 250 rows, AR(0), AR(0.5) and AR(0.8) losses in
+    blocks of 3, 10 and 20: 0.047, 0.050, 0.048 (1,000 draws each).
 
     Parameters
     ----------
@@ -203,7 +206,7 @@ def superior_predictive_ability(
     studentize : bool
         Divide each gain by its standard error; without, models with noisy losses decide.
     corrected : bool
-        As for `model_confidence_set`; what blocks cut is allowed for only where studentized.
+        As for `model_confidence_set`, but only where studentized.
     length, kind, reps, seed : optional
         As for `model_confidence_set`.
 
@@ -261,6 +264,10 @@ def step_m(
 ) -> StepM:
     """
     Find the models that are better than a benchmark, with one error rate for all of them.
+
+    Measured share of draws in which it names one of equal models at level 0.95, AR(0), AR(0.5) and AR(0.8)
+    losses, blocks by Politis and White's rule: of 20 models 0.03, 0.04, 0.00 for 50 rows and 0.04, 0.04,
+    0.04 for 200; of 200 models 0.04, 0.04, 0.00 and 0.04, 0.03, 0.03 (1,000 draws each).
 
     Parameters
     ----------
