@@ -176,35 +176,44 @@ def compare(
         typer.Option("--prefer", help="Among the best: worst_case, costs a=3,b=1, or names, simplest first: a,b."),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the comparison as JSON.")] = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Write the comparison as one HTML file.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
 ) -> None:
     """Say which model is better, by a procedure that suits the data; of an app, or of past experiments.
 
-    Examples: mlwild compare flights.py; mlwild compare runs.csv --metric accuracy --by model
+    Examples: mlwild compare flights.py; mlwild compare runs.csv --metric accuracy --by model --card runs.html
     """
+    from mlwild.card import write_comparison
     from mlwild.comparisons import compare as run
     from mlwild.comparisons import read_experiments, read_prefer
     from mlwild.show import fits_bar, show_comparison
 
     _can_write(json_file, "--json")
+    _can_write(card, "--card")
     rule = None if prefer is None else read_prefer(prefer)
+    extra: dict[str, object] = {}
     if path.suffix != ".py":
         table = read_experiments(path, metric=metric, better=better, by=by, seed=seed_column)
-        found = run(table, prefer=rule)
-        show_comparison(found, title=path.name, facts=table.said, findings=table.findings)
-        _write_json(json_file, found.as_dict() | table.as_dict())
-        return
-    from mlwild.comparing import compare_app
-    from mlwild.loading import load_app
+        found, title, facts, findings = run(table, prefer=rule), path.name, table.said, list(table.findings)
+        measure, extra = {"name": table.schema.metric, "better": table.schema.better}, table.as_dict()
+    else:
+        from mlwild.comparing import compare_app, measure_of
+        from mlwild.loading import load_app
 
-    if metric or better or by or seed_column:
-        raise AppError("--metric, --better, --by and --seed-column: they are for a table of experiments, not an app.")
-    loaded = load_app(path)
-    with fits_bar() as progress:
-        found, facts, findings = compare_app(loaded, prefer=rule, store=store, jobs=jobs, progress=progress)
-    show_comparison(found, title=loaded.name, facts=facts, findings=findings)
-    _write_json(json_file, found.as_dict())
+        if metric or better or by or seed_column:
+            raise AppError(
+                "--metric, --better, --by and --seed-column: they are for a table of experiments, not an app."
+            )
+        loaded = load_app(path)
+        with fits_bar() as progress:
+            found, facts, findings = compare_app(loaded, prefer=rule, store=store, jobs=jobs, progress=progress)
+        title, measure = loaded.name, measure_of(loaded)
+    show_comparison(found, title=title, facts=facts, findings=findings)
+    _write_json(json_file, found.as_dict() | extra)
+    if card is not None:
+        page = write_comparison(found, card, title=title, facts=facts, findings=findings, measure=measure)
+        print(f"Card: {page}")
 
 
 @cli.command()

@@ -144,6 +144,14 @@ def compare_app(
     return found, facts, [f"{name!r} is left out: no vintage of it could be made." for name in left_out(rehearsal)]
 
 
+def measure_of(app: App) -> dict[str, str]:
+    """Return what the models of an app are compared by: name, unit, and that lower is better."""
+    loss = app.loss_
+    turned = "1 \u2212 " if loss.better == "greater" else ""  # a metric that is better when greater is turned round
+    per = "per event" if loss.per == "row" else "mean over periods"
+    return {"name": f"mean loss ({turned}{loss.name})", "unit": f"{loss.unit} {per}".strip(), "better": "lower"}
+
+
 def left_out(rehearsal: Rehearsal) -> list[str]:
     """Return the models of which no vintage could be made."""
     made = _procedures(rehearsal)

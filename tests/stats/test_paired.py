@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,17 @@ from scipy import stats
 from scipy.signal import lfilter
 
 from mlwild.errors import DataError
+from mlwild.stats.memory import effective_rows
 from mlwild.stats.paired import (
     CRITICAL,
-    FEWEST,
     batch_means,
     differences,
-    effective_rows,
     finite,
     fixed_b,
-    long_run_variance,
 )
 
 METHODS = [fixed_b, batch_means]
+plain_fixed_b, plain_batch_means = (partial(method, corrected=False) for method in METHODS)
 
 
 def _ar1(rng, n, rho):
@@ -44,7 +44,7 @@ def _errors(share, draws):
 @pytest.mark.parametrize("bandwidth", [0.05, 0.15, 0.5, 1.0])
 def test_fixed_b_interval_is_that_of_the_papers_sums(n, bandwidth):
     gap = np.random.default_rng(n).normal(0.1, 1.0, n)
-    found = fixed_b(gap, np.zeros(n), bandwidth=bandwidth)
+    found = plain_fixed_b(gap, np.zeros(n), bandwidth=bandwidth)
     mean = sum(gap) / n
     reach = math.ceil(bandwidth * n)
     variance = 0.0
@@ -63,7 +63,7 @@ def test_fixed_b_interval_is_that_of_the_papers_sums(n, bandwidth):
     seed=st.integers(0, 2**32 - 1),
     level=st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999]),
     mean=st.floats(-0.6, 0.6),
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from([*METHODS, plain_fixed_b, plain_batch_means]),
 )
 def test_interval_leaves_out_zero_just_where_the_p_value_says(seed, level, mean, method):
     gap = np.random.default_rng(seed).normal(mean, 1.0, 60)
@@ -114,7 +114,7 @@ def test_fixed_b_p_values_are_uniform_on_long_independent_series(level, draws):
     rng = np.random.default_rng(31)
     alpha = 1 - level
     zeros = np.zeros(300)
-    share = np.mean([fixed_b(rng.normal(size=300), zeros).p_value < alpha for _ in range(draws)])
+    share = np.mean([plain_fixed_b(rng.normal(size=300), zeros).p_value < alpha for _ in range(draws)])
     assert share == pytest.approx(alpha, abs=_errors(alpha, draws) + 0.06 * alpha)
 
 
@@ -124,7 +124,7 @@ def test_fixed_b_p_values_are_uniform_on_long_independent_series(level, draws):
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_batch_means_of_equal_batches_are_students_t(level):
     gap = _ar1(np.random.default_rng(1), 200, 0.5)
-    found = batch_means(gap, np.zeros(200), level=level)
+    found = plain_batch_means(gap, np.zeros(200), level=level)
     means = gap.reshape(10, 20).mean(axis=1)
     theirs = stats.ttest_1samp(means, 0.0)
     interval = theirs.confidence_interval(level)
@@ -133,7 +133,7 @@ def test_batch_means_of_equal_batches_are_students_t(level):
 
 def test_batch_means_of_unequal_batches_weigh_them_by_their_rows():
     gap = np.random.default_rng(2).normal(size=47)
-    found = batch_means(gap, np.zeros(47), batches=5)
+    found = plain_batch_means(gap, np.zeros(47), batches=5)
     parts = [gap[:10], gap[10:20], gap[20:29], gap[29:38], gap[38:]]
     spread = sum(len(part) * (part.mean() - gap.mean()) ** 2 for part in parts) / 4
     radius = stats.t(4).ppf(0.975) * math.sqrt(spread / 47)
@@ -151,28 +151,80 @@ def test_one_batch_a_row_is_the_t_test_on_pairs():
 
 # -- what is promised ----------------------------------------------------------------------------
 
-#: Share of false findings at level 0.95 that the docstrings state: n, coefficient, fixed-b, batch means.
+#: Share of false findings at level 0.95 that the docstrings state: n, coefficient, fixed-b, batch means; then
+#: the two uncorrected.
 SIZES = [
-    (50, 0.0, 0.047, 0.050),
-    (50, 0.5, 0.079, 0.084),
-    (200, 0.5, 0.057, 0.058),
-    (200, 0.8, 0.077, 0.079),
-    (1000, 0.8, 0.053, 0.054),
+    (50, 0.0, 0.043, 0.045, 0.050, 0.053),
+    (50, 0.5, 0.042, 0.043, 0.078, 0.084),
+    (50, 0.8, 0.045, 0.048, 0.086, 0.092),
+    (200, 0.0, 0.048, 0.049, 0.049, 0.050),
+    (200, 0.5, 0.044, 0.050, 0.057, 0.061),
+    (200, 0.8, 0.041, 0.042, 0.074, 0.076),
+    (1000, 0.0, 0.048, 0.051, 0.048, 0.051),
+    (1000, 0.5, 0.047, 0.049, 0.049, 0.051),
+    (1000, 0.8, 0.043, 0.046, 0.053, 0.052),
 ]
+FOUR = [*METHODS, plain_fixed_b, plain_batch_means]
 
 
-@pytest.mark.parametrize("draws", [1_000, pytest.param(20_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("n", "rho", "fixed", "batch"), SIZES)
-def test_false_findings_are_as_rare_as_stated(n, rho, fixed, batch, draws):
+@pytest.mark.parametrize("draws", [400, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "rho", "stated"), [(n, rho, stated) for n, rho, *stated in SIZES])
+def test_false_findings_are_as_rare_as_stated(n, rho, stated, draws):
     rng = np.random.default_rng([32, n, int(10 * rho)])
     zeros = np.zeros(n)
-    found = np.zeros(2)
+    found = np.zeros(4)
     for _ in range(draws):
         gap = _ar1(rng, n, rho)
-        found += [method(gap, zeros).p_value < 0.05 for method in METHODS]
+        found += [method(gap, zeros).p_value < 0.05 for method in FOUR]
     # The stated shares rest on 20,000 draws themselves.
-    assert found[0] / draws == pytest.approx(fixed, abs=_errors(fixed, draws) + _errors(fixed, 20_000))
-    assert found[1] / draws == pytest.approx(batch, abs=_errors(batch, draws) + _errors(batch, 20_000))
+    for share, said in zip(found / draws, stated, strict=True):
+        assert share == pytest.approx(said, abs=_errors(said, draws) + _errors(said, 20_000))
+    # And what is promised: at most one in twenty.
+    assert (found[:2] / draws <= 0.05 + _errors(0.05, draws)).all()
+
+
+@pytest.mark.parametrize("draws", [200, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "rho"), [(50, 0.0), (200, 0.0), (200, 0.5), (200, 0.8)])
+def test_the_correction_is_not_paid_for_by_blindness(n, rho, draws):
+    # A difference of three standard errors of the mean: the test that knows these finds 0.85 of them, the
+    # uncorrected ones 0.76 to 0.89, by false alarms in part. Measured (5,000 draws): 0.70 to 0.77.
+    rng, zeros = np.random.default_rng([41, n, int(10 * rho)]), np.zeros(n)
+    gap = 3 / math.sqrt(n) / (1 - rho)
+    found = np.zeros(2)
+    for _ in range(draws):
+        series = _ar1(rng, n, rho) + gap
+        found += [method(series, zeros).p_value < 0.05 for method in METHODS]
+    assert (found / draws >= 0.66 - _errors(0.66, draws)).all()
+
+
+def test_corrected_fixed_b_is_prewhitened_and_stretched_by_student():
+    gap = _ar1(np.random.default_rng(4), 80, 0.6) + 0.4
+    worth = effective_rows(gap)
+    rho = (80 / worth - 1) / (80 / worth + 1)
+    rest = [gap[t] - gap.mean() - rho * (gap[t - 1] - gap.mean()) for t in range(1, 80)]
+    rest = np.array(rest) - np.mean(rest)
+    reach = math.ceil(0.15 * 79)
+    variance = (
+        sum((1 - abs(lag) / reach) * float(rest[abs(lag) :] @ rest[: 79 - abs(lag)]) for lag in range(1 - reach, reach))
+        / 79
+    )
+    b = reach / 79
+    critical = (1.959964 + 2.9694 * b + 0.4160 * b**2 - 0.5324 * b**3) * stats.t(worth - 1).ppf(0.975) / 1.959964
+    radius = critical * math.sqrt(variance / 80) / (1 - rho)
+    found = fixed_b(gap, np.zeros(80))
+    assert (found.low, found.high) == pytest.approx((gap.mean() - radius, gap.mean() + radius), rel=1e-6)
+    assert found.method.startswith("prewhitened")
+
+
+def test_corrected_batch_means_fill_in_what_batches_cut():
+    gap = _ar1(np.random.default_rng(5), 200, 0.6)
+    worth = effective_rows(gap)
+    rho = (200 - worth) / (200 + worth)
+    seen = 1 + 2 * sum((1 - lag / 20) * rho**lag for lag in range(1, 20))
+    error = np.std(gap.reshape(10, 20).mean(axis=1), ddof=1) / math.sqrt(10) * math.sqrt((1 + rho) / (1 - rho) / seen)
+    radius = stats.t(9).ppf(0.975) * stats.t(worth - 1).ppf(0.975) / 1.959964 * error
+    found = batch_means(gap, np.zeros(200))
+    assert (found.low, found.high) == pytest.approx((gap.mean() - radius, gap.mean() + radius), rel=1e-5)
 
 
 @pytest.mark.parametrize("draws", [500, pytest.param(5_000, marks=pytest.mark.slow)])
@@ -232,32 +284,6 @@ def test_independent_rows_are_seldom_refused_and_sluggish_ones_mostly(draws):
     slow = np.mean([batch_means(_ar1(rng, 50, 0.8), np.zeros(50)).undecided for _ in range(draws)])
     assert calm <= 0.005 + _errors(0.005, draws)
     assert slow == pytest.approx(0.73, abs=_errors(0.73, draws) + 0.01)
-
-
-@pytest.mark.parametrize(("rho", "expected"), [(0.0, 1.0), (0.5, 1 / 3), (0.8, 1 / 9)])
-def test_effective_rows_are_those_of_the_formula_on_long_series(rho, expected):
-    n = 50_000
-    found = effective_rows(_ar1(np.random.default_rng(36), n, rho))
-    assert found / n == pytest.approx(expected, rel=0.12)
-    assert found <= n
-
-
-def test_effective_rows_see_a_slow_swing_under_noise():
-    rng = np.random.default_rng(37)
-    series = rng.normal(size=2_000) + 3 * _ar1(rng, 2_000, 0.99) / 7
-    first = np.corrcoef(series[1:], series[:-1])[0, 1]
-    assert effective_rows(series) < 2_000 * (1 - first) / (1 + first) / 2
-    assert effective_rows(np.ones(50)) == 50
-    assert effective_rows(np.zeros(0)) == 0
-    assert FEWEST == 8
-
-
-def test_long_run_variance_is_the_plain_sum():
-    x = np.random.default_rng(38).normal(size=40)
-    x -= x.mean()
-    weights = np.array([1.0, 0.7, 0.2])
-    plain = (x @ x + 2 * 0.7 * (x[1:] @ x[:-1]) + 2 * 0.2 * (x[2:] @ x[:-2])) / 40
-    assert long_run_variance(x, weights) == pytest.approx(plain)
 
 
 # -- bad input -----------------------------------------------------------------------------------

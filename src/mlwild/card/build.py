@@ -49,7 +49,11 @@ def write_card(sheet: dict[str, Any], path: Path) -> Path:
     StoreError
         If the file cannot be written.
     """
-    html = card_html(sheet)
+    return write_page(card_html(sheet), path)
+
+
+def write_page(html: str, path: Path) -> Path:
+    """Write a page; a folder that is not there, or a full disk, gets a sentence."""
     try:
         path.write_text(html, encoding="utf-8", newline="\n")
     except OSError as problem:
@@ -60,16 +64,20 @@ def write_card(sheet: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def card_html(sheet: Mapping[str, Any]) -> str:
-    """Return the card as HTML text."""
-    environment = Environment(
+def environment() -> Environment:
+    """Return where templates are, with everything escaped."""
+    return Environment(
         loader=PackageLoader("mlwild.card", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("card.html").render(view(read(sheet))) + "\n"
+
+
+def card_html(sheet: Mapping[str, Any]) -> str:
+    """Return the card as HTML text."""
+    return environment().get_template("card.html").render(view(read(sheet))) + "\n"
 
 
 def view(facts: Facts) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
 
 from mlwild.card import words
 from mlwild.card.chart_ageing import curve, decimals_of
+from mlwild.card.chart_intervals import Bar, Plot, intervals
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
-from mlwild.card.svg import Scale
+from mlwild.card.signs import sign_tables
+from mlwild.card.svg import both
 from mlwild.card.words import UNKNOWN, decimals_for, half_width, number, spread_decimals
 
 Row = dict[str, Any]
@@ -100,12 +103,11 @@ def models(facts: Facts) -> dict[str, Any]:
     known_rows = [row for row in rows if known(row["fresh"])]
     scale = bar_scale([(row["low"], row["high"], row["fresh"], row["never"]) for row in known_rows], zero=None)
     gaps = [row for row in rows if row["name"] != facts.sheet["model"] and known(row.get("difference_low"))]
-    gap_scale = bar_scale([(row["difference_low"], row["difference_high"], row["difference"]) for row in gaps])
-    gap_decimals = _decimals(gaps, "difference_", 2) if gaps else 0
+    live = facts.sheet["model"]
     made = [
         {
             "name": row["name"],
-            "live": row["name"] == facts.sheet["model"],
+            "live": row["name"] == live,
             "fresh": number(row["fresh"], decimals),
             "bounds": _bounds(row, "", decimals),
             "never": number(row["never"], decimals),
@@ -114,7 +116,7 @@ def models(facts: Facts) -> dict[str, Any]:
             if known_rows
             else Markup(""),
             "best": bool(row.get("in_best_set")),
-            "gap": _gap(row, gap_scale, gap_decimals) if row in gaps else None,
+            "gap": _gap(row) if row in gaps else None,
         }
         for row in rows
     ]
@@ -122,18 +124,33 @@ def models(facts: Facts) -> dict[str, Any]:
     return {
         "rows": made,
         "axis": bar_axis(scale) if known_rows else Markup(""),
-        "gaps": bar_axis(gap_scale) if gaps else None,
+        "gaps": both(partial(intervals, _differences(facts, gaps))) if gaps else None,
+        "live": live,
         "best": best["why"] if best and len(rows) > 1 else None,
+        "signs": sign_tables(best.get("signs", [])) if best else [],
     }
 
 
-def _gap(row: Mapping[str, Any], scale: Scale, decimals: int) -> Row:
-    """Return a model's paired difference from the living one."""
-    values = (row["difference"], row["difference_low"], row["difference_high"])
+def _differences(facts: Facts, gaps: Sequence[Mapping[str, Any]]) -> Plot:
+    """Return the plot of each model's paired difference from the living one, the best first."""
+    live = facts.sheet["model"]
+    bars = []
+    for row in sorted(gaps, key=lambda row: float(row["difference"])):
+        gap = _gap(row)
+        low, high = row["difference_low"], row["difference_high"]
+        said = f"{gap['value']} ({gap['bounds']})"
+        bars.append(Bar(row["name"], row["difference"], low, high, said, bool(row.get("in_best_set"))))
+    title = f"{facts.mean_title} less that of {live}, {facts.per_event}"
+    return Plot(bars, title, 0.0, f"the same as {live}")
+
+
+def _gap(row: Mapping[str, Any]) -> Row:
+    """Return a model's paired difference from the living one, with the digits that its interval bears."""
+    low, high = row["difference_low"], row["difference_high"]
+    decimals = decimals_for(half_width(low, high) or row["difference"] or 0.0, 2)
     return {
         "value": number(row["difference"], decimals, signed=True),
-        "bounds": _bounds(row, "difference_", decimals),
-        "bar": interval_bar(values, scale),
+        "bounds": words.interval(low, high, decimals, signed=True),
     }
 
 

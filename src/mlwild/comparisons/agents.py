@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed, model_record
 from mlwild.comparisons.given import Runs
+from mlwild.comparisons.signs import sign_record, way
 from mlwild.errors import DataError
 from mlwild.stats.bootstrap import Interval
 from mlwild.stats.run_draws import METRICS
@@ -48,7 +49,10 @@ def agents(given: Runs, level: float) -> Comparison:
     tries = len(names) - 1
     joint = 1 - (1 - level) / tries
     signs = {name: sign_table(scores[leader], scores[name], level=joint) for name in order[1:]}
-    kept = [leader, *(name for name, table in signs.items() if table.best != "a")]
+    still = [name for name in names if not np.ptp(scores[name], axis=0).any()]
+    # Where no run differs from another of its side there is no spread to judge a difference by.
+    unjudged = set(still) if leader in still else set()
+    kept = [leader, *(name for name, table in signs.items() if table.best != "a" or name in unjudged)]
     best = leader if len(kept) == 1 else None
     method = "interquartile mean, stratified bootstrap, sign table"
     tasks = next(iter(scores.values())).shape[1]
@@ -58,14 +62,23 @@ def agents(given: Runs, level: float) -> Comparison:
         "adding up must agree before one is called best"
     )
     pairs = tuple(_pair(scores, (leader, name), table, joint, runs) for name, table in signs.items())
-    said = [_verdict(best, kept, signs, names, level), *_decides(leader, signs, kept), *_settle(pairs, kept)]
+    twins = [name for name in order[1:] if np.array_equal(scores[leader], scores[name])]
+    settle = [pair for pair in pairs if pair["b"] not in {*twins, *unjudged}]
+    said = [_verdict(best, kept, signs, names, level), *_decides(leader, signs, kept), *_settle(settle, kept)]
+    said += [f"{leader!r} and {name!r} have the same score in every run: these may be one agent." for name in twins]
+    if still:
+        said.append(
+            f"No run of {listed(still, most=5)} differs from another of its task: was the seed used? Without spread a "
+            "difference cannot be judged."
+        )
     said += _unlike(given)
     by = (method, why)
     gaps = _from_first(names, scores, leader, signs, joint)
     records = tuple(_record(name, scores[name], found[name]["iqm"], by, kept, gaps) for name in order)
+    shown = {"level": level, "n": runs, "unit": "run", "better": "greater"}
     tables = {
         "aggregates": [_aggregates(name, found[name]) for name in order],
-        "signs": [_signs(leader, name, table) for name, table in signs.items()],
+        "signs": [sign_record(leader, name, table) | shown for name, table in signs.items()],
         "profiles": _profiles(scores, order, level),
     }
     return Comparison(method, why, level, runs, best, tuple(kept), records, pairs, tuple(said), tables=tables)
@@ -75,7 +88,7 @@ def _verdict(best: str | None, kept: list[str], signs: Mapping[str, SignTable], 
     of = len(names)
     if best:
         return f"{best!r} is the best of {of}, whichever way runs and tasks are added up ({level:.0%})."
-    alike = [name for name in kept[1:] if not signs[name].rows[0].separable]
+    alike = [name for name in kept[1:] if not signs[name].rows[0].separable or signs[name].best == "a"]
     rest = f"; the other {of - len(kept)} are worse" if of - len(kept) > 1 else ""
     rest = f"; {listed([name for name in names if name not in kept])} is worse" if of - len(kept) == 1 else rest
     if alike:
@@ -91,7 +104,7 @@ def _decides(leader: str, signs: Mapping[str, SignTable], kept: Sequence[str]) -
     made = []
     for name, table in signs.items():
         if name in kept and table.deciding:
-            words = [word.replace("_", " ").replace("iqm", "interquartile mean") for word in table.deciding]
+            words = [way(metric) for metric in table.deciding]
             shown = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
             verb = "does" if len(words) == 1 else "do"
             favoured = leader if table.rows[0].favours == "a" else name
@@ -207,27 +220,6 @@ def _aggregates(name: str, found: Mapping[str, Interval]) -> Record:
     return {"name": name} | {
         metric: {"estimate": found[metric].estimate, "low": found[metric].low, "high": found[metric].high}
         for metric in METRICS
-    }
-
-
-def _signs(leader: str, name: str, table: SignTable) -> Record:
-    word = {"a": leader, "b": name}
-    return {
-        "a": leader,
-        "b": name,
-        "agree": not table.deciding,
-        "deciding": list(table.deciding),
-        "rows": [
-            {
-                "metric": row.metric,
-                "estimate": row.difference.estimate,
-                "low": row.difference.low,
-                "high": row.difference.high,
-                "favours": word.get(row.favours, "neither"),
-                "separable": row.separable,
-            }
-            for row in table.rows
-        ],
     }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed, model_record
 from mlwild.comparisons.given import Runs
-from mlwild.comparisons.ordered import at_most, set_verdict
+from mlwild.comparisons.sentences import at_most, set_verdict
 from mlwild.stats.paired import Difference
 from mlwild.stats.seeds import lower_tail_mean, seeds_needed
 from mlwild.stats.welch import welch

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlwild.comparisons import ordered, rows, running
 from mlwild.comparisons.agents import agents
-from mlwild.comparisons.answer import Comparison, listed
+from mlwild.comparisons.answer import Comparison, listed, turned_back
 from mlwild.comparisons.by_seed import by_seed
 from mlwild.comparisons.folds import folds
 from mlwild.comparisons.given import Counts, Folds, Given, Losses, Runs, Strategies, as_losses
@@ -111,7 +111,7 @@ def compare(
         raise AppError(f"order: {order!r} is not 'time' or 'independent'.")
     if looking not in ("once", "while running"):
         raise AppError(f"looking: {looking!r} is not 'once' or 'while running'.")
-    value = _value(given, order)
+    value, negated = _value(given, order)
     names = names_of(value)
     if len(names) < 2 and not (isinstance(value, Strategies) and names):
         raise AppError(f"models: there is one only, {listed(names)}: nothing to compare it with.")
@@ -122,7 +122,9 @@ def compare(
     if benchmark is not None and (not isinstance(value, Losses) or len(names) < 3 or looking != "once"):
         raise AppError("benchmark: it is for three or more models on the same rows, looked at once.")
     found = _found(value, looking, procedure, benchmark, level)
-    found = replace(found, said=(*found.said, *_constant(value)), situation=situation_of(value, looking))
+    situation = situation_of(value, looking)
+    found = replace(found, said=(*found.said, *_constant(value)), situation=situation, unit=_unit_of(value))
+    found = turned_back(found) if negated else found
     return found if prefer is None else choose(found, value, prefer)
 
 
@@ -133,20 +135,22 @@ def names_of(value: Given) -> list[str]:
     return list(value.scores) if isinstance(value, Runs) else list(value.names)
 
 
-def _value(given: Any, order: str | None) -> Given:
+def _value(given: Any, order: str | None) -> tuple[Given, bool]:
+    """Return what is compared, and whether it holds scores with their sign turned."""
     if isinstance(given, Comparable):
         given = given.comparable()
     if isinstance(given, Losses):
-        return given if order is None else replace(given, order=order)
+        return given if order is None else replace(given, order=order), False
     if isinstance(given, Runs | Folds | Strategies | Counts):
-        return given
+        return given, False
     if isinstance(given, Mapping):
         if not given:
             raise AppError("models: there is none: nothing to compare.")
-        return as_losses(given, order or "time")
+        return as_losses(given, order or "time"), False
     from mlwild.comparisons.experiments import Experiments, read_experiments
 
-    return given.given if isinstance(given, Experiments) else read_experiments(given).given
+    table = given if isinstance(given, Experiments) else read_experiments(given)
+    return table.given, table.schema.better == "greater" and isinstance(table.given, Losses | Folds)
 
 
 def _unit(value: Given, looking: str) -> Given:
@@ -175,6 +179,13 @@ def _found(value: Given, looking: str, procedure: str | None, benchmark: str | N
     if value.order == "independent":
         return rows.independent(value, level, procedure=procedure, benchmark=benchmark)
     return ordered.in_time(value, level, procedure=procedure, benchmark=benchmark)
+
+
+def _unit_of(value: Given) -> str:
+    """Return what the number of a comparison counts."""
+    if isinstance(value, Losses):
+        return value.unit
+    return {Runs: "run", Folds: "fold", Strategies: "period"}.get(type(value), "row")
 
 
 def _constant(value: Given) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlwild.comparisons.answer import Comparison, Record, model_record
 from mlwild.comparisons.given import Folds
-from mlwild.comparisons.ordered import at_most, set_verdict
+from mlwild.comparisons.sentences import at_most, set_verdict
 from mlwild.errors import AppError
 from mlwild.stats.classifiers import PairedTest, bootstrap_632, corrected_resampled_t, five_by_two_f
 from mlwild.wording import between, number
@@ -31,7 +31,7 @@ def folds(given: Folds, level: float) -> Comparison:
             continue
         test = _test(given, leader, place, joint)
         pairs.append(_pair(names[leader], name, test, n, tries))
-        if pairs[-1]["p"] >= 1 - level:
+        if pairs[-1]["still"] or pairs[-1]["p"] >= 1 - level:
             kept.append(name)
     method = pairs[0]["method"].replace(", Bonferroni", "")
     what = {"5x2": "5 replications of 2 folds", "bootstrap": f"{n} bootstrap rounds"}.get(given.scheme, f"{n} folds")
@@ -44,6 +44,12 @@ def folds(given: Folds, level: float) -> Comparison:
     said = [_verdict(names, kept, best, pairs, level)]
     said += [
         f"{names[leader]!r} and {name!r} lose the same on every fold: these may be identical models." for name in same
+    ]
+    said += [
+        f"{names[leader]!r} and {pair['b']!r} differ by {number(abs(pair['estimate']), 3)} on every fold alike, which "
+        "leaves no spread to judge it by: were the folds scored one by one?"
+        for pair in pairs
+        if pair["still"] and len(names) > 2
     ]
     if given.scheme == "bootstrap":
         said.append("Estimates are .632+; the test is on the rows left out of each round.")
@@ -89,18 +95,21 @@ def _pair(a: str, b: str, test: PairedTest, n: int, tries: int) -> Record:
     gap = test.difference
     assert gap is not None
     same = gap.estimate == 0 and not test.statistic
+    still = math.isinf(test.statistic)
+    nan = math.nan
     return {
         "a": a,
         "b": b,
         "estimate": gap.estimate,
-        "low": gap.low,
-        "high": gap.high,
-        "p": min(1.0, test.p_value * tries),
+        "low": nan if still else gap.low,
+        "high": nan if still else gap.high,
+        "p": nan if still else min(1.0, test.p_value * tries),
         "n": n,
         "statistic": test.statistic,
         "method": test.method + (", Bonferroni" if tries > 1 else ""),
-        "why": "the same on every fold" if same else "below zero: the first is better",
+        "why": "the same on every fold" if same or still else "below zero: the first is better",
         "same": same,
+        "still": still,
     }
 
 
@@ -108,6 +117,11 @@ def _verdict(names: list[str], kept: list[str], best: str | None, pairs: list[Re
     if len(names) > 2:
         return set_verdict(kept, names, level).replace(" confidence set", "")
     pair = pairs[0]
+    if pair["still"]:
+        return (
+            f"It cannot be told which of {names[0]!r} and {names[1]!r} is better: they differ by "
+            f"{number(abs(pair['estimate']), 3)} on every fold alike, which leaves no spread to judge it by."
+        )
     shown = f"{level:.0%} interval {between(-pair['high'], -pair['low'], 2)}; p {at_most(pair['p'])}"
     gap = number(abs(pair["estimate"]), 3)
     if best:

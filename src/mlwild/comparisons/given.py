@@ -182,8 +182,14 @@ class Runs:
             raise AppError(f"better: {better!r} is not 'greater' or 'lower'.")
         sign = 1.0 if better == "greater" else -1.0
         cells: dict[str, dict[str, list[float]]] = {}
-        for who, what, value in zip(*(arrow[name].to_pylist() for name in (agent, task, score)), strict=True):
-            number = sign * float(value) if value is not None else math.nan
+        columns = (arrow[name].to_pylist() for name in (agent, task, score))
+        for row, (who, what, value) in enumerate(zip(*columns, strict=True)):
+            try:
+                number = sign * float(value) if value is not None else math.nan
+            except (TypeError, ValueError):
+                raise DataError(
+                    f"table: column {score!r} holds {value!r} in row {row}; leave plain numbers in it."
+                ) from None
             cells.setdefault(str(who), {}).setdefault(str(what), []).append(number)
         tasks = sorted({name for of_agent in cells.values() for name in of_agent})
         for name, of_agent in cells.items():
@@ -348,6 +354,20 @@ def _table(values: Any, names: Sequence[str], what: str, one: str) -> Floats:
     return table
 
 
+def _same_index(given: Mapping[str, Any]) -> None:
+    """Refuse series whose rows are named otherwise than those of another one: by place they are not pairs."""
+    named = {name: getattr(values, "index", None) for name, values in given.items()}
+    series = [(name, list(index)) for name, index in named.items() if index is not None and not callable(index)]
+    for name, index in series[1:]:
+        first, rows = series[0]
+        if len(index) == len(rows) and index != rows:
+            row = next(place for place, (a, b) in enumerate(zip(rows, index, strict=True)) if a != b)
+            raise DataError(
+                f"losses: row {row} is {rows[row]!r} of {first!r} and {index[row]!r} of {name!r}: they are not of the "
+                "same rows. Join them by the index first."
+            )
+
+
 def as_losses(given: Mapping[str, Any], order: str) -> Losses:
     """
     Return losses by name as a table; they must be of the same rows.
@@ -355,13 +375,14 @@ def as_losses(given: Mapping[str, Any], order: str) -> Losses:
     Raises
     ------
     DataError
-        If the models have different numbers of rows: they cannot be paired.
+        If the models have different numbers of rows, or series another index: they cannot be paired.
 
     Examples
     --------
     >>> as_losses({"a": [0.1, 0.2], "b": [0.3, 0.1]}, "time").losses.shape
     (2, 2)
     """
+    _same_index(given)
     columns = {str(name): _numbers(values, f"losses of {name!r}") for name, values in given.items()}
     for name, column in columns.items():
         if column.ndim != 1:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed
 from mlwild.comparisons.given import Losses
+from mlwild.comparisons.sentences import at_most, how_much_more, rows_count, same_ones, set_verdict, two_verdict
+from mlwild.comparisons.signs import loss_signs
 from mlwild.errors import AppError
 from mlwild.stats.bootstrap import block_length, mean_interval
 from mlwild.stats.forecasts import diebold_mariano, giacomini_white
 from mlwild.stats.many import model_confidence_set, step_m, superior_predictive_ability
-from mlwild.stats.paired import FEWEST, Difference, batch_means, effective_rows, fixed_b
-from mlwild.wording import between, count, number
+from mlwild.stats.memory import effective_rows
+from mlwild.stats.paired import FEWEST, Difference, batch_means, fixed_b
+from mlwild.wording import count, number
 
 Floats = NDArray[np.float64]
 
@@ -60,11 +64,19 @@ def _two(losses: Losses, short: Losses, level: float, procedure: str) -> Compari
     )
     if procedure == "Diebold-Mariano":
         why += f"; asked for, and differences are uncorrelated beyond {short.lag} {losses.unit}s"
+    else:
+        why += (
+            "; the interval is corrected for so few (prewhitened, Student's quantile), which keeps equal models from "
+            "being called different more than once in twenty"
+            if procedure == "fixed-b HAC"
+            else "; the interval is corrected for what batches cut off, and for so few (Student's quantile)"
+        )
     said = [two_verdict(losses, found, effective)]
-    tables: dict[str, Record] = {}
+    tables: dict[str, Any] = {}
     if not found.undecided:
         tables, extra = _when(short)
-        said += extra + how_much_more(losses, found)
+        tables["signs"] = loss_signs(losses, level)
+        said += [*_first_said(tables["signs"]), *extra, *how_much_more(losses, found)]
     elif np.ptp(a - b):
         said.append(
             f"At this rate it takes about {count(math.ceil(n * FEWEST / max(effective, 1.0)))} {losses.unit}s before "
@@ -86,49 +98,11 @@ def winner(names: Sequence[str], found: Difference) -> str | None:
     return names[0] if found.estimate < 0 else names[1]
 
 
-def two_verdict(losses: Losses, found: Difference, effective: float) -> str:
-    """Return the sentence that answers which of two is better."""
-    first, second = losses.names
-    n, unit = count(len(losses.losses)), losses.unit
-    if found.undecided and not found.estimate and effective >= len(losses.losses):
-        return f"{first!r} and {second!r} lose the same on every {unit}: these may be identical models."
-    if found.undecided and effective < FEWEST:
-        return (
-            f"It cannot be told which of {first!r} and {second!r} is better: {n} {unit}s count as {effective:.1f} "
-            f"independent ones, and it takes {FEWEST}."
-        )
-    if found.undecided:
-        return (
-            f"It cannot be told which of {first!r} and {second!r} is better: they differ by "
-            f"{number(abs(found.estimate), 3)} on every {unit} alike, which leaves no spread to judge it by."
-        )
-    better, worse = (first, second) if found.estimate < 0 else (second, first)
-    if found.low <= 0 <= found.high:
-        return (
-            f"No difference can be told between {first!r} and {second!r}: {number(found.estimate, 2)} "
-            f"({found.level:.0%} interval {between(found.low, found.high, 2)}). One of "
-            f"{number(found.smallest_detectable, 2)} would have been seen in four cases of five."
-        )
-    low, high = sorted((abs(found.low), abs(found.high)))
-    return (
-        f"{better!r} is better than {worse!r} by {number(abs(found.estimate), 3)} "
-        f"({found.level:.0%} interval {between(low, high)}; p {at_most(found.p_value)})."
-    )
+def _first_said(signs: Sequence[Record]) -> list[str]:
+    return [signs[0]["said"]] if signs else []
 
 
-def at_most(p_value: float) -> str:
-    """
-    Write a p-value.
-
-    Examples
-    --------
-    >>> at_most(0.0312), at_most(0.0004)
-    ('= 0.031', 'below 0.001')
-    """
-    return "below 0.001" if p_value <= 0.001 else f"= {number(p_value, 2)}"
-
-
-def _when(short: Losses) -> tuple[dict[str, Record], list[str]]:
+def _when(short: Losses) -> tuple[dict[str, Any], list[str]]:
     """Say whether what was known before a row tells which model to prefer on it (Giacomini and White)."""
     a, b = short.series.T
     horizon = min(short.lag, len(a) // 4)
@@ -145,24 +119,6 @@ def _when(short: Losses) -> tuple[dict[str, Record], list[str]]:
     return {"conditional": table}, said
 
 
-def how_much_more(losses: Losses, found: Difference) -> list[str]:
-    """Say how many rows would settle a difference of the size seen, where it was not."""
-    if not found.low <= 0 <= found.high or not found.estimate:
-        return []
-    n = len(losses.losses)
-    needed = n * (found.smallest_detectable / abs(found.estimate)) ** 2
-    if not math.isfinite(needed) or needed > 1000 * n:
-        return [
-            f"A difference as small as the one seen would take more than 1,000 times these {count(n)} {losses.unit}s."
-        ]
-    return [
-        (
-            f"If the true difference is the one seen, about {number(needed, 2)} {losses.unit}s find it in four cases "
-            f"of five; there are {count(n)}."
-        )
-    ]
-
-
 def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> Comparison:
     """Compare three or more models on a fixed span of rows, in order of time or independent."""
     names, series = tuple(losses.names), short.series
@@ -177,6 +133,11 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         f"{'' if independent else ' in order of time'}: testing each pair would find a best one by luck; this set "
         f"holds the best one with a chance of {level:.0%}"
     )
+    if not independent:
+        why += (
+            "; neighbours resemble each other, so standard errors are those of as many independent ones as these are "
+            "worth"
+        )
     if (losses.losses == losses.losses[:, :1]).all():
         said = [f"All {m} models lose the same on every {losses.unit}: these may be one model."]
         records = loss_records(losses, short, names, level, (method, why), {})
@@ -186,10 +147,19 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
         needed = math.ceil(n * FEWEST / max(worth, 1.0))
         said = [
             (
-                f"It cannot be told which of {m} models is best: {count(n)} {losses.unit}s count as {worth:.1f} "
+                f"It cannot be told which of {m} models is best: {rows_count(n, losses.unit)} as {worth:.1f} "
                 f"independent ones, and it takes {FEWEST}."
             ),
             f"At this rate it takes about {count(needed)} {losses.unit}s before anything can be said.",
+        ]
+        records = loss_records(losses, short, names, level, (method, why), {})
+        return Comparison(method, why, level, n, None, names, records, (), tuple(said))
+    if not (np.ptp(relative, axis=0) > 1e-12 * np.abs(series).max()).any():
+        said = [
+            (
+                f"It cannot be told which of {m} models is best: they differ by as much on every {losses.unit}, which "
+                "leaves no spread to judge it by."
+            )
         ]
         records = loss_records(losses, short, names, level, (method, why), {})
         return Comparison(method, why, level, n, None, names, records, (), tuple(said))
@@ -200,8 +170,11 @@ def many(losses: Losses, short: Losses, level: float, benchmark: str | None) -> 
     p_values = dict(zip(names, found.p_values, strict=True))
     for record in records:
         record["p"] = p_values[record["name"]]
-    said = [set_verdict(together, names, level), *_same(losses, found.identical)]
-    tables: dict[str, Record] = {}
+    said = [set_verdict(together, names, level), *same_ones(losses, found.identical)]
+    tables: dict[str, Any] = {}
+    if not independent:
+        tables["signs"] = loss_signs(losses, level)
+        said += _first_said(tables["signs"])
     if benchmark is not None:
         tables["benchmark"], more = _benchmark(short, benchmark, level, length)
         said += more
@@ -217,7 +190,7 @@ def _settle(losses: Losses, short: Losses, together: Sequence[str], level: float
     for name in order[1:3]:
         a, b = (short.series[:, names.index(one)] for one in (order[0], name))
         if losses.order == "independent":
-            found = batch_means(a, b, level=level, batches=len(a))
+            found = batch_means(a, b, level=level, independent=True)
         else:
             found = fixed_b(a, b, level=min(level, FIXED_B_LEVEL))
         gap = abs(found.estimate)
@@ -232,31 +205,6 @@ def _settle(losses: Losses, short: Losses, together: Sequence[str], level: float
                 f"{seen}: if that is true, about {number(needed, 2)} {losses.unit}s show it; there are {count(n)}."
             )
     return said
-
-
-def _same(losses: Losses, identical: Sequence[tuple[int, int]]) -> list[str]:
-    """Say which models are the same one."""
-    if len(identical) > 3:
-        twins = sorted({losses.names[place] for pair in identical for place in pair})
-        return [f"{len(twins)} models lose the same as another one on every {losses.unit}: {listed(twins, most=4)}."]
-    return [
-        f"{losses.names[i]!r} and {losses.names[j]!r} lose the same on every {losses.unit}: these may be one model."
-        for i, j in identical
-    ]
-
-
-def set_verdict(together: Sequence[str], names: Sequence[str], level: float) -> str:
-    """Return the sentence that answers which of many is best."""
-    of = len(names)
-    if len(together) == 1:
-        return f"{together[0]!r} is the best of {of} ({level:.0%} confidence set)."
-    if len(together) == of:
-        return f"No clear best: none of the {of} models can be told from the best one ({level:.0%} confidence set)."
-    rest = of - len(together)
-    return (
-        f"No clear best among {listed(together, most=8)}; the other {rest} {'is' if rest == 1 else 'are'} worse "
-        f"({level:.0%} confidence set)."
-    )
 
 
 def _benchmark(short: Losses, benchmark: str, level: float, length: float) -> tuple[Record, list[str]]:
@@ -286,13 +234,14 @@ def _against_first(losses: Losses, short: Losses, level: float) -> tuple[dict[st
     for place in range(1, len(names)):
         own, first = series[:, place], series[:, 0]
         if losses.order == "independent":
-            found = batch_means(own, first, level=joint, batches=len(own))
+            found = batch_means(own, first, level=joint, independent=True)
             method = "paired t"
         elif joint <= FIXED_B_LEVEL:
             found, method = fixed_b(own, first, level=joint), "fixed-b HAC"
         else:
             found, method = batch_means(own, first, level=joint), "batch means"
-        found = replace(found, level=level, p_value=min(1.0, tries * found.p_value))
+        p_value = found.p_value if math.isnan(found.p_value) else min(1.0, tries * found.p_value)
+        found = replace(found, level=level, p_value=p_value)
         gaps[names[place]] = found
         pairs.append(pair_record(names[place], names[0], found, len(losses.losses), f"{method}, Bonferroni"))
     return gaps, tuple(pairs)

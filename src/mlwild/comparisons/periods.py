@@ -43,7 +43,9 @@ def compare_models(
         first), difference_low, difference_high, p (of being the best: 1 for the best itself), n,
         method, why, in_best_set. None where it is not known.
     best_set : dict
-        Models, level, method, n, why. It holds all models where nothing can be told.
+        Models, level, method, n, why. It holds all models where nothing can be told. And `signs`: the
+        first-named model against each rival, by every way of adding periods up; see
+        `mlwild.comparisons.signs.loss_signs`.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def compare_models(
     found = in_time(Losses(names, table[seen], unit="period", weights=weight[seen]), level)
     place = {name: at for at, name in enumerate(names)}
     records = sorted(plain(found.records), key=lambda record: place[record["name"]])
-    return records, found.as_dict()["best_set"]
+    return records, {**found.as_dict()["best_set"], "signs": plain(found.tables.get("signs", []))}
 
 
 def _alone(name: str, losses: Floats, weights: Floats, level: float) -> tuple[list[Record], dict[str, Any]]:
@@ -84,5 +86,5 @@ def _alone(name: str, losses: Floats, weights: Floats, level: float) -> tuple[li
     record = {"name": name, "estimate": found.estimate, "low": found.low, "high": found.high}
     record |= {"difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "p": None}
     record |= {"n": len(losses), "method": method, "why": why, "in_best_set": True}
-    best_set = {"models": [name], "level": level, "method": method, "n": len(losses), "why": f"{why}."}
+    best_set = {"models": [name], "level": level, "method": method, "n": len(losses), "why": f"{why}.", "signs": []}
     return [plain(record)], best_set

@@ -10,7 +10,7 @@ from mlwild.comparisons.given import Counts, Folds, Given, Losses, Runs
 from mlwild.comparisons.ordered import blocks_of
 from mlwild.comparisons.rows import is_right_or_wrong
 from mlwild.errors import AppError
-from mlwild.stats.paired import effective_rows
+from mlwild.stats.memory import effective_rows
 from mlwild.wording import count
 
 

@@ -99,12 +99,14 @@ def _workbook(path: Path) -> list[list[Any]]:
     from zipfile import BadZipFile
 
     try:
-        sheet = load_workbook(path, read_only=True, data_only=True).worksheets[0]
+        book = load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, KeyError, ValueError) as problem:
         raise DataError(f"experiments: {path.name} is no workbook: {problem}.") from None
-    return [
-        [cell.strip() if isinstance(cell, str) else cell for cell in row] for row in sheet.iter_rows(values_only=True)
-    ]
+    try:
+        rows = book.worksheets[0].iter_rows(values_only=True)
+        return [[cell.strip() if isinstance(cell, str) else cell for cell in row] for row in rows]
+    finally:
+        book.close()  # read only, it keeps the file open
 
 
 def _parquet(path: Path) -> Columns:

@@ -9,17 +9,8 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record, listed, model_record
 from mlwild.comparisons.given import Counts, Losses
-from mlwild.comparisons.ordered import (
-    at_most,
-    how_much_more,
-    loss_records,
-    many,
-    pair_record,
-    set_verdict,
-    turned,
-    two_verdict,
-    winner,
-)
+from mlwild.comparisons.ordered import loss_records, many, pair_record, turned, winner
+from mlwild.comparisons.sentences import at_most, how_much_more, same_ones, set_verdict, twins, two_verdict
 from mlwild.stats.bootstrap import Interval
 from mlwild.stats.classifiers import PairedTest, cochran_q, mcnemar
 from mlwild.stats.paired import batch_means
@@ -57,7 +48,7 @@ def _paired_t(losses: Losses, level: float) -> Comparison:
     """Compare two models whose losses are numbers: a t test on pairs is right where rows are independent."""
     a, b = losses.series.T
     first, second = losses.names
-    found = batch_means(a, b, level=level, batches=max(len(a), 2))
+    found = batch_means(a, b, level=level, independent=True)
     method, n = "paired t", len(a)
     why = f"two models on the same {count(n)} independent {losses.unit}s, with losses that are numbers"
     best = winner(losses.names, found)
@@ -132,6 +123,7 @@ def _cochran(losses: Losses, level: float) -> Comparison:
     said = (
         set_verdict(kept, names, level).replace(" confidence set", ""),
         f"Error rates {differ} (Cochran Q = {number(whole.statistic, 3)}, p {at_most(whole.p_value)}).",
+        *same_ones(losses, twins(values)),
     )
     sizes = [n] * len(names)
     records = rate_records(names, values.sum(axis=0), sizes, level, kept, (method, why))
@@ -237,7 +229,9 @@ def counts(given: Counts, level: float) -> Comparison:
         else f"No difference can be told between {listed(kept, most=8)} ({p_said})."
         if len(kept) == len(names)
         else set_verdict(kept, names, level).replace(" confidence set", ""),
-        f"So many rows show a difference of {number(least, 2)} in four cases of five.",
+        f"So many rows show a difference of {number(least, 2)} in four cases of five."
+        if 0 < rate < 1
+        else f"{'No' if not rate else 'Every'} answer of any of them is wrong: nothing can be told by such rows.",
     )
     errors = np.array([given.errors[name] for name in names], dtype=np.float64)
     sizes = [rows[name] for name in names]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Comparison, Record
 from mlwild.comparisons.given import Losses
-from mlwild.comparisons.ordered import blocks_of, loss_records, pair_record, set_verdict, turned
+from mlwild.comparisons.ordered import blocks_of, loss_records, pair_record, turned
+from mlwild.comparisons.sentences import same_ones, set_verdict, twins
 from mlwild.errors import AppError, DataError
 from mlwild.stats.paired import Difference
 from mlwild.stats.planning import RowsNeeded, rows_needed
@@ -178,4 +179,5 @@ def _many(losses: Losses, level: float, bound: float) -> Comparison:
         record.update(at[record["name"]])
         record["p"] = min(1.0, len(losses.names) / max(record["e_value"], 1e-300))
     said = [set_verdict(together, losses.names, level).replace("confidence set", "at all looks")]
+    said += same_ones(losses, twins(losses.losses))
     return Comparison(method, why, level, n, best, together, records, (), tuple(said))

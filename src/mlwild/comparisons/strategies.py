@@ -9,6 +9,7 @@ import numpy as np
 from mlwild.comparisons.answer import Comparison, Record, model_record
 from mlwild.comparisons.given import Losses, Strategies
 from mlwild.comparisons.ordered import in_time
+from mlwild.comparisons.sentences import twins
 from mlwild.errors import DataError
 from mlwild.stats.bootstrap import mean_interval
 from mlwild.stats.overfitting import backtest_overfitting_interval
@@ -46,6 +47,10 @@ def strategies(given: Strategies, level: float) -> Comparison:
         f"Its Sharpe ratio is {number(deflated.sharpe, 3)} a period; luck gives the best of {count(tries)} tries "
         f"{number(deflated.threshold, 3)}."
     )
+    said += [
+        f"{names[i]!r} and {names[j]!r} have the same return in every period: these may be one strategy."
+        for i, j in twins(returns)[:3]
+    ]
     tables: dict[str, Record] = {
         "deflated": {
             "name": names[leader],

@@ -17,7 +17,7 @@ def compared(
     triangles: Sequence[Triangle], live_window: str, rows: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """
-    Return the table of models with differences from the living one, and the set of the best.
+    Return the table of models with differences from the living one, and the set of the best with sign tables.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def compared(
     whole = np.isfinite(losses).all(axis=1) & (weights > 0)
     if not whole.any():
         why = "no period holds a label for every model"
-        return list(rows), {"models": names, "level": LEVEL, "method": None, "n": 0, "why": why}
+        return list(rows), {"models": names, "level": LEVEL, "method": None, "n": 0, "why": why, "signs": []}
     records, best = compare_models(names, losses[whole], weights[whole], level=LEVEL)
     by_name = {record["name"]: record for record in records}
     made = []

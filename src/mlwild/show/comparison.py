@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mlwild.comparisons import Comparison
-from mlwild.comparisons.answer import plain
+from mlwild.comparisons.answer import plain, reference_of
+from mlwild.comparisons.signs import LESS_A_HALF, way
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 
 #: Models and pairs that are shown; the rest is in the JSON.
 SHOWN = 12
-
-_WAYS = {"iqm": "interquartile mean", "probability_of_improvement": "chance of winning less a half"}
 
 
 def show_comparison(found: Comparison, *, title: str, facts: str = "", findings: Sequence[str] = ()) -> None:
@@ -69,7 +68,7 @@ def _models(found: Comparison, records: Sequence[dict[str, Any]]) -> Table:
     told = len(found.best_set) < len(records)
     level, shown = f"{found.level:.0%} interval", records[:SHOWN]
     intervals = any(record["low"] is not None for record in shown)
-    reference, pairs = _reference(found)
+    reference, pairs = reference_of(found.names, plain(found.pairs))
     tested = reference and any(pair["p"] is not None for pair in pairs.values())
     seeds = any(record.get("worst_seeds") is not None and record["n"] > 1 for record in shown)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -97,27 +96,6 @@ def _models(found: Comparison, records: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _reference(found: Comparison) -> tuple[str | None, dict[str, dict[str, Any]]]:
-    """Return the model that all pairs have in common, and by name the difference of each other one from it."""
-    pairs = list(plain(found.pairs))
-    common = [name for name in found.names if pairs and all(name in (pair["a"], pair["b"]) for pair in pairs)]
-    if not common or all(pair["low"] is None for pair in pairs):
-        return None, {}
-    # Of two models the first-named is the reference: it is the one in use.
-    reference = common[0] if len(common) == 1 else str(pairs[0]["a"])
-    return reference, {
-        pair["b"] if pair["a"] == reference else pair["a"]: pair if pair["b"] == reference else _turned(pair)
-        for pair in pairs
-    }
-
-
-def _turned(pair: dict[str, Any]) -> dict[str, Any]:
-    turned = {"estimate": -pair["estimate"], "low": None, "high": None}
-    if pair["low"] is not None:
-        turned |= {"low": -pair["high"], "high": -pair["low"]}
-    return {**pair, **turned}
-
-
 def _against(pair: dict[str, Any] | None) -> list[str]:
     if pair is None:
         return ["", "", ""]
@@ -128,7 +106,11 @@ def _against(pair: dict[str, Any] | None) -> list[str]:
 
 def _show_signs(console: Console, found: Comparison) -> None:
     """Print whom each way of adding up favours, for pairs on which the ways disagree or that are close."""
-    for signs in plain(found.tables.get("signs", [])):
+    tables = plain(found.tables.get("signs", []))
+    if tables and tables[0]["better"] == "lower":
+        # Where the ways agree a sentence says so. Of many rivals the strongest; the card and the JSON have the others.
+        tables = [signs for signs in tables[:1] if not signs["agree"]]
+    for signs in tables:
         if signs["agree"] and signs["b"] not in found.best_set:
             continue
         console.print()
@@ -137,7 +119,8 @@ def _show_signs(console: Console, found: Comparison) -> None:
         for name in ("favours", "difference", "interval"):
             table.add_column(name, justify="left" if name == "favours" else "right")
         for row in signs["rows"]:
-            favours = row["favours"] + ("" if row["separable"] else " (not clearly)")
-            words = _WAYS.get(row["metric"], row["metric"].replace("_", " "))
+            favours = row["favours"] + ("" if row["separable"] or row["favours"] == "neither" else " (not clearly)")
+            words = way(row["metric"], signs["unit"].split(" of ")[0])
+            words += " less a half" if row["metric"] in LESS_A_HALF else ""
             table.add_row(words, favours, number(row["estimate"], 2), between(row["low"], row["high"], 2))
         console.print(table)

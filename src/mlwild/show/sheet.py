@@ -148,6 +148,8 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
         )
     if len(sheet["models"]) > 1:
         yield Text(f"Models: {sheet['best_set']['why']}")
+        for signs in sheet["best_set"].get("signs", [])[:1]:  # the strongest rival; the card shows all
+            yield Text(signs["said"])
     for row in sheet["groups"][:5]:
         yield Text(
             f"Group {row['group']}={row['value']}: loss {number(row['loss'])} ({between(row['low'], row['high'])}; "

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
 from mlwild.stats.bootstrap import block_length
+from mlwild.stats.memory import Kind
 
 Floats = NDArray[np.float64]
-Kind = Literal["stationary", "circular"]
 
 #: Fewest blocks that a test is made on.
 FEWEST_BLOCKS = 8
@@ -31,38 +30,14 @@ class BlockMeans:
         Means of resampled rows less the means.
     length : float
         Mean block length used, at least 1.
-    stretch : ndarray of shape (n_series,)
-        What the deviations lack in size because blocks cut what joins them, at least 1.
-    freedom : float
-        Degrees of freedom of their variance: blocks less one.
+    kind : {"stationary", "circular"}
+        Blocks of random or of fixed length.
     """
 
     means: Floats
     deviations: Floats
     length: float
-    stretch: Floats
-    freedom: float
-
-    def normal_scores(self, scores: Floats, stretch: Floats | float) -> Floats:
-        """
-        Return scores as if their standard errors had been known and not cut short.
-
-        Student's quantile becomes the normal one at the same probability, so that scores may be set
-        against deviations over their own size.
-
-        Parameters
-        ----------
-        scores : ndarray
-            Means, or differences of means, over the size of their deviations.
-        stretch : ndarray or float
-
-        Returns
-        -------
-        ndarray
-        """
-        from scipy.special import ndtri, stdtr
-
-        return np.asarray(np.copysign(ndtri(stdtr(self.freedom, -np.abs(scores) / stretch)), scores))
+    kind: Kind
 
 
 def bootstrap_means(series: Floats, length: float | None, kind: Kind, reps: int, seed: int) -> BlockMeans:
@@ -130,29 +105,7 @@ def bootstrap_means(series: Floats, length: float | None, kind: Kind, reps: int,
     signs = np.tile(np.repeat([1.0 / n, -1.0 / n], count), reps)
     where = np.concatenate([ends, starts], axis=1).ravel()
     marks = csr_array((signs, where, np.arange(reps + 1) * 2 * count), shape=(reps, n))
-    return BlockMeans(
-        means, np.ascontiguousarray((marks @ before).T), length, _stretch(centred, length, kind), n / length - 1
-    )
-
-
-def _stretch(centred: Floats, length: float, kind: Kind) -> Floats:
-    """
-    Return the root of the long-run variance over what blocks see of it, as if series were AR(1).
-
-    The first autocorrelation, freed of its bias in short series (Kendall, 1954), fills in what blocks
-    cut (Andrews and Monahan, 1992); a negative one counts as none. Blocks of one row say that rows
-    are independent.
-    """
-    n = len(centred)
-    total = np.einsum("ij,ij->j", centred, centred)
-    if length <= 1:
-        return np.ones_like(total)
-    rho = np.einsum("ij,ij->j", centred[1:], centred[:-1]) / np.where(total > 0, total, 1.0)
-    rho = np.clip(rho + (1 + 3 * rho) / n, 0.0, 0.9)
-    lags = np.arange(1, math.ceil(30 * length))[:, None]
-    weight = np.clip(1 - lags / length, 0.0, 1.0) if kind == "circular" else (1 - 1 / length) ** lags
-    seen = 1 + 2 * (weight * rho**lags).sum(axis=0)
-    return np.asarray(np.sqrt((1 + rho) / (1 - rho) / seen))
+    return BlockMeans(means, np.ascontiguousarray((marks @ before).T), length, kind)
 
 
 def _blocks(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.stats.memory import student_over_normal
+
 Floats = NDArray[np.float64]
 
 
@@ -162,7 +164,6 @@ def sum_interval(
         return Interval(total, whole.low, whole.high, level, n)
     size = max(1, round(block_length(series) if length is None else length))
     rng = np.random.default_rng(seed)
-    blocks = n / size
     # Sums of whole blocks, from cumulative sums: no (reps, n) array of values is made.
     ring = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series]))])
     count = math.ceil(n / size)
@@ -173,9 +174,31 @@ def sum_interval(
         starts = rng.integers(0, n, size=(min(100, reps - at), count))
         sums[at : at + 100] = (ring[starts + sizes] - ring[starts]).sum(axis=1)
     low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
-    stretch = _student(level, blocks) * math.sqrt(blocks / max(blocks - 1.0, 0.5) * _cut(series, size))
+    stretch = percentile_stretch(series, size, level)
     low, high = float(total - (total - low) * stretch), float(total + (high - total) * stretch)
     return Interval(total, low, high, level, n)
+
+
+def percentile_stretch(series: Floats, size: int, level: float) -> float:
+    """
+    Return by how much percentiles of a block bootstrap are stretched about the estimate; see `sum_interval`.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n,)
+    size : int
+        Length of a block.
+    level : float
+
+    Examples
+    --------
+    >>> round(percentile_stretch(np.tile([1.0, -1.0], 50), 1, 0.95), 2)
+    1.02
+    """
+    blocks = len(series) / size
+    return student_over_normal(level, max(blocks - 1.0, 1.0)) * math.sqrt(
+        blocks / max(blocks - 1.0, 0.5) * _cut(series, size)
+    )
 
 
 def _cut(series: Floats, size: int) -> float:
@@ -192,14 +215,6 @@ def _cut(series: Floats, size: int) -> float:
     lags = np.arange(1, size)
     seen = 1 + 2 * float(((1 - lags / size) * rho**lags).sum())
     return (1 + rho) / (1 - rho) / seen
-
-
-def _student(level: float, blocks: float) -> float:
-    """Return Student's quantile over the normal one."""
-    from scipy.special import ndtri, stdtrit
-
-    freedom = max(blocks - 1.0, 1.0)
-    return float(stdtrit(freedom, (1 + level) / 2) / ndtri((1 + level) / 2))
 
 
 def mean_interval(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
-from mlwild.stats.paired import POWER, Difference, differences, long_run_variance, undecided
+from mlwild.stats.memory import long_run_variance
+from mlwild.stats.paired import POWER, Difference, differences, undecided
 
 Floats = NDArray[np.float64]
 

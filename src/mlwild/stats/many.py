@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
-from mlwild.stats.block_means import BlockMeans, Kind, bootstrap_means
+from mlwild.stats.block_means import bootstrap_means
+from mlwild.stats.elimination import Draws, by_maximum, by_range, draws_of, ratio, share, standard_scores
+from mlwild.stats.memory import Kind
+from mlwild.stats.pooled import of_each
 
 Floats = NDArray[np.float64]
 
@@ -118,8 +121,10 @@ def model_confidence_set(
 
     The worst model is dropped until "all that are left are equally good" is not rejected. The set
     answers "no clear best" by having more than one member; it does not say that they are equal.
-    Measured on 250 rows, two best models of five, AR(0.8) losses, blocks of 20: both are kept in 0.97
-    of 1,000 draws (uncorrected 0.88).
+    Measured on 250 rows, two best models of five, AR(0.8) losses, blocks of 20: both are kept in 0.985
+    of 1,000 draws (uncorrected 0.88). Of 21 equal models, AR(0), AR(0.5) and AR(0.8) losses, one is
+    lost at level 0.95 in 0.04, 0.03 and 0.00 of draws of 50 rows, 0.04, 0.04 and 0.03 of 200 (1,000 draws
+    each; at 50 rows and 0.8 99 % are undecided in `mlwild.compare`).
 
     Parameters
     ----------
@@ -128,8 +133,9 @@ def model_confidence_set(
     statistic : {"R", "max"}
         Largest difference of two models, or largest difference from the mean of all that are left.
     corrected : bool
-        Allow for what short blocks cut off and for the few blocks there are; without, the
-        p-values are those of the paper, too small where losses are autocorrelated.
+        Studentize by errors that count how many independent rows these are worth, pooled over models
+        (see `mlwild.stats.pooled`), and allow for their own scatter; without, the p-values are those of the
+        paper, too small where losses are autocorrelated. Blocks of one row say that rows are independent.
     level : float
         Chance that the set contains the best model, for many rows.
     length : float, optional
@@ -166,7 +172,8 @@ def model_confidence_set(
     pairs = tuple((i, j) for i in range(m) for j in range(i + 1, m) if np.array_equal(losses[:, i], losses[:, j]))
     relative = losses - losses.mean(axis=1, keepdims=True)  # what all models share cannot tell them apart
     boot = bootstrap_means(relative, length, kind, reps, seed)
-    order, steps = (_by_range if statistic == "R" else _by_maximum)(boot, _tiny(losses), corrected=corrected)
+    draws = draws_of(relative, boot, _tiny(losses), corrected=corrected)
+    order, steps = (by_range if statistic == "R" else by_maximum)(draws)
     p_values = np.ones(m)
     p_values[order] = np.append(np.maximum.accumulate(steps), 1.0)
     included = tuple(int(i) for i in np.flatnonzero(p_values > 1 - level))
@@ -187,8 +194,8 @@ def superior_predictive_ability(
     """
     Test whether any of many models is better than a benchmark.
 
-    Measured size at 0.05, ten models equal to the benchmark, 250 rows: 0.06 (1,000 draws), and 0.07 for
-    AR(0.5) losses in blocks of 10 (2,000 draws).
+    Measured size at 0.05, ten models equal to the benchmark, 250 rows, AR(0), AR(0.5) and AR(0.8) losses in
+    blocks of 3, 10 and 20: 0.047, 0.050, 0.048 (1,000 draws each).
 
     Parameters
     ----------
@@ -199,7 +206,7 @@ def superior_predictive_ability(
     studentize : bool
         Divide each gain by its standard error; without, models with noisy losses decide.
     corrected : bool
-        As for `model_confidence_set`; what blocks cut is allowed for only where studentized.
+        As for `model_confidence_set`, but only where studentized.
     length, kind, reps, seed : optional
         As for `model_confidence_set`.
 
@@ -229,7 +236,7 @@ def superior_predictive_ability(
     n = len(gains)
     boot = bootstrap_means(gains, length, kind, reps, seed)
     means, draws = boot.means, boot.deviations
-    scores, scale = _scores(boot, tiny, studentize=studentize, corrected=corrected)
+    scores, scale = _scores(draws_of(gains, boot, tiny, corrected=corrected), studentize=studentize)
     errors = np.sqrt((draws**2).mean(axis=1))
     best = int(np.argmax(scores))
     statistic = max(0.0, float(scores[best]))
@@ -238,8 +245,8 @@ def superior_predictive_ability(
     kept = {"lower": np.minimum(means, 0.0), "p_value": np.where(poor, means, 0.0), "upper": np.zeros_like(means)}
     found = {}
     for name, shift in kept.items():
-        tops = _ratio(draws + shift[:, None], scale[:, None], tiny).max(axis=0)
-        found[name] = _share(np.maximum(tops, 0.0), statistic)
+        tops = ratio(draws + shift[:, None], scale[:, None], tiny).max(axis=0)
+        found[name] = share(np.maximum(tops, 0.0), statistic)
     return SuperiorAbility(**found, statistic=statistic, best=best, length=boot.length, n=n)
 
 
@@ -257,6 +264,10 @@ def step_m(
 ) -> StepM:
     """
     Find the models that are better than a benchmark, with one error rate for all of them.
+
+    Measured share of draws in which it names one of equal models at level 0.95, AR(0), AR(0.5) and AR(0.8)
+    losses, blocks by Politis and White's rule: of 20 models 0.03, 0.04, 0.00 for 50 rows and 0.04, 0.04,
+    0.04 for 200; of 200 models 0.04, 0.04, 0.00 and 0.04, 0.03, 0.03 (1,000 draws each).
 
     Parameters
     ----------
@@ -292,12 +303,12 @@ def step_m(
     gains, tiny = _gains(benchmark, models)
     boot = bootstrap_means(gains, length, kind, reps, seed)
     means = boot.means
-    scores, scale = _scores(boot, tiny, studentize=studentize, corrected=corrected)
-    simulated = _ratio(boot.deviations, scale[:, None], tiny)
+    scores, scale = _scores(draws_of(gains, boot, tiny, corrected=corrected), studentize=studentize)
+    simulated = ratio(boot.deviations, scale[:, None], tiny)
     order = np.argsort(-scores, kind="stable")
     # Row k: the largest of the k-th best model and all that are worse.
     tops = np.maximum.accumulate(simulated[order][::-1], axis=0)[::-1]
-    steps = np.array([_share(top, score) for top, score in zip(tops, scores[order], strict=True)])
+    steps = np.array([share(top, score) for top, score in zip(tops, scores[order], strict=True)])
     p_values = np.ones(len(means))
     p_values[order] = np.maximum.accumulate(steps)
     better = tuple(int(i) for i in np.flatnonzero((p_values <= 1 - level) & (means > 0)))
@@ -331,69 +342,10 @@ def _tiny(losses: Floats) -> float:
     return 1e-12 * float(np.abs(losses).max(initial=0.0))
 
 
-def _ratio(values: Floats, scale: Floats, tiny: float) -> Floats:
-    """Return values over their scale; where the scale is nothing, 0 or an infinity."""
-    fixed = scale <= tiny
-    out = values / np.where(fixed, 1.0, scale)
-    if fixed.any():
-        sure = np.where(np.abs(values) <= tiny, 0.0, np.copysign(np.inf, values))
-        out = np.where(fixed, sure, out)
-    return out
-
-
-def _share(simulated: Floats, statistic: float) -> float:
-    """Return the bootstrap p-value, counting the observed value among the draws."""
-    return float((1 + np.count_nonzero(simulated >= statistic)) / (1 + len(simulated)))
-
-
-def _scores(boot: BlockMeans, tiny: float, *, studentize: bool, corrected: bool) -> tuple[Floats, Floats]:
+def _scores(draws: Draws, *, studentize: bool) -> tuple[Floats, Floats]:
     """Return each series' mean in standard errors, and the scale of its deviations."""
+    boot = draws.boot
     if not studentize:
         return boot.means, np.ones_like(boot.means)
     scale = np.sqrt((boot.deviations**2).mean(axis=1))
-    scores = _ratio(boot.means, scale, tiny)
-    return (boot.normal_scores(scores, boot.stretch) if corrected else scores), scale
-
-
-def _by_range(boot: BlockMeans, tiny: float, *, corrected: bool) -> tuple[list[int], Floats]:
-    """Return the order of dropping and each step's p-value, by the largest difference of two models."""
-    means, draws, m = boot.means, boot.deviations, len(boot.means)
-    spread = np.sqrt(
-        np.stack([np.einsum("ij,ij->i", d, d) for d in (draws - draws[i] for i in range(m))]) / draws.shape[1]
-    )
-    scores = _ratio(means[:, None] - means[None, :], spread, tiny)
-    if corrected:
-        scores = boot.normal_scores(scores, float(boot.stretch.mean()))
-    left, order, statistics = list(range(m)), [], []
-    while len(left) > 1:
-        worst = scores[np.ix_(left, left)].max(axis=1)
-        k = int(np.argmax(worst))
-        order.append(left.pop(k))
-        statistics.append(float(worst[k]))
-    order += left
-    # Backwards every set adds one model to the one before, and its maximum only that model's pairs.
-    top, steps = np.zeros(draws.shape[1]), np.ones(m - 1)
-    weight = np.where(spread <= tiny, 0.0, 1.0 / np.where(spread <= tiny, 1.0, spread))
-    for k in range(m - 2, -1, -1):
-        i, others = order[k], order[k + 1 :]
-        pairs = np.abs(draws[others] - draws[i]) * weight[i, others][:, None]
-        top = np.maximum(top, pairs.max(axis=0))
-        steps[k] = _share(top, statistics[k])
-    return order, steps
-
-
-def _by_maximum(boot: BlockMeans, tiny: float, *, corrected: bool) -> tuple[list[int], Floats]:
-    """Return the order of dropping and each step's p-value, by the largest excess over the mean."""
-    means, draws = boot.means, boot.deviations
-    left, order, steps = list(range(len(means))), [], []
-    while len(left) > 1:
-        kept = draws[left] - draws[left].mean(axis=0)
-        scale = np.sqrt(np.einsum("ij,ij->i", kept, kept) / kept.shape[1])
-        scores = _ratio(means[left] - means[left].mean(), scale, tiny)
-        if corrected:
-            scores = boot.normal_scores(scores, float(boot.stretch.mean()))
-        worst = int(np.argmax(scores))
-        simulated = kept / np.where(scale <= tiny, np.inf, scale)[:, None]
-        steps.append(_share(simulated.max(axis=0), float(scores[worst])))
-        order.append(left.pop(worst))
-    return order + left, np.array(steps)
+    return standard_scores(draws, boot.means, scale, of=of_each), scale

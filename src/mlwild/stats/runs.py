@@ -23,8 +23,8 @@ class SignRow:
     ----------
     metric : str
     difference : Interval
-        A minus B; above zero favours A, as scores are better when higher (the optimality gap has
-        its sign turned; the probability of improvement is less one half).
+        A minus B. Of scores, above zero favours A (the optimality gap has its sign turned; the
+        probability of improvement is less one half); of losses, below zero does.
     favours : str
         "a", "b" or "neither": the sign of the estimate.
     separable : bool
