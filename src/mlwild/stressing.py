@@ -93,7 +93,9 @@ def stress(
         regime,
         _stress_case(under, chosen, replay),
     ]
-    next_: list[Certificate] = [certify(one, live) for one in (periods_of(live, last), groups_of(live, last, fewest)) if one]
+    next_: list[Certificate] = [
+        certify(one, live) for one in (periods_of(live, last), groups_of(live, last, fewest)) if one
+    ]
     fitted = not isinstance(app.models[app.live], Forecast)
     if fitted:
         found += [vector.of_subpopulation(attributes, last), vector.of_slice(attributes, last)]

@@ -51,7 +51,9 @@ def headline(report: StressReport) -> Text:
     text = Text(f"{report.app}: at worst it loses {number(first.loss)}{unit} per event", style="bold red")
     if not math.isnan(first.high):
         text.append(f", with {first.level:.0%} confidence at most {number(first.high)}")
-    text.append(f". {first.kind[0].upper()}{first.kind[1:]}: {first.what}; {first.often}. {count(first.searched)} searched.")
+    text.append(
+        f". {first.kind[0].upper()}{first.kind[1:]}: {first.what}; {first.often}. {count(first.searched)} searched."
+    )
     return text
 
 
@@ -92,7 +94,9 @@ def record_said(record: Record) -> str:
     )
     if record.worst is not None:
         broken = record.worst
-        said += f"; broken by most at {broken.cutoff}: {number(broken.came, 3)} came, {number(broken.high, 3)} was promised"
+        said += (
+            f"; broken by most at {broken.cutoff}: {number(broken.came, 3)} came, {number(broken.high, 3)} was promised"
+        )
     return said + "."
 
 
@@ -100,7 +104,12 @@ def _curves(console: Console, report: StressReport) -> None:
     under = report.stressed
     if not under.curves:
         return
-    console.print(Text(f"Under stress (without: {number(under.clean.loss)}; limit {number(under.limit)}, {under.limit_is})", style="bold"))
+    console.print(
+        Text(
+            f"Under stress (without: {number(under.clean.loss)}; limit {number(under.limit)}, {under.limit_is})",
+            style="bold",
+        )
+    )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("stressor", "worst in", "loss by severity", "fails at"):
         table.add_column(name, overflow="fold")

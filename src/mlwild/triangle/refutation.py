@@ -174,7 +174,6 @@ class Refutation:
                 self._refute(cutoff, f"losses are {side} its interval by {beyond}")
 
 
-
 def _range(loss: Loss, known: Floats) -> tuple[float, float]:
     """Return the range of a loss; where it has none, rows beyond twice the greatest one so far are cut off."""
     low, high = loss.bounds

@@ -193,12 +193,12 @@ def groups_of(live: Live, cutoff: int, fewest: int) -> Series | None:
     periods = np.array(sorted(worst), dtype=np.int64)
     values = np.array([worst[int(k)] for k in periods])
     what = f"the worst of {len(live.groups)} declared groups, each time anew"
-    return Series(
-        "group", what, periods, values, lambda period: later.get(period, math.nan), searched=len(live.groups)
-    )
+    return Series("group", what, periods, values, lambda period: later.get(period, math.nan), searched=len(live.groups))
 
 
-def rows_of(live: Live, cutoff: int, inside: NDArray[np.bool_], evidence: NDArray[np.bool_], fewest: int, **facts: object) -> Series | None:
+def rows_of(
+    live: Live, cutoff: int, inside: NDArray[np.bool_], evidence: NDArray[np.bool_], fewest: int, **facts: object
+) -> Series | None:
     """
     Return the mean loss by period of some rows; None where no period has rows enough.
 

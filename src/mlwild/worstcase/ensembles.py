@@ -150,15 +150,15 @@ def together(stack: Floats, ask: str) -> Floats:
 
 def _cells(rows: Held) -> list[tuple[str, NDArray[np.bool_]]]:
     """Return the periods and the declared groups that have rows enough."""
-    made = [(f"period {place + 1} of those on trial", rows.period == k) for place, k in enumerate(np.unique(rows.period))]
+    made = [
+        (f"period {place + 1} of those on trial", rows.period == k) for place, k in enumerate(np.unique(rows.period))
+    ]
     for name, values in rows.groups.items():
         made += [(f"{name} = {kind}", values == kind) for kind in np.unique(values.astype(str))]
     return [(name, inside) for name, inside in made if inside.sum() >= min(FEWEST, len(rows) // 4)]
 
 
-def _member(
-    name: str, loss: Loss, rows: Held, predicted: Floats, cells: list[tuple[str, NDArray[np.bool_]]]
-) -> Member:
+def _member(name: str, loss: Loss, rows: Held, predicted: Floats, cells: list[tuple[str, NDArray[np.bool_]]]) -> Member:
     lost = loss.rows(rows.labels, predicted)
     means = [float(np.average(lost[inside], weights=rows.weight[inside])) for _, inside in cells]
     place = int(np.argmax(means))

@@ -99,7 +99,9 @@ def _stress(replay: Replay, stressors: Sequence[Stressor]) -> list[Scored]:
         came = _came(replay, trial, stressor, curve.case, point.severity)
         if not math.isnan(came):
             what = f"{curve.stressor} in {curve.case}"
-            made.append(Scored("stress", replay.survey.clock.show(int(grid.edges[trial.cutoff])), what, point.high, came))
+            made.append(
+                Scored("stress", replay.survey.clock.show(int(grid.edges[trial.cutoff])), what, point.high, came)
+            )
     return made
 
 
