@@ -36,7 +36,7 @@ def serve(app: App, events: Events, tables: dict[str, SideTable], rows: Held, mo
     """
     serving = app.serving
     if serving is not None and serving.features is not None:
-        table = _request_by_request(app, tables, rows)
+        table = request_by_request(app, tables, rows)
     else:
         table, rows = _cut_off(app, events, tables, rows)
     predict = None if serving is None else serving.predict
@@ -44,7 +44,8 @@ def serve(app: App, events: Events, tables: dict[str, SideTable], rows: Held, mo
     return Served(rows, table, np.concatenate(made), declared=serving is not None)
 
 
-def _request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> Any:
+def request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> Any:
+    """Return the features that the declared service computes of some rows, one request at a time."""
     import pyarrow as pa
 
     assert app.serving is not None
