@@ -86,12 +86,15 @@ class Served:
         What it would have answered.
     declared : bool
         Whether the app says how it serves; otherwise its own features and model were called request by request.
+    why : str
+        What the model raised where it could not answer; its predictions are NaN there.
     """
 
     rows: Held
     table: Any
     predictions: Floats
     declared: bool
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.gate.bounds import at_most
-from mlwild.gate.fitted import Fitted
+from mlwild.gate.fitted import Fitted, decisions
 from mlwild.gate.held import Held
 from mlwild.gate.outcome import Outcome
 from mlwild.gate.ready.code.sameness import published
@@ -125,15 +125,6 @@ def agrees(predicted: Floats, true: Floats, wrong: Floats, model: Fitted) -> Flo
         return np.asarray(np.sign(np.abs(predicted - wrong) - np.abs(predicted - true)))
     decided = decisions(predicted, model)
     return np.asarray((decided == true).astype(float) - (decided == wrong).astype(float))
-
-
-def decisions(predicted: Floats, model: Fitted) -> Floats:
-    """Return the most probable class of each prediction."""
-    if model.ask == "probabilities":
-        return np.asarray(predicted.argmax(axis=1), dtype=np.float64)
-    if model.ask == "probability":
-        return np.asarray(predicted > 0.5, dtype=np.float64)
-    return predicted
 
 
 def errors(model: Fitted, rows: Held) -> Floats:
