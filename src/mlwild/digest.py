@@ -256,6 +256,7 @@ def _describe_names(names: set[str], space: Mapping[str, Any], open_: set[int]) 
 
 
 def names_in(code: types.CodeType) -> set[str]:
+    """Return the global names and attributes that a piece of code speaks of, in its inner functions too."""
     inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
     return set(code.co_names).union(*(names_in(part) for part in inner))
 

@@ -55,9 +55,21 @@ class Bench:
                 features=self.serve_features, predict=self.serve_predict, tolerance=self.tolerance
             )
         declared = {
-            "name": "bench", "live": "model", "models": {"model": self.recipe}, "label": self.label, "time": "when",
-            "known_at": None, "outcomes": (), "key": None, "entity": None, "not_features": ("when", self.label),
-            "serving": serving, "data": self.data, "tables": {}, "features": self.features, "seeds": (0,),
+            "name": "bench",
+            "live": "model",
+            "models": {"model": self.recipe},
+            "label": self.label,
+            "time": "when",
+            "known_at": None,
+            "outcomes": (),
+            "key": None,
+            "entity": None,
+            "not_features": ("when", self.label),
+            "serving": serving,
+            "data": self.data,
+            "tables": {},
+            "features": self.features,
+            "seeds": (0,),
         }
         return SimpleNamespace(**declared | self.options)
 
@@ -86,7 +98,15 @@ class Bench:
         n = len(self.raw)
         when = np.arange(n)
         return Held(
-            when, table, kind, labels, self.classes, when, when // 100, np.ones(n), {},
+            when,
+            table,
+            kind,
+            labels,
+            self.classes,
+            when,
+            when // 100,
+            np.ones(n),
+            {},
             nw.from_native(self.raw, eager_only=True),
         )
 
@@ -147,7 +167,11 @@ class Bench:
         import pyarrow as pa
 
         rows = self.events.evenly(most)
-        function = self.serve_features or self.features or (lambda raw: raw.drop(columns=[self.label, "when"], errors="ignore"))
+        function = (
+            self.serve_features
+            or self.features
+            or (lambda raw: raw.drop(columns=[self.label, "when"], errors="ignore"))
+        )
         parts = []
         for place in range(len(rows)):
             request = frames.take(rows.raw, np.array([place])).to_native().drop(columns=[self.label])

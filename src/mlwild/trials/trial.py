@@ -31,6 +31,7 @@ from mlwild.records import Vintage
 from mlwild.trials.again import reloaded, reread
 from mlwild.trials.changed import changed
 from mlwild.trials.findings import kept_findings
+from mlwild.trials.past import history_until, kept_predictions
 from mlwild.trials.rows import Everything
 from mlwild.trials.served import serve
 from mlwild.triangle import Survey, Triangle
@@ -266,27 +267,7 @@ class TriangleTrial:
     @cached_property
     def history(self) -> History:
         """What went live so far, over the labels known now."""
-        survey, life = self.survey, self.replay.life
-        grid, now = survey.grid, int(survey.grid.edges[self.cutoff])
-        ready = settled(survey, self.cutoff)
-        periods = np.arange(life.first, self.cutoff)
-        loss, weight = np.full(len(periods), np.nan), np.zeros(len(periods))
-        for place, k in enumerate(periods):
-            low, high = np.searchsorted(grid.period_of_cell_row, [k, k + 1])
-            rows = np.sort(grid.cell_rows[low:high])
-            rows = rows[(survey.known_at[rows] <= now) & ~self.replay.triangle.unscored[rows]]
-            weight[place] = grid.weight[rows].sum()
-            if not len(rows):
-                continue
-            vintage = life.live[place]
-            if self.loss.per == "row":
-                loss[place] = np.average(self.replay.triangle.row_losses(vintage, rows), weights=grid.weight[rows])
-            else:
-                loss[place] = self.loss.of_set(survey.labels[rows], self._kept(vintage, rows))
-        shown = [self._shown(int(k)) for k in periods]
-        return History(
-            periods, loss, weight, ready[life.first :], [str(one) for one in life.live[: len(periods)]], shown
-        )
+        return history_until(self.replay.triangle, self.replay.life, self.cutoff)
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -323,7 +304,7 @@ class TriangleTrial:
         fresh: bool = False,
     ) -> Fitted:
         """
-        Fit the candidate's recipe again; unless `fresh`, what was fitted before on the same rows is read from the store.
+        Fit the candidate's recipe again; what was fitted before is read from the store, unless it is to be `fresh`.
 
         Raises
         ------
@@ -387,16 +368,12 @@ class TriangleTrial:
     def _shown(self, period: int) -> str:
         return self.survey.clock.show(int(self.survey.grid.edges[period]))
 
-    def _kept(self, vintage: Vintage, rows: Ints) -> NDArray[Any]:
-        first = int(self.survey.grid.row_start[vintage.cutoff])
-        return self.replay.triangle.predictions(vintage)[rows - first]
-
     def _fitted(self, vintage: Vintage) -> Fitted:
         triangle = self.replay.triangle
         first = int(self.survey.grid.row_start[vintage.cutoff])
 
         def kept(rows: Ints) -> NDArray[Any] | None:
-            return self._kept(vintage, rows) if len(rows) and rows.min() >= first else None
+            return kept_predictions(triangle, vintage, rows) if len(rows) and rows.min() >= first else None
 
         raw = None
         if not isinstance(self.app.models[triangle.model], Forecast):

@@ -3,5 +3,6 @@
 from mlwild.gate.ready.code.deterministic import Deterministic
 from mlwild.gate.ready.code.order import Duplicates, RowOrder
 from mlwild.gate.ready.code.small_batch import OverfitsSmallBatch
+from mlwild.gate.ready.code.units import UnitChange
 
-__all__ = ["Deterministic", "Duplicates", "OverfitsSmallBatch", "RowOrder"]
+__all__ = ["Deterministic", "Duplicates", "OverfitsSmallBatch", "RowOrder", "UnitChange"]

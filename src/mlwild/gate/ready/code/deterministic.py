@@ -80,7 +80,9 @@ class Deterministic:
             )
             return
         few = np.unique(np.linspace(0, len(rows) - 1, max(min(len(rows), self.rows // 30), 1)).round().astype(int))
-        alone = np.concatenate([trial.model.predict(rows.where(few[place : place + 1]).features) for place in range(len(few))])
+        alone = np.concatenate(
+            [trial.model.predict(rows.where(few[place : place + 1]).features) for place in range(len(few))]
+        )
         unlike = differing(first[few], alone, self.relative)
         if unlike.any():
             gap = number(greatest(first[few], alone), 3)
@@ -99,7 +101,7 @@ class Deterministic:
         again = trial.fit(learned, fresh=True).predict(rows.features)
         gap = f"{count(other)} of {count(len(rows))} predictions differ, by up to {number(greatest(kept, fresh), 3)}"
         if differing(fresh, again, 0.0).any():
-            yield f"fitted twice on the same rows with the same seed, {gap}: the recipe draws at random without its seed"
+            yield f"fitted twice on the same rows with one seed, {gap}: the recipe draws at random without its seed"
         else:
             yield (
                 f"two fits now agree, but not with the one that was kept: {gap}. Something that the fit reads besides "

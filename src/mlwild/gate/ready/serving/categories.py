@@ -22,7 +22,7 @@ def categories_of(trial: Trial) -> Iterator[tuple[str, Counter[Any]]]:
     raw = trial.learned.raw
     for name in raw.columns:
         kind = raw.schema[name]
-        if name in trial.app.not_features or not (kind == nw.String or kind == nw.Categorical or kind == nw.Enum):
+        if name in trial.app.not_features or kind not in (nw.String, nw.Categorical, nw.Enum):
             continue
         seen = Counter(value for value in frames.values(raw, name, "events")[0].tolist() if value is not None)
         words = all(isinstance(value, str) for value in seen)

@@ -14,6 +14,7 @@ from mlwild.wording import number
 
 #: Share of the differing rows that a cause has to explain.
 EXPLAINS = 0.9
+_SIZE = "its size, without the sign"
 #: What counts go round in: hours, minutes, weekdays.
 _ROUND = (7, 12, 24, 60, 365, 366, 1440, 86_400)
 
@@ -28,12 +29,16 @@ class Around:
     others : mapping of str to pyarrow.ChunkedArray
         All columns of the same rows, as the rehearsal has them.
     earlier : callable
-        ``earlier(name, values)``: for each sampled row, whether a value stood in the column of a row before it, and
-        in how many rows before; None where the column repeats too much to tell.
+        ``earlier(pair)``: how the served values stood in rows before, in words; nothing where they did not.
     """
 
     others: Mapping[str, Any]
-    earlier: Callable[[str, Any], str]
+    earlier: Callable[[Pair], str]
+
+
+def alone() -> Around:
+    """Return the surroundings of a column that has none."""
+    return Around({}, lambda _: "")
 
 
 def causes_of(pair: Pair, around: Around) -> list[str]:
@@ -44,7 +49,7 @@ def causes_of(pair: Pair, around: Around) -> list[str]:
     --------
     >>> import pyarrow as pa
     >>> pair = Pair("km", pa.chunked_array([[1.0, 2.5, None, 4.0]]), pa.chunked_array([[1000.0, 2500.0, 0.0, 4000.0]]))
-    >>> for said in causes_of(pair, Around({}, lambda name, values: "")):
+    >>> for said in causes_of(pair, alone()):
     ...     print(said)
     missing is served as 0
     1000 times as great (thousandths (milliseconds, metres) for whole units (seconds, kilometres)?)
@@ -57,7 +62,7 @@ def causes_of(pair: Pair, around: Around) -> list[str]:
     found = _constant(pair)
     if not found and numbers is not None:
         found = next(filter(None, (cause(*numbers, differs) for cause in _OF_NUMBERS)), "")
-    found = found or _other_column(pair, around) or around.earlier(pair.name, pair) or _coded(pair) or _unknown(pair)
+    found = found or _other_column(pair, around) or around.earlier(pair) or _coded(pair) or _unknown(pair)
     return [*made, found]
 
 
@@ -71,7 +76,11 @@ def _gaps(pair: Pair) -> Iterator[str]:
     lost = theirs & ~ours
     if lost.any():
         share = lost.sum() / max((~ours).sum(), 1)
-        yield "missing in every row" if theirs.all() else f"missing in {share:.0%} of the rows that have a value otherwise"
+        yield (
+            "missing in every row"
+            if theirs.all()
+            else f"missing in {share:.0%} of the rows that have a value otherwise"
+        )
     filled = ours & ~theirs
     if filled.any():
         values = [value for value, chosen in zip(pair.served.to_pylist(), filled, strict=True) if chosen]
@@ -144,7 +153,10 @@ def _linear(trained: Floats, served: Floats, differs: Bools) -> str:
     spread = np.abs(served - slope * trained - level).max()
     if slope == 0 or spread > 1e-6 * max(np.ptp(served), 1e-300):
         return ""
-    for known, start, words in ((1.8, 32.0, "degrees Fahrenheit for Celsius?"), (1 / 1.8, -32 / 1.8, "degrees Celsius for Fahrenheit?")):
+    for known, start, words in (
+        (1.8, 32.0, "degrees Fahrenheit for Celsius?"),
+        (1 / 1.8, -32 / 1.8, "degrees Celsius for Fahrenheit?"),
+    ):
         if abs(slope / known - 1) < 1e-4 and abs(level - start) < 1e-2:
             return words.rstrip("?") + f": {number(slope)} times, and {number(level)} more"
     if abs(slope + 1) < 1e-6 and abs(level - 1) < 1e-6:
@@ -156,13 +168,13 @@ def _transformed(trained: Floats, served: Floats, differs: Bools) -> str:
     with np.errstate(all="ignore"):
         for word, function in (
             ("its logarithm", np.log), ("the logarithm of one more", np.log1p), ("its decimal logarithm", np.log10),
-            ("its exponential", np.exp), ("its square root", np.sqrt), ("its square", np.square), ("its size, without the sign", np.abs),
+            ("its exponential", np.exp), ("its square root", np.sqrt), ("its square", np.square), (_SIZE, np.abs),
         ):  # fmt: skip
             made = function(trained)
             if np.isfinite(made[differs]).all() and _explains(close(made, served), differs):
                 return word
             back = function(served)
-            if np.isfinite(back[differs]).all() and _explains(close(back, trained), differs) and word != "its size, without the sign":
+            if np.isfinite(back[differs]).all() and _explains(close(back, trained), differs) and word != _SIZE:
                 return f"not transformed: the rehearsal has {word}"
     return ""
 
@@ -189,7 +201,10 @@ def _coded(pair: Pair) -> str:
     trained, served = pair.words
     pairs = {(repr(one), repr(two)) for one, two in zip(trained, served, strict=True)}
     ours, theirs = {one for one, _ in pairs}, {two for _, two in pairs}
-    if all(isinstance(one, str) and isinstance(two, str) and one.strip().lower() == two.strip().lower() for one, two in zip(trained, served, strict=True)):
+    if all(
+        isinstance(one, str) and isinstance(two, str) and one.strip().lower() == two.strip().lower()
+        for one, two in zip(trained, served, strict=True)
+    ):
         return f"written otherwise: {_example(trained, served)}"
     if len(pairs) > len(ours) or len(ours) < 2 or len(ours) > len(trained) / 2:
         return ""

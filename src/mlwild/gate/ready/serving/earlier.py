@@ -18,7 +18,7 @@ BACK = 20
 DISTINCT = 0.5
 
 
-def earlier_values(name: str, pair: Pair, trial: Trial, rows: Held) -> str:
+def earlier_values(pair: Pair, trial: Trial, rows: Held) -> str:
     """
     Say that a served column is stale: its values stood in rows before.
 
@@ -26,7 +26,7 @@ def earlier_values(name: str, pair: Pair, trial: Trial, rows: Held) -> str:
     rows before, and with the last row of the same entity.
     """
     history = trial.events
-    words = plain(history.table.column(name))[0].to_pylist()
+    words = plain(history.table.column(pair.name))[0].to_pylist()
     served = plain(pair.served)[0].to_pylist()
     places = np.searchsorted(history.rows, rows.rows)
     differs = pair.differs & pair.both
@@ -61,7 +61,8 @@ def _last_seen(words: list[object], served: list[object], places: NDArray[np.int
 
 def _same_at(words: list[object], served: list[object], places: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.array(
-        [place >= 0 and repr(words[place]) == repr(value) for value, place in zip(served, places, strict=True)], dtype=bool
+        [place >= 0 and repr(words[place]) == repr(value) for value, place in zip(served, places, strict=True)],
+        dtype=bool,
     )
 
 

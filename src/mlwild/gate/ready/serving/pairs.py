@@ -68,7 +68,9 @@ class Pair:
     @cached_property
     def words(self) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         """The values where there are any on both paths, as Python objects."""
-        made = [np.array([*plain(column)[0].to_pylist(), None], dtype=object)[:-1] for column in (self.trained, self.served)]
+        made = [
+            np.array([*plain(column)[0].to_pylist(), None], dtype=object)[:-1] for column in (self.trained, self.served)
+        ]
         return made[0][self.both], made[1][self.both]
 
 

@@ -12,7 +12,7 @@ from mlwild.gate.fitted import Fitted, decisions
 from mlwild.gate.held import Held
 from mlwild.gate.outcome import Outcome
 from mlwild.gate.ready.code.sameness import RELATIVE, differing, greatest, published
-from mlwild.gate.ready.serving.causes import Around, causes_of
+from mlwild.gate.ready.serving.causes import Around, alone, causes_of
 from mlwild.gate.ready.serving.earlier import earlier_values
 from mlwild.gate.ready.serving.pairs import Pair
 from mlwild.gate.trial import Served, Trial
@@ -93,7 +93,8 @@ class ServingParity:
         if not unlike.any() and (not pairs or tolerance):
             return _same(served, pairs, tolerance)
         skews = sorted(
-            (_skew(pair, trial, served) for pair in pairs), key=lambda one: (-np.nan_to_num(one.rise, nan=np.inf), -one.share)
+            (_skew(pair, trial, served) for pair in pairs),
+            key=lambda one: (-np.nan_to_num(one.rise, nan=np.inf), -one.share),
         )
         said = _said(trial, served, rehearsed, skews, unlike)
         parts = tuple({"column": o.column, "share": o.share, "why": o.why, "rise": o.rise} for o in skews)
@@ -116,7 +117,11 @@ def _unlike(rehearsed: NDArray[np.float64], served: NDArray[np.float64], toleran
 
 def _same(served: Served, pairs: list[Pair], tolerance: float | None) -> Outcome:
     how = "to the last bit" if tolerance == 0 else f"to {number(RELATIVE if tolerance is None else tolerance, 2)}"
-    names = f"; features that differ without moving an answer: {', '.join(pair.name for pair in pairs[:NAMED])}" if pairs else ""
+    names = (
+        f"; features that differ without moving an answer: {', '.join(pair.name for pair in pairs[:NAMED])}"
+        if pairs
+        else ""
+    )
     said = f"{count(len(served.rows))} requests got the answers of the rehearsal {how}{names}"
     return Outcome("pass", said, n=len(served.rows), estimate=0.0, limit=0.0)
 
@@ -136,7 +141,7 @@ def _pairs(served: Served) -> list[Pair]:
 def _skew(pair: Pair, trial: Trial, served: Served) -> Skew:
     around = Around(
         {name: served.rows.table.column(name) for name in served.rows.table.column_names},
-        lambda name, one: earlier_values(name, one, trial, served.rows),
+        lambda one: earlier_values(one, trial, served.rows),
     )
     absent = pair.name not in served.table.column_names
     why = "not served at all" if absent else ", ".join(causes_of(pair, around))
@@ -169,7 +174,10 @@ def _said(
         effect = f"the model cannot answer what is served: {served.why}"
     if not skews:
         return f"{effect}, on the same features: {_of_prediction(served, rehearsed)}"
-    named = "; ".join(f"{one.column!r} is {one.why}" if not one.why.startswith("holds") else f"{one.column!r} {one.why}" for one in skews[:NAMED])
+    named = "; ".join(
+        f"{one.column!r} is {one.why}" if not one.why.startswith("holds") else f"{one.column!r} {one.why}"
+        for one in skews[:NAMED]
+    )
     more = f"; and {len(skews) - NAMED} more" if len(skews) > NAMED else ""
     total = len(served.rows.table.column_names)
     return f"{effect}; {len(skews)} of {total} columns differ: {named}{more}"
@@ -182,7 +190,8 @@ def _effect(model: Fitted, served: Served, rehearsed: NDArray[np.float64]) -> st
         return ""
     loss = model.loss
     both = [
-        float(loss.rows(labels, one).mean()) if loss.per == "row" else loss.of_set(labels, one) for one in (rehearsed, theirs)
+        float(loss.rows(labels, one).mean()) if loss.per == "row" else loss.of_set(labels, one)
+        for one in (rehearsed, theirs)
     ]
     said = f": they lose {number(both[1], 3)} rather than {number(both[0], 3)}"
     if model.classes is not None:
@@ -207,4 +216,4 @@ def _of_prediction(served: Served, rehearsed: NDArray[np.float64]) -> str:
     if rehearsed.ndim == 2:
         return f"off by up to {number(gap, 3)}"
     pair = Pair("the answer", pa.chunked_array([rehearsed]), pa.chunked_array([theirs]))
-    return f"each is {', '.join(causes_of(pair, Around({}, lambda name, one: '')))}"
+    return f"each is {', '.join(causes_of(pair, alone()))}"

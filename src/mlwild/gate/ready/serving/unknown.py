@@ -87,7 +87,8 @@ class UnknownCategories:
         if faults:
             more = f" ({len(faults)} of {len(used)} columns)" if len(used) > 1 else ""
             return Outcome("fail", f"{faults[0]}{more}", n=len(rows), parts=tuple({"said": said} for said in faults))
-        said = f"a category never seen is answered as one in {count(len(used))} columns: {', '.join(used) or 'none is used'}"
+        names = ", ".join(used) or "none is used by the features"
+        said = f"a category never seen is answered as one in {count(len(used))} columns: {names}"
         return Outcome("pass", said, n=len(rows))
 
     def _fault(self, trial: Trial, rows: Held, what: tuple[str, Counter[str], str]) -> str | None:
@@ -162,6 +163,8 @@ def _hashes(table: Any) -> NDArray[np.uint64]:
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_floating(column.type):
-            column = pa.chunked_array([np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64) + 0.0])
+            column = pa.chunked_array(
+                [np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64) + 0.0]
+            )
         plain[name] = column
     return row_hashes(pa.table(plain))

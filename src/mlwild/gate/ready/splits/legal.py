@@ -58,14 +58,17 @@ class LegalSplits:
         if found:
             more = f" ({len(found)} offences in all)" if len(found) > 1 else ""
             said = f"{found[0].said}{more}; if it is meant: LegalSplits(allow=({found[0].name!r},))"
-            return Outcome("fail", said, n=learned + tried, parts=tuple({"name": o.name, "said": o.said} for o in found))
+            return Outcome(
+                "fail", said, n=learned + tried, parts=tuple({"name": o.name, "said": o.said} for o in found)
+            )
         said = (
             f"{count(learned)} rows learned from and {count(tried)} tried on are apart, every label was known in time, "
             "no copy on both sides"
         )
         if trial.model.raw is not None:
             seen = list(reach(trial.recipe))
-            said += f"; {count(len(functions_of(seen)))} functions of the model see no later row and draw no random split"
+            own = len(functions_of(seen))
+            said += f"; its {count(own)} functions see no later row and draw no random split" if own else ""
             said += "".join(f"; {remark}" for remark in dict.fromkeys(held_out_at_random(seen, learned)))
         return Outcome("pass", said, n=learned + tried)
 

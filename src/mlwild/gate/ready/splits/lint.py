@@ -43,7 +43,9 @@ def calls_of(source: str, file: str, first: int) -> Iterator[Offence]:
         if isinstance(node, ast.Call):
             target = node.func
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-            why = _why(name, {word.arg: word.value for word in node.keywords if word.arg}, isinstance(target, ast.Attribute))
+            why = _why(
+                name, {word.arg: word.value for word in node.keywords if word.arg}, isinstance(target, ast.Attribute)
+            )
             if why:
                 yield Offence(name, f"{file}, line {first + node.lineno - 1}: {name} {why}")
 

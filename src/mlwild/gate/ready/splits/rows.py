@@ -27,14 +27,14 @@ def wrong_rows(trial: Trial) -> Iterator[Offence]:
         yield Offence("rows", said)
     time, known_at = trial.timeline.time, trial.timeline.known_at
     for what, late in (
-        ("were asked for", time[learned] >= trial.made_at),
+        ("had not been asked for", time[learned] >= trial.made_at),
         ("had no label yet", (known_at[learned] > trial.made_at) | (known_at[learned] == NEVER)),
     ):
         if late.any():
             row = int(learned[late][0])
             at = trial.timeline.clock.show(trial.made_at, seconds=True)
-            said = f"{count(int(late.sum()))} of {count(len(learned))} rows that it learned from {what} at {at}, first row {row}"
-            yield Offence("labels", said.replace("were asked for at", "were asked for only after"))
+            many = f"{count(int(late.sum()))} of {count(len(learned))} rows that it learned from"
+            yield Offence("labels", f"{many} {what} at {at}, when it was made, first row {row}")
 
 
 def copies(trial: Trial, most: float) -> Iterator[Offence]:
@@ -94,9 +94,7 @@ def _fractions_that_do_not_repeat(learned: Held, tried: Held) -> NDArray[np.int6
     return found
 
 
-def _same_entity(
-    trial: Trial, hashes: list[NDArray[np.uint64]], learned: Held, tried: Held
-) -> NDArray[np.bool_]:
+def _same_entity(trial: Trial, hashes: list[NDArray[np.uint64]], learned: Held, tried: Held) -> NDArray[np.bool_]:
     """Return which tried rows have their twin in the same entity."""
     entity = trial.timeline.entity
     assert entity is not None

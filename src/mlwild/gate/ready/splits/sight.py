@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlwild.digest import is_users
 from mlwild.gate.ready.splits.offence import Offence
 from mlwild.gate.ready.splits.reach import Reached, reach
 from mlwild.gate.trial import Trial
@@ -39,7 +40,8 @@ def in_sight(trial: Trial, reached: Iterable[Reached]) -> Iterator[Offence]:
 
 def _seen(one: Reached, what: str) -> Offence:
     return Offence(
-        one.name, f"{one.by} can see rows after the cutoff: {one.name} is {what}. Let it learn from what fit(X, y) is given"
+        one.name,
+        f"{one.by} can see rows after the cutoff: {one.name} is {what}. Let it learn from what fit(X, y) is given",
     )
 
 
@@ -64,10 +66,10 @@ def _history(trial: Trial, value: Any) -> str:
     shape, n = _shape(value), len(trial.timeline.time)
     if not shape or shape[0] < max(_SHARE * n, 100):
         return ""
-    names = getattr(value, "columns", None)
+    names: Any = getattr(value, "columns", getattr(value, "column_names", None))
     if names is not None and not callable(names):
         shared = {str(name) for name in names} & {*trial.events.raw.columns, *trial.events.columns}
-        return f"a table of {shape[0]:,} rows with its column {sorted(shared)[0]!r}" if shared else ""
+        return f"a table of {shape[0]:,} rows with its column {min(shared)!r}" if shared else ""
     if isinstance(value, np.ndarray) and value.ndim <= 2 and shape[0] <= _LARGER * n:
         return f"an array of {shape[0]:,} rows, and the history has {n:,}"
     return ""
@@ -83,5 +85,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 def functions_of(reached: Iterable[Reached]) -> list[Callable[..., Any]]:
-    """Return the functions among what was reached."""
-    return [one.value for one in reached if isinstance(one.value, types.FunctionType)]
+    """Return the user's functions among what was reached."""
+    return [
+        one.value for one in reached if isinstance(one.value, types.FunctionType) and is_users(one.value.__module__)
+    ]

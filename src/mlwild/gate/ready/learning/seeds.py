@@ -85,7 +85,9 @@ class SeedStability:
         found = at_most(share, self.at_most, margin=self.at_most / 2, what=what, weights=error * rows.weight)
         if found.verdict != "fail":
             return found
-        return replace(found, said=f"{found.said}; average over seeds would keep {number(1 - found.estimate, 2)} of the error")
+        return replace(
+            found, said=f"{found.said}; average over seeds would keep {number(1 - found.estimate, 2)} of the error"
+        )
 
 
 def as_matrix(predicted: Floats, model: Fitted) -> Floats:
@@ -95,8 +97,8 @@ def as_matrix(predicted: Floats, model: Fitted) -> Floats:
     if model.ask == "probabilities":
         return predicted
     if model.ask == "probability":
-        return np.column_stack([1 - predicted, predicted]) / np.sqrt(2)
-    return np.asarray(np.arange(len(model.classes))[None, :] == predicted[:, None], dtype=np.float64) / np.sqrt(2)
+        return np.asarray(np.column_stack([1 - predicted, predicted]) / np.sqrt(2))
+    return np.asarray((np.arange(len(model.classes))[None, :] == predicted[:, None]) / np.sqrt(2))
 
 
 def truth(rows: Held, model: Fitted) -> Floats:

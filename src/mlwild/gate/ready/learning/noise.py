@@ -77,16 +77,24 @@ class LabelNoise:
         learned = trial.learned.evenly(self.learned)
         flipped, labels = with_noise(learned, self.share, self.seed)
         if not len(flipped):
-            return Outcome("underpowered", f"{count(len(learned))} rows are too few to make labels wrong", n=len(learned))
+            return Outcome(
+                "underpowered", f"{count(len(learned))} rows are too few to make labels wrong", n=len(learned)
+            )
         noisy = trial.fit(learned, labels=labels)
         predicted = noisy.predict(learned.where(flipped).features)
         right = agrees(predicted, learned.labels[flipped], labels[flipped], noisy)
         heart = at_most(
-            -right, self.memorised, margin=0.1, what="wrong labels learned by heart, less those seen through", independent=True
+            -right,
+            self.memorised,
+            margin=0.1,
+            what="wrong labels learned by heart, less those seen through",
+            independent=True,
         )
         if heart.verdict == "pass":
             return heart
-        return self._passed_on(trial, noisy, learned, f"{number(heart.estimate, 2)} of {count(len(flipped))} wrong labels")
+        return self._passed_on(
+            trial, noisy, learned, f"{number(heart.estimate, 2)} of {count(len(flipped))} wrong labels"
+        )
 
     def _passed_on(self, trial: Trial, noisy: Fitted, learned: Held, said: str) -> Outcome:
         """Judge by how much of the noise gets through to new rows."""
@@ -136,7 +144,7 @@ def errors(model: Fitted, rows: Held) -> Floats:
 
 
 def if_answered_wrongly(error: Floats, rows: Held) -> Floats:
-    """Return by how much the error of each row would rise if it were answered with a wrong label in place of its own."""
+    """Return by how much the error of each row would rise if it were answered with a wrong label."""
     if rows.classes is not None:
         kinds = len(rows.classes)
         return np.asarray(1.0 - error * kinds / (kinds - 1))
