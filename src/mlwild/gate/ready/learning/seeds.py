@@ -27,7 +27,7 @@ class SeedStability:
     The same recipe with other seeds gives about the same answers.
 
     What is measured is the variance of a row's prediction over seeds, as a share of the squared error of the
-    predictions (Brier's for probabilities, errors for classes): an average over many seeds would lose exactly that
+    predictions (Brier's for probabilities and classes): an average over many seeds would lose exactly that
     much less. The loss of the app plays no part, so that the share means the same for every app. A recipe above the
     limit is not wrong, but the model that goes live is one ticket of a lottery: average over seeds, or bag.
 
@@ -71,11 +71,11 @@ class SeedStability:
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate's recipe."""
         rows, learned = trial.events.evenly(self.rows), trial.learned.evenly(self.learned)
-        fitted = [trial.fit(learned, seed=trial.seed + place) for place in range(self.seeds)]
+        fitted = [soft(trial.fit(learned, seed=trial.seed + place)) for place in range(self.seeds)]
         predicted = np.stack([as_matrix(one.predictions(rows), one) for one in fitted])
         # (n,): unbiased variance over seeds; mean squared error of one seed
         variance = predicted.var(axis=0, ddof=1).sum(axis=1)
-        error = ((predicted - truth(rows, trial.model)) ** 2).sum(axis=2).mean(axis=0)
+        error = ((predicted - truth(rows, fitted[0])) ** 2).sum(axis=2).mean(axis=0)
         variance[variance < DUST * error.mean()] = 0.0
         if not error.any():
             return Outcome("pass", "no seed makes any error", n=len(rows), estimate=0.0, limit=self.at_most)
@@ -88,6 +88,12 @@ class SeedStability:
         return replace(
             found, said=f"{found.said}; average over seeds would keep {number(1 - found.estimate, 2)} of the error"
         )
+
+
+def soft(model: Fitted) -> Fitted:
+    """Return a model of classes that tells probabilities, if it can: a class near the threshold turns on very little."""
+    able = model.ask == "class" and model.classes is not None and hasattr(model.raw, "predict_proba")
+    return replace(model, ask="probabilities") if able else model
 
 
 def as_matrix(predicted: Floats, model: Fitted) -> Floats:

@@ -66,8 +66,9 @@ def _history(trial: Trial, value: Any) -> str:
     shape, n = _shape(value), len(trial.timeline.time)
     if not shape or shape[0] < max(_SHARE * n, 100):
         return ""
-    names: Any = getattr(value, "columns", getattr(value, "column_names", None))
-    if names is not None and not callable(names):
+    given: Any = value.column_names if hasattr(value, "column_names") else getattr(value, "columns", ())
+    names = [] if callable(given) else list(given)
+    if names:
         shared = {str(name) for name in names} & {*trial.events.raw.columns, *trial.events.columns}
         return f"a table of {shape[0]:,} rows with its column {min(shared)!r}" if shared else ""
     if isinstance(value, np.ndarray) and value.ndim <= 2 and shape[0] <= _LARGER * n:
@@ -76,12 +77,14 @@ def _history(trial: Trial, value: Any) -> str:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    shape = getattr(value, "shape", None)
+    if inspect.isclass(value):
+        return ()
     rows = getattr(value, "num_rows", None)
     if isinstance(rows, int):
         return (rows,)
-    good = isinstance(shape, tuple) and shape and all(isinstance(side, int | np.integer) for side in shape)
-    return tuple(int(side) for side in shape) if good and not inspect.isclass(value) else ()
+    shape: Any = getattr(value, "shape", ())
+    whole = isinstance(shape, tuple) and all(isinstance(side, int | np.integer) for side in shape)
+    return tuple(int(side) for side in shape) if whole else ()
 
 
 def functions_of(reached: Iterable[Reached]) -> list[Callable[..., Any]]:
