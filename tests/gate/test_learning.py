@@ -90,7 +90,8 @@ def lottery_near(share, seed):
 
     def train(X, y, seed):
         drawn = np.random.default_rng([seed, len(y), int(1e6 * abs(X["x0"].iloc[0]))])
-        return lambda X: 10 + np.sqrt(share / (1 - share)) * drawn.normal(size=len(X))
+        variance = 1.09 * share / (1 - share)  # 1.09 is the variance of the labels
+        return lambda X: 10 + np.sqrt(variance) * drawn.normal(size=len(X))
 
     return Bench(rows, train, "squared", held_out=400)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.gate.bounds import at_most
+from mlwild.gate.bounds import ALPHA, at_most
 from mlwild.gate.fitted import Fitted, decisions
 from mlwild.gate.held import Held
 from mlwild.gate.outcome import Outcome
@@ -29,6 +30,7 @@ class LabelNoise:
     memorises is not yet a bad one: forests and nearest neighbours do, and average it out. So what counts then is
     how much of the noise gets **through** to new rows: by how much the error rises there, as a share of what it
     would if a tenth of the new rows were answered wrongly themselves. An ideal learner's decisions do not change.
+    Green if either is shown to be low (at half the level each), red if neither is.
 
     Parameters
     ----------
@@ -83,18 +85,16 @@ class LabelNoise:
         noisy = trial.fit(learned, labels=labels)
         predicted = noisy.predict(learned.where(flipped).features)
         right = agrees(predicted, learned.labels[flipped], labels[flipped], noisy)
-        heart = at_most(
-            -right,
-            self.memorised,
-            margin=0.1,
-            what="wrong labels learned by heart, less those seen through",
-            independent=True,
-        )
+        what = "wrong labels learned by heart, less those seen through"
+        heart = at_most(-right, self.memorised, margin=0.1, what=what, independent=True, alpha=ALPHA / 2)
         if heart.verdict == "pass":
             return heart
-        return self._passed_on(
+        found = self._passed_on(
             trial, noisy, learned, f"{number(heart.estimate, 2)} of {count(len(flipped))} wrong labels"
         )
+        if found.verdict == "fail" and heart.verdict == "underpowered":
+            return replace(found, verdict="underpowered", blocks_good=math.nan)
+        return found
 
     def _passed_on(self, trial: Trial, noisy: Fitted, learned: Held, said: str) -> Outcome:
         """Judge by how much of the noise gets through to new rows."""
@@ -106,7 +106,7 @@ class LabelNoise:
             return Outcome("underpowered", why, n=len(rows))
         rise = (errors(noisy, rows) - clean) / whole
         what = "share of the noise that gets through to new rows"
-        found = at_most(rise, self.through, margin=self.through / 2, what=what, weights=rows.weight)
+        found = at_most(rise, self.through, margin=self.through / 2, what=what, weights=rows.weight, alpha=ALPHA / 2)
         return replace(found, said=f"it learns {said} by heart; {found.said}")
 
 
