@@ -117,15 +117,17 @@ def _texts(code: types.CodeType) -> Iterator[str]:
 
 
 def _of_class(kind: type) -> Iterator[Reached]:
+    seen: set[str] = set()
     for base in kind.__mro__:
         if base is kind or is_users(base.__module__):
             for name, value in vars(base).items():
-                if isinstance(value, staticmethod | classmethod):
-                    yield Reached(f"{kind.__name__}.{name}", value.__func__, kind.__name__)
-                elif isinstance(value, property):
-                    yield Reached(f"{kind.__name__}.{name}", value.fget, kind.__name__)
-                elif isinstance(value, types.FunctionType) or not name.startswith("__"):
-                    yield Reached(f"{kind.__name__}.{name}", value, kind.__name__)
+                if name in seen:  # what is overridden does not run
+                    continue
+                seen.add(name)
+                inner = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+                inner = inner.fget if isinstance(inner, property) else inner
+                if isinstance(inner, types.FunctionType) or not name.startswith("__"):
+                    yield Reached(f"{kind.__name__}.{name}", inner, kind.__name__)
 
 
 def _of_object(one: Reached) -> Iterator[Reached]:
