@@ -177,14 +177,18 @@ class Bench:
             request = frames.take(rows.raw, np.array([place])).to_native().drop(columns=[self.label])
             parts.append(frames.to_arrow(function(request), "serving.features")[0])
         table = pa.concat_tables(parts, promote_options="permissive")
-        made = []
+        made, why = [], ""
         for place in range(len(rows)):
             one = frames.from_arrow(table.slice(place, 1), rows.kind, "serving")
-            if self.serve_predict is None:
-                made.append(np.asarray(models.predict(self.model.raw, one, self.ask, self.classes), dtype=float))
-            else:
-                made.append(np.asarray(self.serve_predict(self.model.raw, one), dtype=float))
-        return Served(rows, table, np.concatenate(made), declared=True)
+            try:
+                if self.serve_predict is None:
+                    made.append(np.asarray(models.predict(self.model.raw, one, self.ask, self.classes), dtype=float))
+                else:
+                    made.append(np.asarray(self.serve_predict(self.model.raw, one), dtype=float))
+            except Exception as problem:  # noqa: BLE001  as the served path does
+                why = why or f"{type(problem).__name__}: {problem}"
+                made.append(np.array([np.nan]))
+        return Served(rows, table, np.concatenate(made), declared=True, why=why)
 
     def earlier(self):
         return []

@@ -137,7 +137,10 @@ def test_later_rows_of_one_entity_are_legal():
         (GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=KFold(3, shuffle=True)), "on folds drawn at random"),
         (GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=ShuffleSplit(3)), "on folds drawn at random"),
         (LogisticRegressionCV(cv=StratifiedKFold(3)), "later rows train for earlier ones"),
-        (make_pipeline(StandardScaler(), CalibratedClassifierCV(LogisticRegression())), "CalibratedClassifierCV(cv=None)"),
+        (
+            make_pipeline(StandardScaler(), CalibratedClassifierCV(LogisticRegression())),
+            "CalibratedClassifierCV(cv=None)",
+        ),
         (StackingClassifier([("one", LogisticRegression())], cv=GroupKFold(3)), "later rows train"),
         (TransformedTargetRegressor(RidgeCV(cv=LeaveOneOut())), "RidgeCV(cv=LeaveOneOut())"),
         (GridSearchCV(Ridge(), {}, cv=[(np.arange(50), np.arange(40, 60))]), "later rows train"),
@@ -279,7 +282,11 @@ def closure(frame):
     ("recipe", "data", "why"),
     [
         (train_by_itself, orders, "load_all can see rows after the cutoff: orders is the app's data"),
-        (train_from_cache, cached_orders, "train_from_cache can see rows after the cutoff: cached_orders is the app's data"),
+        (
+            train_from_cache,
+            cached_orders,
+            "train_from_cache can see rows after the cutoff: cached_orders is the app's data",
+        ),
         (train_on_a_table, None, "HISTORY is a table of 1,500 rows with its column 'when'"),
         (train_on_an_array, None, "LATER is an array of 1,500 rows, and the history has 1,500"),
         (train_with_a_default, None, "a default is a table of 1,500 rows"),
@@ -317,12 +324,12 @@ def test_what_is_meant_is_allowed_by_name():
 
 
 def train_with_a_random_split(X, y):
-    ours, theirs, _, _ = train_test_split(X, y)
+    train_test_split(X, y)
     return constant
 
 
 def train_with_a_cut(X, y):
-    ours, theirs, _, _ = train_test_split(X, y, shuffle=False)
+    train_test_split(X, y, shuffle=False)
     return constant
 
 

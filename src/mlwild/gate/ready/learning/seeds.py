@@ -91,7 +91,7 @@ class SeedStability:
 
 
 def soft(model: Fitted) -> Fitted:
-    """Return a model of classes that tells probabilities, if it can: a class near the threshold turns on very little."""
+    """Return a model of classes that tells probabilities, if it can: near the threshold a class turns on little."""
     able = model.ask == "class" and model.classes is not None and hasattr(model.raw, "predict_proba")
     return replace(model, ask="probabilities") if able else model
 

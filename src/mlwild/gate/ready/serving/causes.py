@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlwild.gate.ready.serving.pairs import Bools, Floats, Pair, close
+from mlwild.gate.ready.serving.pairs import CLOSE, Bools, Floats, Pair, close
 from mlwild.gate.ready.serving.units import unit_of
 from mlwild.wording import number
 
@@ -118,7 +118,9 @@ def _scaled(trained: Floats, served: Floats, differs: Bools) -> str:
     if len(np.unique(trained[use])) < 2:
         return ""
     factor = float(np.median(served[use] / trained[use]))
-    if factor == 0 or not np.isfinite(factor) or not _explains(close(factor * trained, served), differs):
+    if factor == 0 or not np.isfinite(factor) or abs(factor - 1) < 1e-4:
+        return ""
+    if not _explains(close(factor * trained, served), differs):
         return ""
     size = f"{number(factor, 6).replace(',', '')} times as great"
     unit = unit_of(factor)
@@ -129,7 +131,8 @@ def _shifted(trained: Floats, served: Floats, differs: Bools) -> str:
     if len(np.unique(trained[differs])) < 3:
         return ""
     step = float(np.median((served - trained)[differs]))
-    if _explains(close(trained + step, served), differs):
+    # Times in seconds are great numbers: a shift is held against itself, not against them.
+    if _explains(np.abs(served - trained - step) <= CLOSE * abs(step) + 1e-9 * np.abs(trained), differs):
         words = {273.15: "kelvin for degrees Celsius?", -273.15: "degrees Celsius for kelvin?"}
         unit = words.get(round(step, 2), "")
         if abs(step) >= 900 and step % 900 == 0:
@@ -164,18 +167,19 @@ def _linear(trained: Floats, served: Floats, differs: Bools) -> str:
     return f"{number(slope)} times as great and {number(level)} more: standardised by other rows?"
 
 
+_TRANSFORMS = (
+    ("its logarithm", np.log), ("the logarithm of one more", np.log1p), ("its decimal logarithm", np.log10),
+    ("its exponential", np.exp), ("its square root", np.sqrt), ("its square", np.square), (_SIZE, np.abs),
+)  # fmt: skip
+
+
 def _transformed(trained: Floats, served: Floats, differs: Bools) -> str:
-    with np.errstate(all="ignore"):
-        for word, function in (
-            ("its logarithm", np.log), ("the logarithm of one more", np.log1p), ("its decimal logarithm", np.log10),
-            ("its exponential", np.exp), ("its square root", np.sqrt), ("its square", np.square), (_SIZE, np.abs),
-        ):  # fmt: skip
-            made = function(trained)
-            if np.isfinite(made[differs]).all() and _explains(close(made, served), differs):
-                return word
-            back = function(served)
-            if np.isfinite(back[differs]).all() and _explains(close(back, trained), differs) and word != _SIZE:
-                return f"not transformed: the rehearsal has {word}"
+    for first, second, said in ((trained, served, "{}"), (served, trained, "not transformed: the rehearsal has {}")):
+        for word, function in _TRANSFORMS:
+            with np.errstate(all="ignore"):
+                made = np.asarray(function(first), dtype=np.float64)
+            if np.isfinite(made[differs]).all() and _explains(close(made, second), differs):
+                return said.format(word)
     return ""
 
 

@@ -19,7 +19,7 @@ from mlwild.gate.trial import Served, Trial
 from mlwild.wording import count, number
 
 #: Columns that the sentence names.
-NAMED = 4
+NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -174,10 +174,7 @@ def _said(
         effect = f"the model cannot answer what is served: {served.why}"
     if not skews:
         return f"{effect}, on the same features: {_of_prediction(served, rehearsed)}"
-    named = "; ".join(
-        f"{one.column!r} is {one.why}" if not one.why.startswith("holds") else f"{one.column!r} {one.why}"
-        for one in skews[:NAMED]
-    )
+    named = "; ".join(f"{one.column!r}: {one.why}" for one in skews[:NAMED])
     more = f"; and {len(skews) - NAMED} more" if len(skews) > NAMED else ""
     total = len(served.rows.table.column_names)
     return f"{effect}; {len(skews)} of {total} columns differ: {named}{more}"

@@ -23,8 +23,8 @@ from mlwild.wording import count
 MISSING = "missing"
 #: A known category counts as what the new one is taken for if it is at least so large a share of what was learned.
 COMMON = 0.001
-#: Learned rows among which the features of the new category are looked for.
-SOUGHT = 20_000
+#: Learned rows among which the features of the new category are looked for; of those alike, whose category counts.
+SOUGHT, TRIED = 20_000, 500
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,16 @@ class UnknownCategories:
         new = trial.changed(rows, with_category(rows.raw, name, word))
         common = [value for value, _ in seen.most_common(2)]
         known = [trial.changed(rows, with_category(rows.raw, name, value)) for value in common]
-        columns = [one for one in new.columns if _moves(one, known[0], known[1]) or _moves(one, known[0], new)]
-        if not columns:
+        if all(_alike(one.table, known[0].table) for one in (known[1], new)):
             return None
         trial.model.predict(new.features)
-        taken = self._taken_for(trial, rows, what, columns, new)
+        tables = [_seen_by_model(trial, one) for one in (new, *known)]
+        columns = [
+            one
+            for one in tables[0].column_names
+            if any(unlike(tables[1].column(one), other.column(one)).any() for other in (tables[0], tables[2]))
+        ]
+        taken = self._taken_for(trial, rows, (name, seen, columns), tables[0])
         if not taken or self.allowed.get(name) == taken:
             return ""
         whom = "of a missing value" if taken == MISSING else f"of {taken!r}"
@@ -110,38 +115,33 @@ class UnknownCategories:
             f"allowed={{{name!r}: {taken!r}}}"
         )
 
-    def _taken_for(
-        self, trial: Trial, rows: Held, what: tuple[str, Counter[str], str], columns: list[str], new: Held
-    ) -> str:
+    def _taken_for(self, trial: Trial, rows: Held, what: tuple[str, Counter[str], list[str]], made: Any) -> str:
         """Return which known category, or missing, has the features that the new one gets; nothing if none has."""
-        name, seen, _ = what
-        made = _seen_by_model(trial, new, columns)
-        if has_gaps(trial, name):
-            gap = trial.changed(rows, with_category(rows.raw, name, None))
-            if _alike(_seen_by_model(trial, gap, columns), made):
-                return MISSING
+        name, seen, columns = what
+
+        def of(value: str | None) -> Any:
+            return _seen_by_model(trial, trial.changed(rows, with_category(rows.raw, name, value)))
+
+        if has_gaps(trial, name) and _alike(of(None), made):
+            return MISSING
         learned = trial.learned.evenly(SOUGHT)
-        matching = np.isin(_hashes(_seen_by_model(trial, learned, columns)), _hashes(made))
-        words = Counter(learned.raw[name].to_list()[place] for place in np.flatnonzero(matching)[:2000])
+        theirs, ours = (_hashes(table.select(columns)) for table in (_seen_by_model(trial, learned), made))
+        matching = np.flatnonzero(np.isin(theirs, ours))
+        words = Counter(learned.raw[name].to_list()[place] for place in matching[:TRIED])
         for value, _ in words.most_common(3):
-            if isinstance(value, str) and seen[value] >= COMMON * seen.total():
-                other = trial.changed(rows, with_category(rows.raw, name, value))
-                if _alike(_seen_by_model(trial, other, columns), made):
-                    return value
+            common = isinstance(value, str) and seen[value] >= COMMON * seen.total()
+            if common and _alike(of(value), made):
+                return str(value)
         return ""
 
 
-def _moves(column: str, first: Held, second: Held) -> bool:
-    return bool(unlike(first.table.column(column), second.table.column(column)).any())
-
-
-def _seen_by_model(trial: Trial, rows: Held, columns: list[str]) -> Any:
-    """Return what of some columns reaches the estimator: the columns, or all that a pipeline makes of the rows."""
+def _seen_by_model(trial: Trial, rows: Held) -> Any:
+    """Return what reaches the estimator: the features, or what the steps of a pipeline before it make of them."""
     import pyarrow as pa
 
     steps = getattr(trial.model.raw, "steps", None)
     if not steps or len(steps) < 2 or not hasattr(trial.model.raw[:-1], "transform"):
-        return rows.table.select(columns)
+        return rows.table
     made = trial.model.raw[:-1].transform(rows.features)
     dense = np.asarray(made.toarray() if hasattr(made, "toarray") else made)
     return pa.table({f"x{place}": pa.array(dense[:, place].tolist()) for place in range(dense.shape[1])})
