@@ -74,6 +74,10 @@ def noise(scale=1.0, seed=None):
     return train
 
 
+def unseeded():
+    return np.random.default_rng()
+
+
 # -- deterministic ---------------------------------------------------------------------------------
 
 
@@ -85,7 +89,7 @@ def test_a_random_default_is_seen():
 
 def test_a_fit_that_draws_without_its_seed_is_seen():
     def train(X, y):
-        slope = np.random.default_rng().normal()
+        slope = unseeded().normal()
         return lambda X: slope * X["x0"].to_numpy()
 
     found = Deterministic().judge(bench(train, "value", "squared"))
