@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlwild.models import Forecast
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
+    from mlwild.serving import Serving
     from mlwild.starting import new
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ _HOME = {
     "Loss": "mlwild.losses",
     "Prices": "mlwild.records",
     "Rehearsal": "mlwild.rehearsal",
+    "Serving": "mlwild.serving",
     "Table": "mlwild.events",
     "check": "mlwild.checks",
     "compare": "mlwild.comparisons",
@@ -43,6 +45,7 @@ __all__ = [
     "Loss",
     "Prices",
     "Rehearsal",
+    "Serving",
     "Table",
     "__version__",
     "check",

@@ -107,6 +107,8 @@ class App:
         Kind of frame made of files.
     root : Path
         Folder that relative paths start from; `mlwild.load_app` sets it.
+    file : Path, optional
+        The file that it was loaded from; `mlwild.load_app` sets it.
 
     Raises
     ------
@@ -155,6 +157,7 @@ class App:
     min_rows: int = 30
     frame: str = "pandas"
     root: Path = Path()
+    file: Path | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""

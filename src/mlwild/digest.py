@@ -225,14 +225,14 @@ def _state(thing: Any) -> Any:
 
 
 def _describe_function(function: types.FunctionType, open_: set[int]) -> Iterable[Any]:
-    if not _is_users(function.__module__):
+    if not is_users(function.__module__):
         yield from _origin(function.__module__, function.__qualname__)
         return
     yield "function"
     yield from _describe_code(function.__code__)
     yield from _describe((function.__defaults__, function.__kwdefaults__), open_)
     yield from _describe([_inside(cell) for cell in function.__closure__ or ()], open_)
-    yield from _describe_names(_names(function.__code__), function.__globals__, open_)
+    yield from _describe_names(names_in(function.__code__), function.__globals__, open_)
 
 
 def _inside(cell: types.CellType) -> Any:
@@ -247,7 +247,7 @@ def _describe_names(names: set[str], space: Mapping[str, Any], open_: set[int]) 
     for name in sorted(names & set(space)):
         yield name
         value = space[name]
-        if isinstance(value, types.ModuleType) and _is_users(value.__name__) and id(value) not in open_:
+        if isinstance(value, types.ModuleType) and is_users(value.__name__) and id(value) not in open_:
             open_.add(id(value))
             yield from _describe_names(names, vars(value), open_)
             open_.discard(id(value))
@@ -255,9 +255,10 @@ def _describe_names(names: set[str], space: Mapping[str, Any], open_: set[int]) 
             yield from _describe(value, open_)
 
 
-def _names(code: types.CodeType) -> set[str]:
+def names_in(code: types.CodeType) -> set[str]:
+    """Return the global names and attributes that a piece of code speaks of, in its inner functions too."""
     inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    return set(code.co_names).union(*(_names(part) for part in inner))
+    return set(code.co_names).union(*(names_in(part) for part in inner))
 
 
 def _describe_code(code: types.CodeType) -> Iterable[Any]:
@@ -276,7 +277,7 @@ def _describe_code(code: types.CodeType) -> Iterable[Any]:
 
 def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
     yield from _origin(kind.__module__, kind.__qualname__)
-    if _is_users(kind.__module__):
+    if is_users(kind.__module__):
         for base in kind.__bases__:
             yield from _describe(base, open_)
         for name, value in sorted(vars(kind).items()):
@@ -291,7 +292,7 @@ def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
                 yield from _describe(value, open_)
 
 
-def _is_users(module: str | None) -> bool:
+def is_users(module: str | None) -> bool:
     """Say whether a module is the user's own rather than installed or built in."""
     loaded = sys.modules.get(module or "")
     path = getattr(loaded, "__file__", None)

@@ -56,7 +56,27 @@ def load_app(path: str | Path) -> App:
         raise AppError(f"app: {file.name} makes {len(found)} apps ({', '.join(found)}). Name one of them `app`.")
     else:
         raise AppError(f"app: {file.name} makes no App. It needs a line such as app = mlwild.App(...).")
-    return replace(app, root=file.parent) if app.root == Path() else app
+    return replace(app, root=file.parent if app.root == Path() else app.root, file=file)
+
+
+def load_again(app: App) -> App:
+    """
+    Run the file of a loaded app once more and return what it makes now; the modules stay as they were.
+
+    Raises
+    ------
+    AppError
+        If the app was not loaded from a file.
+    """
+    if app.file is None:
+        raise AppError(f"app: {app.name!r} was not loaded from a file.")
+    name = _name(app.file, "app")
+    before = sys.modules.get(name)
+    try:
+        return load_app(app.file)
+    finally:
+        if before is not None:
+            sys.modules[name] = before
 
 
 def load_tests(path: str | Path) -> list[Any]:
@@ -87,7 +107,7 @@ def _module(file: Path, field: str) -> ModuleType:
     """Run a file and return it as a module whose functions can travel to workers."""
     import cloudpickle
 
-    name = f"mlwild_{field}_{file.stem}"
+    name = _name(file, field)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise AppError(f"{field}: {str(file)!r} is not a Python file.")
@@ -100,3 +120,7 @@ def _module(file: Path, field: str) -> ModuleType:
     # Workers cannot import the file by its name: its functions travel by value.
     cloudpickle.register_pickle_by_value(module)
     return module
+
+
+def _name(file: Path, field: str) -> str:
+    return f"mlwild_{field}_{file.stem}"

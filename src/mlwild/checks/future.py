@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.app import App
+from mlwild.cells import text, unlike
 from mlwild.checks.findings import Finding
 from mlwild.clock import Clock
 from mlwild.events import Events, SideTable
@@ -98,47 +99,8 @@ def _first_differences(full: Any, part: Any, rows: int) -> list[tuple[str, int, 
             found.append((name, rows - 1, "a column", "no column", rows))
             continue
         ours, theirs = full.column(name).slice(0, rows), part.column(name)
-        unlike = np.flatnonzero(_unlike(ours, theirs))
-        if len(unlike):
-            row = int(unlike[0])
-            found.append((name, row, _text(ours[row]), _text(theirs[row]), len(unlike)))
+        differing = np.flatnonzero(unlike(ours, theirs))
+        if len(differing):
+            row = int(differing[0])
+            found.append((name, row, text(ours[row]), text(theirs[row]), len(differing)))
     return found
-
-
-def _text(value: Any) -> str:
-    plain = value.as_py()
-    return "missing" if plain is None else repr(plain)
-
-
-def _unlike(left: Any, right: Any) -> NDArray[np.bool_]:
-    import pyarrow as pa
-
-    (left, left_null), (right, right_null) = _plain(left), _plain(right)
-    if pa.types.is_floating(left.type) or pa.types.is_floating(right.type):
-        a, b = left.cast(pa.float64(), safe=False), right.cast(pa.float64(), safe=False)
-        # Bit patterns: NaN equals NaN, and a difference in the last bit is a difference.
-        values = [x.fill_null(0.0).to_numpy(zero_copy_only=False).view(np.int64) for x in (a, b)]
-        different = values[0] != values[1]
-    elif left.type == right.type and not pa.types.is_nested(left.type):
-        different = pa.compute.not_equal(left, right).fill_null(fill_value=False).to_numpy(zero_copy_only=False)
-    else:
-        pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
-        different = np.array([repr(a) != repr(b) for a, b in pairs], dtype=bool)
-    return np.asarray((left_null != right_null) | (different & ~left_null & ~right_null))
-
-
-def _plain(column: Any) -> tuple[Any, NDArray[np.bool_]]:
-    import pyarrow as pa
-    import pyarrow.compute
-
-    array = pa.chunked_array(column.chunks, column.type).combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_boolean(array.type):
-        array = array.cast(pa.int8())
-    if pa.types.is_integer(array.type):
-        array = array.cast(pa.int64(), safe=False)
-    nulls = array.is_null(nan_is_null=True) if pa.types.is_floating(array.type) else array.is_null()
-    return array, np.asarray(nulls.to_numpy(zero_copy_only=False), dtype=bool)

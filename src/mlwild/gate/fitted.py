@@ -127,3 +127,12 @@ class Fitted:
 def answers_nan(predicted: Floats) -> Floats:
     """Return NaN in place of every prediction."""
     return np.full_like(predicted, np.nan)
+
+
+def decisions(predicted: Floats, model: Fitted) -> Floats:
+    """Return the most probable class of each prediction."""
+    if model.ask == "probabilities":
+        return np.asarray(predicted.argmax(axis=1), dtype=np.float64)
+    if model.ask == "probability":
+        return np.asarray(predicted > 0.5, dtype=np.float64)
+    return predicted

@@ -132,6 +132,12 @@ class Held:
             self.changed,
         )
 
+    def evenly(self, most: int) -> Held:
+        """Return at most so many of the rows, evenly spaced."""
+        if len(self) <= most:
+            return self
+        return self.where(np.linspace(0, len(self) - 1, most).round().astype(np.int64))
+
     def with_features(self, features: Any) -> Held:
         """
         Return the same rows with other features.

@@ -6,14 +6,19 @@ from typing import Any
 
 from mlwild.gate.cases import Test
 from mlwild.gate.ready.behaviour import Churn
+from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder
 from mlwild.gate.ready.leaks import NoLeaks
+from mlwild.gate.ready.learning import LabelNoise, SeedStability
+from mlwild.gate.ready.operation import Latency, Size
 from mlwild.gate.ready.proxies import PROXIES, Proxy
 from mlwild.gate.ready.robust import AnswersGaps, Corruption
+from mlwild.gate.ready.serving import ServingParity, UnknownCategories
 from mlwild.gate.ready.slices import Calibrated, GroupsNotWorse
+from mlwild.gate.ready.splits import LegalSplits
 from mlwild.gate.ready.useful import BeatsBaselines, NotWorse
 
 
-def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declares will choose among them
+def standard(app: Any) -> tuple[Test, ...]:
     """
     Return the standard tests of an app.
 
@@ -25,7 +30,11 @@ def standard(app: Any) -> tuple[Test, ...]:  # noqa: ARG001  what an app declare
     -------
     tuple of Test
     """
-    made: list[Test] = [NoLeaks(), AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
+    made: list[Test] = [NoLeaks(), LegalSplits(), Deterministic(), RowOrder(), OverfitsSmallBatch(), Duplicates()]
+    made += [Size(), UnknownCategories(), Latency()]
+    if app.serving is not None:  # else the app serves by the functions that trained it: nothing to compare
+        made.append(ServingParity())
+    made += [AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
     made += [BeatsBaselines(), NotWorse(), Churn()]
-    made += [Proxy(kind) for kind in PROXIES]
+    made += [SeedStability(), LabelNoise(), *(Proxy(kind) for kind in PROXIES)]
     return tuple(made)

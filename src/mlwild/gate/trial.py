@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import Clock
+from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
 from mlwild.losses import Loss
@@ -85,12 +86,32 @@ class Served:
         What it would have answered.
     declared : bool
         Whether the app says how it serves; otherwise its own features and model were called request by request.
+    why : str
+        What the model raised where it could not answer; its predictions are NaN there.
     """
 
     rows: Held
     table: Any
     predictions: Floats
     declared: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Reread:
+    """
+    The app's data and features, read once more.
+
+    Parameters
+    ----------
+    rows : int
+        Rows that were compared.
+    differs : tuple of str
+        What was not the same, in sentences.
+    """
+
+    rows: int
+    differs: tuple[str, ...]
 
 
 class Finding(Protocol):
@@ -137,6 +158,16 @@ class Trial(Protocol):
         ...
 
     @property
+    def recipe(self) -> Any:
+        """The candidate's model before it is fitted: an estimator or a function that trains."""
+        ...
+
+    @property
+    def made_at(self) -> int:
+        """Instant at which the candidate was made: it learned from labels that were known then."""
+        ...
+
+    @property
     def champion(self) -> Fitted | None:
         """What was live when the candidate was made; None where nothing was."""
         ...
@@ -177,13 +208,31 @@ class Trial(Protocol):
         ...
 
     def fit(
-        self, learned: Held | None = None, *, labels: NDArray[Any] | None = None, seed: int | None = None
+        self,
+        learned: Held | None = None,
+        *,
+        labels: NDArray[Any] | None = None,
+        seed: int | None = None,
+        fresh: bool = False,
     ) -> Fitted:
         """
         Fit the candidate's recipe again: on its own rows or others, with its own labels and seed or others.
 
-        `labels` are numbers or class numbers, one for each row.
+        `labels` are numbers or class numbers, one for each row. A fit that was made before is read from what was
+        kept, unless it is to be `fresh`.
         """
+        ...
+
+    def changed(self, rows: Held, raw: Frame) -> Held:
+        """Return rows with their raw columns changed, and the features that are then computed of them."""
+        ...
+
+    def reread(self) -> Reread:
+        """Read the app's data and compute its features once more."""
+        ...
+
+    def reloaded(self) -> str:
+        """Say what differs when the app's file is run once more; nothing where it is the same or has no file."""
         ...
 
     def findings(self) -> Sequence[Finding]:

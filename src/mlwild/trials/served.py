@@ -36,15 +36,22 @@ def serve(app: App, events: Events, tables: dict[str, SideTable], rows: Held, mo
     """
     serving = app.serving
     if serving is not None and serving.features is not None:
-        table = _request_by_request(app, tables, rows)
+        table = request_by_request(app, tables, rows)
     else:
         table, rows = _cut_off(app, events, tables, rows)
     predict = None if serving is None else serving.predict
-    made = [_answer(table.slice(place, 1), rows.kind, model, predict) for place in range(len(rows))]
-    return Served(rows, table, np.concatenate(made), declared=serving is not None)
+    made, why = [], ""
+    for place in range(len(rows)):
+        try:
+            made.append(_answer(table.slice(place, 1), rows.kind, model, predict))
+        except Exception as problem:  # noqa: BLE001  the user's model may raise anything on served rows; it is told
+            why = why or f"{type(problem).__name__}: {' '.join(str(problem).split())[:300]}"
+            made.append(_nothing(model))
+    return Served(rows, table, np.concatenate(made), serving is not None, why)
 
 
-def _request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> Any:
+def request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> Any:
+    """Return the features that the declared service computes of some rows, one request at a time."""
     import pyarrow as pa
 
     assert app.serving is not None
@@ -85,3 +92,8 @@ def _answer(table: Any, kind: str, model: Fitted, predict: Any) -> NDArray[np.fl
         return np.asarray(models.predict(model.raw, features, model.ask, model.classes), dtype=np.float64)
     said = np.asarray(predict(model.raw, features), dtype=np.float64)
     return said.reshape(1, -1) if model.ask == "probabilities" else said.reshape(-1)[:1]
+
+
+def _nothing(model: Fitted) -> NDArray[np.float64]:
+    wide = model.ask == "probabilities" and model.classes is not None
+    return np.full((1, len(model.classes)) if wide and model.classes is not None else 1, np.nan)

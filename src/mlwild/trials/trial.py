@@ -16,17 +16,22 @@ from threadpoolctl import threadpool_limits
 
 from mlwild import models
 from mlwild.app import App
-from mlwild.checks import Finding, findings_of
+from mlwild.checks import Finding
 from mlwild.digest import digest, row_hashes, version
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
+from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
-from mlwild.gate.trial import History, Served, Timeline
+from mlwild.gate.trial import History, Reread, Served, Timeline
 from mlwild.lives import Life
 from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.records import Vintage
+from mlwild.trials.again import reloaded, reread
+from mlwild.trials.changed import changed
+from mlwild.trials.findings import kept_findings
+from mlwild.trials.past import history_until, kept_predictions
 from mlwild.trials.rows import Everything
 from mlwild.trials.served import serve
 from mlwild.triangle import Survey, Triangle
@@ -130,8 +135,18 @@ class Replay:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What `mlwild check` finds."""
-        return tuple(findings_of(self.survey.app, self.events, self.tables, self.survey))
+        """What `mlwild check` finds; kept, since it fits models on shuffled labels."""
+        return kept_findings(self.survey, self.events, self.tables, self.triangle.store)
+
+    @cached_property
+    def reread(self) -> Reread:
+        """The app's data and features, read once more."""
+        return reread(self.survey, self.events)
+
+    @cached_property
+    def reloaded(self) -> str:
+        """What differs when the app's file is run once more."""
+        return reloaded(self.survey.app)
 
     def live_predictions(self, rows: Ints) -> Floats:
         """Return what was live's predictions of some rows from the first vintage on, shape (n,) or (n, n_classes)."""
@@ -252,27 +267,7 @@ class TriangleTrial:
     @cached_property
     def history(self) -> History:
         """What went live so far, over the labels known now."""
-        survey, life = self.survey, self.replay.life
-        grid, now = survey.grid, int(survey.grid.edges[self.cutoff])
-        ready = settled(survey, self.cutoff)
-        periods = np.arange(life.first, self.cutoff)
-        loss, weight = np.full(len(periods), np.nan), np.zeros(len(periods))
-        for place, k in enumerate(periods):
-            low, high = np.searchsorted(grid.period_of_cell_row, [k, k + 1])
-            rows = np.sort(grid.cell_rows[low:high])
-            rows = rows[(survey.known_at[rows] <= now) & ~self.replay.triangle.unscored[rows]]
-            weight[place] = grid.weight[rows].sum()
-            if not len(rows):
-                continue
-            vintage = life.live[place]
-            if self.loss.per == "row":
-                loss[place] = np.average(self.replay.triangle.row_losses(vintage, rows), weights=grid.weight[rows])
-            else:
-                loss[place] = self.loss.of_set(survey.labels[rows], self._kept(vintage, rows))
-        shown = [self._shown(int(k)) for k in periods]
-        return History(
-            periods, loss, weight, ready[life.first :], [str(one) for one in life.live[: len(periods)]], shown
-        )
+        return history_until(self.replay.triangle, self.replay.life, self.cutoff)
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -290,34 +285,51 @@ class TriangleTrial:
             f"{clock.show(int(edges[last + 1]))} that it did not learn from"
         )
 
+    @property
+    def recipe(self) -> Any:
+        """The candidate's model before it is fitted."""
+        return self.app.models[self.replay.triangle.model]
+
+    @property
+    def made_at(self) -> int:
+        """Instant at which the candidate was made."""
+        return int(self.survey.grid.edges[self.vintage.cutoff])
+
     def fit(
-        self, learned: Held | None = None, *, labels: NDArray[Any] | None = None, seed: int | None = None
+        self,
+        learned: Held | None = None,
+        *,
+        labels: NDArray[Any] | None = None,
+        seed: int | None = None,
+        fresh: bool = False,
     ) -> Fitted:
         """
-        Fit the candidate's recipe again; what was fitted before on the same rows is read from the store.
+        Fit the candidate's recipe again; what was fitted before is read from the store, unless it is to be `fresh`.
 
         Raises
         ------
         DataError
             If the model is a published forecast, which nobody can fit here.
         """
-        model = self.app.models[self.replay.triangle.model]
+        model = self.recipe
         if isinstance(model, Forecast):
             raise DataError(f"gate: {self.replay.triangle.model!r} is a published forecast; it cannot be fitted here.")
         rows = self.learned if learned is None else learned
         numbers = rows.labels if labels is None else np.asarray(labels)
         answers = numbers if rows.classes is None else rows.classes[numbers]
         chosen = self.seed if seed is None else seed
-        recipe = self.replay.triangle.recipe
-        key = digest("trial fit 1", recipe.named(chosen), row_hashes(rows.table), numbers)
+        named = f"{self.replay.triangle.model} again"
+        key = digest("trial fit 1", self.replay.triangle.recipe.named(chosen), row_hashes(rows.table), numbers)
         store = self.replay.triangle.store
-        if store.get(key, "model") is None:
+        if fresh or store.get(key, "model") is None:
             with threadpool_limits(limits=1):
                 made = models.fit(model, rows.features, answers, chosen)
+            if fresh:
+                return Fitted(named, made, self.survey.ask, self.survey.classes, self.loss)
             payload = cloudpickle.dumps(made)
             store.put(key, "model", lambda file: file.write(payload), rows=len(rows))
         raw = pickle.loads(store.payload(key, "model").read_bytes())
-        return Fitted(f"{self.replay.triangle.model} again", raw, self.survey.ask, self.survey.classes, self.loss)
+        return Fitted(named, raw, self.survey.ask, self.survey.classes, self.loss)
 
     def findings(self) -> Sequence[Finding]:
         """Return what `mlwild check` finds."""
@@ -325,10 +337,19 @@ class TriangleTrial:
 
     def served(self, most: int) -> Served:
         """Return at most so many of the events as the service would have answered them."""
-        rows = self.events
-        if len(rows) > most:
-            rows = rows.where(np.linspace(0, len(rows) - 1, most).round().astype(np.int64))
-        return serve(self.app, self.replay.events, self.replay.tables, rows, self.model)
+        return serve(self.app, self.replay.events, self.replay.tables, self.events.evenly(most), self.model)
+
+    def changed(self, rows: Held, raw: Frame) -> Held:
+        """Return rows with their raw columns changed, and the features that are then computed of them."""
+        return changed(self.app, self.replay.events, self.replay.tables, replace(rows, raw=raw))
+
+    def reread(self) -> Reread:
+        """Read the app's data and compute its features once more; done once for all trials of a replay."""
+        return self.replay.reread
+
+    def reloaded(self) -> str:
+        """Say what differs when the app's file is run once more."""
+        return self.replay.reloaded
 
     def earlier(self) -> Sequence[TriangleTrial]:
         """Return the trials of earlier times, oldest first."""
@@ -347,16 +368,12 @@ class TriangleTrial:
     def _shown(self, period: int) -> str:
         return self.survey.clock.show(int(self.survey.grid.edges[period]))
 
-    def _kept(self, vintage: Vintage, rows: Ints) -> NDArray[Any]:
-        first = int(self.survey.grid.row_start[vintage.cutoff])
-        return self.replay.triangle.predictions(vintage)[rows - first]
-
     def _fitted(self, vintage: Vintage) -> Fitted:
         triangle = self.replay.triangle
         first = int(self.survey.grid.row_start[vintage.cutoff])
 
         def kept(rows: Ints) -> NDArray[Any] | None:
-            return self._kept(vintage, rows) if len(rows) and rows.min() >= first else None
+            return kept_predictions(triangle, vintage, rows) if len(rows) and rows.min() >= first else None
 
         raw = None
         if not isinstance(self.app.models[triangle.model], Forecast):

@@ -1,0 +1,5 @@
+"""Ready tests of splits: are rows learned from and rows tried on apart."""
+
+from mlwild.gate.ready.splits.legal import LegalSplits
+
+__all__ = ["LegalSplits"]
