@@ -144,9 +144,12 @@ class _Search:
                 "for more rows a slice, or merge rare bins."
             )
         limits = self._limits(prefix, column)
-        if limits is None or not (promising := self._promising(limits, level)).any():
+        if limits is None:
             return 0
-        counts = self._counted(prefix, promising.any(axis=1), column)
+        promising = self._promising(limits, level)
+        if not promising.any():
+            return 0
+        counts = self._counted(prefix, np.asarray(promising.any(axis=1)), column)
         real = promising & (counts.sizes >= self.rows.support) & (counts.sums > 0)
         where = np.nonzero(real)
         cells = np.column_stack([prefix.cells[where[0]], where[1]])
@@ -186,15 +189,13 @@ class _Search:
         codes, total = self._codes(part, column), (n_cells + 1) * rows.width
         first = rows.good if part.rows is None else int(np.searchsorted(part.rows, rows.good))
         wrong, which = codes[first:], slice(first, None) if part.rows is None else part.rows[first:]
-        if rows.weights is None:
-            sizes = np.bincount(codes, minlength=total).astype(np.float64)
-        else:
-            sizes = np.bincount(codes, rows.weights if part.rows is None else rows.weights[part.rows], total)
+        heavy = rows.weights if rows.weights is None or part.rows is None else rows.weights[part.rows]
+        sizes = np.asarray(np.bincount(codes, heavy, total), dtype=np.float64)
         if rows.countable:
-            sums = rows.errors[-1] * np.bincount(wrong, minlength=total)
+            sums = rows.errors[-1] * np.bincount(wrong, minlength=total).astype(np.float64)
             maxima = np.where(sums > 0, rows.errors[-1], 0.0)
         else:
-            sums = np.bincount(wrong, rows.masses[which], total)
+            sums = np.asarray(np.bincount(wrong, rows.masses[which], total), dtype=np.float64)
             maxima = np.zeros(total)
             if len(prefix.columns) + 1 < self.levels:
                 np.maximum.at(maxima, wrong, rows.errors[which])
@@ -233,4 +234,7 @@ class _Search:
 def _places(cells: Ints, wanted: Ints) -> Ints:
     """Return where rows of whole numbers stand among some that are in lexicographic order."""
     radix = (int(cells.max(initial=0)) + 1) ** np.arange(cells.shape[1])[::-1]
-    return np.searchsorted(cells @ radix, wanted @ radix)
+    keys: Ints = cells @ radix
+    sought: Ints = wanted @ radix
+    found: Ints = np.searchsorted(keys, sought).astype(np.int64)
+    return found
