@@ -227,14 +227,12 @@ class _Search:
 
     def _codes(self, part: _Part, column: int) -> Ints:
         """Return the place of each row in the table with one more feature; the next call overwrites it."""
-        places = self.rows.columns[column]
-        return np.add(part.base, places if part.rows is None else places[part.rows], out=self._room[: len(part.base)])
+        places, room = self.rows.columns[column], self._room[: len(part.base)]
+        np.add(part.base, places if part.rows is None else places[part.rows], out=room)
+        return room
 
 
 def _places(cells: Ints, wanted: Ints) -> Ints:
     """Return where rows of whole numbers stand among some that are in lexicographic order."""
     radix = (int(cells.max(initial=0)) + 1) ** np.arange(cells.shape[1])[::-1]
-    keys: Ints = cells @ radix
-    sought: Ints = wanted @ radix
-    found: Ints = np.searchsorted(keys, sought).astype(np.int64)
-    return found
+    return np.searchsorted(cells @ radix, wanted @ radix).astype(np.int64)
