@@ -81,7 +81,10 @@ def excess(losses: Floats, slices: Sequence[Mask], *, delta: float, rates: bool 
     if rates:
         return [_of_rates(losses, inside, delta) for inside in slices]
     centred = losses - losses.mean()  # keeps the digits of the variances
-    return [_of_means(centred, inside, delta, seed) for inside in slices]
+    small = [min(int(inside.sum()), int((~inside).sum())) for inside in slices]
+    sizes = sorted({size for size in small if 2 <= size < MANY})
+    drawn = _drawn(centred, sizes, _draws(delta), seed)
+    return [_of_means(centred, inside, delta, drawn.get(size)) for inside, size in zip(slices, small, strict=True)]
 
 
 def _of_rates(losses: Floats, inside: Mask, delta: float) -> Excess:
@@ -95,39 +98,36 @@ def _of_rates(losses: Floats, inside: Mask, delta: float) -> Excess:
     return Excess(rate - rest, rate - rest - math.hypot(down, clopper_pearson_upper(other, m, delta) - rest))
 
 
-def _of_means(centred: Floats, inside: Mask, delta: float, seed: int) -> Excess:
-    """Return the excess of a mean."""
+def _of_means(centred: Floats, inside: Mask, delta: float, drawn: tuple[Floats, Floats] | None) -> Excess:
+    """Return the excess of a mean; `drawn` are sums and squares of as many rows as the smaller side has."""
     n, m = int(inside.sum()), int((~inside).sum())
     if not n or not m:
         return Excess(math.nan, -math.inf)
-    total, square = float(centred.sum()), float(centred @ centred)
+    totals = float(centred.sum()), float(centred @ centred)
     some = centred[inside]
-    gap, error = _welch(np.array([some.sum()]), np.array([some @ some]), (n, m), (total, square))
-    estimate = float(gap[0])
+    gap, error = (float(one[0]) for one in _welch(np.array([some.sum()]), np.array([some @ some]), (n, m), totals))
     if min(n, m) < 2:
-        return Excess(estimate, -math.inf)
-    if min(n, m) >= MANY:
+        return Excess(gap, -math.inf)
+    if drawn is None:
         from scipy.special import ndtri
 
-        return Excess(estimate, estimate - float(ndtri(1 - delta)) * float(error[0]))
-    # The smaller side is drawn; the larger one is what remains.
-    drawn = _drawn(centred, min(n, m), _draws(delta), seed)
-    gaps, errors = _welch(*drawn, (min(n, m), max(n, m)), (total, square))
-    statistics = _ratio(gaps if n <= m else -gaps, errors)
-    place = math.ceil((1 - delta) * (len(statistics) + 1)) - 1
-    critical = float(np.sort(statistics)[place])
-    width = critical * float(error[0])
-    return Excess(estimate, estimate - width if math.isfinite(width) else -math.inf)
+        return Excess(gap, gap - float(ndtri(1 - delta)) * error)
+    gaps, errors = _welch(*drawn, (min(n, m), max(n, m)), totals)
+    statistics = np.sort(_ratio(gaps if n <= m else -gaps, errors))
+    width = float(statistics[math.ceil((1 - delta) * (len(statistics) + 1)) - 1]) * error
+    return Excess(gap, gap - width if math.isfinite(width) else -math.inf)
 
 
-def _drawn(centred: Floats, size: int, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Return sums and sums of squares of rows drawn without replacement."""
-    rng = np.random.default_rng(seed)
-    made = np.empty((2, draws))
+def _drawn(centred: Floats, sizes: list[int], draws: int, seed: int) -> dict[int, tuple[Floats, Floats]]:
+    """Return sums and sums of squares of rows drawn without replacement, by their number; fewer begin more."""
+    if not sizes:
+        return {}
+    rng, last = np.random.default_rng(seed), np.array(sizes) - 1
+    made = np.empty((2, draws, len(sizes)))
     for draw in range(draws):
-        some = centred[rng.choice(len(centred), size, replace=False, shuffle=False)]
-        made[:, draw] = some.sum(), some @ some
-    return made[0], made[1]
+        some = centred[rng.choice(len(centred), sizes[-1], replace=False)]
+        made[0, draw], made[1, draw] = some.cumsum()[last], (some**2).cumsum()[last]
+    return {size: (made[0, :, place], made[1, :, place]) for place, size in enumerate(sizes)}
 
 
 def _welch(sums: Floats, squares: Floats, sizes: tuple[int, int], totals: tuple[float, float]) -> tuple[Floats, Floats]:

@@ -127,6 +127,8 @@ class MeanTest:
         return np.asarray(above - self.handicaps[level - 1], dtype=np.float64)
 
     def bound(self, sizes: Floats, sums: Floats, maxima: Floats, *, support: float, level: int) -> Floats:
-        """Return what no slice inside can exceed: that of its largest errors alone."""
-        size = np.clip(sums / maxima, np.minimum(support, sizes), sizes)
-        return self.score(size, np.minimum(size * maxima, sums), level)
+        """Return what no slice inside can exceed: its largest errors alone, or the fewest rows."""
+        least = np.minimum(support, sizes)
+        tried = (least, np.clip(sums / maxima, least, sizes))
+        scores = [self.score(size, np.minimum(size * maxima, sums), level) for size in tried]
+        return np.asarray(np.maximum(*scores), dtype=np.float64)
