@@ -254,6 +254,35 @@ def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray
     return data, np.asarray(missing, dtype=bool)
 
 
+def text(column: Any) -> Any:
+    """Return a column of an Arrow table as text; true, dates and all else as Arrow writes them."""
+    import pyarrow as pa
+
+    return (column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column).cast(pa.string())
+
+
+def encoded(column: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """
+    Return the words of a column of an Arrow table, and the place of each row's word among them (-1: missing).
+
+    Words are in order of first appearance.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> places, words = encoded(pa.chunked_array([["b", None], ["a", "b"]]))
+    >>> places.tolist(), words
+    ([0, -1, 1, 0], ('b', 'a'))
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    coded = pc.dictionary_encode(text(column)).combine_chunks()
+    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+    places = np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return places, tuple(coded.dictionary.to_pylist())
+
+
 def take(frame: Frame, rows: NDArray[Any]) -> Frame:
     """Return the rows at the given positions (int) or under a mask (bool), in order."""
     if rows.dtype == bool:

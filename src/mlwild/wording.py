@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_FLOOR, Decimal
 from math import isfinite
 
 UNKNOWN = "not known"
@@ -50,3 +51,22 @@ def count(n: float) -> str:
     '336,776'
     """
     return f"{n:,.0f}"
+
+
+def roundest(low: float, high: float) -> float:
+    """
+    Return the number with the fewest digits above one number, and not above another.
+
+    Examples
+    --------
+    >>> roundest(8.5331, 8.5348), roundest(-0.7, 0.2), roundest(1199, 1204), roundest(0.1, 0.1 + 2e-17)
+    (8.534, 0.0, 1200.0, 0.1)
+    """
+    if not isfinite(high):
+        return high
+    exact = Decimal(high)
+    for digit in range(exact.adjusted() + 1, exact.adjusted() - 17, -1):
+        tried = float(exact.quantize(Decimal(1).scaleb(digit), rounding=ROUND_FLOOR))
+        if low < tried <= high:
+            return tried
+    return high

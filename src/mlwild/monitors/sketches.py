@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild import frames
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -198,17 +200,12 @@ def sketch(table: Any, row_start: Ints, keep: Ints) -> Sketches:
 def _read(column: Any) -> tuple[NDArray[Any], bool]:
     """Return a column as numbers (NaN where missing), or as codes in order of first appearance (-1)."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = column.type
     if pa.types.is_temporal(kind):
         column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        if pa.types.is_dictionary(kind):
-            column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], kind.value_type)
-        codes = pc.dictionary_encode(column.cast(pa.string())).combine_chunks()
-        indices = codes.chunk(0).indices if isinstance(codes, pa.ChunkedArray) else codes.indices
-        return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64), True
+        return frames.encoded(column)[0], True
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64), False
 
 

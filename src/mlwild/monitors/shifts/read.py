@@ -143,16 +143,6 @@ def _numbers(column: Any) -> Numbers:
 def _categories(name: str, old: Any, new: Any) -> Pair:
     import pyarrow as pa
 
-    both = pa.chunked_array([chunk for column in (old, new) for chunk in _words(column).chunks])
-    encoded = both.dictionary_encode().unify_dictionaries()
-    words = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
-    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy() for chunk in encoded.chunks]).astype(np.int64)
-    return Pair(name, codes[: len(old)], codes[len(old) :], tuple(map(str, words)))
-
-
-def _words(column: Any) -> Any:
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+    chunks = [chunk for column in (old, new) for chunk in frames.text(column).chunks]
+    codes, words = frames.encoded(pa.chunked_array(chunks, pa.string()))
+    return Pair(name, codes[: len(old)], codes[len(old) :], words)

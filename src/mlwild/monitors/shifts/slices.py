@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.bins import NumberBins, WordBins, number_bins
 from mlwild.monitors.shifts.read import Pair, Tables
 from mlwild.stats.distances import benjamini_hochberg
 from mlwild.stats.proportions import proportion_difference
-from mlwild.wording import number
 
 Ints = NDArray[np.int64]
 
@@ -101,26 +101,11 @@ def coded(pair: Pair, half: NDArray[np.bool_]) -> tuple[Ints, Ints, list[str]]:
     half : ndarray of bool
         Rows of the reference whose quantiles cut a column of numbers into cells.
     """
-    name = repr(pair.name)
+    bins: NumberBins | WordBins
     if pair.categories is not None:
-        words = [f"{name} = {word!r}" for word in pair.categories] + [f"{name} missing"]
-        return *(np.where(codes < 0, len(words) - 1, codes) for codes in (pair.reference, pair.window)), words  # type: ignore[return-value]
-    known = np.asarray(pair.reference, dtype=np.float64)[half]
-    known = known[np.isfinite(known)]
-    cuts = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
-    words = []
-    for place in range(len(cuts) + 1):
-        low = None if place == 0 else number(float(cuts[place - 1]), 3)
-        high = None if place == len(cuts) else number(float(cuts[place]), 3)
-        if low is None or high is None:
-            words.append(
-                f"{name} known" if low == high else f"{name} up to {high}" if low is None else f"{name} above {low}"
-            )
-        else:
-            words.append(f"{name} above {low} and up to {high}")
-    words.append(f"{name} missing")
-    made = []
-    for values in (pair.reference, pair.window):
-        numbers = np.asarray(values, dtype=np.float64)
-        made.append(np.where(np.isnan(numbers), len(words) - 1, np.searchsorted(cuts, numbers, side="left")))
-    return made[0], made[1], words
+        bins = WordBins(pair.name, pair.categories)
+        made = [bins.codes(codes, pair.categories) for codes in (pair.reference, pair.window)]
+    else:
+        bins = number_bins(pair.name, pair.reference[half], bins=BINS)
+        made = [bins.codes(values) for values in (pair.reference, pair.window)]
+    return made[0], made[1], [bins.condition(code) for code in range(bins.missing + 1)]
