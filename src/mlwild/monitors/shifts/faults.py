@@ -152,7 +152,8 @@ def _stuck(name: str, pair: Pair) -> Fault | None:
     old, new = (np.asarray(values, dtype=np.float64) for values in (pair.reference, pair.window))
     before, (run, place) = longest_run(old)[0], longest_run(new)
     if run >= max(20, 0.1 * len(new)) and run > 3 * before * max(1.0, len(new) / len(old)):
-        said = f"{name!r} stands at {number(float(new[place]), 4)} for {run:,} rows on end ({run / len(new):.0%} of the window)."
+        where = f"for {run:,} rows on end ({run / len(new):.0%} of the window)"
+        said = f"{name!r} stands at {number(float(new[place]), 4)} {where}."
         return Fault("stuck value", (name,), said)
     return None
 
