@@ -80,7 +80,7 @@ def _missing(spot: Spot, term: Column, gaps: Bools | None, periods: Periods | No
     if periods is None or len(periods) < 2:
         return
     counts, sizes = periods.count(gaps), periods.rows
-    bad = np.flatnonzero(counts > np.ceil(limit * sizes))
+    bad = np.flatnonzero((counts > np.ceil(limit * sizes)) & periods.judged)
     if len(bad):
         worst = int(bad[0])
         row = int(np.flatnonzero(gaps & (periods.index == worst))[0])

@@ -100,10 +100,10 @@ def _unit(spot: Spot, term: Column, values: Values, periods: Periods | None) -> 
         part = values[rows]
         part = part[:: max(1, math.ceil(len(part) / MOST))]
         part = part[np.isfinite(part)]
-        if len(part) < FEWEST:
+        if len(part) < FEWEST or (periods is not None and len(values[rows]) < periods.min_rows):
             continue
         median = float(np.median(part))
-        words = _slip(median, term.typical)
+        words = _slip(median, term.typical, term.unit)
         if words:
             first = rows.start if isinstance(rows, slice) else int(rows[0])
             when = f" in the period from {name}" if name else ""
@@ -116,7 +116,7 @@ def _unit(spot: Spot, term: Column, values: Values, periods: Periods | None) -> 
     return None
 
 
-def _slip(median: float, typical: tuple[float, float]) -> str:
+def _slip(median: float, typical: tuple[float, float], unit: str) -> str:
     """Return in words which unit brings a median back to what is typical; nothing where none does."""
     low, high = typical
     middle = _middle(typical)
@@ -129,7 +129,8 @@ def _slip(median: float, typical: tuple[float, float]) -> str:
         # A factor that is smaller than what honest medians span tells nothing.
         if low <= median / factor <= high and max(factor, 1 / factor) > 1.2 * span:
             return f"{words} its old unit"
-    for words, shift, slope in DEGREES:
+    if unit.strip("° ").lower() in ("c", "f", "celsius", "fahrenheit", "degc", "degf"):
+        words, shift, slope = DEGREES[unit.lower().strip("° deg")[0] == "f"]
         if low <= (median + shift) * slope <= high:
             return f"in {words}"
     return ""

@@ -30,10 +30,13 @@ class Periods:
         Number of its period; -1 for rows in a period that the table does not fill.
     names : tuple of str
         When each period begins; empty text where the whole table is taken for one.
+    min_rows : int
+        Periods with fewer rows are not judged by shares and statistics.
     """
 
     index: Ints
     names: tuple[str, ...]
+    min_rows: int = 1
 
     def __len__(self) -> int:
         """Return the number of periods."""
@@ -44,6 +47,11 @@ class Periods:
         """Number of rows of each, shape (n_periods,)."""
         return self.count(None)
 
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which have rows enough, shape (n_periods,)."""
+        return np.asarray(self.rows >= self.min_rows)
+
     def count(self, mask: NDArray[np.bool_] | None) -> Ints:
         """Return how many rows of each period are under a mask."""
         inside = self.index if mask is None else self.index[mask]
@@ -51,10 +59,13 @@ class Periods:
 
     def __iter__(self) -> Iterator[tuple[str, Rows]]:
         """Yield the name of each period and the positions of its rows, in order."""
-        order = None if (np.diff(self.index) >= 0).all() else np.argsort(self.index, kind="stable")
-        ends = np.cumsum(np.append((self.index < 0).sum(), self.rows))
-        for name, first, last in zip(self.names, ends[:-1], ends[1:], strict=True):
-            yield name, slice(int(first), int(last)) if order is None else np.sort(order[first:last])
+        inside = np.flatnonzero(self.index >= 0)
+        first = int(inside[0]) if len(inside) else 0
+        ordered = not len(inside) or bool((np.diff(self.index[first : inside[-1] + 1]) >= 0).all())
+        order = inside if ordered else inside[np.argsort(self.index[inside], kind="stable")]
+        ends = np.cumsum(np.append(0, self.rows))
+        for name, begin, end in zip(self.names, ends[:-1], ends[1:], strict=True):
+            yield name, slice(first + int(begin), first + int(end)) if ordered else order[begin:end]
 
 
 def one_period(n: int) -> Periods:
@@ -76,7 +87,9 @@ def times_of(array: Any, name: str) -> tuple[Times, Clock]:
     return frames.times(nw.from_native(pa.table({name: array}), eager_only=True), name, "contract")
 
 
-def cut(times: Times, clock: Clock, every: str | int, start: date | datetime | int | None) -> Periods:
+def cut(
+    times: Times, clock: Clock, every: str | int, start: date | datetime | int | None = None, *, min_rows: int = 1
+) -> Periods:
     """
     Cut rows into whole periods: a first or last one that they do not fill is left out.
 
@@ -90,6 +103,8 @@ def cut(times: Times, clock: Clock, every: str | int, start: date | datetime | i
         Length of a period.
     start : date, datetime or int, optional
         Where one of the periods begins; default the day 1970-01-01, or 0.
+    min_rows : int
+        Rows below which a period is not judged.
 
     Raises
     ------
@@ -108,12 +123,12 @@ def cut(times: Times, clock: Clock, every: str | int, start: date | datetime | i
     length = Duration.parse(every, "every")
     known = times[times != NEVER]
     if not len(known):
-        return Periods(np.full(len(times), -1), ())
+        return Periods(np.full(len(times), -1), (), min_rows)
     origin = clock.parse(start, "start") if start is not None else 0 if clock.kind == "tick" else clock.floor(0, length)
     edges = _edges(known, clock, length, origin)
     index = np.searchsorted(edges, times, side="right") - 1
     index[(index == len(edges) - 1) | (times == NEVER)] = -1
-    return Periods(index.astype(np.int64), tuple(clock.show(int(edge)) for edge in edges[:-1]))
+    return Periods(index.astype(np.int64), tuple(clock.show(int(edge)) for edge in edges[:-1]), min_rows)
 
 
 def _edges(known: Times, clock: Clock, length: Duration, origin: int) -> Times:

@@ -256,7 +256,9 @@ class Contract:
     every : str or int, optional
         Length of a period, such as ``"7D"``; needed with `time`.
     start : date, datetime or int, optional
-        Where one of the periods begins.
+        Where one of the periods begins; default the day 1970-01-01, or 0.
+    min_rows : int
+        Periods with fewer rows are not judged by shares and statistics, but for their number of rows.
 
     Raises
     ------
@@ -275,9 +277,11 @@ class Contract:
     time: str | None = None
     every: str | int | None = None
     start: date | datetime | int | None = None
+    min_rows: int = 30
 
     def __post_init__(self) -> None:
         """Check the periods."""
+        need(is_whole(self.min_rows) and self.min_rows >= 1, "min_rows", f"{self.min_rows!r} is not a positive int.")
         if self.time is None:
             need(self.every is None, "every", 'periods need the column of the time: write time = "..." beside it.')
             need(self.start is None, "start", 'periods need the column of the time: write time = "..." beside it.')

@@ -92,7 +92,7 @@ def _periods(contract: Contract, table: Columns) -> Periods | None:
     array = table.arrays.get(contract.time)
     if array is None or kind_of(array) not in ("time", "integer") or contract.every is None:
         return None
-    return cut(*times_of(array, contract.time), contract.every, contract.start)
+    return cut(*times_of(array, contract.time), contract.every, contract.start, min_rows=contract.min_rows)
 
 
 def _broken(terms: Terms, table: Columns, periods: Periods | None, where: str) -> Iterator[Violation]:
@@ -144,6 +144,8 @@ def _statistic(statistic: Statistic, table: Columns, periods: Periods, where: st
     low = -np.inf if statistic.low is None else statistic.low
     high = np.inf if statistic.high is None else statistic.high
     judged = missing <= statistic.most_missing
+    if statistic.measure != "rows_per_period":
+        judged &= periods.judged
     bad = np.flatnonzero(judged & ~((values >= low) & (values <= high)))  # NaN is never inside
     if not len(bad):
         return

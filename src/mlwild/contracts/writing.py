@@ -48,7 +48,11 @@ def to_toml(contract: Contract, notes: Mapping[tuple[str, str], str] | None = No
     <BLANKLINE>
     """
     lines = [HEAD.format(and_features=" and the features" if contract.features else "").rstrip()]
-    top = [f"{name} = {value(getattr(contract, name))}" for name in ("time", "every", "start") if _said(contract, name)]
+    top = [
+        f"{name} = {value(getattr(contract, name))}"
+        for name in ("time", "every", "start", "min_rows")
+        if _said(contract, name)
+    ]
     lines += ["", *top] if top else []
     lines += _table("data", contract.data, notes or {}, {})
     if contract.features is not None:
