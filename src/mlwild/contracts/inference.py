@@ -146,7 +146,8 @@ def _cut(table: Columns, time: str | None, every: Any, start: Any) -> tuple[Peri
         if table.n < BLOCKS:
             raise DataError(f"contract: {table.n} rows are too few to infer from; at least {BLOCKS} are needed.")
         index = np.arange(table.n) * BLOCKS // table.n
-        return Periods(index, tuple(f"row {np.searchsorted(index, k)}" for k in range(BLOCKS)), 1), None
+        names = tuple(f"row {np.searchsorted(index, k)}" for k in range(BLOCKS))
+        return Periods(index, names, timed=False), None
     times, clock = times_of(table.arrays[time], time)
     if start is None:
         start = _day(clock, int(times[times != NEVER].min()), Duration.parse(every, "every"))
@@ -222,20 +223,25 @@ def _number(kind: str, values: NDArray[Any], periods: Periods, missing: float, c
     ones = int((finite == 1).sum())
     if min(ones, len(finite) - ones) >= slack.OFTEN and np.isin(finite, (0, 1)).all():
         return Column(kind, low=0, high=1, most_missing=missing), f"0 or 1, {finite.mean():.2g} of them 1"
-    parts = slack.by_period(values, periods)
+    whole, parts = kind == "integer", slack.by_period(values, periods)
+    if len(parts) < FEWEST_PERIODS:
+        return Column(kind, most_missing=missing), f"{note}, in too few periods for limits"
     medians = np.array([float(np.median(part)) for part in parts])
-    rises, falls = (np.diff(medians) > 0).all(), (np.diff(medians) < 0).all()
-    whole, one_sign = kind == "integer", bool(low >= 0 or high <= 0)
-    bottom, top = slack.outward(*slack.range_limits(finite.astype(np.float64), parts, chance, whole=whole), whole=whole)
+    rises, falls = bool((np.diff(medians) > 0).all()), bool((np.diff(medians) < 0).all())
+    ends = slack.range_limits(parts, chance, whole=whole)
+    bottom, top = slack.outward(min(ends[0], float(low)), max(ends[1], float(high)), whole=whole)
     if rises or falls:  # a counter, a clock: where it goes it has no limit
         bottom, top = (bottom, None) if rises else (None, top)
-        note += ", rises all the time" if rises else ", falls all the time"
-    typical = None
-    if not (rises or falls) and medians.any() and min(map(len, parts)) >= 1:
-        typical = slack.outward(*slack.value_limits(medians, chance, one_sign=one_sign))
+        note += f", {'rises' if rises else 'falls'} all the time"
+    typical = None if rises or falls else _typical(medians, chance, one_sign=bool(low >= 0 or high <= 0))
     run = _run(values, periods)
-    typical_ = None if typical is None or typical[0] is None or typical[1] is None else (typical[0], typical[1])
-    return Column(kind, low=bottom, high=top, most_missing=missing, longest_run=run, typical=typical_), note
+    return Column(kind, low=bottom, high=top, most_missing=missing, longest_run=run, typical=typical), note
+
+
+def _typical(medians: NDArray[np.float64], chance: float, *, one_sign: bool) -> tuple[float, float] | None:
+    """Return where medians lie; None where they come near zero, since no unit could be told from another."""
+    low, high = slack.outward(*slack.level_limits(medians, chance, one_sign=one_sign))
+    return (low, high) if low is not None and high is not None and low * high > 0 else None
 
 
 def _run(values: NDArray[Any], periods: Periods) -> int | None:
@@ -263,35 +269,30 @@ def _text(array: Any, periods: Periods, missing: float, chance: float) -> tuple[
 def _statistics(
     table: Columns, periods: Periods, columns: dict[str, Column], label: str | None, chance: float
 ) -> tuple[Statistic, ...]:
-    made = []
+    """Return the number of rows, and where the label's mean, upper tail and share of zeros lie."""
     rows = periods.rows.astype(np.float64)
-    if periods.names[0].startswith("row ") is False:
-        low, high = slack.outward(*slack.value_limits(np.maximum(rows, 0.5), chance, one_sign=True), whole=True)
-        made.append(Statistic("rows_per_period", low=min(low or 0, int(rows.min())), high=high))
+    low, high = slack.outward(*slack.level_limits(rows, chance, one_sign=True), whole=True)
+    made = [Statistic("rows_per_period", low=max(low or 0, 0), high=high)] if periods.timed else []
     if label is None or columns[label].kind not in ("number", "integer", "boolean"):
         return tuple(made)
-    array = table.arrays[label]
-    gaps = missing_of(array)
-    known = 1 - (
-        0.0 if gaps is None else float(np.median((periods.count(gaps) / np.maximum(periods.rows, 1))[periods.judged]))
-    )
-    most = slack.share_up(1 - 0.9 * known)
-    values = numbers_of(array)
+    gaps, values = missing_of(table.arrays[label]), numbers_of(table.arrays[label])
+    shares = periods.count(gaps) / np.maximum(periods.rows, 1) if gaps is not None else np.zeros(len(periods))
+    most = slack.share_up(1 - 0.9 * (1 - float(np.median(shares[periods.judged]))))
     values = values[np.isfinite(values)]
-    few, one_sign = len(np.unique(values)) <= 2, bool(values.min() >= 0 or values.max() <= 0)
-    for measure in ("mean",) if few else ("mean", "quantile_0.99"):
+    if not len(values):
+        return tuple(made)
+    one_sign, share = bool(values.min() >= 0 or values.max() <= 0), bool(np.isin(values, (0, 1)).all())
+    for measure in ("mean",) if share else ("mean", "quantile_0.99", "share_zero", "quantile_1"):
         found = _found(Statistic(measure, of=label, low=0.0, most_missing=most), table, periods)
-        if len(found) >= FEWEST_PERIODS:
-            low, high = slack.outward(*slack.value_limits(found, chance, one_sign=one_sign))
-            made.append(Statistic(measure, of=label, low=low, high=high, most_missing=most))
-    if not few:
-        zeros = _found(Statistic("share_zero", of=label, low=0.0, most_missing=most), table, periods)
-        if len(zeros) >= FEWEST_PERIODS and zeros.min() > 0:
-            low, high = slack.outward(*slack.value_limits(zeros, chance, one_sign=True))
-            made.append(Statistic("share_zero", of=label, low=low, high=min(high or 1.0, 1.0), most_missing=most))
-        made += _reaches(
-            _found(Statistic("quantile_1", of=label, low=0.0, most_missing=most), table, periods), label, most, chance
-        )
+        if len(found) < FEWEST_PERIODS or (measure == "share_zero" and found.min() == 0):
+            continue
+        if measure == "quantile_1":  # that it is reached: else the tail was cut off
+            ends = slack.outward(slack.least_reach(found, chance), None)
+        else:
+            ends = slack.outward(*slack.skewed_limits(found, chance, one_sign=one_sign))
+        if share or measure == "share_zero":
+            ends = max(ends[0] or 0.0, 0.0), min(ends[1] or 1.0, 1.0)
+        made.append(Statistic(measure, of=label, low=ends[0], high=ends[1], most_missing=most))
     return tuple(made)
 
 
@@ -299,11 +300,3 @@ def _found(statistic: Statistic, table: Columns, periods: Periods) -> NDArray[np
     """Return the statistic in the periods that would be judged."""
     values, missing = measured(statistic, table, periods)
     return values[periods.judged & (missing <= statistic.most_missing) & np.isfinite(values)]
-
-
-def _reaches(greatest: NDArray[np.float64], label: str, most: float, chance: float) -> list[Statistic]:
-    """Return the term that the greatest label of a period reaches so far: else the tail was cut off."""
-    if len(greatest) < FEWEST_PERIODS or greatest.min() == greatest.max():
-        return []
-    low = slack.reach(greatest, chance)
-    return [Statistic("quantile_1", of=label, low=slack.outward(low, None)[0], most_missing=most)]

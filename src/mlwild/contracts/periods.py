@@ -32,11 +32,14 @@ class Periods:
         When each period begins; empty text where the whole table is taken for one.
     min_rows : int
         Periods with fewer rows are not judged by shares and statistics.
+    timed : bool
+        Whether they are spans of time, not blocks of rows.
     """
 
     index: Ints
     names: tuple[str, ...]
     min_rows: int = 1
+    timed: bool = True
 
     def __len__(self) -> int:
         """Return the number of periods."""

@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Limits = tuple[float | None, float | None]
 
-#: A limit that so few periods cannot place lies so many times as far from the median as the farthest value.
-FAR = 10.0
-#: Zero is taken for an end of the scale if the limit would pass it by so small a part of the distance to the median.
-PAST_ZERO = 0.1
+#: No limit lies more times as far from a median as the farthest value did: heavier tails are seldom meant.
+MOST_SLACK = 5.0
+#: Near zero: under so much of the median. Far from zero: the least value is so much of what medians lie above it.
+NEAR, FAR_OFF = 0.1, 0.3
 #: A greatest whole number that so many rows reached is an end of the scale, such as five stars.
 OFTEN = 30
 
@@ -36,37 +36,49 @@ def by_period(values: NDArray[Any], periods: Periods) -> list[NDArray[Any]]:
     return made
 
 
-def range_limits(values: NDArray[Any], parts: list[NDArray[Any]], chance: float, *, whole: bool) -> Limits:
+def range_limits(parts: list[NDArray[Any]], chance: float, *, whole: bool) -> tuple[float, float]:
     """
     Return limits that the next period's values pass, each with a chance of at most about `chance`.
 
-    How far the greatest value of a period lies above the median of all follows Gumbel's law on the scale of
-    logarithms, or a lighter one; the same below. Numbers that crowd at zero without passing it are not expected to.
+    How far the greatest value of a period lies above its median follows Gumbel's law on the scale of logarithms, or
+    a lighter one; that much is added to where medians go. The same below. Zero may be an end of the scale.
 
     Parameters
     ----------
-    values : ndarray of shape (n_values,)
-        All finite values.
     parts : list of ndarray
-        Those of each period.
+        The finite values of each period.
     whole : bool
         Whether they are whole numbers.
     """
-    centre = float(np.median(values))
-    low, high = float(values.min()), float(values.max())
-    above = np.array([float(part.max()) - centre for part in parts])
-    below = np.array([centre - float(part.min()) for part in parts])
-    top = centre + _reach(above, high - centre, chance)
-    bottom = centre - _reach(below, centre - low, chance)
+    low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+    medians = np.array([float(np.median(part)) for part in parts])
+    above = np.array([float(part.max()) for part in parts]) - medians
+    below = medians - np.array([float(part.min()) for part in parts])
+    down, up = level_limits(medians, chance, one_sign=low >= 0 or high <= 0)
+    bottom, top = down - _reach(below, chance), up + _reach(above, chance)
     if whole:
+        values = np.concatenate(parts)
         ahead = max(len(part) for part in parts)
         top = max(top, high + next_steps(values, ahead, chance))
         bottom = min(bottom, low - next_steps(-values, ahead, chance))
-    if low >= 0 > bottom and -bottom <= PAST_ZERO * (centre - low):
+    if low >= 0 > bottom and _ends_at_zero(parts):
         bottom = 0.0
-    if high <= 0 < top and top <= PAST_ZERO * (high - centre):
+    if high <= 0 < top and _ends_at_zero([-part for part in parts]):
         top = 0.0
-    return (bottom if math.isfinite(bottom) else None), (top if math.isfinite(top) else None)
+    return min(bottom, low), max(top, high)
+
+
+def _ends_at_zero(parts: list[NDArray[Any]]) -> bool:
+    """
+    Say whether numbers that were never negative will not be.
+
+    They will not if many were zero, if they came near zero in many periods and turned, or if zero lies far below the
+    least. A thermometer in its first autumn comes near it once.
+    """
+    if sum(int((part == 0).sum()) for part in parts) >= OFTEN:
+        return True
+    least, medians = np.array([part.min() for part in parts]), np.array([np.median(part) for part in parts])
+    return bool(((least < NEAR * medians).sum() >= FEWEST) or least.min() > FAR_OFF * (medians.max() - least.min()))
 
 
 def next_steps(values: NDArray[Any], ahead: int, chance: float) -> int:
@@ -96,38 +108,44 @@ def next_steps(values: NDArray[Any], ahead: int, chance: float) -> int:
     return max(0, math.ceil(math.log(ahead * reached / (len(values) * chance)) / -math.log(falls)))
 
 
-def _reach(distances: Floats, farthest: float, chance: float) -> float:
-    seen = distances[distances > 0]
+def _reach(distances: Floats, chance: float) -> float:
+    """Return how far from the median of its period the farthest value of the next one lies."""
+    farthest, seen = float(distances.max()), distances[distances > 0]
     if len(seen) < FEWEST:
-        return FAR * farthest
-    with np.errstate(over="ignore"):
-        return max(float(np.exp(next_greatest(np.log(seen), chance)[1])), farthest)
+        return MOST_SLACK * farthest
+    far = min(next_greatest(np.log(seen), chance)[1], math.log(MOST_SLACK * farthest))
+    return max(math.exp(far), farthest)
 
 
-def value_limits(values: Floats, chance: float, *, one_sign: bool) -> tuple[float, float]:
+def level_limits(values: Floats, chance: float, *, one_sign: bool) -> tuple[float, float]:
     """
-    Return limits for a statistic of the next period; on the scale of logarithms where it can have one sign only.
+    Return limits for a median or a count of the next period: normal ones, that do not pass zero where it never was.
 
-    They hold all that was seen, and a step from the last value as great as steps were, so that a slow walk
-    passes too.
+    Parameters
+    ----------
+    values : ndarray of shape (n_periods,)
+    chance : float
+        For each limit.
+    one_sign : bool
+        Whether the values that they are made of have one sign.
     """
-    if one_sign and (values > 0).all():
-        low, high = (math.exp(min(end, 700.0)) for end in _linear(np.log(values), chance))
-    elif one_sign and (values < 0).all():
-        high, low = (-math.exp(min(end, 700.0)) for end in _linear(np.log(-values), chance))
-    else:
-        low, high = _linear(values, chance)
+    low, high = prediction_limits(values, 2 * chance)
+    if one_sign and (values > 0).all() and low <= 0:
+        low = skewed_limits(values, chance, one_sign=True)[0]
+    if one_sign and (values < 0).all() and high >= 0:
+        high = skewed_limits(values, chance, one_sign=True)[1]
     return min(low, float(values.min())), max(high, float(values.max()))
 
 
-def _linear(values: Floats, chance: float) -> tuple[float, float]:
-    whole = prediction_limits(values, 2 * chance)
-    steps = np.diff(values)
-    if len(steps) < FEWEST:
-        return whole
-    # Steps of a walk have no mean of their own: their spread about zero.
-    step = prediction_limits(np.concatenate([steps, -steps]), 2 * chance)[1]
-    return min(whole[0], float(values[-1]) - step), max(whole[1], float(values[-1]) + step)
+def skewed_limits(values: Floats, chance: float, *, one_sign: bool) -> tuple[float, float]:
+    """Return limits for a statistic of the next period; on the scale of logarithms where it can have one sign only."""
+    if one_sign and (values > 0).all():
+        low, high = (math.exp(min(end, 700.0)) for end in prediction_limits(np.log(values), 2 * chance))
+    elif one_sign and (values < 0).all():
+        high, low = (-math.exp(min(end, 700.0)) for end in prediction_limits(np.log(-values), 2 * chance))
+    else:
+        low, high = prediction_limits(values, 2 * chance)
+    return min(low, float(values.min())), max(high, float(values.max()))
 
 
 def missing_limit(gaps: NDArray[np.bool_] | None, periods: Periods, chance: float) -> float:
@@ -212,9 +230,9 @@ def outward(low: float | None, high: float | None, *, whole: bool = False, digit
     return made[0], made[1]
 
 
-def reach(greatest: Floats, chance: float) -> float:
+def least_reach(greatest: Floats, chance: float) -> float:
     """Return what the greatest value of the next period passes, but for that chance."""
-    if (greatest > 0).all():
+    if (greatest > 0).all() and greatest.min() < greatest.max():
         low = math.exp(next_greatest(np.log(greatest), chance)[0])
     else:
         low = next_greatest(greatest, chance)[0]
