@@ -114,7 +114,7 @@ def infer(
     >>> power = pa.table({"hour": np.arange(2400), "power": rng.normal(30.0, 2.0, 2400)})
     >>> made = infer(power, time="hour", every=100).contract
     >>> made.data.columns["power"].low, made.data.columns["power"].high
-    (18.0, 39.0)
+    (17.0, 41.0)
     """
     table = columns_of(data, "data")
     if table.mixed:
