@@ -93,6 +93,8 @@ class App:
         How the service computes its answers, where that is other code than the app's own.
     owner : str
         Who is to be asked about a red test that names nobody.
+    contract : str or Path, optional
+        File with what the data must look like; `mlwild.load_app` takes ``churn.contract.toml`` beside ``churn.py``.
     start : str or int, optional
         First cutoff; default the first after eight periods with `min_rows` known labels.
     min_rows : int
@@ -143,6 +145,7 @@ class App:
     tests: Sequence[Any] | None = None
     serving: Serving | None = None
     owner: str = ""
+    contract: str | Path | None = None
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -332,6 +335,7 @@ def _check_numbers(app: App) -> None:
     if app.tests is not None:
         as_tests(app.tests)
     _need(app.serving is None or isinstance(app.serving, Serving), "serving", "is not a Serving(...).")
+    _need(app.contract is None or isinstance(app.contract, str | Path), "contract", f"{app.contract!r} is not a path.")
     _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
 
 

@@ -15,10 +15,11 @@ from mlwild.clock import NEVER, Clock, Duration
 from mlwild.contracts import slack
 from mlwild.contracts.periods import Periods, cut, times_of
 from mlwild.contracts.statistics import measured
-from mlwild.contracts.tables import Columns, codes_of, columns_of, kind_of, missing_of, numbers_of, shown
+from mlwild.contracts.tables import Columns, codes_of, columns_of, kind_of, missing_of, numbers_of
 from mlwild.contracts.terms import Column, Contract, Statistic, Terms
 from mlwild.errors import DataError
 from mlwild.stats.slips import longest_run
+from mlwild.wording import number
 
 #: Whole periods below which nothing is inferred.
 FEWEST_PERIODS = 8
@@ -216,10 +217,10 @@ def _number(kind: str, values: NDArray[Any], periods: Periods, missing: float, c
     finite = values[np.isfinite(values)]
     if not len(finite):
         return Column(kind, most_missing=missing), "never a finite value so far"
-    low, high = finite.min(), finite.max()
+    low, high = float(finite.min()), float(finite.max())
     if low == high:
-        return Column(kind, most_missing=missing), f"always {shown(low)} so far"
-    note = f"{shown(low)} to {shown(high)}, median {shown(np.median(finite))}"
+        return Column(kind, most_missing=missing), f"always {number(low)} so far"
+    note = f"{number(low)} to {number(high)}, median {number(float(np.median(finite)))}"
     ones = int((finite == 1).sum())
     if min(ones, len(finite) - ones) >= slack.OFTEN and np.isin(finite, (0, 1)).all():
         return Column(kind, low=0, high=1, most_missing=missing), f"0 or 1, {finite.mean():.2g} of them 1"

@@ -55,17 +55,24 @@ def range_limits(parts: list[NDArray[Any]], chance: float, *, whole: bool) -> tu
     above = np.array([float(part.max()) for part in parts]) - medians
     below = medians - np.array([float(part.min()) for part in parts])
     down, up = level_limits(medians, chance, one_sign=low >= 0 or high <= 0)
-    bottom, top = down - _reach(below, chance), up + _reach(above, chance)
+    top = _end(parts, up + _reach(above, chance), chance, whole=whole)
+    bottom = -_end([-part for part in parts], _reach(below, chance) - down, chance, whole=whole)
+    return bottom, top
+
+
+def _end(parts: list[NDArray[Any]], limit: float, chance: float, *, whole: bool) -> float:
+    """Return the limit above, or the end of the scale where the values show one."""
+    greatest = np.array([part.max() for part in parts])
+    most, values = float(greatest.max()), np.concatenate(parts)
+    reached, near = int((values == most).sum()), int((values >= most - 1).sum())
+    often = reached >= OFTEN and (greatest == most).mean() >= 0.5
+    if often and (not whole or reached > 0.1 * near):  # five stars; a sensor at its end
+        return most
     if whole:
-        values = np.concatenate(parts)
-        ahead = max(len(part) for part in parts)
-        top = max(top, high + next_steps(values, ahead, chance))
-        bottom = min(bottom, low - next_steps(-values, ahead, chance))
-    if low >= 0 > bottom and _ends_at_zero(parts):
-        bottom = 0.0
-    if high <= 0 < top and _ends_at_zero([-part for part in parts]):
-        top = 0.0
-    return min(bottom, low), max(top, high)
+        limit = max(limit, most + next_steps(values, max(map(len, parts)), chance))
+    if most <= 0 < limit and _ends_at_zero([-part for part in parts]):
+        return 0.0
+    return max(limit, most)
 
 
 def _ends_at_zero(parts: list[NDArray[Any]]) -> bool:
@@ -83,7 +90,7 @@ def _ends_at_zero(parts: list[NDArray[Any]]) -> bool:
 
 def next_steps(values: NDArray[Any], ahead: int, chance: float) -> int:
     """
-    Return how many steps above the greatest whole number the next ones may go, if it was not reached often.
+    Return how many steps above the greatest whole number the next ones may go.
 
     The tail is taken to go on falling by the factor of its last step, as that of counts does, or faster.
 
@@ -97,14 +104,12 @@ def next_steps(values: NDArray[Any], ahead: int, chance: float) -> int:
 
     Examples
     --------
-    >>> next_steps(np.repeat([0, 1], [784, 16]), 100, 0.0006), next_steps(np.repeat([1, 2, 3, 4, 5], 50), 100, 0.0006)
-    (3, 0)
+    >>> next_steps(np.repeat([0, 1], [784, 16]), 100, 0.0006)
+    3
     """
     top = values.max()
     reached, near = int((values >= top).sum()), int((values >= top - 1).sum())
     falls = reached / near if near > reached else 1 / len(values)
-    if reached >= OFTEN and falls > 0.1:
-        return 0
     return max(0, math.ceil(math.log(ahead * reached / (len(values) * chance)) / -math.log(falls)))
 
 

@@ -12,9 +12,9 @@ from mlwild.contracts.terms import Column, Contract, Statistic, Terms
 WIDTH = 110
 
 HEAD = """\
-# What the data{and_features} must look like. Written once from the history, yours since: correct what you know better.
-# kind: number, integer, category, text, boolean or time. No key, no rule; but nothing may be missing unless
-# most_missing says so. `mlwild check` holds the data against this file.
+# What the data{and_features} must look like. Written once from the history; yours since, so correct what you know
+# better. Where no key is, no rule is, but for one: nothing may be missing unless most_missing says so.
+# kind: number, integer, category, text, boolean or time. `mlwild check` holds the data against this file.
 """
 
 
