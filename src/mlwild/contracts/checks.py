@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import NEVER
-from mlwild.contracts.finding import Spot, Violation
+from mlwild.contracts.finding import Spot, Violation, most, share
 from mlwild.contracts.numeric import numbers
 from mlwild.contracts.periods import Periods, times_of
 from mlwild.contracts.tables import codes_of, kind_of, missing_of, numbers_of, shown
@@ -72,9 +72,7 @@ def _missing(spot: Spot, term: Column, gaps: Bools | None, periods: Periods | No
     first = int(gaps.argmax())
     todo = spot.to_do(rows, "most_missing", "Fill")
     if rows > math.ceil(limit * spot.n):
-        said = (
-            f"is missing in row {first}; {spot.share(rows)} ({rows / spot.n:.2%}), at most {limit:.2%} may be. {todo}"
-        )
+        said = f"is missing in row {first}; {spot.share(rows)} ({share(rows / spot.n)}), {most(limit)}. {todo}"
         yield spot.at("most_missing", first, rows, said, value="missing")
         return
     if periods is None or len(periods) < 2:
@@ -85,8 +83,8 @@ def _missing(spot: Spot, term: Column, gaps: Bools | None, periods: Periods | No
         worst = int(bad[0])
         row = int(np.flatnonzero(gaps & (periods.index == worst))[0])
         said = (
-            f"is missing in {counts[worst]:,} of {sizes[worst]:,} rows ({counts[worst] / sizes[worst]:.2%}) of the "
-            f"period from {periods.names[worst]}, first in row {row}; at most {limit:.2%} may be. {todo}"
+            f"is missing in {counts[worst]:,} of {sizes[worst]:,} rows ({share(counts[worst] / sizes[worst])}) of the "
+            f"period from {periods.names[worst]}, first in row {row}; {most(limit)}. {todo}"
         )
         yield spot.at("most_missing", row, int(counts[worst]), said, value="missing", period=periods.names[worst])
 
@@ -144,10 +142,10 @@ def _categories(spot: Spot, term: Column, array: Any, gaps: Bools | None) -> Ite
     by_count = sorted(counted.to_pylist(), key=lambda one: -one["counts"])
     others = [shown(one["values"]) for one in by_count[:4] if one["values"] != array[first].as_py()][:3]
     too = f" (and {', '.join(others)}{', ...' if len(by_count) > len(others) + 1 else ''})" if others else ""
-    most = f", at most {term.most_new:.2%} may be new" if term.most_new else ""
     key = "most_new" if term.most_new else "allowed"
     value = shown(array[first])
-    said = f"is {value} in row {first}{too}, which is new; {spot.share(rows)} ({rows / spot.n:.2%}){most}. "
+    said = f"is {value} in row {first}{too}, which is new; {spot.share(rows)} ({share(rows / spot.n)})"
+    said += f", {most(term.most_new)}. "
     yield spot.at("allowed", first, rows, said + spot.to_do(rows, key), value=value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlwild.wording import count
+from mlwild.wording import count, number
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,27 @@ class Spot:
         """Make the violation; `said` goes on after the column's name."""
         text = f"{self.where}: column {self.name!r} {said}"
         return Violation(self.where, self.name, rule, text, rows, rows / self.n, row, value, period)
+
+
+def share(part: float) -> str:
+    """
+    Write a share as per cent.
+
+    Examples
+    --------
+    >>> share(0.0212), share(0.000001)
+    ('2.12 %', '0.0001 %')
+    """
+    return f"{number(100 * part, 3)} %"
+
+
+def most(limit: float) -> str:
+    """
+    Write how great a share may be.
+
+    Examples
+    --------
+    >>> most(0.02), most(0.0)
+    ('at most 2 % may be', 'none may be')
+    """
+    return f"at most {share(limit)} may be" if limit else "none may be"

@@ -13,12 +13,14 @@ from mlwild.contracts.finding import Spot, Violation
 from mlwild.contracts.periods import Periods
 from mlwild.contracts.tables import shown
 from mlwild.contracts.terms import Column
-from mlwild.stats.slips import DEGREES, likely_units, longest_run
+from mlwild.stats.slips import DEGREES, fits_unit, likely_units, longest_run
 
 Values = NDArray[Any]
 
 #: Fewest values that a median is judged from, and most that it is made of (evenly spaced).
 FEWEST, MOST = 50, 20_001
+#: How people write the unit of a temperature.
+DEGREE_SIGNS = ("°c", "°f", "c", "f", "degc", "degf", "celsius", "fahrenheit")
 
 
 def numbers(spot: Spot, term: Column, values: Values, periods: Periods | None) -> Iterator[Violation]:
@@ -71,6 +73,8 @@ def _guess(spot: Spot, term: Column, outside: Values) -> str:
     many = len(outside) >= FEWEST
     for factor, words in likely_units(ratio, tolerance=0.1 if many else 0.5):
         back = outside / factor
+        if not fits_unit(factor, spot.unit) or (not many and 1 / 10 < factor < 10):
+            continue
         if back.min() >= _floor(term) and back.max() <= _ceiling(term):
             return f"{'They seem' if len(outside) > 1 else 'It seems'} to be {words} the old unit{spot.measured_in}. "
     return ""
@@ -122,17 +126,16 @@ def _slip(median: float, typical: tuple[float, float], unit: str) -> str:
     middle = _middle(typical)
     if low <= median <= high or not middle:
         return ""
+    if unit.lower() in DEGREE_SIGNS:
+        words, shift, slope = DEGREES["f" in unit.lower()]
+        return f"in {words}" if low <= (median + shift) * slope <= high else ""
     # Half the typical span may lie between a median and the middle, and the factor is looked for around it.
     wide = 0.1 + (math.log(high / low) / 2 if low * high > 0 else 0.0)
     span = high / low if low > 0 else low / high if high < 0 else math.inf
     for factor, words in likely_units(median / middle, tolerance=wide):
         # A factor that is smaller than what honest medians span tells nothing.
-        if low <= median / factor <= high and max(factor, 1 / factor) > 1.2 * span:
+        if low <= median / factor <= high and max(factor, 1 / factor) > 1.2 * span and fits_unit(factor, unit):
             return f"{words} its old unit"
-    if unit.strip("° ").lower() in ("c", "f", "celsius", "fahrenheit", "degc", "degf"):
-        words, shift, slope = DEGREES[unit.lower().strip("° deg")[0] == "f"]
-        if low <= (median + shift) * slope <= high:
-            return f"in {words}"
     return ""
 
 

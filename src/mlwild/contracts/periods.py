@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -45,12 +46,12 @@ class Periods:
         """Return the number of periods."""
         return len(self.names)
 
-    @property
+    @cached_property
     def rows(self) -> Ints:
         """Number of rows of each, shape (n_periods,)."""
         return self.count(None)
 
-    @property
+    @cached_property
     def judged(self) -> NDArray[np.bool_]:
         """Which have rows enough, shape (n_periods,)."""
         return np.asarray(self.rows >= self.min_rows)
@@ -62,13 +63,17 @@ class Periods:
 
     def __iter__(self) -> Iterator[tuple[str, Rows]]:
         """Yield the name of each period and the positions of its rows, in order."""
+        return iter(zip(self.names, self._places, strict=True))
+
+    @cached_property
+    def _places(self) -> list[Rows]:
         inside = np.flatnonzero(self.index >= 0)
         first = int(inside[0]) if len(inside) else 0
         ordered = not len(inside) or bool((np.diff(self.index[first : inside[-1] + 1]) >= 0).all())
         order = inside if ordered else inside[np.argsort(self.index[inside], kind="stable")]
         ends = np.cumsum(np.append(0, self.rows))
-        for name, begin, end in zip(self.names, ends[:-1], ends[1:], strict=True):
-            yield name, slice(first + int(begin), first + int(end)) if ordered else order[begin:end]
+        pairs = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        return [slice(first + begin, first + end) if ordered else order[begin:end] for begin, end in pairs]
 
 
 def one_period(n: int) -> Periods:
@@ -142,7 +147,8 @@ def _edges(known: Times, clock: Clock, length: Duration, origin: int) -> Times:
             f"every: {str(length)!r} cuts {clock.span(last - first)} into more than {MOST_PERIODS:,} periods."
         )
     # The longest usual gap: so late may the first row of a whole period come, and so early its last one.
-    gaps = np.diff(np.unique(known))
+    gaps = np.diff(known if (known[1:] >= known[:-1]).all() else np.sort(known))
+    gaps = gaps[gaps > 0]
     gap = int(np.quantile(gaps, 0.95)) if len(gaps) else 0
     slack = max(1 if clock.kind == "tick" else length.exact // 100, min(gap, length.exact // 2))
     step = (first - origin) // length.exact

@@ -55,6 +55,9 @@ def measured(statistic: Statistic, table: Columns, periods: Periods) -> tuple[Fl
             part = part[~gaps[rows]]
         if len(part):
             shares[place] = 1 - len(part) / len(values[rows])
+        if part.dtype.kind == "f":  # infinite ones are told by themselves
+            part = part[np.isfinite(part)]
+        if len(part):
             made[place] = _measure(statistic, part)
     return made, shares
 

@@ -25,6 +25,14 @@ UNITS = {
     2.204623: "2.20 (pounds)",
     3.785412: "3.79 (gallons)",
 }
+#: Factors that growth reaches too: they are told only of columns in one of these units.
+SMALL = {
+    2.54: ("cm", "in", "inch", "inches"),
+    3.28084: ("m", "ft", "feet"),
+    1.609344: ("km", "mi", "mile", "miles", "kmh", "mph"),
+    2.204623: ("kg", "lb", "lbs", "pounds"),
+    3.785412: ("l", "gal", "gallons"),
+}
 #: Degrees: how to read the values of one scale on the other.
 DEGREES = (("Fahrenheit in place of Celsius", -32.0, 1 / 1.8), ("Celsius in place of Fahrenheit", 32.0 / 1.8, 1.8))
 
@@ -63,6 +71,21 @@ def likely_units(ratio: float, *, tolerance: float = 0.1) -> tuple[tuple[float, 
             if apart < tolerance:
                 near.append((apart, factor**power, said))
     return tuple((factor, said) for _, factor, said in sorted(near))
+
+
+def fits_unit(factor: float, unit: str) -> bool:
+    """
+    Say whether a column in that unit may have slipped by that factor: a small one needs a unit that has it.
+
+    Examples
+    --------
+    >>> fits_unit(1000.0, ""), fits_unit(1.609344, "km/h"), fits_unit(1 / 1.609344, "mph"), fits_unit(1.609344, "EUR")
+    (True, True, True, False)
+    """
+    for small, units in SMALL.items():
+        if abs(abs(math.log(factor)) - math.log(small)) < 1e-9:
+            return unit.lower().split("/")[0].strip() in units
+    return True
 
 
 def longest_run(values: Floats) -> tuple[int, int]:
