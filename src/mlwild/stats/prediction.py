@@ -107,7 +107,8 @@ def next_share(counts: Counts, rows: Counts, chance: float) -> float:
 
     It is the greater of two: what the period with the greatest share foretells for one of as many rows (counts of
     Poisson's law with Jeffreys' prior on its rate, so a negative binomial law), and the normal limit of the shares'
-    angles, which sees how periods differ.
+    angles, which sees how periods differ. Where rates differ with a longer tail it is passed more often: 1.6 % in
+    place of 1 % for lognormal rates of 30 % with spread 0.3, 12 periods of 500 rows, 5,000 draws.
 
     Parameters
     ----------
