@@ -69,9 +69,9 @@ def infer(
     Return the contract that a history suggests.
 
     Its promise: on a stationary stream the next period breaks it with a chance of at most `rate`, which the limits
-    share evenly; what never happened in the history (a gap, a category, a change of a constant) is taken for
-    impossible, and breaks it with a chance of at most one in the number of periods plus one more if it does
-    happen. The history itself keeps the contract, unless it holds an infinite number.
+    share evenly; what never happened in the history (a gap, a category, a change of a constant, a negative number)
+    is taken for impossible, and breaks it with a chance of at most one in the number of periods plus one if it does
+    happen after all. The history itself keeps the contract, unless it holds an infinite number.
 
     Parameters
     ----------

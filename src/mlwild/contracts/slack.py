@@ -18,8 +18,6 @@ Limits = tuple[float | None, float | None]
 
 #: No limit lies more times as far from a median as the farthest value did: heavier tails are seldom meant.
 MOST_SLACK = 5.0
-#: Near zero: under so much of the median. Far from zero: the least value is so much of what medians lie above it.
-NEAR, FAR_OFF = 0.1, 0.3
 #: A greatest whole number that so many rows reached is an end of the scale, such as five stars.
 OFTEN = 30
 
@@ -41,7 +39,7 @@ def range_limits(parts: list[NDArray[Any]], chance: float, *, whole: bool) -> tu
     Return limits that the next period's values pass, each with a chance of at most about `chance`.
 
     How far the greatest value of a period lies above its median follows Gumbel's law on the scale of logarithms, or
-    a lighter one; that much is added to where medians go. The same below. Zero may be an end of the scale.
+    a lighter one; that much is added to where medians go. The same below. Zero that was never passed is an end.
 
     Parameters
     ----------
@@ -70,22 +68,8 @@ def _end(parts: list[NDArray[Any]], limit: float, chance: float, *, whole: bool)
         return most
     if whole:
         limit = max(limit, most + next_steps(values, max(map(len, parts)), chance))
-    if most <= 0 < limit and _ends_at_zero([-part for part in parts]):
-        return 0.0
-    return max(limit, most)
-
-
-def _ends_at_zero(parts: list[NDArray[Any]]) -> bool:
-    """
-    Say whether numbers that were never negative will not be.
-
-    They will not if many were zero, if they came near zero in many periods and turned, or if zero lies far below the
-    least. A thermometer in its first autumn comes near it once.
-    """
-    if sum(int((part == 0).sum()) for part in parts) >= OFTEN:
-        return True
-    least, medians = np.array([part.min() for part in parts]), np.array([np.median(part) for part in parts])
-    return bool(((least < NEAR * medians).sum() >= FEWEST) or least.min() > FAR_OFF * (medians.max() - least.min()))
+    # Where zero was never passed it is the end: a limit beyond it would let every sign that stands for a gap in.
+    return 0.0 if most <= 0 < limit else max(limit, most)
 
 
 def next_steps(values: NDArray[Any], ahead: int, chance: float) -> int:
