@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlwild.contracts import Column, from_toml, infer, to_toml, violations
 from mlwild.errors import DataError
@@ -278,11 +280,10 @@ def test_too_short_a_history_is_said():
         infer(history(7).drop(columns="at"))
 
 
-def test_what_has_no_terms_is_said():
+def test_what_has_no_terms():
     frame = history()
     frame["bag"] = [[1, 2]] * len(frame)
-    with pytest.raises(DataError, match="column 'bag' holds list"):
-        infer(frame, time="at", every="5D")
+    assert columns(frame)["bag"] == Column("other")
     mixed = history()
     mixed["site"] = mixed["site"].astype(object)
     mixed.loc[5, "site"] = 3
@@ -323,3 +324,29 @@ def test_the_sensors_code_for_missing_is_caught(shared):
         if not any(one.column == name and one.row == 30 for one in violations(contract, later)):
             missed.append(name)
     assert missed == []
+
+
+VALUES = {
+    "float": st.floats(width=64) | st.none(),
+    "tame": st.floats(-1e6, 1e6).map(lambda value: round(value, 3)) | st.none(),
+    "int": st.integers(-(2**63), 2**63 - 1) | st.none(),
+    "small": st.integers(-3, 3),
+    "text": st.text(max_size=3) | st.none(),
+    "bool": st.booleans() | st.none(),
+    "time": st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)) | st.none(),  # noqa: DTZ001
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), names=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3))
+def test_whatever_the_history_it_keeps_what_it_foretells(data, names):
+    """Unless it holds an infinite number; and the contract is read back as it was written."""
+    pools = [data.draw(st.lists(VALUES[name], min_size=1, max_size=30)) for name in names]
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    table = pa.table(
+        {f"c{k}": pa.array([pool[i] for i in rng.integers(0, len(pool), 480)]) for k, pool in enumerate(pools)}
+    )
+    table = table.append_column("t", pa.array(np.arange(480)))
+    made = infer(table, time="t", every=40, start=0, label=data.draw(st.sampled_from(["c0", None])))
+    assert {one.rule for one in violations(made.contract, table)} <= {"finite"}
+    assert from_toml(to_toml(made.contract, made.notes)) == made.contract

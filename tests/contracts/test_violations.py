@@ -263,6 +263,25 @@ def test_sets_of_whole_numbers():
     assert (one.rule, one.row, one.value) == ("allowed", 1, "6")
 
 
+def test_sets_of_whole_numbers_that_came_as_floats():
+    contract = Contract(Terms({"stars": Column("integer", allowed=(1, 2, 3), most_missing=0.5)}))
+    assert not found(pd.DataFrame({"stars": [1.0, np.nan, 3.0]}), contract)
+    assert only(pd.DataFrame({"stars": [1.0, np.nan, 4.0]}), contract).value == "4"
+    assert found(pd.DataFrame({"stars": [1.0, np.nan, 2.5]}), contract) == [("stars", "kind"), ("stars", "allowed")]
+
+
+def test_anything_else_is_looked_at_for_its_gaps():
+    rows = pd.DataFrame({"bag": [[1, 2], None, [3]], "span": pd.to_timedelta([1, 2, 3], unit="s")})
+    contract = Contract(Terms({"bag": Column("other"), "span": Column("other")}))
+    assert [(one.column, one.rule, one.row) for one in violations(contract, rows)] == [("bag", "most_missing", 1)]
+
+
+def test_periods_that_do_not_fit_the_times_are_said():
+    contract = Contract(Terms({"at": Column("integer")}), time="at", every="7D")
+    with pytest.raises(AppError, match="contract: every: '7D' has a unit, and the time column holds integers"):
+        violations(contract, pd.DataFrame({"at": [1, 2, 3]}))
+
+
 @pytest.mark.parametrize("gap", [None, np.nan])
 def test_a_gap_where_none_may_be_is_named(gap):
     rows = wind()

@@ -45,10 +45,11 @@ def column(spot: Spot, term: Column, array: Any, periods: Periods | None) -> Ite
     if kind == "empty" or (gaps is not None and gaps.all()):
         return
     row = 0 if gaps is None else int(np.flatnonzero(~gaps)[0])
-    if kind not in _HOLDS[term.kind] or (term.allowed and kind != _kind_of_allowed(term)):
+    held = _HOLDS.get(term.kind, (kind,))
+    if kind not in held or (term.allowed and (kind == "text") != isinstance(term.allowed[0], str)):
         value = shown(array[row])
-        held, wanted = _WORDS.get(kind, kind), _WORDS.get(term.kind, term.kind)
-        said = f"holds {held} ({value} in row {row}), not {wanted}. Read it as such, or change `kind` of "
+        holds, wanted = _WORDS.get(kind, kind), _WORDS.get(term.kind, term.kind)
+        said = f"holds {holds} ({value} in row {row}), not {wanted}. Read it as such, or change `kind` of "
         yield spot.at("kind", row, spot.n, f"{said}[{spot.where}.columns.{spot.name}].", value=value)
         return
     if term.kind in ("number", "integer"):
@@ -59,10 +60,6 @@ def column(spot: Spot, term: Column, array: Any, periods: Periods | None) -> Ite
         yield from _categories(spot, term, array, gaps)
     if term.unique:
         yield from repeated(spot, codes_of(array), "unique", f"[{spot.where}.columns.{spot.name}]")
-
-
-def _kind_of_allowed(term: Column) -> str:
-    return "text" if term.allowed and isinstance(term.allowed[0], str) else "integer"
 
 
 def _missing(spot: Spot, term: Column, gaps: Bools | None, periods: Periods | None) -> Iterator[Violation]:
@@ -124,7 +121,10 @@ def _categories(spot: Spot, term: Column, array: Any, gaps: Bools | None) -> Ite
     # On the list of values where there is one, not on every row.
     coded = pa.types.is_dictionary(array.type)
     values = array.dictionary if coded else array
-    if pa.types.is_integer(values.type):
+    if pa.types.is_floating(values.type):  # whole numbers that have gaps in pandas; fractions are told elsewhere
+        whole = pc.equal(values, pc.trunc(values))
+        values = pc.if_else(whole, values, pa.scalar(None, values.type)).cast(pa.int64(), safe=False)
+    elif pa.types.is_integer(values.type):
         values = values.cast(pa.int64(), safe=False)
     elif not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
         values = values.cast(pa.string())

@@ -197,7 +197,7 @@ def _plan(
         return lambda chance: _text(array, periods, missing(chance), chance), tests + 1
     if kind == "boolean":
         return lambda chance: (Column("boolean", most_missing=missing(chance)), ""), tests
-    raise DataError(f"data: column {name!r} holds {kind}, for which there are no terms. Leave it out, or unpack it.")
+    return lambda chance: (Column("other", most_missing=missing(chance)), kind), tests
 
 
 def _time(array: Any, kind: str, missing: float) -> tuple[Column, str]:
@@ -220,6 +220,8 @@ def _number(kind: str, values: NDArray[Any], periods: Periods, missing: float, c
     low, high = float(finite.min()), float(finite.max())
     if low == high:
         return Column(kind, most_missing=missing), f"always {number(low)} so far"
+    if not slack.tame(finite):
+        return Column(kind, most_missing=missing), f"{low:g} to {high:g}: too great or too near for limits"
     note = f"{number(low)} to {number(high)}, median {number(float(np.median(finite)))}"
     ones = int((finite == 1).sum())
     if min(ones, len(finite) - ones) >= slack.OFTEN and np.isin(finite, (0, 1)).all():
@@ -280,7 +282,7 @@ def _statistics(
     shares = periods.count(gaps) / np.maximum(periods.rows, 1) if gaps is not None else np.zeros(len(periods))
     most = slack.share_up(1 - 0.9 * (1 - float(np.median(shares[periods.judged]))))
     values = values[np.isfinite(values)]
-    if not len(values):
+    if not len(values) or not slack.tame(values):
         return tuple(made)
     one_sign, share = bool(values.min() >= 0 or values.max() <= 0), bool(np.isin(values, (0, 1)).all())
     for measure in ("mean",) if share else ("mean", "quantile_0.99", "share_zero", "quantile_1"):

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlwild.contracts.terms import Column, Contract, Statistic, Terms, function_of
+from mlwild.contracts.terms import KINDS, Column, Contract, Statistic, Terms, function_of
 from mlwild.errors import AppError
 
 Made = TypeVar("Made")
@@ -124,9 +124,8 @@ def _column(given: Any, here: str) -> Column:
     _only(given, [field.name for field in fields(Column)], here)
     made = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     if "kind" not in made:
-        raise AppError(
-            f'{here} kind: is missing. Write kind = "number", "integer", "category", "text", "boolean" or "time".'
-        )
+        raise AppError(f'{here} kind: is missing. Write kind = "number" or another of {", ".join(KINDS)}.')
+
     return _make(Column, made, here)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import nbinom
 
 from mlwild.contracts.periods import Periods
 from mlwild.stats.prediction import FEWEST, next_greatest, next_share, prediction_limits
@@ -20,6 +19,13 @@ Limits = tuple[float | None, float | None]
 MOST_SLACK = 5.0
 #: A greatest whole number that so many rows reached is an end of the scale, such as five stars.
 OFTEN = 30
+
+
+def tame(values: NDArray[Any]) -> bool:
+    """Say whether numbers are such that sums and steps of them are exact enough."""
+    least, greatest = float(values.min()), float(values.max())
+    most = max(abs(least), abs(greatest))
+    return most < (2.0**53 if values.dtype.kind in "iu" else 1e100) and greatest - least > max(1e-100, 1e-12 * most)
 
 
 def by_period(values: NDArray[Any], periods: Periods) -> list[NDArray[Any]]:
@@ -158,6 +164,8 @@ def new_limit(codes: Ints, periods: Periods, chance: float) -> tuple[float, str]
     ----------
     .. [1] Good, I. J. (1953). The population frequencies of species. Biometrika, 40, 237-264.
     """
+    from scipy.stats import nbinom
+
     known = codes >= 0
     first_period = np.full(int(codes.max(initial=-1)) + 1, len(periods))
     np.minimum.at(first_period, codes[known], np.where(periods.index >= 0, periods.index, len(periods))[known])
@@ -215,6 +223,7 @@ def outward(low: float | None, high: float | None, *, whole: bool = False, digit
         near = round(exact)
         steps = near if abs(exact - near) < 1e-9 * max(1.0, abs(exact)) else turn(exact)
         rounded = round(steps / 10.0**places, max(places, 0))
+        rounded = min(rounded, end) if turn is math.floor else max(rounded, end)
         made.append(int(rounded) if whole else rounded + 0.0)
     return made[0], made[1]
 

@@ -15,7 +15,7 @@ from mlwild.errors import AppError
 
 Limit = float | date | datetime | None
 
-KINDS = ("number", "integer", "category", "text", "boolean", "time")
+KINDS = ("number", "integer", "category", "text", "boolean", "time", "other")
 MEASURES = ("mean", "std", "quantile_Q", "share_zero", "share_distinct", "rows_per_period")
 EXTRA = ("refuse", "allow")
 _QUANTILE = re.compile(r"quantile_(0(\.\d+)?|1(\.0+)?)")
@@ -29,8 +29,8 @@ class Column:
 
     Parameters
     ----------
-    kind : {"number", "integer", "category", "text", "boolean", "time"}
-        Whole numbers that came as floats pass as ``integer``.
+    kind : {"number", "integer", "category", "text", "boolean", "time", "other"}
+        Whole numbers that came as floats pass as ``integer``; ``other`` is anything, such as lists.
     unit : str
         For the reader and the messages, such as ``"kW"``.
     low, high : float, date or datetime, optional

@@ -15,7 +15,7 @@ from mlwild.contracts.periods import Periods, cut, one_period, times_of
 from mlwild.contracts.statistics import measured
 from mlwild.contracts.tables import Columns, codes_of, columns_of, kind_of
 from mlwild.contracts.terms import Contract, Statistic, Terms
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.wording import number
 
 
@@ -92,7 +92,11 @@ def _periods(contract: Contract, table: Columns) -> Periods | None:
     array = table.arrays.get(contract.time)
     if array is None or kind_of(array) not in ("time", "integer") or contract.every is None:
         return None
-    return cut(*times_of(array, contract.time), contract.every, contract.start, min_rows=contract.min_rows)
+    times, clock = times_of(array, contract.time)
+    try:
+        return cut(times, clock, contract.every, contract.start, min_rows=contract.min_rows)
+    except AppError as problem:
+        raise AppError(f"contract: {problem}") from problem
 
 
 def _broken(terms: Terms, table: Columns, periods: Periods | None, where: str) -> Iterator[Violation]:

@@ -14,7 +14,7 @@ WIDTH = 110
 HEAD = """\
 # What the data{and_features} must look like. Written once from the history; yours since, so correct what you know
 # better. Where no key is, no rule is, but for one: nothing may be missing unless most_missing says so.
-# kind: number, integer, category, text, boolean or time. `mlwild check` holds the data against this file.
+# kind: number, integer, category, text, boolean, time or other. `mlwild check` holds the data against this file.
 """
 
 

@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
-from scipy.stats import nbinom
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -46,6 +44,8 @@ def prediction_limits(values: Floats, chance: float) -> tuple[float, float]:
     >>> round(low, 2), round(high, 2)
     (8.04, 11.96)
     """
+    from scipy.special import stdtrit
+
     n = _enough(values)
     half = -float(stdtrit(n - 1, chance / 2)) * float(values.std(ddof=1)) * math.sqrt(1 + 1 / n)
     middle = float(values.mean())
@@ -140,6 +140,8 @@ def next_share(counts: Counts, rows: Counts, chance: float) -> float:
     >>> next_share(np.zeros(5, np.int64), np.full(5, 1000), 0.001)
     0.0
     """
+    from scipy.stats import nbinom
+
     _enough(rows)
     if not counts.any():
         return 0.0
