@@ -21,7 +21,9 @@ def test_prediction_limits_are_the_textbooks():
     values = np.array([51.4, 49.5, 48.7, 49.3, 51.6])  # Hahn and Meeker (1991): mean 50.1, standard deviation 1.31
     factor = student.ppf(0.975, 4) * math.sqrt(1 + 1 / 5)
     assert factor == pytest.approx(3.041, abs=0.001)  # their table A.13, n = 5, 95 %
-    assert prediction_limits(values, 0.05) == pytest.approx((50.1 - factor * 1.31339, 50.1 + factor * 1.31339), abs=1e-3)
+    assert prediction_limits(values, 0.05) == pytest.approx(
+        (50.1 - factor * 1.31339, 50.1 + factor * 1.31339), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("n", [5, 24])

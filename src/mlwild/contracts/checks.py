@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import NEVER
+from mlwild.contracts.column import Column
 from mlwild.contracts.finding import Spot, Violation, most, share
 from mlwild.contracts.numeric import numbers
 from mlwild.contracts.periods import Periods, times_of
 from mlwild.contracts.tables import codes_of, kind_of, missing_of, numbers_of, shown
-from mlwild.contracts.terms import Column
 from mlwild.errors import DataError
 
 Bools = NDArray[np.bool_]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.contracts.column import Column
 from mlwild.contracts.finding import Spot, Violation
 from mlwild.contracts.periods import Periods
 from mlwild.contracts.tables import shown
-from mlwild.contracts.terms import Column
 from mlwild.stats.slips import DEGREES, fits_unit, likely_units, longest_run
 
 Values = NDArray[Any]

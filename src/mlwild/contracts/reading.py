@@ -9,7 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlwild.contracts.terms import KINDS, Column, Contract, Statistic, Terms, function_of
+from mlwild.contracts.column import KINDS, Column
+from mlwild.contracts.terms import Contract, Statistic, Terms, function_of
 from mlwild.errors import AppError
 
 Made = TypeVar("Made")

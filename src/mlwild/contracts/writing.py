@@ -7,7 +7,8 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from mlwild.contracts.terms import Column, Contract, Statistic, Terms
+from mlwild.contracts.column import Column
+from mlwild.contracts.terms import Contract, Statistic, Terms
 
 WIDTH = 110
 
