@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlwild.stats.slips import DEGREES, UNITS, fits_unit, likely_units, longest_run
@@ -36,6 +36,7 @@ def test_small_factors_need_a_unit_that_has_them():
     assert all(fits_unit(factor, "") for factor in UNITS if factor >= 10)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([1.0, 2.0, math.nan]), max_size=30))
 def test_the_longest_run_is_that_of_a_plain_loop(values):
     best, place = 0, 0
