@@ -213,6 +213,15 @@ def test_sets_are_open_if_new_categories_came():
     assert made["maker"].allowed == tuple(sorted(made["maker"].allowed))
 
 
+def test_a_word_that_came_in_one_row_foretells_more_of_its_kind():
+    def with_one(rng, n):
+        return np.where(np.arange(n) == 5, "odd", rng.choice(["a", "b"], n))
+
+    made = columns(history(often=lambda rng, n: rng.choice(["a", "b"], n), once=with_one))
+    assert made["often"].most_new == 0.0
+    assert made["once"].most_new == pytest.approx(0.025, abs=0.02)  # a few of 120 rows
+
+
 def test_a_column_of_a_hundred_thousand_categories_is_text():
     table = pa.table({"word": [f"w{k}" for k in range(100_000)], "x": np.random.default_rng(0).normal(size=100_000)})
     made = infer(table)

@@ -406,7 +406,7 @@ def test_periods_with_few_rows_are_not_judged_by_shares():
     rows = pd.DataFrame(
         {
             "at": DAY + np.array([0, 1, 7, 8, 14, 15, 21]) * np.timedelta64(86_400, "s"),
-            "x": [1, 2, np.nan, 4, 5, 6, 7.0],
+            "x": [1, 2, np.nan, np.nan, 5, 6, 7.0],
         }
     )
     terms = Terms(
@@ -414,7 +414,10 @@ def test_periods_with_few_rows_are_not_judged_by_shares():
     )
     loose, strict = (Contract(terms, time="at", every="7D", start=dt.date(2024, 1, 1), min_rows=n) for n in (30, 1))
     assert not found(rows, loose)
-    assert [one.rule for one in violations(strict, rows)] == ["statistic"]
+    assert [(one.rule, one.period) for one in violations(strict, rows)] == [
+        ("most_missing", "2024-01-08"),
+        ("statistic", "2024-01-08"),
+    ]
 
 
 def own(values):
