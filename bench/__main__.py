@@ -20,6 +20,7 @@ def main() -> None:
         "comparisons",
         "drift",
         "labelfree",
+        "contracts",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

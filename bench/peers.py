@@ -15,6 +15,10 @@ HERE = Path(__file__).resolve().parent
 SHARED = tuple(f"{name}=={version(name)}" for name in ("scikit-learn", "numpy"))
 #: What each rival is installed from; pinned, so that a table can be made again.
 PINS = {"retrainopt": ("retrainopt==0.4.2", *SHARED), "skforecast": ("skforecast==0.26.0", *SHARED)}
+PINS["pandera"] = (
+    "pandera==0.35.0",
+    *(f"{name}=={version(name)}" for name in ("narwhals", "numpy", "pandas", "polars", "pyarrow")),
+)
 # It asks for any arch, and the newest one fails with the newest pandas.
 PINS["rliable"] = ("rliable==1.2.0", "arch==7.2.0", "pandas==2.3.3", f"numpy=={version('numpy')}")
 

@@ -99,6 +99,8 @@ class App:
         What the model is put under by `mlwild stress`; default `mlwild.stressors.standard`.
     owner : str
         Who is to be asked about a red test that names nobody.
+    contract : str or Path, optional
+        File with what the data must look like; `mlwild.load_app` takes ``churn.contract.toml`` beside ``churn.py``.
     start : str or int, optional
         First cutoff; default the first after eight periods with `min_rows` known labels.
     min_rows : int
@@ -153,6 +155,7 @@ class App:
     trading: Trading | None = None
     stressors: Sequence[Stressor] | None = None
     owner: str = ""
+    contract: str | Path | None = None
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -346,6 +349,7 @@ def _check_numbers(app: App) -> None:
     _need(app.trading is None or isinstance(app.trading, Trading), "trading", "is not a Trading(...).")
     traded = app.trading is None or app.loss_.predicts == "value"
     _need(traded, "trading", f"the loss {app.loss_.name!r} asks for classes, and positions are made of numbers.")
+    _need(app.contract is None or isinstance(app.contract, str | Path), "contract", f"{app.contract!r} is not a path.")
     _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
 
 

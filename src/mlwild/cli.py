@@ -111,17 +111,32 @@ def check(
     cutoffs: Annotated[int, typer.Option(min=1, help="At how many random instants to cut the future off.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the instants and shuffles.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings as JSON.")] = None,
+    contract: Annotated[
+        Path | None, typer.Option("--contract", help="Default: APP.contract.toml beside APP.py.")
+    ] = None,
+    *,
+    write_contract: Annotated[
+        bool, typer.Option("--write-contract", help="Only write the contract, from the history.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an older contract.")] = False,
 ) -> None:
-    """Look for features that know the future, and report when labels are known.
+    """Look for features that know the future, hold the data against their contract, report when labels are known.
 
-    Example: mlwild check flights.py --cutoffs 10
+    Example: mlwild check flights.py --write-contract
     """
     from mlwild.checks import check as run
+    from mlwild.checks import with_contract
+    from mlwild.checks import write_contract as write
     from mlwild.loading import load_app
     from mlwild.show import show_check
 
     _can_write(json_file, "--json")
-    report = run(load_app(app), cutoffs=cutoffs, seed=seed)
+    if write_contract:
+        path = contract or app.with_suffix(".contract.toml")
+        _can_write(path, "--contract")
+        print(write(load_app(app), path, force=force).said)
+        return
+    report = run(with_contract(load_app(app), contract), cutoffs=cutoffs, seed=seed)
     show_check(report)
     _write_json(json_file, report.as_dict())
     if not report.passed:

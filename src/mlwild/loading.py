@@ -56,6 +56,9 @@ def load_app(path: str | Path) -> App:
         raise AppError(f"app: {file.name} makes {len(found)} apps ({', '.join(found)}). Name one of them `app`.")
     else:
         raise AppError(f"app: {file.name} makes no App. It needs a line such as app = mlwild.App(...).")
+    beside = file.with_name(f"{file.stem}.contract.toml")
+    if app.contract is None and beside.is_file():
+        app = replace(app, contract=beside)
     return replace(app, root=file.parent if app.root == Path() else app.root, file=file)
 
 

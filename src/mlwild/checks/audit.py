@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlwild.app import App
-from mlwild.checks import probes, times
+from mlwild.checks import contract, probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
 from mlwild.events import Events, SideTable
@@ -47,6 +47,7 @@ def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
     >>> check(app).leaks[0].column
     'x'
     """
+    contract.contract_of(app)  # a wrong file is told before the work is done
     events, tables = read_events(app)
     survey = lay_survey(app, events, tables)
     findings = findings_of(app, events, tables, survey, cutoffs=cutoffs, seed=seed)
@@ -59,6 +60,7 @@ def findings_of(
     """Return all findings on an app whose data were read."""
     maturity, _ = times.label_maturity(survey)
     findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
+    findings += contract.held(app, events, survey.features)
     findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
     findings.append(probes.trains(survey))

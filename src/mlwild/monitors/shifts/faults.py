@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild.digest import row_hashes
 from mlwild.monitors.shifts.read import Pair, Tables
+from mlwild.stats.slips import DEGREES, likely_units, longest_run
 from mlwild.stats.sorted_columns import kolmogorov_smirnov
 from mlwild.wording import number
 
@@ -24,23 +25,6 @@ MOST_ROWS = 20_000
 FEWEST = 50
 #: Columns that are tried for a swap with each other.
 MOST_SWAPPED = 12
-
-#: Factors between units that people use, and their names.
-UNITS = {
-    10.0: "10",
-    100.0: "100 (shares and per cent)",
-    1_000.0: "1,000 (such as kilo)",
-    1_000_000.0: "1,000,000 (such as mega)",
-    60.0: "60 (seconds and minutes)",
-    3_600.0: "3,600 (seconds and hours)",
-    24.0: "24 (hours and days)",
-    86_400.0: "86,400 (seconds and days)",
-    2.54: "2.54 (inches)",
-    3.28084: "3.28 (feet)",
-    1.609344: "1.61 (miles)",
-    2.204623: "2.20 (pounds)",
-    3.785412: "3.79 (gallons)",
-}
 
 
 @dataclass(frozen=True)
@@ -127,8 +111,8 @@ def _sign(name: str, old: Floats, new: Floats) -> Fault | None:
 
 
 def _unit(name: str, old: Floats, new: Floats) -> Fault | None:
-    celsius = (new - 32) / 1.8, new * 1.8 + 32
-    for back, words in zip(celsius, ("Fahrenheit in place of Celsius", "Celsius in place of Fahrenheit"), strict=True):
+    for words, shift, slope in DEGREES:
+        back = (new + shift) * slope
         if _back(old, back) and not _back(old, new * (np.median(old) / np.median(new) if np.median(new) else 1.0)):
             return Fault("unit slip", (name,), f"{name!r} seems to be in {words}: converted back nothing is left.")
     whole = _factor(old, new)
@@ -155,10 +139,9 @@ def _factor(old: Floats, new: Floats, *, exact: bool = False) -> str | None:
     ratio = float(np.median(after[usable] / before[usable]))
     if ratio <= 0 or 1 / 1.4 < ratio < 1.4:
         return None
-    for factor, words in UNITS.items():
-        for power, how in ((1, "times"), (-1, "one part in")):
-            if abs(np.log(ratio / factor**power)) < 0.1 and _back(old, new / factor**power):
-                return f"{words} {how}" if power == 1 else f"one part in {words} of"
+    for factor, words in likely_units(ratio):
+        if _back(old, new / factor):
+            return words
     if not exact and (ratio > 4 or ratio < 0.25) and _back(old, new / ratio):
         return f"{number(ratio, 2)} times"
     return None
@@ -167,21 +150,12 @@ def _factor(old: Floats, new: Floats, *, exact: bool = False) -> str | None:
 def _stuck(name: str, pair: Pair) -> Fault | None:
     """Name a value that stands still for far longer than it ever did."""
     old, new = (np.asarray(values, dtype=np.float64) for values in (pair.reference, pair.window))
-    before, (run, value) = _longest_run(old)[0], _longest_run(new)
+    before, (run, place) = longest_run(old)[0], longest_run(new)
     if run >= max(20, 0.1 * len(new)) and run > 3 * before * max(1.0, len(new) / len(old)):
-        said = f"{name!r} stands at {number(value, 4)} for {run:,} rows on end ({run / len(new):.0%} of the window)."
+        where = f"for {run:,} rows on end ({run / len(new):.0%} of the window)"
+        said = f"{name!r} stands at {number(float(new[place]), 4)} {where}."
         return Fault("stuck value", (name,), said)
     return None
-
-
-def _longest_run(values: Floats) -> tuple[int, float]:
-    """Return the length of the longest run of equal neighbours, and its value."""
-    if not len(values):
-        return 0, float("nan")
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))  # NaN equals nothing: gaps make no run
-    lengths = np.diff(np.append(starts, len(values)))
-    place = int(lengths.argmax())
-    return int(lengths[place]), float(values[starts[place]])
 
 
 def _swapped(sides: dict[str, tuple[Floats, Floats]]) -> list[Fault]:
