@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Run each script in a process of its own; one that fails does not stop the others."""
     failed = []
-    for name in ("overhead", "scale", "backtests", "contest", "splits", "comparisons", "drift", "labelfree"):
+    for name in ("overhead", "scale", "backtests", "contest", "splits", "comparisons", "drift", "labelfree", "digits"):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:
             failed.append(name)

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 
 from mlwild.comparisons.answer import Record, plain
 from mlwild.comparisons.given import Losses
+from mlwild.comparisons.ordered import FIXED_B_LEVEL
 from mlwild.errors import DataError
 from mlwild.stats.clusters import clustered
-from mlwild.stats.paired import Difference, fixed_b
+from mlwild.stats.paired import Difference, batch_means, fixed_b
 from mlwild.wording import between, count, number
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 RECOMMENDED, NO_DIFFERENCE, HARMFUL = "recommended", "no difference", "harmful"
-
-#: Greatest level that fixed-b has critical values for.
-_FIXED_B = 0.999
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +85,11 @@ def judge(name: str, inside: Paired, elsewhere: Paired, *, tries: int = 1, level
     Say whether a remedy is recommended: better in the slice, and elsewhere not shown to be worse.
 
     Losses are paired, and the unit is the period. Periods that lie apart are taken for independent (Student's t
-    over their means, weighted by rows); neighbouring ones are not (fixed-b). Intervals of all remedies
+    over their means, weighted by rows); neighbouring ones are not (fixed-b, which says nothing of a few
+    periods that resemble each other). Intervals of all remedies
     that were tried hold together (Bonferroni). Where elsewhere is shown to be worse, a remedy is recommended
     only if all rows together are shown to be better; else it is harmful, as one that makes the slice worse is.
+    Where it is not known what happens elsewhere, none is recommended.
 
     Parameters
     ----------
@@ -143,13 +143,14 @@ def judge(name: str, inside: Paired, elsewhere: Paired, *, tries: int = 1, level
 
 def _difference(pairs: Paired, level: float) -> Difference:
     kinds = np.unique(pairs.period)
-    if len(kinds) > 1 and np.diff(kinds).min() < 2 and level <= _FIXED_B:
-        losses = Losses(("before", "after"), np.column_stack([pairs.before, pairs.after]), period=pairs.period)
-        # Mean losses by period, weighted by what they stand for: their plain mean is that over rows.
-        series = replace(losses, weights=pairs.weights).by_period().series
-        found = fixed_b(series[:, 1], series[:, 0], level=level)
-        exact = float(np.average(pairs.after - pairs.before, weights=pairs.mass))
-        return replace(found, estimate=exact, n=len(pairs.before))
+    if len(kinds) > 1 and np.diff(kinds).min() < 2:
+        table = np.column_stack([pairs.before, pairs.after])
+        losses = Losses(("before", "after"), table, period=pairs.period, weights=pairs.weights)
+        before, after = losses.by_period().series.T
+        found = (
+            fixed_b(after, before, level=level) if level <= FIXED_B_LEVEL else batch_means(after, before, level=level)
+        )
+        return replace(found, n=len(pairs.before), reason=found.reason.replace("rows", "periods"))
     return clustered(pairs.after, pairs.before, pairs.period, weights=pairs.mass, level=level)
 
 
@@ -157,7 +158,14 @@ def _verdict(inside: Difference, elsewhere: Difference, whole: Difference) -> st
     better, worse = inside.high < 0, inside.low > 0  # both False where there is no interval
     if worse or (elsewhere.low > 0 and not (better and whole.high < 0)):
         return HARMFUL
-    return RECOMMENDED if better else NO_DIFFERENCE
+    # Nobody is told to pay a price elsewhere that is not known.
+    told = unchanged(elsewhere) or not elsewhere.undecided
+    return RECOMMENDED if better and told else NO_DIFFERENCE
+
+
+def unchanged(found: Difference) -> bool:
+    """Say whether both lose the same on every row."""
+    return found.undecided and found.estimate == 0.0
 
 
 def _facts(pairs: Paired, found: Difference, level: float) -> Record:
@@ -193,7 +201,9 @@ def _said(name: str, verdict: str, found: dict[str, Difference], tries: int, lev
             f"{name!r} loses {number(abs(inside.estimate), 2)} {'less' if less else 'more'} in the slice "
             f"({between(low, high, 2)}; {shared})"
         )
-    if elsewhere.undecided:
+    if unchanged(elsewhere):
+        tail = "elsewhere nothing changes"
+    elif elsewhere.undecided:
         tail = f"what it costs elsewhere cannot be told ({elsewhere.reason})"
     elif elsewhere.low > 0:
         tail = f"it costs {number(elsewhere.estimate, 2)} elsewhere ({between(elsewhere.low, elsewhere.high, 2)})"

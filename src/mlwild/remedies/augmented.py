@@ -20,6 +20,7 @@ from mlwild.remedies.wrapper import Wrapper, need
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+SWAPPED = Swapped()
 DONORS = ("same", "across", "others", "all")
 
 
@@ -77,7 +78,7 @@ class Augmented(Wrapper):
     (27, True)
     """
 
-    transform: Transform | Sequence[Transform] = Swapped()
+    transform: Transform | Sequence[Transform] = SWAPPED
     copies: int = 1
     only_slice: bool = False
     donors: str = "same"
@@ -138,10 +139,7 @@ class Augmented(Wrapper):
     def _lenders(self, own: Ints, codes: Ints, labels: NDArray[Any], mask: Bools | None) -> Ints:
         """Return the rows that a group borrows from."""
         same = codes == codes[own[0]]
-        if self.classes is None:
-            alike = np.ones(len(codes), bool)
-        else:
-            alike = labels == labels[own[0]]
+        alike = np.ones(len(codes), bool) if self.classes is None else labels == labels[own[0]]
         wanted = {
             "same": same,
             "across": alike & ~same,

@@ -127,7 +127,13 @@ def scores(model: Any, X: Any, classes: NDArray[Any] | None) -> Floats:  # noqa:
 
 
 def out_of_fold(
-    base: Any, X: Any, y: NDArray[Any], *, classes: NDArray[Any] | None, folds: int, seed: int  # noqa: N803
+    base: Any,
+    X: Any,  # noqa: N803
+    y: NDArray[Any],
+    *,
+    classes: NDArray[Any] | None,
+    folds: int,
+    seed: int,
 ) -> Floats:
     """
     Return predictions of each row by a model that did not see its fold; folds are spans of neighbours.

@@ -162,13 +162,15 @@ class LastLayer(Wrapper):
         return self._beside(logits(fits.probabilities(self.model_, X, self.classes)), X, mask)
 
     def _fit_head(self, inputs: Any, labels: NDArray[Any], aside: Bools) -> None:
+        classes = self.classes
+        assert classes is not None
         codes, n_groups = groups(labels, aside, classifies=self.by_class)
         weights = fits.balanced(codes, n_groups)
         half = rows.every(codes, 2)
         tried = {}
         for strength in self.strengths if len(self.strengths) > 1 else ():
             head = _head(strength, inputs[~half], labels[~half], weights[~half])
-            lost = fits.row_losses(fits.probabilities(head, inputs[half], self.classes), labels[half], self.classes)
+            lost = fits.row_losses(fits.probabilities(head, inputs[half], classes), labels[half], classes)
             sums = np.bincount(codes[half], lost, n_groups)
             tried[strength] = float((sums / np.maximum(np.bincount(codes[half], minlength=n_groups), 1)).max())
         self.strength_ = min(tried, key=lambda one: (tried[one], one)) if tried else self.strengths[0]

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.metaestimators import available_if
 
 from mlwild import models
 from mlwild.losses import CLIP, Loss, named
 from mlwild.remedies import fits
 from mlwild.remedies.losses import class_losses
 from mlwild.remedies.slices import Bools, split_off
-from mlwild.remedies.wrapper import Wrapper, _gives_probabilities, need, need_slice
+from mlwild.remedies.wrapper import Wrapper, need, need_slice
 from mlwild.stats.calibration import Isotonic, calibrated, isotonic
 
 Floats = NDArray[np.float64]
@@ -174,16 +173,16 @@ class Recalibrated(Wrapper):
         given = fits.out_of_fold(self.base, seen, labels, classes=classes, folds=self.folds, seed=self.seed)
         self.model_ = models.fit(self.base, seen, labels, self.seed)
         inside, wanted = given[mask], labels[mask]
-        self.threshold_, self.curves_ = float("nan"), []
+        self.threshold_ = float("nan")
+        self.curves_: list[Sigmoid | Isotonic | Line] = []
         if classes is None:
             self.curves_ = [self._of_values(inside[:, 0], wanted.astype(np.float64))]
         elif self.how == "threshold":
             self.threshold_ = best_threshold(named(self.loss), wanted, inside[:, -1], classes)
         else:
             first = 1 if two else 0
-            self.curves_ = [
-                self._of_class(inside[:, place], wanted == classes[place]) for place in range(first, len(classes))
-            ]
+            for place in range(first, len(classes)):
+                self.curves_.append(self._of_class(inside[:, place], wanted == classes[place]))
         return self
 
     def _of_class(self, p: Floats, hit: Bools) -> Sigmoid | Isotonic:

@@ -87,7 +87,7 @@ class Wrapper(BaseEstimator):  # type: ignore[misc]
         model = self.model_
         return np.asarray(model.predict(seen) if hasattr(model, "predict") else model(seen))
 
-    @available_if(_gives_probabilities)
+    @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:  # noqa: N803
         """Return the probability of each class, shape (n_rows, n_classes)."""
         if self.classes is None:  # a function that gives numbers: those of the greater class

@@ -62,7 +62,7 @@ def clustered(loss_a: Any, loss_b: Any, cluster: Any, *, weights: Any = None, le
     Examples
     --------
     >>> week = np.repeat(np.arange(8), 2)
-    >>> gap = np.tile([-1.0, -3.0, -2.0, -2.0, -4.0, 0.0, -1.0, -3.0], 2)
+    >>> gap = np.tile([-1.0, -3.0, -2.0, -1.0, -4.0, 0.0, -1.0, -4.0], 2)
     >>> found = clustered(gap, np.zeros(16), week)
     >>> round(found.estimate, 3), found.high < 0, clustered(gap[:4], np.zeros(4), week[:4]).undecided
     (-2.0, True, True)

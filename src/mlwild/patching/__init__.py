@@ -1,0 +1,5 @@
+"""Patch: rehearse remedies for a slice on which a model fails, and recommend what the intervals support."""
+
+from mlwild.patching.patch import CUTOFFS, patch
+
+__all__ = ["CUTOFFS", "patch"]

@@ -1,0 +1,293 @@
+"""Rehearse remedies for a slice: what each does to it in the next period, and what it costs elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlwild import models
+from mlwild.app import App
+from mlwild.comparisons.answer import Record, plain
+from mlwild.comparisons.remedied import RECOMMENDED, failed, judge
+from mlwild.errors import AppError, DataError
+from mlwild.models import Forecast
+from mlwild.patching.meant import Meant, meant
+from mlwild.patching.scored import Scored
+from mlwild.records import Vintage
+from mlwild.rehearsal import STORE
+from mlwild.remedies import standard
+from mlwild.remedies.transforms import Transform
+from mlwild.triangle import Survey, Tally, Triangle, parallel
+from mlwild.triangle.patches import patch_at
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import lay_survey, read_events
+from mlwild.wording import count
+
+Progress = Callable[[int, int, int], None]
+Named = str | Callable[[Any], Any]
+
+#: Cutoffs at which remedies are rehearsed, unless said otherwise.
+CUTOFFS = 8
+#: Fewer tell nothing.
+FEWEST = 4
+#: As many periods that lie apart are preferred to more that do not.
+FEWEST_APART = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """
+    What is tried, and where.
+
+    Parameters
+    ----------
+    remedies : mapping of str to model
+    left_out : mapping of str to str
+        Why a remedy was not tried.
+    cutoffs : tuple of int
+    window : str
+    price : float or None
+        What a row costs that is not answered.
+    level : float
+    """
+
+    remedies: Mapping[str, Any]
+    left_out: Mapping[str, str]
+    cutoffs: tuple[int, ...]
+    window: str
+    price: float | None
+    level: float
+
+
+def patch(
+    app: App,
+    slice_: Named | None = None,
+    *,
+    remedies: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    cutoffs: int = CUTOFFS,
+    transform: Transform | None = None,
+    abstain: float | None = None,
+    worst: Callable[[Survey, Triangle], Named] | None = None,
+    level: float = 0.95,
+    store: str | Path = STORE,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """
+    Rehearse remedies for a slice: what each does to it in the next period, and what it costs elsewhere.
+
+    At each of some cutoffs, evenly spaced over the later two thirds of the history, every remedied model is
+    fitted on what was known and scored on the period that follows, beside the model as it is. Predictions
+    are kept: a second run fits nothing. Vintages of the model itself are shared with `mlwild.rehearse`.
+
+    Parameters
+    ----------
+    app : App
+    slice_ : str or callable, optional
+        A condition on columns of the data or of the features, such as ``"carrier = 'EV'"``; or a function
+        of the features that returns true or false for each row.
+    remedies : mapping of str to model, optional
+        Default `mlwild.remedies.standard`. Any model will do; one with `accepts` may abstain.
+    model : str, optional
+        Name of the model to mend; default the one that lives.
+    cutoffs : int
+        At least 4, default 8; in a short history fewer, so that they lie apart.
+    transform : callable, optional
+        For augmentation: ``f(X, rng)`` that leaves labels as they are.
+    abstain : float, optional
+        What a row costs that is not answered, in the unit of the loss; without it nobody abstains.
+    worst : callable, optional
+        ``worst(survey, triangle)`` names the slice where `slice_` does not.
+    level : float
+        Coverage of the intervals of all remedies together, in [0.5, 1).
+    store, jobs, progress : optional
+        As for `mlwild.rehearse`.
+
+    Returns
+    -------
+    dict
+        Plain data: app, model, loss, slice, cutoffs, remedies (best first; each with name, verdict, said, slice,
+        elsewhere, all, answered, setting, base_fits, seconds), recommended, said, left_out, level, fits, seconds.
+
+    Raises
+    ------
+    AppError
+        If no slice is named, or a setting is wrong.
+    DataError
+        If the slice holds no row that is scored, or all of them; or the model could not be made.
+    BusyError, StoreError
+        As for `mlwild.rehearse`.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, pandas as pd
+    >>> from mlwild import App
+    >>> rng = np.random.default_rng(0)
+    >>> def events():
+    ...     x, odd = rng.normal(size=3000), rng.random(3000) < 0.2
+    ...     return pd.DataFrame({"when": np.arange(3000), "x": x, "odd": odd, "y": np.where(odd, 2 + x, x)})
+    >>> def line(X, y):
+    ...     slope, shift = np.polyfit(X["x"], y, 1)
+    ...     return lambda X: slope * X["x"].to_numpy() + shift
+    >>> app = App(
+    ...     name="two", data=events, time="when", label="y", delay=0, models={"line": line}, loss="squared",
+    ...     every=50,
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = patch(app, "odd = true", store=folder, jobs=1)
+    >>> found["recommended"], found["fits"]["made"]  # at 8 cutoffs: the model itself, and six remedies
+    ('recalibrated', 56)
+    """
+    began = time.perf_counter()
+    name = _model(app, model)
+    if slice_ is None and worst is None:
+        raise AppError(
+            "slice: say which rows the model fails on, such as --slice \"carrier = 'EV'\", or name a function of the "
+            "app file that returns true or false for each row of the features."
+        )
+    events, tables = read_events(app)
+    survey = lay_survey(app, events, tables)
+    keep = Store(Path(store) if Path(store).is_absolute() else app.root / store)
+    triangle = Triangle(survey, name, app.seeds[0], keep, Tally())
+    with keep.lock(app.name):
+        if slice_ is None:
+            assert worst is not None
+            slice_ = worst(survey, triangle)
+        found = meant(slice_, survey, events)
+        tried, left_out = _remedies(app.models[name], found, survey, remedies, transform, abstain)
+        trial = Trial(tried, left_out, _cutoffs(survey, cutoffs), str(app.windows[0]), abstain, level)
+        records, scored = _rehearsed(triangle, found, trial, jobs, progress)
+    sheet = _sheet(triangle, found, trial, scored, records)
+    sheet["seconds"] = round(time.perf_counter() - began, 3)
+    made: Record = plain(sheet)
+    return made
+
+
+def _model(app: App, model: str | None) -> str:
+    name = app.live if model is None else model
+    if name not in app.models:
+        raise AppError(f"model: there is no {name!r}; there is {', '.join(map(repr, app.models))}.")
+    if isinstance(app.models[name], Forecast):
+        raise AppError(f"model: {name!r} is a published forecast; it is not fitted here, so it cannot be mended.")
+    return name
+
+
+def _remedies(
+    base: Any,
+    found: Meant,
+    survey: Survey,
+    given: Mapping[str, Any] | None,
+    transform: Transform | None,
+    price: float | None,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what is tried, and why something is not."""
+    if price is not None and not 0 <= price < float("inf"):
+        raise AppError(f"abstain: {price!r} is not a finite number of at least 0.")
+    if given is None:
+        return standard(base, found.slice, survey.loss, transform=transform, price=price)
+    if not given:
+        raise AppError("remedies: name at least one: {'name': model}.")
+    for name, model in given.items():
+        models.check(model, f"remedies[{name!r}]", survey.loss.predicts, None)
+    return dict(given), {}
+
+
+def _cutoffs(survey: Survey, wanted: int) -> tuple[int, ...]:
+    """Return cutoffs evenly spaced over the later two thirds, each with a period whose labels have come."""
+    if wanted < FEWEST:
+        raise AppError(f"cutoffs: {wanted} are too few to tell anything; give at least {FEWEST}.")
+    grid = survey.grid
+    last = grid.periods - grid.usual_delay
+    usable = [k for k in range(-(-grid.periods // 3), last) if grid.labelled[k] > 0]
+    if len(usable) < FEWEST:
+        raise DataError(
+            f"cutoffs: the later two thirds of the history hold {len(usable)} periods whose labels have come; it takes "
+            f"{FEWEST}. Use a shorter cadence, or more history."
+        )
+    n = min(wanted, len(usable))
+    # Periods that lie apart are independent evidence, neighbours are not: rather one or two fewer.
+    apart = (len(usable) + 1) // 2
+    if n > apart >= FEWEST_APART:
+        n = apart
+    places = np.unique(np.linspace(0, len(usable) - 1, n).round().astype(int))
+    return tuple(usable[place] for place in places)
+
+
+def _rehearsed(
+    triangle: Triangle, found: Meant, trial: Trial, jobs: int | None, progress: Progress | None
+) -> tuple[list[Record], Scored]:
+    """Make the model's vintages and the remedied ones, and judge these; records come best first."""
+    vintages = [Vintage(k, trial.window) for k in trial.cutoffs]
+    parallel.make([(triangle, vintage) for vintage in vintages], jobs=jobs, progress=progress)
+    usable = [vintage.cutoff for vintage in vintages if vintage not in triangle.failed]
+    if not usable:
+        why = triangle.failed[vintages[0]].why
+        raise DataError(f"models[{triangle.model!r}]: could not be made at any cutoff, the first because: {why}.")
+    scored = Scored(triangle, found.rows, usable, trial.window, trial.price)
+    made, whys = patch_at(
+        triangle,
+        trial.remedies,
+        usable,
+        window=trial.window,
+        marker=found.marker,
+        jobs=jobs,
+        progress=progress,
+    )
+    records = []
+    for name, model in trial.remedies.items():
+        facts = {"setting": " ".join(repr(model).split()), "base_fits": getattr(model, "fits", 1) * len(usable)}
+        if name in whys:
+            records.append(failed(name, whys[name]) | facts)
+            continue
+        own = {cutoff: made[name, cutoff] for cutoff in usable}
+        record = judge(name, *scored.paired(own), tries=len(trial.remedies), level=trial.level)
+        facts |= {"answered": scored.answered(own), "seconds": round(sum(one.seconds for one in own.values()), 3)}
+        records.append(record | facts)
+    return sorted(records, key=_rank), scored
+
+
+def _rank(record: Record) -> tuple[int, bool, float]:
+    order = ("recommended", "no difference", "harmful", "failed")
+    place = order.index(record["verdict"])
+    if "slice" not in record:
+        return place, False, 0.0
+    return place, (record["elsewhere"]["low"] or 0.0) > 0, record["slice"]["estimate"]
+
+
+def _sheet(triangle: Triangle, found: Meant, trial: Trial, scored: Scored, records: list[Record]) -> Record:
+    survey = triangle.survey
+    clock, edges = survey.clock, survey.grid.edges
+    best = records[0] if records[0]["verdict"] == RECOMMENDED else None
+    held = int(found.rows.sum())
+    return {
+        "app": survey.app.name,
+        "model": triangle.model,
+        "loss": {"name": survey.loss.name, "unit": survey.loss.unit},
+        "slice": {
+            "said": found.said,
+            "rows": held,
+            "share": held / len(found.rows),
+            "marker": found.marker is not None,
+        },
+        "every": str(survey.app.every),
+        "cutoffs": [clock.show(int(edges[k])) for k in scored.cutoffs],
+        "failed_cutoffs": [clock.show(int(edges[k])) for k in trial.cutoffs if k not in scored.cutoffs],
+        "remedies": records,
+        "recommended": best["name"] if best else None,
+        "said": best["said"] if best else _none(trial),
+        "left_out": [{"name": name, "why": why} for name, why in trial.left_out.items()],
+        "price_of_abstaining": trial.price,
+        "level": trial.level,
+        "fits": {"made": triangle.tally.made, "reused": triangle.tally.reused},
+    }
+
+
+def _none(trial: Trial) -> str:
+    n = len(trial.remedies)
+    return f"None of {count(n)} remedies is recommended: none is shown to mend the slice without harm elsewhere."
