@@ -14,8 +14,9 @@ from sklearn.neural_network import MLPClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mlwild.remedies import JTT, Augmented, GroupDRO, LastLayer, Recombined, Reweighted, Swapped
 from tests.remedies.digits import Twin, by_group, marked, twin
+
+from mlwild.remedies import JTT, Augmented, GroupDRO, LastLayer, Recombined, Reweighted, Swapped
 
 MARK = "x784"
 

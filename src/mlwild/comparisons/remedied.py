@@ -107,7 +107,7 @@ def judge(name: str, inside: Paired, elsewhere: Paired, *, tries: int = 1, level
     dict
         name, verdict ("recommended", "no difference" or "harmful"), said, level, tries, and for `slice`,
         `elsewhere` and `all` a dict with before, after, estimate (after less before: below zero is better), low,
-        high, n, periods, method and why. None where it is not known.
+        high, smallest_detectable, n, periods, method and why. None where it is not known.
 
     Raises
     ------
@@ -176,6 +176,7 @@ def _facts(pairs: Paired, found: Difference, level: float) -> Record:
         "estimate": found.estimate,
         "low": found.low,
         "high": found.high,
+        "smallest_detectable": found.smallest_detectable,
         "n": found.n,
         "periods": len(np.unique(pairs.period)),
         "method": found.method,

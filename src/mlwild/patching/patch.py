@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ import numpy as np
 from mlwild import models
 from mlwild.app import App
 from mlwild.comparisons.answer import Record, plain
-from mlwild.comparisons.remedied import RECOMMENDED, failed, judge
+from mlwild.comparisons.remedied import failed, judge
 from mlwild.errors import AppError, DataError
 from mlwild.models import Forecast
 from mlwild.patching.meant import Meant, meant
-from mlwild.patching.scored import Scored
+from mlwild.patching.scored import Scored, scored_periods
+from mlwild.patching.sheet import Trial, as_sheet, rank
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE
 from mlwild.remedies import standard
@@ -26,7 +26,6 @@ from mlwild.triangle import Survey, Tally, Triangle, parallel
 from mlwild.triangle.patches import patch_at
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey, read_events
-from mlwild.wording import count
 
 Progress = Callable[[int, int, int], None]
 Named = str | Callable[[Any], Any]
@@ -35,33 +34,8 @@ Named = str | Callable[[Any], Any]
 CUTOFFS = 8
 #: Fewer tell nothing.
 FEWEST = 4
-#: As many periods that lie apart are preferred to more that do not.
-FEWEST_APART = 6
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """
-    What is tried, and where.
-
-    Parameters
-    ----------
-    remedies : mapping of str to model
-    left_out : mapping of str to str
-        Why a remedy was not tried.
-    cutoffs : tuple of int
-    window : str
-    price : float or None
-        What a row costs that is not answered.
-    level : float
-    """
-
-    remedies: Mapping[str, Any]
-    left_out: Mapping[str, str]
-    cutoffs: tuple[int, ...]
-    window: str
-    price: float | None
-    level: float
+#: As many periods that lie apart are preferred to more that do not, below so many that their dependence shows.
+FEWEST_APART, ENOUGH = 6, 20
 
 
 def patch(
@@ -163,7 +137,7 @@ def patch(
         tried, left_out = _remedies(app.models[name], found, survey, remedies, transform, abstain)
         trial = Trial(tried, left_out, _cutoffs(survey, cutoffs), str(app.windows[0]), abstain, level)
         records, scored = _rehearsed(triangle, found, trial, jobs, progress)
-    sheet = _sheet(triangle, found, trial, scored, records)
+    sheet = as_sheet(triangle, found, trial, scored, records)
     sheet["seconds"] = round(time.perf_counter() - began, 3)
     made: Record = plain(sheet)
     return made
@@ -202,18 +176,15 @@ def _cutoffs(survey: Survey, wanted: int) -> tuple[int, ...]:
     """Return cutoffs evenly spaced over the later two thirds, each with a period whose labels have come."""
     if wanted < FEWEST:
         raise AppError(f"cutoffs: {wanted} are too few to tell anything; give at least {FEWEST}.")
-    grid = survey.grid
-    last = grid.periods - grid.usual_delay
-    usable = [k for k in range(-(-grid.periods // 3), last) if grid.labelled[k] > 0]
+    usable = scored_periods(survey)
     if len(usable) < FEWEST:
         raise DataError(
             f"cutoffs: the later two thirds of the history hold {len(usable)} periods whose labels have come; it takes "
             f"{FEWEST}. Use a shorter cadence, or more history."
         )
-    n = min(wanted, len(usable))
-    # Periods that lie apart are independent evidence, neighbours are not: rather one or two fewer.
-    apart = (len(usable) + 1) // 2
-    if n > apart >= FEWEST_APART:
+    n, apart = min(wanted, len(usable)), (len(usable) + 1) // 2
+    # Few periods must lie apart to be independent evidence: rather one or two fewer.
+    if ENOUGH > n > apart >= FEWEST_APART:
         n = apart
     places = np.unique(np.linspace(0, len(usable) - 1, n).round().astype(int))
     return tuple(usable[place] for place in places)
@@ -249,45 +220,4 @@ def _rehearsed(
         record = judge(name, *scored.paired(own), tries=len(trial.remedies), level=trial.level)
         facts |= {"answered": scored.answered(own), "seconds": round(sum(one.seconds for one in own.values()), 3)}
         records.append(record | facts)
-    return sorted(records, key=_rank), scored
-
-
-def _rank(record: Record) -> tuple[int, bool, float]:
-    order = ("recommended", "no difference", "harmful", "failed")
-    place = order.index(record["verdict"])
-    if "slice" not in record:
-        return place, False, 0.0
-    return place, (record["elsewhere"]["low"] or 0.0) > 0, record["slice"]["estimate"]
-
-
-def _sheet(triangle: Triangle, found: Meant, trial: Trial, scored: Scored, records: list[Record]) -> Record:
-    survey = triangle.survey
-    clock, edges = survey.clock, survey.grid.edges
-    best = records[0] if records[0]["verdict"] == RECOMMENDED else None
-    held = int(found.rows.sum())
-    return {
-        "app": survey.app.name,
-        "model": triangle.model,
-        "loss": {"name": survey.loss.name, "unit": survey.loss.unit},
-        "slice": {
-            "said": found.said,
-            "rows": held,
-            "share": held / len(found.rows),
-            "marker": found.marker is not None,
-        },
-        "every": str(survey.app.every),
-        "cutoffs": [clock.show(int(edges[k])) for k in scored.cutoffs],
-        "failed_cutoffs": [clock.show(int(edges[k])) for k in trial.cutoffs if k not in scored.cutoffs],
-        "remedies": records,
-        "recommended": best["name"] if best else None,
-        "said": best["said"] if best else _none(trial),
-        "left_out": [{"name": name, "why": why} for name, why in trial.left_out.items()],
-        "price_of_abstaining": trial.price,
-        "level": trial.level,
-        "fits": {"made": triangle.tally.made, "reused": triangle.tally.reused},
-    }
-
-
-def _none(trial: Trial) -> str:
-    n = len(trial.remedies)
-    return f"None of {count(n)} remedies is recommended: none is shown to mend the slice without harm elsewhere."
+    return sorted(records, key=rank), scored

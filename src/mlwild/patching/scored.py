@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from mlwild.comparisons.remedied import Paired, parted
 from mlwild.errors import AppError, DataError
 from mlwild.records import Vintage
-from mlwild.triangle import Triangle
+from mlwild.triangle import Survey, Triangle
 from mlwild.triangle.patches import Made
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+def scored_periods(survey: Survey) -> list[int]:
+    """Return the periods of the later two thirds of a history whose labels have come."""
+    grid = survey.grid
+    last = grid.periods - grid.usual_delay
+    return [k for k in range(-(-grid.periods // 3), last) if grid.labelled[k] > 0]
 
 
 @dataclass(frozen=True, eq=False)

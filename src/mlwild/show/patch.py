@@ -33,6 +33,10 @@ def show_patch(sheet: dict[str, Any]) -> None:
         f"fitted at {len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]}, scored on the {sheet['every']} after "
         f"each; loss {sheet['loss']['name']}."
     )
+    judged = next((record for record in sheet["remedies"] if "slice" in record), None)
+    if judged is not None:
+        before = number(judged["slice"]["before"], 3), number(judged["elsewhere"]["before"], 3)
+        facts += f" As it is, it loses {before[0]} in the slice and {before[1]} elsewhere."
     console.print(Text(facts, style="dim"))
     console.print()
     console.print(_table(sheet))
@@ -55,22 +59,18 @@ def show_patch(sheet: dict[str, Any]) -> None:
 
 
 def _table(sheet: dict[str, Any]) -> Table:
-    """Return the table of remedies: what the slice lost before and after, and what it cost elsewhere."""
+    """Return the table of remedies: what the slice loses with each, and what it costs elsewhere."""
     level = f"{sheet['level']:.0%} interval"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("remedy", overflow="fold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     answered = any(record.get("answered") is not None for record in sheet["remedies"])
-    titles = ["slice before", "after", "difference", level, "elsewhere", level]
-    for title in [*titles, *(["answered"] if answered else []), "fits", "s"]:
-        table.add_column(title, justify="right")
+    for title in ("slice", "by", level, "elsewhere by", level, *(["answered"] if answered else []), "fits", "s"):
+        table.add_column(title, justify="right", no_wrap=True)
     for record in sheet["remedies"]:
         if record["verdict"] == "failed":
             continue
-        inside, elsewhere = record["slice"], record["elsewhere"]
-        cells = [number(inside["before"], 3), number(inside["after"], 3)]
-        for part in (inside, elsewhere):
-            cells += [_signed(part["estimate"]), between(part["low"], part["high"], 2)]
+        cells = [number(record["slice"]["after"], 3), *_change(record["slice"]), *_change(record["elsewhere"])]
         if answered:
             share = record["answered"]
             cells.append("" if share is None else f"{share:.0%}")
@@ -79,5 +79,8 @@ def _table(sheet: dict[str, Any]) -> Table:
     return table
 
 
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value, 2)}"
+def _change(part: dict[str, Any]) -> tuple[str, str]:
+    estimate = part["estimate"]
+    if estimate == 0 and part["low"] is None:
+        return "0", "unchanged"
+    return f"{'+' if estimate > 0 else ''}{number(estimate, 2)}", between(part["low"], part["high"], 2)
