@@ -155,7 +155,7 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     PredictionError
         If the shape is wrong or a prediction is not finite.
     """
-    n_rows = len(X) if not hasattr(X, "num_rows") else X.num_rows
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if ask.startswith("probab") and hasattr(model, "predict_proba"):
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)

@@ -56,11 +56,11 @@ def rehearsed(frame: pd.DataFrame, slice_: str, loss: str, *, cutoffs: int = 8) 
     for k in chosen:
         known, nxt = slice(0, k * PERIOD), slice(k * PERIOD, (k + 1) * PERIOD)
         tested.append(np.arange(nxt.start, nxt.stop))
-        for name in lost:
+        for name, losses in lost.items():
             hide = name is None
             model = models.fit(base if hide else remedies[name], _seen(X, known, hide), y[known], 0)
             given = models.predict(model, _seen(X, nxt, hide), scored.predicts, classes)
-            lost[name].append(scored.rows(y[nxt].astype(float), given))
+            losses.append(scored.rows(y[nxt].astype(float), given))
     rows = np.concatenate(tested)
     before, inside, period = np.concatenate(lost[None]), frame[slice_].to_numpy()[rows], rows // PERIOD
     return [

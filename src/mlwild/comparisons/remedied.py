@@ -151,7 +151,8 @@ def _difference(pairs: Paired, level: float) -> Difference:
             fixed_b(after, before, level=level) if level <= FIXED_B_LEVEL else batch_means(after, before, level=level)
         )
         return replace(found, n=len(pairs.before), reason=found.reason.replace("rows", "periods"))
-    return clustered(pairs.after, pairs.before, pairs.period, weights=pairs.mass, level=level)
+    found = clustered(pairs.after, pairs.before, pairs.period, weights=pairs.mass, level=level)
+    return replace(found, reason=found.reason.replace("cluster", "period"))
 
 
 def _verdict(inside: Difference, elsewhere: Difference, whole: Difference) -> str:

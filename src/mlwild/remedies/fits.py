@@ -157,18 +157,17 @@ def out_of_fold(
 
 def row_losses(predicted: Floats, y: NDArray[Any], classes: NDArray[Any] | None) -> Floats:
     """
-    Return a loss of each row in [0, 1]: half the Brier score of classes; of numbers, squared error over the greatest.
+    Return a loss of each row: half the Brier score of classes, in [0, 1]; the squared error of numbers.
 
     Examples
     --------
     >>> row_losses(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array(["a", "b"]), np.array(["a", "b"])).tolist()
     [0.25, 0.0]
     """
-    if classes is not None:
-        hit = y[:, None] == classes[None, :]
-        return np.asarray(((predicted - hit) ** 2).sum(axis=1) / 2)
-    square = (predicted[:, 0] - y.astype(np.float64)) ** 2
-    return np.asarray(square / max(float(square.max(initial=0.0)), 1e-300))
+    if classes is None:
+        return np.asarray((predicted[:, 0] - y.astype(np.float64)) ** 2)
+    hit = y[:, None] == classes[None, :]
+    return np.asarray(((predicted - hit) ** 2).sum(axis=1) / 2)
 
 
 def balanced(codes: Ints, n_groups: int) -> Floats:

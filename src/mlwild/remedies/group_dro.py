@@ -105,7 +105,7 @@ class GroupDRO(Wrapper):
         tested = rows.take(seen, np.flatnonzero(held))
         step = self.step or math.sqrt(8 * math.log(max(n_groups, 2)) / self.rounds)
         share = np.full(n_groups, 1.0 / n_groups)
-        total = np.zeros(n_groups)
+        total, scale = np.zeros(n_groups), 0.0
         for number in range(self.rounds):
             total += share
             weights = (share / sizes)[codes]
@@ -113,8 +113,10 @@ class GroupDRO(Wrapper):
             model = fits.fit(self.base, part, labels[~held], seed=seed, weights=weights[~held], way=self.way)
             predicted = fits.scores(model, tested, self.classes)
             lost = fits.row_losses(predicted, labels[held], self.classes)
-            by_group = _means(lost, codes[held], n_groups) + self.adjust / np.sqrt(sizes)
-            share = share * np.exp(step * (by_group - by_group.max()))
+            means = _means(lost, codes[held], n_groups)
+            scale = scale or max(float(means.max()), 1e-300)
+            by_group = means / scale + self.adjust / np.sqrt(sizes)
+            share *= np.exp(step * (by_group - by_group.max()))
             share /= share.sum()
         self.weights_ = total / self.rounds
         final = (self.weights_ / sizes)[codes]

@@ -18,7 +18,9 @@ Bools = NDArray[np.bool_]
 #: A function of the features frame, or the name of a column of it that the base model does not get to see.
 Slice = Callable[[Any], Any] | str
 
-_TERM = re.compile(r"\s*(?P<column>[^\s=!<>'\"]+|\"[^\"]+\")\s*(?P<op>==|!=|<=|>=|=|<|>)\s*(?P<value>'[^']*'|\S+)\s*")
+_TERM = re.compile(
+    r"\s*(?P<column>[^\s=!<>'\"]+|\"[^\"]+\")\s*(?P<op>==|!=|<=|>=|=|<|>)\s*(?P<value>'[^']*'|[^'\s]\S*)\s*"
+)
 _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,

@@ -87,7 +87,8 @@ def clustered(loss_a: Any, loss_b: Any, cluster: Any, *, weights: Any = None, le
     excess = np.bincount(place, weight * (gap - estimate)) / sizes.sum()
     reason = ""
     if effective < FEWEST_CLUSTERS:
-        reason = f"{len(kinds)} clusters count as {effective:.1f} of one size, need {FEWEST_CLUSTERS}"
+        counted = "1 cluster counts" if len(kinds) == 1 else f"{len(kinds)} clusters count"
+        reason = f"{counted} as {effective:.1f} of one size, need {FEWEST_CLUSTERS}"
     elif np.abs(excess).max() <= 1e-12 * max(np.abs(gap).max(), 1e-300):
         reason = "the difference is the same in every cluster, so there is no spread to measure its uncertainty by"
     if reason:
