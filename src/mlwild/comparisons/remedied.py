@@ -105,7 +105,7 @@ def judge(name: str, inside: Paired, elsewhere: Paired, *, tries: int = 1, level
     Returns
     -------
     dict
-        name, verdict ("recommended", "no difference" or "harmful"), said, level, tries, and for `slice`,
+        Name, verdict ("recommended", "no difference" or "harmful"), said, level, tries; and for `slice`,
         `elsewhere` and `all` a dict with before, after, estimate (after less before: below zero is better), low,
         high, smallest_detectable, n, periods, method and why. None where it is not known.
 

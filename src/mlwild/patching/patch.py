@@ -29,6 +29,7 @@ from mlwild.triangle.survey import lay_survey, read_events
 
 Progress = Callable[[int, int, int], None]
 Named = str | Callable[[Any], Any]
+Worst = Callable[[Survey, Triangle, int], Named]
 
 #: Cutoffs at which remedies are rehearsed, unless said otherwise.
 CUTOFFS = 8
@@ -47,7 +48,7 @@ def patch(
     cutoffs: int = CUTOFFS,
     transform: Transform | None = None,
     abstain: float | None = None,
-    worst: Callable[[Survey, Triangle], Named] | None = None,
+    worst: Worst | None = None,
     level: float = 0.95,
     store: str | Path = STORE,
     jobs: int | None = None,
@@ -77,7 +78,8 @@ def patch(
     abstain : float, optional
         What a row costs that is not answered, in the unit of the loss; without it nobody abstains.
     worst : callable, optional
-        ``worst(survey, triangle)`` names the slice where `slice_` does not.
+        ``worst(survey, triangle, cutoff)`` names the slice where `slice_` does not. It may read losses of periods
+        before that cutoff only: rows that remedies are judged on must not choose the slice.
     level : float
         Coverage of the intervals of all remedies together, in [0.5, 1).
     store, jobs, progress : optional
@@ -128,19 +130,33 @@ def patch(
     events, tables = read_events(app)
     survey = lay_survey(app, events, tables)
     keep = Store(Path(store) if Path(store).is_absolute() else app.root / store)
-    triangle = Triangle(survey, name, app.seeds[0], keep, Tally())
-    with keep.lock(app.name):
-        if slice_ is None:
-            assert worst is not None
-            slice_ = worst(survey, triangle)
-        found = meant(slice_, survey, events)
+    chosen = _cutoffs(survey, cutoffs)
+
+    def trial_of(found: Meant) -> Trial:
         tried, left_out = _remedies(app.models[name], found, survey, remedies, transform, abstain)
-        trial = Trial(tried, left_out, _cutoffs(survey, cutoffs), str(app.windows[0]), abstain, level)
+        return Trial(tried, left_out, chosen, str(app.windows[0]), abstain, level)
+
+    triangle = Triangle(survey, name, app.seeds[0], keep, Tally())
+    # Read and check before anything is written: bad input leaves no trace.
+    found = None if slice_ is None else meant(slice_, survey, events)
+    trial = None if found is None else trial_of(found)
+    with keep.lock(app.name):
+        if found is None or trial is None:
+            assert worst is not None
+            found = meant(_found(worst, triangle, chosen[0]), survey, events)
+            trial = trial_of(found)
         records, scored = _rehearsed(triangle, found, trial, jobs, progress)
     sheet = as_sheet(triangle, found, trial, scored, records)
     sheet["seconds"] = round(time.perf_counter() - began, 3)
     made: Record = plain(sheet)
     return made
+
+
+def _found(worst: Worst, triangle: Triangle, cutoff: int) -> Named:
+    """Return the slice that is found: on a triangle of its own, which may make vintages as they are asked for."""
+    own = Triangle(triangle.survey, triangle.model, triangle.seed, triangle.store, triangle.tally)
+    own.settle()
+    return worst(triangle.survey, own, cutoff)
 
 
 def _model(app: App, model: str | None) -> str:
@@ -194,6 +210,7 @@ def _rehearsed(
     triangle: Triangle, found: Meant, trial: Trial, jobs: int | None, progress: Progress | None
 ) -> tuple[list[Record], Scored]:
     """Make the model's vintages and the remedied ones, and judge these; records come best first."""
+    Scored(triangle, found.rows, trial.cutoffs, trial.window).check()
     vintages = [Vintage(k, trial.window) for k in trial.cutoffs]
     parallel.make([(triangle, vintage) for vintage in vintages], jobs=jobs, progress=progress)
     usable = [vintage.cutoff for vintage in vintages if vintage not in triangle.failed]

@@ -61,6 +61,19 @@ class Scored:
             made[cutoff] = rows[grid.weight[rows] > 0]
         return made
 
+    def check(self) -> None:
+        """
+        Refuse a slice of which nothing could be told, before anything is fitted.
+
+        Raises
+        ------
+        DataError
+            If no row of the slice, or none outside of it, is scored.
+        """
+        rows = np.concatenate(list(self.rows.values()))
+        none = np.zeros(len(rows))
+        parted(none, none, self.in_slice[rows], none.astype(np.int64))
+
     def paired(self, made: Mapping[int, Made]) -> tuple[Paired, Paired]:
         """
         Return the losses without and with a remedy, in the slice and elsewhere.

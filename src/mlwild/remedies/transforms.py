@@ -62,7 +62,7 @@ class Swapped:
         made = []
         for at, name in enumerate(own.columns):
             kept = nw.new_series("kept", ~swapped[:, at], backend=own.implementation)
-            made.append(own[name].zip_with(kept, other[name]).alias(name))
+            made.append(own.get_column(name).zip_with(kept, other.get_column(name)).alias(name))
         return own.with_columns(*made).to_native()
 
 
