@@ -171,6 +171,30 @@ def test_consistency_brings_a_row_and_its_copy_together():
     assert numbers.predict(X) == pytest.approx(X[:, 0].mean())
 
 
+def test_soft_labels_are_the_row_once_for_each_class():
+    """Two rows, one copy each; the first fit says 0.6 of every row: labels move by a half towards that."""
+    given = []
+
+    class Records:
+        classes_ = np.array(["no", "yes"])
+
+        def fit(self, X, y, sample_weight=None):
+            given.append((X[:, 0].tolist(), list(y), None if sample_weight is None else sample_weight.tolist()))
+            return self
+
+        def predict_proba(self, X):
+            return np.tile([0.4, 0.6], (len(X), 1))
+
+    X, y = np.array([[1.0], [2.0]]), np.array(["no", "yes"])
+    Augmented(Records(), transform=lambda X, rng: X + 10, consistency=0.5).fit(X, y)
+    assert given[0] == ([1.0, 2.0, 11.0, 12.0], ["no", "yes", "no", "yes"], None)
+    rows_, labels, weights = given[1]
+    assert rows_ == [1, 1, 2, 2, 11, 11, 12, 12]
+    assert labels == ["no", "yes"] * 4
+    scale = 8 / 4  # eight rows stand for four
+    assert weights == pytest.approx([scale * one for one in [0.7, 0.3, 0.2, 0.8] * 2])
+
+
 class _Mean:
     def fit(self, X, y):
         self.mean = y.mean()

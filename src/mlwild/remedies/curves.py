@@ -171,7 +171,10 @@ def best_threshold(loss: Loss, labels: NDArray[Any], upper: Floats, classes: NDA
     no = class_losses(loss, labels, np.column_stack([one, 0 * one]), classes)
     kinds, place = np.unique(upper, return_inverse=True)
     gain = np.bincount(place, no - yes, len(kinds))
-    cuts = np.concatenate([[0.0], (kinds[1:] + kinds[:-1]) / 2, [np.nextafter(1.0, 2.0)]])
+    first, last = float(kinds[0]), float(kinds[-1])
+    low = 0.5 if first > 0.5 else first / 2
+    high = 0.5 if last < 0.5 else (last + 1) / 2 if last < 1 else float(np.nextafter(1.0, 2.0))
+    cuts = np.concatenate([[low], (kinds[1:] + kinds[:-1]) / 2, [high]])
     # Predicting the greater class from a cut on saves the gains of what lies above it.
     saved = np.append(np.cumsum(gain[::-1])[::-1], 0.0)
     best = np.flatnonzero(saved >= saved.max() - 1e-12)
