@@ -100,8 +100,10 @@ def test_the_best_threshold_is_found_by_brute_force():
             return (np.where(upper >= at, "yes", "no") != labels).sum()
 
         assert errors(cut) == min(errors(at) for at in [*upper, 2.0])
-        alike = [at for at in np.linspace(0, 1.1, 111) if errors(at) == errors(cut)]
-        assert abs(cut - 0.5) <= min(abs(at - 0.5) for at in alike) + 0.11  # of equals, near a half
+    yes, no = np.array(["yes", "yes"]), np.array(["no", "no"])
+    assert best_threshold(loss, yes, np.array([0.6, 0.7]), classes) == 0.5  # of equals, nearest to a half
+    assert best_threshold(loss, no, np.array([0.2, 0.3]), classes) == 0.5
+    assert best_threshold(loss, no, np.array([0.2, 1.0]), classes) > 1.0
 
 
 def test_many_classes_are_calibrated_against_the_rest():
