@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.remedies.digits import Twin, by_group, marked, twin
 
-from mlwild.remedies import JTT, Augmented, GroupDRO, LastLayer, Recombined, Reweighted, Swapped
+from mlwild.remedies import JTT, Augmented, GroupDRO, LastLayer, Recombined, Reweighted, Spliced
 
 MARK = "x784"
 
@@ -33,7 +33,7 @@ def patched() -> Augmented:
     Chosen among twelve by held-out training digits (three folds of seeds 0 to 2): the worst of the four cells
     of class and "the plain network got it wrong out of fold".
     """
-    return Augmented(network(), transform=[Recombined(40), Swapped(0.2, 0.5), Swapped(0.2, 0.5)], donors="others")
+    return Augmented(network(), transform=[Recombined(40), Spliced(0.2, 0.5), Spliced(0.2, 0.5)], donors="others")
 
 
 def both_versions(digits: Twin, seed: int) -> MLPClassifier:

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from mlwild.errors import DataError
-from mlwild.remedies import Augmented, Recombined, Swapped, Where, rows
+from mlwild.remedies import Augmented, Recombined, Spliced, Where, rows
 from mlwild.remedies.transforms import _components
 
 MIXED = pd.DataFrame(
@@ -37,7 +37,7 @@ def _types(frame):
     return list(frame.dtypes) if isinstance(frame, pd.DataFrame) else list(frame.schema)
 
 
-@pytest.mark.parametrize("transform", [Swapped(0.3, 0.6), Recombined(1)])
+@pytest.mark.parametrize("transform", [Spliced(0.3, 0.6), Recombined(1)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_columns_keep_their_kind(kind, transform):
     frame = KINDS[kind]()
@@ -53,7 +53,7 @@ def test_columns_keep_their_kind(kind, transform):
 
 def test_a_block_of_neighbours_comes_from_one_donor():
     X, donors = np.zeros((500, 20)), np.tile(np.arange(1.0, 8.0)[:, None], (1, 20))
-    made = Swapped(0.2, 0.5)(X, np.random.default_rng(0), donors=donors)
+    made = Spliced(0.2, 0.5)(X, np.random.default_rng(0), donors=donors)
     width = (made > 0).sum(axis=1)
     assert width.min() == 4
     assert width.max() == 10
@@ -62,7 +62,7 @@ def test_a_block_of_neighbours_comes_from_one_donor():
         assert (np.diff(inside) == 1).all()
         assert len(np.unique(row[inside])) == 1
     assert (made > 0).any(axis=0).all()  # no column is spared
-    frame = Swapped(0.2, 0.5)(pd.DataFrame(X), np.random.default_rng(0), donors=pd.DataFrame(donors))
+    frame = Spliced(0.2, 0.5)(pd.DataFrame(X), np.random.default_rng(0), donors=pd.DataFrame(donors))
     assert (frame.to_numpy() == made).all()
 
 
@@ -202,6 +202,13 @@ class _Mean:
 
     def predict(self, X):
         return np.full(len(X), self.mean)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow"])
+def test_columns_that_a_transform_widened_are_stacked(kind):
+    whole, parts = {"a": [1, 2], "b": ["x", "y"]}, {"a": [1.5, 2.5], "b": ["x", "y"]}
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "arrow": pa.table}[kind]
+    assert rows.column(rows.stack([make(whole), make(parts)]), "a", "x")[0].tolist() == [1.0, 2.0, 1.5, 2.5]
 
 
 def test_a_transform_that_loses_rows_is_refused():

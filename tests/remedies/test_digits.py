@@ -9,7 +9,7 @@ import pytest
 from sklearn.neural_network import MLPClassifier
 
 from mlwild import models
-from mlwild.remedies import JTT, Augmented, Recombined, Reweighted, Swapped
+from mlwild.remedies import JTT, Augmented, Recombined, Reweighted, Spliced
 from tests.remedies.digits import by_group, marked, read, twin
 
 pytestmark = [
@@ -30,7 +30,7 @@ def patched(epochs=40):
     It was chosen among twelve by held-out training digits (seeds 0 to 2): the worst of the four cells of class
     and "the plain network got it wrong out of fold". Test digits were looked at once.
     """
-    transforms = [Recombined(40), Swapped(0.2, 0.5), Swapped(0.2, 0.5)]
+    transforms = [Recombined(40), Spliced(0.2, 0.5), Spliced(0.2, 0.5)]
     return Augmented(network(epochs), transform=transforms, donors="others")
 
 

@@ -29,7 +29,7 @@ from mlwild.remedies import (
     Recalibrated,
     Recombined,
     Reweighted,
-    Swapped,
+    Spliced,
     Where,
     fits,
 )
@@ -55,8 +55,8 @@ def everyone(base, slice_=INSIDE):
         "JTT": JTT(base, slice_),
         "JTT, all rows": JTT(base, upweight="balanced"),
         "last layer": LastLayer(base, slice_),
-        "swapped": Augmented(base, slice_, only_slice=True),
-        "recombined": Augmented(base, transform=[Recombined(2), Swapped()], donors="others", consistency=0.5),
+        "spliced": Augmented(base, slice_, only_slice=True),
+        "recombined": Augmented(base, transform=[Recombined(2), Spliced()], donors="others", consistency=0.5),
         "platt": Recalibrated(base, slice_),
         "isotonic": Recalibrated(base, slice_, how="isotonic"),
         "threshold": Recalibrated(base, slice_, how="threshold"),
@@ -181,7 +181,7 @@ def test_functions_that_train_are_base_models_too():
         assert np.abs(made - plain).mean() < 0.35, name
 
 
-@pytest.mark.parametrize("name", ["reweighted", "group DRO", "JTT", "swapped", "recombined", "platt", "isotonic"])
+@pytest.mark.parametrize("name", ["reweighted", "group DRO", "JTT", "spliced", "recombined", "platt", "isotonic"])
 def test_models_of_numbers_are_mended_too(name):
     X, _ = data()
     y = np.where(X["turned"] == 1, 3.0, 0.0) + X["a"].to_numpy()
@@ -428,7 +428,7 @@ def test_a_price_sets_the_threshold_by_the_loss():
         (lambda base: Augmented(base, transform="flip"), "transform: 'flip' cannot be called"),
         (lambda base: Recalibrated(base, INSIDE, how="magic"), "how: 'magic' is not one of"),
         (lambda base: Abstaining(base, risk=1.5), "risk: 1.5 does not lie"),
-        (lambda base: Swapped(0.5, 0.2), "low, high: 0.5 and 0.2"),
+        (lambda base: Spliced(0.5, 0.2), "low, high: 0.5 and 0.2"),
         (lambda base: Recombined(0), "components: 0"),
     ],
 )

@@ -14,7 +14,7 @@ from mlwild.remedies.recalibrated import Recalibrated
 from mlwild.remedies.reweighted import Reweighted
 from mlwild.remedies.slices import Where
 from mlwild.remedies.standard import standard
-from mlwild.remedies.transforms import Recombined, Swapped
+from mlwild.remedies.transforms import Recombined, Spliced
 
 __all__ = [
     "JTT",
@@ -25,7 +25,7 @@ __all__ = [
     "Recalibrated",
     "Recombined",
     "Reweighted",
-    "Swapped",
+    "Spliced",
     "Where",
     "standard",
 ]

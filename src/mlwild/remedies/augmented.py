@@ -14,13 +14,13 @@ from mlwild import models
 from mlwild.errors import DataError
 from mlwild.remedies import fits, rows
 from mlwild.remedies.slices import Bools, groups
-from mlwild.remedies.transforms import Swapped, Transform
+from mlwild.remedies.transforms import Spliced, Transform
 from mlwild.remedies.wrapper import Wrapper, need
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SWAPPED = Swapped()
+SPLICED = Spliced()
 DONORS = ("same", "across", "others", "all")
 
 
@@ -78,7 +78,7 @@ class Augmented(Wrapper):
     (27, True)
     """
 
-    transform: Transform | Sequence[Transform] = SWAPPED
+    transform: Transform | Sequence[Transform] = SPLICED
     copies: int = 1
     only_slice: bool = False
     donors: str = "same"
@@ -172,7 +172,7 @@ def borrows(transform: Transform) -> bool:
 
     Examples
     --------
-    >>> borrows(Swapped()), borrows(lambda X, rng: X)
+    >>> borrows(Spliced()), borrows(lambda X, rng: X)
     (True, False)
     """
     return "donors" in inspect.signature(transform).parameters

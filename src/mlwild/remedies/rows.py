@@ -51,7 +51,14 @@ def stack(parts: Sequence[Any]) -> Any:
     """
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)
-    made = nw.concat([frames.eager(part, "features") for part in parts]).to_native()
+    tables = [frames.eager(part, "features") for part in parts]
+    if any(table.schema != tables[0].schema for table in tables):
+        # Noise on whole numbers makes fractions: the column becomes what holds both.
+        import pyarrow as pa
+
+        both = pa.concat_tables([table.to_arrow() for table in tables], promote_options="permissive")
+        return frames.from_arrow(both, str(tables[0].implementation), "features")
+    made = nw.concat(tables).to_native()
     return made.reset_index(drop=True) if hasattr(made, "reset_index") else made
 
 

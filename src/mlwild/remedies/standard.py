@@ -13,7 +13,7 @@ from mlwild.remedies.last_layer import LastLayer
 from mlwild.remedies.recalibrated import Recalibrated
 from mlwild.remedies.reweighted import Reweighted
 from mlwild.remedies.slices import Slice
-from mlwild.remedies.transforms import Swapped, Transform
+from mlwild.remedies.transforms import Spliced, Transform
 
 
 def standard(
@@ -60,7 +60,7 @@ def standard(
         made["last layer"] = LastLayer(base, slice_, by_class=by_class)
     else:
         left_out["last layer"] = "it is for classifiers that give probabilities"
-    made["augmented"] = Augmented(base, slice_, transform=transform or Swapped(), only_slice=True)
+    made["augmented"] = Augmented(base, slice_, transform=transform or Spliced(), only_slice=True)
     if loss.predicts == "class" and loss.per == "row":
         made["threshold"] = Recalibrated(base, slice_, how="threshold", loss=loss)
     else:

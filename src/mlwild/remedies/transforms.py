@@ -21,7 +21,7 @@ Transform = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Swapped:
+class Spliced:
     """
     Rows of which a block of neighbouring columns comes from another row.
 
@@ -34,7 +34,7 @@ class Swapped:
 
     Examples
     --------
-    >>> made = Swapped(0.5, 0.5)(np.zeros((2, 4)), np.random.default_rng(0), donors=np.ones((2, 4)))
+    >>> made = Spliced(0.5, 0.5)(np.zeros((2, 4)), np.random.default_rng(0), donors=np.ones((2, 4)))
     >>> made.sum(axis=1).tolist()
     [2.0, 2.0]
     """
