@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +15,11 @@ from typing import Annotated, ParamSpec
 import typer
 
 from mlwild import __version__
+from mlwild.cli_parts import AppFile, StoreOption
+from mlwild.cli_parts import can_write as _can_write
+from mlwild.cli_parts import write as _write
+from mlwild.cli_parts import write_json as _write_json
+from mlwild.cli_patch import patch
 from mlwild.errors import AppError, MlwildError
 
 HELP = """Rehearse a model's life in production over its own history.
@@ -30,9 +33,6 @@ FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
 P = ParamSpec("P")
 
 cli = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
-StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
 
 
 class SplitChoice(StrEnum):
@@ -297,57 +297,7 @@ def waive(
     print(f"Waived {test!r} until {until.date()}: {path}")
 
 
-@cli.command()
-@_guarded
-def patch(
-    app: AppFile,
-    *,
-    slice_: Annotated[
-        str | None,
-        typer.Option(
-            "--slice",
-            help="Rows the model fails on: a condition such as \"carrier = 'EV'\", or a function of the app file.",
-        ),
-    ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="The model to mend.", show_default="the first")] = None,
-    cutoffs: Annotated[int, typer.Option(min=4, help="At how many cutoffs remedies are rehearsed.")] = 8,
-    transform: Annotated[
-        str | None, typer.Option("--transform", help="A function f(X, rng) of the app file, for augmentation.")
-    ] = None,
-    abstain: Annotated[
-        float | None,
-        typer.Option("--abstain", min=0.0, help="What a row costs that is not answered, in units of loss."),
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found as JSON.")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
-    store: StoreOption = ".mlwild",
-) -> None:
-    """Rehearse remedies for a slice on which the model fails: what each does to it next, and what it costs elsewhere.
-
-    Example: mlwild patch flights.py --slice "carrier = 'EV'"
-    """
-    from mlwild.loading import load_app, load_function
-    from mlwild.patching import patch as run
-    from mlwild.show import fits_bar, show_patch
-
-    _can_write(json_file, "--json")
-    loaded = load_app(app)
-    meant = load_function(app, slice_, "--slice") if slice_ is not None and slice_.isidentifier() else slice_
-    changed = None if transform is None else load_function(app, transform, "--transform")
-    with fits_bar() as progress:
-        found = run(
-            loaded,
-            meant,
-            model=model,
-            cutoffs=cutoffs,
-            transform=changed,
-            abstain=abstain,
-            store=store,
-            jobs=jobs,
-            progress=progress,
-        )
-    show_patch(found)
-    _write_json(json_file, found)
+cli.command()(_guarded(patch))
 
 
 @cli.command()
@@ -371,29 +321,6 @@ def card(
     path = out or Path(f"{loaded.name}.html")
     _can_write(path, "--out")
     print(f"Card: {write_card(last_sheet(loaded, store=store), path)}")
-
-
-def _can_write(path: Path | None, option: str) -> None:
-    """Refuse before the work is done, not after."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise AppError(f"{option}: {str(path)!r} is a folder. Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise AppError(f"{option}: {str(path)!r} cannot be written.")
-
-
-def _write_json(path: Path | None, facts: object) -> None:
-    if path is not None:
-        _write(path, json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    from mlwild.triangle.store import write_atomically
-
-    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _print_users_part(problem: Exception) -> None:

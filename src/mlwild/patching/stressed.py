@@ -51,16 +51,10 @@ class Stressed:
     def __call__(self, X: Any, rng: np.random.Generator) -> Any:  # noqa: N803
         """Return the rows under stress, in the same kind of frame."""
         situation = _situation(X)
-        cases = list(self.stressor.cases(situation))
         name = self.stressor.name
-        if self.case is not None and self.case not in cases:
-            raise AppError(
-                f"transform: {name!r} cannot be applied to {self.case!r}, but to {', '.join(cases) or 'nothing'}."
-            )
-        if not cases:
-            raise AppError(f"transform: {name!r} cannot be applied to these features.")
-        case = self.case if self.case is not None else cases[int(rng.integers(len(cases)))]
         try:
+            cases = list(self.stressor.cases(situation))
+            case = self._case(cases, rng)
             held = self.stressor.apply(situation, case, self.severity, rng).held
         except AttributeError as problem:  # there is no model and no history to look at
             raise AppError(
@@ -71,6 +65,16 @@ class Stressed:
                 f"transform: {name!r} does not give the same rows with other features; it cannot serve here."
             )
         return held.features
+
+    def _case(self, cases: list[str], rng: np.random.Generator) -> str:
+        name = self.stressor.name
+        if not cases:
+            raise AppError(f"transform: {name!r} cannot be applied to these features.")
+        if self.case is None:
+            return cases[int(rng.integers(len(cases)))]
+        if self.case not in cases:
+            raise AppError(f"transform: {name!r} cannot be applied to {self.case!r}, but to {', '.join(cases)}.")
+        return self.case
 
 
 def _situation(X: Any) -> Situation:  # noqa: N803
