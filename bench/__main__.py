@@ -21,6 +21,7 @@ def main() -> None:
         "drift",
         "labelfree",
         "contracts",
+        "digits",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

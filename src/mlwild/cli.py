@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +15,11 @@ from typing import Annotated, ParamSpec
 import typer
 
 from mlwild import __version__
+from mlwild.cli_parts import AppFile, StoreOption
+from mlwild.cli_parts import can_write as _can_write
+from mlwild.cli_parts import write as _write
+from mlwild.cli_parts import write_json as _write_json
+from mlwild.cli_patch import patch
 from mlwild.errors import AppError, MlwildError
 
 HELP = """Rehearse a model's life in production over its own history.
@@ -30,9 +33,6 @@ FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
 P = ParamSpec("P")
 
 cli = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
-StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
 
 
 class SplitChoice(StrEnum):
@@ -321,6 +321,9 @@ def waive(
     print(f"Waived {test!r} until {until.date()}: {path}")
 
 
+cli.command()(_guarded(patch))
+
+
 @cli.command()
 @_guarded
 def card(
@@ -342,29 +345,6 @@ def card(
     path = out or Path(f"{loaded.name}.html")
     _can_write(path, "--out")
     print(f"Card: {write_card(last_sheet(loaded, store=store), path)}")
-
-
-def _can_write(path: Path | None, option: str) -> None:
-    """Refuse before the work is done, not after."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise AppError(f"{option}: {str(path)!r} is a folder. Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise AppError(f"{option}: {str(path)!r} cannot be written.")
-
-
-def _write_json(path: Path | None, facts: object) -> None:
-    if path is not None:
-        _write(path, json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    from mlwild.triangle.store import write_atomically
-
-    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _print_users_part(problem: Exception) -> None:

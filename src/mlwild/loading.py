@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -104,6 +105,38 @@ def load_tests(path: str | Path) -> list[Any]:
     if not found:
         raise AppError(f"tests: {beside.name} has no name that begins with test_. Write one, or remove the file.")
     return found
+
+
+def load_function(path: str | Path, name: str, field: str) -> Callable[..., Any]:
+    """
+    Return a function of an app file that was loaded.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, as `load_app` was given it.
+    name : str
+    field : str
+        What asks for it, for the error.
+
+    Raises
+    ------
+    AppError
+        If the file has no function of that name.
+    """
+    file = Path(path).resolve()
+    space = vars(sys.modules[_name(file, "app")])
+    found = space.get(name)
+    if not callable(found) or isinstance(found, type):
+        near = difflib.get_close_matches(name, [key for key, value in space.items() if callable(value)], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise AppError(f"{field}: {file.name} has no function {name!r}.{hint}")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _name(file: Path, field: str) -> str:
+    return f"mlwild_{field}_{file.stem}"
 
 
 def _module(file: Path, field: str) -> ModuleType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def _parameters(model: Any) -> dict[str, Any]:
     return dict(getter(deep=True)) if callable(getter) else {}
 
 
-def fit(model: Any, X: Any, y: NDArray[Any], seed: int) -> Any:  # noqa: N803  the field's name
+def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any] | None = None) -> Any:  # noqa: N803
     """
     Return a fitted copy of a model; the model itself is left as it was.
 
@@ -93,6 +93,8 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int) -> Any:  # noqa: N803  t
     y : ndarray of shape (n_rows,)
     seed : int
         Put into every parameter named ``random_state``, nested ones too.
+    given : mapping of str, optional
+        What an estimator's fit is given besides, such as ``sample_weight``.
     """
     if not hasattr(model, "fit"):
         takes_seed = "seed" in inspect.signature(model).parameters
@@ -106,7 +108,7 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int) -> Any:  # noqa: N803  t
     states = [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]
     if states:
         made.set_params(**dict.fromkeys(states, seed))
-    fitted = made.fit(X, y)
+    fitted = made.fit(X, y, **(given or {}))
     return made if fitted is None else fitted
 
 
@@ -153,7 +155,7 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     PredictionError
         If the shape is wrong or a prediction is not finite.
     """
-    n_rows = len(X) if not hasattr(X, "num_rows") else X.num_rows
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if ask.startswith("probab") and hasattr(model, "predict_proba"):
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)

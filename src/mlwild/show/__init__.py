@@ -3,8 +3,17 @@
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
 from mlwild.show.gate import show_gate
+from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
 from mlwild.show.stress import show_stress
 
-__all__ = ["fits_bar", "show_check", "show_comparison", "show_gate", "show_sheet", "show_stress"]
+__all__ = [
+    "fits_bar",
+    "show_check",
+    "show_comparison",
+    "show_gate",
+    "show_patch",
+    "show_sheet",
+    "show_stress",
+]

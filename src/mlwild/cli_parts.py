@@ -1,0 +1,40 @@
+"""What commands share: arguments, and files that are written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlwild.errors import AppError
+
+AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
+StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
+
+
+def can_write(path: Path | None, option: str) -> None:
+    """Refuse before the work is done, not after."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise AppError(f"{option}: {str(path)!r} is a folder. Name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise AppError(f"{option}: {str(path)!r} cannot be written.")
+
+
+def write_json(path: Path | None, facts: object) -> None:
+    """Write plain data as JSON, where a file is named."""
+    if path is not None:
+        write(path, json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    from mlwild.triangle.store import write_atomically
+
+    write_atomically(path, lambda file: file.write(text.encode()))
