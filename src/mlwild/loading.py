@@ -156,7 +156,3 @@ def _module(file: Path, field: str) -> ModuleType:
     # Workers cannot import the file by its name: its functions travel by value.
     cloudpickle.register_pickle_by_value(module)
     return module
-
-
-def _name(file: Path, field: str) -> str:
-    return f"mlwild_{field}_{file.stem}"

@@ -20,8 +20,8 @@ from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
 from mlwild.stats.bootstrap import mean_interval
 from mlwild.stressors import Only, Stressor, standard
 from mlwild.trading import Book, book_of
-from mlwild.triangle.store import write_atomically
 from mlwild.trials import Replay
+from mlwild.triangle.store import write_atomically
 from mlwild.worstcase import vector
 from mlwild.worstcase.certificates import Certificate, certify, groups_of, periods_of
 from mlwild.worstcase.curves import Stressed, stressed

@@ -144,7 +144,8 @@ def _strategy(console: Console, one: Strategy) -> None:
     console.print(Text(f"  Deepest fall with {under}.", style="dim"))
     if one.starts:
         lost, n = one.starts["lost"], one.starts["n"]
-        said = f"  First year by start: {one.starts['worst']:+.1%} to {one.starts['best']:+.1%}, lost in {lost:.0%} of {n:.0f}."
+        ends = f"{one.starts['worst']:+.1%} to {one.starts['best']:+.1%}"
+        said = f"  First year by start: {ends}, lost in {lost:.0%} of {n:.0f}."
         console.print(Text(said, style="dim"))
     console.print()
 
@@ -158,5 +159,6 @@ def ensemble_said(one: Ensemble) -> str:
         f"{number(middle.worst)}"
     )
     if one.parts is not None:
-        said += f". Squared error or errors by refit: bias {number(one.parts.bias, 3)}, variance {number(one.parts.variance, 3)}"
+        parts = f"bias {number(one.parts.bias, 3)}, variance {number(one.parts.variance, 3)}"
+        said += f". Squared error or errors by refit: {parts}"
     return said + "."

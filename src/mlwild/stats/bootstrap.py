@@ -205,16 +205,53 @@ def _cut(series: Floats, size: int) -> float:
     """
     Return the long-run variance over the part of it that blocks see, as if the series were an AR(1).
 
-    Blocks cut what joins them. The first autocorrelation, freed of its bias in short series
-    (Kendall, 1954), fills that in (Andrews and Monahan, 1992); a negative one counts as none.
+    Blocks cut what joins them. The first autocorrelation fills that in (Andrews and Monahan, 1992).
     """
-    n = len(series)
-    centred = series - series.mean()
-    rho = float(centred[1:] @ centred[:-1] / (centred @ centred))
-    rho = min(max(rho + (1 + 3 * rho) / n, 0.0), 0.9)
+    rho = autocorrelation(series)
     lags = np.arange(1, size)
     seen = 1 + 2 * float(((1 - lags / size) * rho**lags).sum())
     return (1 + rho) / (1 - rho) / seen
+
+
+def autocorrelation(series: Floats) -> float:
+    """
+    Return the first autocorrelation, freed of its bias in short series, between 0 and 0.9.
+
+    A negative one counts as 0, so that what rests on it never gets shorter.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n,)
+        In order of time.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    .. [1] Kendall, M. G. (1954). Note on bias in the estimation of autocorrelation. Biometrika,
+       41(3/4), 403-404.
+
+    Examples
+    --------
+    >>> autocorrelation(np.array([1.0, 2.0, 1.0, 2.0])), autocorrelation(np.ones(5))
+    (0.0, 0.0)
+    >>> round(autocorrelation(np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])), 3)  # 1/2 + (1 + 3/2) / 6
+    0.9
+    """
+    centred = series - series.mean()
+    total = float(centred @ centred)
+    rho = float(centred[1:] @ centred[:-1]) / total if total > 0 else 0.0
+    return min(max(rho + (1 + 3 * rho) / len(series), 0.0), 0.9) if total > 0 else 0.0
+
+
+def _student(level: float, blocks: float) -> float:
+    """Return Student's quantile over the normal one."""
+    from scipy.special import ndtri, stdtrit
+
+    freedom = max(blocks - 1.0, 1.0)
+    return float(stdtrit(freedom, (1 + level) / 2) / ndtri((1 + level) / 2))
 
 
 def mean_interval(

@@ -218,7 +218,7 @@ def rows_of(
 
 
 def score(series: Series, live: Live, cutoff: int, level: float = LEVEL) -> Scored | None:
-    """Return the certificate that a series would have given at a cutoff, and what came; None where nothing can be said."""
+    """Return the certificate that a series would have given at a cutoff, and what came; None if there is none."""
     made = certify(series, live, level=level)
     if math.isnan(made.high):
         return None

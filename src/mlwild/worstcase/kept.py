@@ -14,7 +14,6 @@ from mlwild.stressors import LabelDelay, LabelFlips, Situation, Stressor
 from mlwild.trials import Replay, TriangleTrial
 from mlwild.worstcase.certificates import LEVEL, WINDOW, Record, Scored, groups_of, periods_of, record_of, score
 from mlwild.worstcase.curves import case_rng, loss_bounds, stressed
-from mlwild.worstcase.live import Live
 from mlwild.worstcase.searched import Attributes, slice_series, subpopulation_series
 
 #: Cutoffs at which slices and subpopulations are searched; past trials that are put under stress; their rows.

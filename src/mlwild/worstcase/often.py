@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlwild.gate.held import Held
 from mlwild.stats.bounds import clopper_pearson_upper
-from mlwild.stressors import Missing, Outliers, Stuck, Stressor, Tilt
+from mlwild.stressors import Missing, Outliers, Stressor, Stuck, Tilt
 from mlwild.stressors.columns import is_number, spread, values
 from mlwild.stressors.values import ALL
 from mlwild.wording import number
@@ -42,7 +42,8 @@ def often(stressor: Stressor, case: str, severity: float, history: Held) -> str:
     n = len(periods)
     if seen:
         return f"in {seen} of {n} past periods"
-    return f"never in {n} past periods: at most {number(100 * clopper_pearson_upper(0, n), 2)} % of periods (95 % confidence)"
+    most = number(100 * clopper_pearson_upper(0, n), 2)
+    return f"never in {n} past periods: at most {most} % of periods (95 % confidence)"
 
 
 def _look(stressor: Stressor, case: str, severity: float, history: Held) -> Callable[[Held], bool] | None:
