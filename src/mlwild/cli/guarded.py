@@ -1,0 +1,62 @@
+"""Whatever a command raises becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import typer
+
+from mlwild.errors import AppError, MlwildError
+
+FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
+
+P = ParamSpec("P")
+
+_OURS = str(Path(__file__).parents[1])
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn whatever a command raises into one sentence and an exit code."""
+
+    @functools.wraps(command)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("\nStopped. What was fitted is kept; run the same command to go on.", file=sys.stderr)
+            code = INTERRUPTED
+        except MlwildError as problem:
+            print(f"mlwild: {problem}", file=sys.stderr)
+            code = WRONG if isinstance(problem, AppError) else COULD_NOT
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as problem:  # noqa: BLE001  the user's own file or functions raised
+            _print_users_part(problem)
+            said = " ".join(str(problem).split())[:300]
+            print(f"mlwild: {_users_frame(problem)} raised {type(problem).__name__}: {said}", file=sys.stderr)
+            code = COULD_NOT
+        else:
+            return
+        raise typer.Exit(code)
+
+    return call
+
+
+def _print_users_part(problem: Exception) -> None:
+    """Print the traceback without our own frames."""
+    shown = traceback.TracebackException.from_exception(problem)
+    kept = [frame for frame in shown.stack if not frame.filename.startswith((_OURS, "<frozen importlib"))]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    print("".join(shown.format()), end="", file=sys.stderr)
+
+
+def _users_frame(problem: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "site-packages" not in frame.filename]
+    users = [frame for frame in frames if not frame.filename.startswith(_OURS)]
+    last = users[-1] if users else frames[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
