@@ -6,21 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlwild import rules, splits
+    from mlwild import gate, monitors, remedies, rules, splits, stressors
     from mlwild.app import App
     from mlwild.checks import check
     from mlwild.comparisons import compare
     from mlwild.events import Table
+    from mlwild.gating import judge
     from mlwild.loading import load_app
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
+    from mlwild.patching.patch import patch
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
     from mlwild.serving import Serving
     from mlwild.starting import new
+    from mlwild.stressing import stress
+    from mlwild.trading import Trading
 
 __version__ = "0.1.0"
 
+#: Where a public name is from; modules are public as they are.
 _HOME = {
     "App": "mlwild.app",
     "Forecast": "mlwild.models",
@@ -29,15 +34,18 @@ _HOME = {
     "Rehearsal": "mlwild.rehearsal",
     "Serving": "mlwild.serving",
     "Table": "mlwild.events",
+    "Trading": "mlwild.trading",
     "check": "mlwild.checks",
     "compare": "mlwild.comparisons",
+    "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
     "new": "mlwild.starting",
+    "patch": "mlwild.patching.patch",
     "pinball": "mlwild.losses",
     "rehearse": "mlwild.rehearsal",
-    "rules": "mlwild.rules",
-    "splits": "mlwild.splits",
+    "stress": "mlwild.stressing",
 }
+_MODULES = ("gate", "monitors", "remedies", "rules", "splits", "stressors")
 
 __all__ = [
     "App",
@@ -47,24 +55,34 @@ __all__ = [
     "Rehearsal",
     "Serving",
     "Table",
+    "Trading",
     "__version__",
     "check",
     "compare",
+    "gate",
+    "judge",
     "load_app",
+    "monitors",
     "new",
+    "patch",
     "pinball",
     "rehearse",
+    "remedies",
     "rules",
     "splits",
+    "stress",
+    "stressors",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import mlwild` itself computes nothing."""
-    if name not in _HOME:
+    if name in _MODULES:
+        found: Any = import_module(f"mlwild.{name}")
+    elif name in _HOME:
+        found = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'mlwild' has no attribute {name!r}")
-    home = import_module(_HOME[name])
-    found = home if name in ("rules", "splits") else getattr(home, name)
     globals()[name] = found
     return found
 
