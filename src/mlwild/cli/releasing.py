@@ -142,6 +142,7 @@ def patch(
         typer.Option(
             "--slice",
             help="Rows the model fails on: a condition such as \"carrier = 'EV'\", or a function of the app file.",
+            show_default="the worst slice found before the first cutoff",
         ),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="The model to mend.", show_default="the first")] = None,
@@ -164,6 +165,7 @@ def patch(
     from mlwild.loading import load_app, load_function
     from mlwild.patching import patch as run
     from mlwild.show import fits_bar, show_patch
+    from mlwild.worstcase.before import worst_before
 
     can_write(json_file, "--json")
     loaded = load_app(app)
@@ -177,6 +179,7 @@ def patch(
             cutoffs=cutoffs,
             transform=changed,
             abstain=abstain,
+            worst=worst_before,
             store=store,
             jobs=jobs,
             progress=progress,
