@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import gumbel_r, nbinom, norm, poisson
 from scipy.stats import t as student
 
-from mlwild.stats.prediction import next_greatest, next_share, prediction_limits
+from mlwild.stats.prediction import next_greatest, next_reach, next_share, prediction_limits
 
 
 def _errors(share, draws):
@@ -36,40 +36,36 @@ def test_prediction_limits_are_passed_as_often_as_stated(n):
 
 def test_the_place_and_scale_of_a_long_series_are_gumbels():
     values = gumbel_r.rvs(2.0, 3.0, size=200_000, random_state=0)
-    low, high = next_greatest(values, 0.001)
-    assert (low, high) == pytest.approx((gumbel_r.ppf(0.001, 2.0, 3.0), gumbel_r.isf(0.001, 2.0, 3.0)), rel=0.01)
+    assert next_greatest(values, 0.001) == pytest.approx(gumbel_r.isf(0.001, 2.0, 3.0), rel=0.01)
 
 
 def test_limits_of_the_greatest_move_with_place_and_scale_and_end_at_a_constant():
     values = gumbel_r.rvs(size=20, random_state=0)
-    low, high = next_greatest(values, 0.01)
-    assert next_greatest(5 + 2 * values, 0.01) == pytest.approx((5 + 2 * low, 5 + 2 * high))
-    assert next_greatest(np.full(8, 7.0), 0.001) == pytest.approx((7.0, 7.0))
+    assert next_greatest(5 + 2 * values, 0.01) == pytest.approx(5 + 2 * next_greatest(values, 0.01))
+    assert next_greatest(np.full(8, 7.0), 0.001) == pytest.approx(7.0)
 
 
 def _passed(n, chance, draws, seed):
-    """Return how often one more draw of Gumbel's law lies below and above the limits."""
+    """Return how often one more draw of Gumbel's law lies above the limit."""
     rng = np.random.default_rng(seed)
     values = rng.gumbel(size=(draws, n + 1))
     limits = np.array([next_greatest(row[:-1], chance) for row in values])
-    return (values[:, -1] < limits[:, 0]).mean(), (values[:, -1] > limits[:, 1]).mean()
+    return (values[:, -1] > limits).mean()
 
 
 @pytest.mark.parametrize("n", [8, 24])
 def test_the_next_greatest_passes_its_limits_about_as_often_as_stated(n):
-    """20,000 draws at 1 %: each side between half and five quarters of it, the rule being a fit."""
-    for share in _passed(n, 0.01, 20_000, n):
-        assert 0.005 - _errors(0.005, 20_000) < share < 0.0125 + _errors(0.0125, 20_000)
+    """20,000 draws at 1 %: between half and five quarters of it, the rule being a fit."""
+    assert 0.005 - _errors(0.005, 20_000) < _passed(n, 0.01, 20_000, n) < 0.0125 + _errors(0.0125, 20_000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [8, 12, 24, 52])
 @pytest.mark.parametrize("chance", [0.01, 0.001])
 def test_the_next_greatest_over_many_draws(n, chance):
-    """500,000 draws: each side between half and five quarters of what is stated."""
-    draws = 500_000
-    for share in _passed(n, chance, draws, n):
-        assert 0.5 * chance - _errors(chance, draws) < share < 1.25 * chance + _errors(chance, draws)
+    """500,000 draws: between half and five quarters of what is stated."""
+    draws, margin = 500_000, _errors(chance, 500_000)
+    assert 0.5 * chance - margin < _passed(n, chance, draws, n) < 1.25 * chance + margin
 
 
 LAWS = {
@@ -93,8 +89,39 @@ def test_the_greatest_of_a_period_seldom_passes_its_limit_under_many_laws(law, r
     draws, rng = 20_000, np.random.default_rng(rows)
     greatest = LAWS[law](rng.random((draws, 25)) ** (1 / rows)) - LAWS[law](np.array(0.5))
     logs = np.log(np.maximum(greatest, 1e-12))
-    passed = np.mean([row[-1] > next_greatest(row[:-1], 0.01)[1] for row in logs])
+    passed = np.mean([row[-1] > next_greatest(row[:-1], 0.01) for row in logs])
     assert passed < 0.0125 + _errors(0.0125, draws)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize(("periods", "rows"), [(8, 100), (24, 60)])
+def test_the_next_period_reaches_what_is_foretold(law, periods, rows):
+    """4,000 draws at 1 %, whatever the law."""
+    draws, rng = 4_000, np.random.default_rng(periods)
+    values = LAWS[law](rng.random((draws, periods + 1, rows)))
+    short = np.mean([draw[-1].max() < next_reach(list(draw[:-1]), 0.01) for draw in values])
+    assert short < 0.01 + _errors(0.01, draws)
+    assert law != "normal" or short > 0.002  # the limit is not idle
+
+
+def test_what_is_reached_does_not_depend_on_the_scale():
+    parts = list(np.random.default_rng(0).normal(size=(12, 200)))
+    assert next_reach([np.exp(part) for part in parts], 0.01) == pytest.approx(
+        math.exp(next_reach(parts, 0.01)), rel=1e-3
+    )
+
+
+def test_clustered_values_count_for_fewer():
+    """Each value ten times on end: what is reached is that of a tenth of the rows."""
+    parts = list(np.random.default_rng(0).normal(size=(12, 200)))
+    assert next_reach([np.repeat(part, 10) for part in parts], 0.01) == pytest.approx(next_reach(parts, 0.01), abs=0.05)
+
+
+def test_the_rate_of_how_far_periods_reach_is_the_number_of_their_values():
+    """Closed form: with F known, the predictive chance is (s / (s - log F))^k; here F is uniform and k is great."""
+    rng = np.random.default_rng(0)
+    reached = next_reach(list(rng.random((2_000, 50))), 0.0001)
+    assert reached == pytest.approx(0.0001 ** (1 / 50), abs=0.005)
 
 
 def test_a_share_that_varies_by_chance_alone_is_the_predictive_law_of_the_worst_period():
@@ -132,7 +159,13 @@ def test_what_never_was_has_the_limit_zero_and_shares_never_pass_one():
 
 
 @pytest.mark.parametrize(
-    "limits", [prediction_limits, next_greatest, lambda x, p: next_share(x.astype(int), x.astype(int), p)]
+    "limits",
+    [
+        prediction_limits,
+        next_greatest,
+        lambda x, p: next_reach([x] * len(x), p),
+        lambda x, p: next_share(x.astype(int), x.astype(int), p),
+    ],
 )
 def test_four_past_values_are_too_few(limits):
     with pytest.raises(ValueError, match="4 past values are too few: at least 5 are needed"):

@@ -20,6 +20,7 @@ from mlwild.contracts.statistics import measured
 from mlwild.contracts.tables import Columns, columns_of, missing_of, numbers_of
 from mlwild.contracts.terms import Contract, Statistic, Terms
 from mlwild.errors import DataError
+from mlwild.stats.prediction import next_reach
 
 #: Blocks of rows that stand for periods where there is no time.
 BLOCKS = 24
@@ -183,18 +184,21 @@ def _statistics(
     gaps, values = missing_of(table.arrays[label]), numbers_of(table.arrays[label])
     shares = periods.count(gaps) / np.maximum(periods.rows, 1) if gaps is not None else np.zeros(len(periods))
     most = slack.share_up(1 - 0.9 * (1 - float(np.median(shares[periods.judged]))))
-    values = values[np.isfinite(values)]
-    if not len(values) or not slack.tame(values):
+    finite = values[np.isfinite(values)]
+    if not len(finite) or not slack.tame(finite):
         return tuple(made)
-    one_sign, share = bool(values.min() >= 0 or values.max() <= 0), bool(np.isin(values, (0, 1)).all())
+    one_sign, share = bool(finite.min() >= 0 or finite.max() <= 0), bool(np.isin(finite, (0, 1)).all())
     for measure in ("mean",) if share else ("mean", "quantile_0.99", "share_zero", "quantile_1"):
         found = _found(Statistic(measure, of=label, low=0.0, most_missing=most), table, periods)
         if len(found) < FEWEST_PERIODS or (measure == "share_zero" and found.min() == 0):
             continue
         if measure == "quantile_1":  # that it is reached: else the tail was cut off
-            ends = slack.outward(slack.least_reach(found, chance), None)
+            ends = slack.outward(next_reach(slack.by_period(values, periods), chance), None)
         else:
-            ends = slack.outward(*slack.skewed_limits(found, chance, one_sign=one_sign))
+            low, high = slack.skewed_limits(found, chance, one_sign=one_sign)
+            if measure == "quantile_0.99":  # of few rows it is near the greatest value, and as skewed
+                high = max(high, slack.most_reach(found, chance))
+            ends = slack.outward(low, high)
         if share or measure == "share_zero":
             ends = max(ends[0] or 0.0, 0.0), min(ends[1] or 1.0, 1.0)
         made.append(Statistic(measure, of=label, low=ends[0], high=ends[1], most_missing=most))

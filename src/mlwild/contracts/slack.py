@@ -108,7 +108,7 @@ def _reach(distances: Floats, chance: float) -> float:
     farthest, seen = float(distances.max()), distances[distances > 0]
     if len(seen) < FEWEST:
         return MOST_SLACK * farthest
-    far = min(next_greatest(np.log(seen), chance)[1], math.log(MOST_SLACK * farthest))
+    far = min(next_greatest(np.log(seen), chance), math.log(MOST_SLACK * farthest))
     return max(math.exp(far), farthest)
 
 
@@ -228,10 +228,8 @@ def outward(low: float | None, high: float | None, *, whole: bool = False, digit
     return made[0], made[1]
 
 
-def least_reach(greatest: Floats, chance: float) -> float:
-    """Return what the greatest value of the next period passes, but for that chance."""
+def most_reach(greatest: Floats, chance: float) -> float:
+    """Return what the greatest value of the next period stays below, but for that chance."""
     if (greatest > 0).all() and greatest.min() < greatest.max():
-        low = math.exp(next_greatest(np.log(greatest), chance)[0])
-    else:
-        low = next_greatest(greatest, chance)[0]
-    return min(low, float(greatest.min()))
+        return math.exp(min(next_greatest(np.log(greatest), chance), 700.0))
+    return next_greatest(greatest, chance)

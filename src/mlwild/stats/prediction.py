@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,9 @@ def prediction_limits(values: Floats, chance: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def next_greatest(greatest: Floats, chance: float) -> tuple[float, float]:
+def next_greatest(greatest: Floats, chance: float) -> float:
     """
-    Return limits for the greatest value of one more period, from those of past periods.
+    Return a limit for the greatest value of one more period, from those of past periods.
 
     Greatest values of many rows follow Gumbel's law where the tail is exponential; on the scale of logarithms
     that holds for tails that fall like a power, and lighter tails stay inside. Place and scale come from
@@ -66,11 +67,11 @@ def next_greatest(greatest: Floats, chance: float) -> tuple[float, float]:
     greatest : ndarray of shape (n_periods,)
         The greatest value of each period, at least `FEWEST`; their logarithms where the tail may be heavy.
     chance : float
-        Chance that the next one lies above `high`, and as great a chance that it lies below `low`.
+        Chance that the next one lies above.
 
     Returns
     -------
-    low, high : float
+    float
 
     Raises
     ------
@@ -84,9 +85,8 @@ def next_greatest(greatest: Floats, chance: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> low, high = next_greatest(np.array([3.0, 3.4, 2.9, 3.1, 3.8, 3.2, 3.3, 3.0]), 0.01)
-    >>> round(low, 2), round(high, 2)
-    (2.45, 4.61)
+    >>> round(next_greatest(np.array([3.0, 3.4, 2.9, 3.1, 3.8, 3.2, 3.3, 3.0]), 0.01), 2)
+    4.61
     """
     n = _enough(greatest)
     ordered = np.sort(greatest)
@@ -95,10 +95,53 @@ def next_greatest(greatest: Floats, chance: float) -> tuple[float, float]:
     scale = max(second, 0.0) / math.log(2)
     place = mean - float(np.euler_gamma) * scale
     far = -math.log(-math.log1p(-chance))
-    near = -math.log(-math.log(chance))
-    high = place + scale * far * (1 + 0.55 * far / (n - 1.5))
-    low = place + scale * near * (1 + far / (n - 1.5))
-    return low, high
+    return place + scale * far * (1 + 0.55 * far / (n - 1.5))
+
+
+def next_reach(parts: Sequence[Floats], chance: float) -> float:
+    """
+    Return what the greatest value of one more period passes: where it does not, the tail was cut off.
+
+    Were a period n independent values of one law F, all of them would lie below x with chance F(x)^n. How far the
+    greatest of each period reached says how many its values are worth: minus the logarithm of F there is exponential
+    with rate n. With Jeffreys' prior on n the chance for the next period is (s / (s - log F(x)))^k, for k periods
+    with the sum s. Values that come in clusters, or periods that differ, so count for fewer.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray
+        The values of each period, at least `FEWEST` periods.
+    chance : float
+        Chance that the greatest of the next one lies below.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If there are too few periods.
+
+    References
+    ----------
+    .. [1] Bernardo, J. M., & Smith, A. F. M. (1994). Bayesian Theory. Wiley, section 5.2 (predictive laws).
+    .. [2] Embrechts, P., Klueppelberg, C., & Mikosch, T. (1997). Modelling Extremal Events. Springer, section 8.1
+       (the extremal index).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> round(next_reach([rng.random(100) for _ in range(20)], 0.01), 2)
+    0.95
+    """
+    greatest = np.array([part.max() for part in parts])
+    n = _enough(greatest)
+    values = np.sort(np.concatenate(parts))
+    ranks = (np.searchsorted(values, greatest, "left") + np.searchsorted(values, greatest, "right")) / 2
+    total = float(-np.log((ranks + 0.5) / (len(values) + 1)).sum())
+    level = math.exp(-total * (chance ** (-1 / n) - 1))
+    return min(float(np.quantile(values, level)), float(greatest.min()))
 
 
 def next_share(counts: Counts, rows: Counts, chance: float) -> float:
