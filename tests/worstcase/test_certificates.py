@@ -1,0 +1,85 @@
+"""Certificates by period: what is promised is kept as often as promised, and scored honestly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlwild.worstcase.certificates import Scored, certify, groups_of, periods_of, record_of, score
+from mlwild.worstcase.live import Live
+from tests.gate.made import click_app, clicks, replay_of
+
+
+def live_of(seed, store, **changes):
+    app = click_app(clicks(6_000, seed), name=f"app{seed}", **changes)
+    return Live(replay_of(app, store))
+
+
+def test_losses_by_period_are_those_of_plain_loops(tmp_path):
+    live = live_of(0, tmp_path)
+    everything = np.ones(len(live.rows), dtype=bool)
+    periods, means = live.means(everything)
+    triangle, life = live.replay.triangle, live.replay.life
+    for period, mean in zip(periods, means, strict=True):
+        rows = live.rows[live.period == period]
+        assert mean == pytest.approx(triangle.row_losses(life.live[period - life.first], rows).mean())
+
+
+def test_nothing_later_than_the_cutoff_is_in_a_series(tmp_path):
+    live = live_of(0, tmp_path)
+    survey = live.replay.survey
+    for cutoff in (15, 20, live.periods):
+        known = live.known(cutoff)
+        assert (survey.known_at[live.rows[known]] <= survey.grid.edges[cutoff]).all()
+        assert live.period[known].max() < cutoff
+        assert periods_of(live, cutoff).periods.max() < cutoff
+
+
+def test_the_worst_group_is_that_of_each_period(tmp_path):
+    live = live_of(0, tmp_path)
+    series = groups_of(live, live.periods, 10)
+    period = int(series.periods[3])
+    by_hand = []
+    for _, rows in live.groups:
+        mine = rows & (live.period == period)
+        if mine.sum() >= 10:
+            by_hand.append(live.losses[mine].mean())
+    assert series.values[3] == pytest.approx(max(by_hand))
+    assert series.searched == 3
+
+
+def test_promises_on_steady_histories_are_kept(tmp_path):
+    """12 steady histories, some 16 promises each at 95 %: at least 89 % kept (3.5 standard errors, periods as one)."""
+    scored = []
+    for seed in range(12):
+        live = live_of(seed, tmp_path)
+        for cutoff in range(live.first + 12, live.periods):
+            made = score(periods_of(live, cutoff), live, cutoff)
+            if made is not None:
+                scored.append(made)
+    record = record_of("period", scored)
+    assert record.of >= 120
+    assert record.kept / record.of >= 0.89
+
+
+def test_a_break_is_a_broken_promise_and_named(tmp_path):
+    rows = clicks(6_000, 0, effect=2.0)
+    rows.loc[rows["when"] > 5_000, "y"] = 1 - rows.loc[rows["when"] > 5_000, "y"]
+    live = Live(replay_of(click_app(rows), tmp_path))
+    cutoffs = range(live.first + 12, live.periods)
+    record = record_of("period", [score(periods_of(live, k), live, k) for k in cutoffs])
+    assert record.kept < record.of
+    assert record.worst.came > record.worst.high
+    assert record.worst.cutoff == "5000"
+
+
+def test_nan_is_never_kept():
+    assert not Scored("period", "0", "one period", 1.0, float("nan")).kept
+    assert not Scored("period", "0", "one period", float("nan"), 0.5).kept
+
+
+def test_too_few_periods_have_no_bound(tmp_path):
+    live = live_of(0, tmp_path)
+    made = certify(periods_of(live, live.first + 5), live)
+    assert np.isnan(made.high)
+    assert made.n <= 5
