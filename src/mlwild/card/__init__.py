@@ -1,6 +1,7 @@
-"""The cards: self-contained pages that show what a rehearsal found, and what a comparison found."""
+"""Cards: a sheet, a comparison or a stress report as one self-contained HTML file."""
 
 from mlwild.card.build import card_html, write_card
 from mlwild.card.comparison import comparison_html, write_comparison
+from mlwild.card.stress import write_stress
 
-__all__ = ["card_html", "comparison_html", "write_card", "write_comparison"]
+__all__ = ["card_html", "comparison_html", "write_card", "write_comparison", "write_stress"]

@@ -104,6 +104,7 @@ def waive(
 def stress(
     app: AppFile,
     *,
+    page: Annotated[Path | None, typer.Option("--page", help="Write the worst case as one HTML page.")] = None,
     limit: Annotated[
         float | None, typer.Option("--limit", help="Loss that a gate allows.", show_default="that of the best constant")
     ] = None,
@@ -113,13 +114,15 @@ def stress(
 ) -> None:
     """Search the worst case: groups, slices, periods, regimes, stress; and whether such promises were kept.
 
-    Example: mlwild stress flights.py --json stress.json
+    Example: mlwild stress flights.py --page stress.html
     """
+    from mlwild.card import write_stress
     from mlwild.loading import load_app
     from mlwild.show import fits_bar, show_stress
     from mlwild.stressing import stress as run
 
     can_write(json_file, "--json")
+    can_write(page, "--page")
     loaded = load_app(app)
     with fits_bar() as progress:
         report = run(
@@ -132,6 +135,8 @@ def stress(
         )
     show_stress(report)
     write_json(json_file, report.as_dict())
+    if page is not None:
+        print(f"Page: {write_stress(report.as_dict(), page)}")
 
 
 def patch(
