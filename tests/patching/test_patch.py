@@ -355,9 +355,15 @@ def test_the_command_prints_and_writes_what_was_found(tmp_path):
     assert "fitted at 5 cutoffs" in named
 
 
+def test_the_command_searches_a_slice_where_none_is_named(tmp_path):
+    told = 'lambda rows: rows[["a", "b", "c"]].assign(odd=rows["turned"].astype(float))'
+    (tmp_path / "app.py").write_text(APP.replace("every=250", f"every=250, features={told}"))
+    found = _run(tmp_path, "--cutoffs", "4")
+    assert "Slice odd" in found
+
+
 def test_the_command_refuses_in_one_sentence(tmp_path):
     (tmp_path / "app.py").write_text(APP)
-    assert "slice: say which rows the model fails on" in _run(tmp_path, code=2)
     assert "--slice: app.py has no function 'strang'. Did you mean 'strange'?" in _run(
         tmp_path, "--slice", "strang", code=2
     )
