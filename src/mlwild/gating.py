@@ -187,7 +187,8 @@ def judge(
     verdicts, left_out = run_suite(suite, trial, waivers=in_force(waivers, today), owner=app.owner, progress=said)
     found = _false_blocks(suite, replay, verdicts, said) if past else None
     report = GateReport(app.name, trial.said, tuple(verdicts), tuple(left_out), tuple(waivers), today, found)
-    text = json.dumps(report.as_dict(), allow_nan=False).encode()
+    said_of = report.as_dict() | {"data": rehearsal.survey.data_digest}
+    text = json.dumps(said_of, allow_nan=False).encode()
     write_atomically(rehearsal.store.root / "gates" / f"{app.name}.json", lambda file: file.write(text))
     return report
 

@@ -125,10 +125,14 @@ class Rehearsal:
         return pa.table(columns)
 
     def card(self, path: str | Path) -> Path:
-        """Write the card: one self-contained HTML file, the same for identical rehearsals."""
+        """
+        Write the card: one self-contained HTML file, the same for identical rehearsals.
+
+        What the gate and the stress of the same data said last is on it too.
+        """
         from mlwild.card import write_card
 
-        return write_card(self.sheet, Path(path))
+        return write_card(self.sheet | _asked(self.store, self.sheet), Path(path))
 
 
 def rehearse(
@@ -247,7 +251,20 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
     path = _folder(app, store) / "sheets" / f"{app.name}.json"
     if not path.exists():
         raise AppError(f"store: {app.name!r} has no rehearsal in {path.parent.parent}. Run mlwild rehearse first.")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    sheet = dict(json.loads(path.read_text(encoding="utf-8")))
+    return sheet | _asked(Store(_folder(app, store)), sheet)
+
+
+def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
+    """Return what the gate said last and the worst case, where they were asked for on the same data."""
+    made = {}
+    for key, folder in (("gate", "gates"), ("worst_case", "stress")):
+        path = store.root / folder / f"{sheet['app']}.json"
+        if path.exists():
+            report = json.loads(path.read_text(encoding="utf-8"))
+            if report.get("data") == sheet["data"]["digest"]:
+                made[key] = report
+    return made
 
 
 def _folder(app: App, store: str | Path) -> Path:

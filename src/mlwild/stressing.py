@@ -115,7 +115,8 @@ def stress(
         strategies=_strategies(rehearsal, replay),
         trial=replay.now.said,
     )
-    text = json.dumps(report.as_dict(), allow_nan=False).encode()
+    found_ = report.as_dict() | {"data": rehearsal.survey.data_digest}
+    text = json.dumps(found_, allow_nan=False).encode()
     write_atomically(rehearsal.store.root / "stress" / f"{app.name}.json", lambda file: file.write(text))
     return report
 

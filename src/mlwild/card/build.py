@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mlwild.card import (
     chart_ageing,
     chart_lives,
@@ -21,11 +19,12 @@ from mlwild.card import (
     words,
 )
 from mlwild.card.facts import Facts, known, read
+from mlwild.card.gate import gate, worst_case
 from mlwild.card.monitors import monitors
+from mlwild.card.page import environment, write_page
 from mlwild.card.splits import splits
 from mlwild.card.svg import both
 from mlwild.card.words import UNKNOWN, count, decimals_for, half_width, interval, number, span
-from mlwild.errors import StoreError
 
 
 def write_card(sheet: dict[str, Any], path: Path) -> Path:
@@ -50,29 +49,6 @@ def write_card(sheet: dict[str, Any], path: Path) -> Path:
         If the file cannot be written.
     """
     return write_page(card_html(sheet), path)
-
-
-def write_page(html: str, path: Path) -> Path:
-    """Write a page; a folder that is not there, or a full disk, gets a sentence."""
-    try:
-        path.write_text(html, encoding="utf-8", newline="\n")
-    except OSError as problem:
-        why = problem.strerror or str(problem)
-        raise StoreError(
-            f"The card could not be written to {path}: {why}. Name a file in a folder that exists."
-        ) from problem
-    return path
-
-
-def environment() -> Environment:
-    """Return where templates are, with everything escaped."""
-    return Environment(
-        loader=PackageLoader("mlwild.card", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def card_html(sheet: Mapping[str, Any]) -> str:
@@ -113,6 +89,8 @@ def view(facts: Facts) -> dict[str, Any]:
         "split": split(facts),
         "splits": splits(facts),
         "monitors": monitors(facts),
+        "gate": gate(sheet.get("gate")),
+        "worst_case": worst_case(sheet.get("worst_case")),
         "unknown": sheet["unknown"],
         "limits": sheet["limits"],
         "method": method(facts),

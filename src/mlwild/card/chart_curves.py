@@ -1,4 +1,4 @@
-"""Severity curves: one small panel a stressor, all on one scale of losses."""
+"""Severity curves: one small panel a stressor, each on a scale of its own."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def curves(under: Mapping[str, Any], width: int) -> Markup:
     """
     shown = list(under["curves"])[:MOST]
     across = 3 if width == WIDE else 1
-    losses = [point["loss"] for curve in shown for point in curve["points"] if known(point["loss"])]
-    low, high = padded([*losses, under["clean"]["loss"], under["limit"]])
-    values = ticks(low, high, 4)
-    gutter = max(width_of(words, 12) for words in tick_texts(values)) + 10
     wide = (width - _GAP * (across - 1)) / across
     panels = []
     for place, curve in enumerate(shown):
+        losses = [point["loss"] for point in curve["points"] if known(point["loss"])]
+        low, high = padded([*losses, under["clean"]["loss"], under["limit"]])
+        values = ticks(low, high, 4)
+        gutter = max(width_of(words, 12) for words in tick_texts(values)) + 10
         left = (place % across) * (wide + _GAP)
         top = (place // across) * (_HIGH + 22)
         scale = Scale(low, high, top + _HIGH - 34, top + 44)

@@ -94,7 +94,7 @@ def intervals(plot: Plot, width: int) -> Markup:
     drawn = [
         *(line(scale(value), start, scale(value), stop, "hair") for value in values for start, stop in spans),
         *_zero(plot, scale, spans, (left, right)),
-        axes.along(scale, values, axes.tick_texts(values, signed=plot.zero is not None), foot),
+        axes.along(scale, values, axes.tick_texts(values, signed=plot.zero == 0), foot),
         text(right, height - 4, plot.title, "tick", "end"),
     ]
     for place, bar in enumerate(bars):

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlwild.card.build import environment, write_page
 from mlwild.card.chart_intervals import MOST, Bar, Plot, intervals
 from mlwild.card.facts import known
+from mlwild.card.page import environment, write_page
 from mlwild.card.signs import counted, sign_tables
 from mlwild.card.svg import both
 from mlwild.card.words import UNKNOWN, decimals_for, half_width, interval, number, percent

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlwild.card.build import environment, write_page
 from mlwild.card.chart_curves import MOST, curves
 from mlwild.card.chart_intervals import Bar, Plot, intervals
 from mlwild.card.facts import known
+from mlwild.card.page import environment, write_page
 from mlwild.card.svg import both
 from mlwild.card.words import (
     UNKNOWN,
@@ -27,7 +27,8 @@ from mlwild.card.words import (
 
 Row = dict[str, Any]
 
-_KINDS = {
+#: What the kinds of worst case are called.
+KINDS = {
     "group": "declared group",
     "subpopulation": "tenth of the rows",
     "slice": "slice found",
@@ -108,7 +109,7 @@ def _headline(one: Mapping[str, Any], unit: str, digits: int) -> Row:
         "loss": with_unit(number(one["loss"], digits), unit),
         "high": with_unit(number(one["high"], digits), unit) if known(one["high"]) else None,
         "level": percent(one["level"]),
-        "kind": _KINDS[one["kind"]],
+        "kind": KINDS[one["kind"]],
         "what": one["what"],
         "often": one["often"],
         "n": f"{number(one['n'], 0)} {one['unit']}",
@@ -121,14 +122,14 @@ def _plot(worst: Sequence[Mapping[str, Any]], expected: Mapping[str, Any], digit
     for place, one in enumerate(worst):
         high = one["high"] if known(one["high"]) else None
         said = number(one["loss"], digits) + (f", at most {number(high, digits)}" if high is not None else ", no bound")
-        bars.append(Bar(_KINDS[one["kind"]], one["loss"], one["loss"], high, said, place == 0))
+        bars.append(Bar(KINDS[one["kind"]], one["loss"], one["loss"], high, said, place == 0))
     named = f"mean loss{f', {unit}' if unit else ''}"
     return Plot(bars, named, expected["loss"], "expected")
 
 
 def _row(one: Mapping[str, Any], digits: int) -> Row:
     return {
-        "kind": _KINDS[one["kind"]],
+        "kind": KINDS[one["kind"]],
         "what": one["what"],
         "loss": number(one["loss"], digits),
         "high": number(one["high"], digits) if known(one["high"]) else "no bound",
@@ -141,7 +142,7 @@ def _row(one: Mapping[str, Any], digits: int) -> Row:
 def _record(one: Mapping[str, Any], digits: int) -> Row:
     broken = one["worst"]
     return {
-        "kind": _KINDS[one["kind"]],
+        "kind": KINDS[one["kind"]],
         "kept": f"{one['kept']} of {one['of']}",
         "share": percent(one["kept"] / one["of"]),
         "bounds": f"{percent(one['low'])} to {percent(one['high'])}" if known(one["low"]) else UNKNOWN,
@@ -157,7 +158,7 @@ def _broken(one: Mapping[str, Any], digits: int) -> str:
 
 def _next(one: Mapping[str, Any], digits: int, unit: str) -> Row:
     return {
-        "kind": _KINDS[one["kind"]],
+        "kind": KINDS[one["kind"]],
         "high": with_unit(number(one["high"], digits), unit),
         "level": percent(one["level"]),
         "n": count(one["n"], "period"),

@@ -36,7 +36,7 @@ def often(stressor: Stressor, case: str, severity: float, history: Held) -> str:
     """
     look = _look(stressor, case, severity, history)
     if look is None:
-        return "whether it happened before the rows cannot tell"
+        return "the rows cannot tell whether it happened before"
     periods = np.unique(history.period)
     seen = sum(look(history.where(history.period == k)) for k in periods)
     n = len(periods)
