@@ -96,15 +96,18 @@ class UnknownCategories:
         name, seen, word = what
         new = trial.changed(rows, with_category(rows.raw, name, word))
         common = [value for value, _ in seen.most_common(2)]
-        known = [trial.changed(rows, with_category(rows.raw, name, value)) for value in common]
-        if all(_alike(one.table, known[0].table) for one in (known[1], new)):
+        # As they are, and all of one category: what moves between these is what the column makes.
+        known = [
+            trial.changed(rows, raw) for raw in (rows.raw, *(with_category(rows.raw, name, one) for one in common))
+        ]
+        if all(_alike(one.table, new.table) for one in known):
             return None
         trial.model.predict(new.features)
         tables = [_seen_by_model(trial, one) for one in (new, *known)]
         columns = [
             one
             for one in tables[0].column_names
-            if any(unlike(tables[1].column(one), other.column(one)).any() for other in (tables[0], tables[2]))
+            if any(unlike(tables[0].column(one), other.column(one)).any() for other in tables[1:])
         ]
         taken = self._taken_for(trial, rows, (name, seen, columns), tables[0])
         if not taken or self.allowed.get(name) == taken:
