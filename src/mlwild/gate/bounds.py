@@ -153,7 +153,7 @@ def _as_shares(found: Bounds, alpha: float) -> Bounds:
 
 def _beyond(alpha: float) -> float:
     """Return how much farther than the last known critical value a level beyond it lies: they rise about so fast."""
-    return max(1.0, _quantile(alpha) / _quantile((1 - LEVEL) / 2)) ** 1.5
+    return float(max(1.0, _quantile(alpha) / _quantile((1 - LEVEL) / 2)) ** 1.5)
 
 
 def _quantile(alpha: float) -> float:

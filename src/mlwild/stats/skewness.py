@@ -50,4 +50,4 @@ def skewed_excess(values: Floats, quantile: float) -> float:
         return 0.0
     # The adjusted coefficient of Fisher and Pearson: the plain one is too small in few values.
     skewness = float(np.mean(centred**3)) / second**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
-    return skewness / math.sqrt(n) * (2 * quantile**2 + 1) / 6
+    return float(skewness / math.sqrt(n) * (2 * quantile**2 + 1) / 6)
