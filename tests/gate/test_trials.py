@@ -26,6 +26,10 @@ def counted(rows):
     return rows[["a", "b"]].assign(before=rows.groupby("shop").cumcount().astype(float))
 
 
+def unseeded():
+    return np.random.default_rng()
+
+
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory):
     return trial_of(click_app(features=shops), tmp_path_factory.mktemp("store"))
@@ -40,7 +44,7 @@ def test_a_fresh_fit_is_that_of_the_store(trial):
 
 def test_a_fresh_fit_does_not_touch_the_store(tmp_path):
     def train(X, y):
-        level = np.random.default_rng().normal()
+        level = unseeded().normal()
         return lambda X: np.full(len(X), level)
 
     trial = trial_of(small_app(models={"train": train}), tmp_path)
@@ -150,7 +154,7 @@ def test_labels_that_arrive_are_no_difference(tmp_path):
 
 def test_features_drawn_at_random_are_seen(tmp_path):
     def jittered(rows):
-        return rows[["a"]].assign(b=rows["b"] + np.random.default_rng().normal(size=len(rows)))
+        return rows[["a"]].assign(b=rows["b"] + unseeded().normal(size=len(rows)))
 
     trial = trial_of(click_app(features=jittered), tmp_path)
     assert trial.reread().differs[0].startswith("features: 'b' differs in 4,000 of 4,000 rows on the same data")
