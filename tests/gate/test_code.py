@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlwild.errors import AppError
 from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder, UnitChange
+from mlwild.gate.run import judged
 from mlwild.gate.trial import Reread
 from tests.gate.bench import Bench, table
 
@@ -192,6 +193,36 @@ def test_a_penalty_that_is_meant_for_many_rows_is_tried_with_many():
     found = OverfitsSmallBatch().judge(Bench(table(9000), LogisticRegression(C=1e-5)))
     assert found.verdict == "pass", found.said
     assert "8,500 rows" in found.said
+
+
+def test_a_model_that_takes_no_copies_is_tried_without():
+    class Distinct(LogisticRegression):
+        """As a Gaussian process: rows that are there twice make its matrix singular."""
+
+        def fit(self, X, y):
+            if X.duplicated().any():
+                raise np.linalg.LinAlgError("the matrix is singular")
+            return super().fit(X, y)
+
+    assert OverfitsSmallBatch().judge(bench(Distinct())).verdict == "pass"
+
+    class Broken(LogisticRegression):
+        def fit(self, X, y):
+            raise RuntimeError("no tracker is set")
+
+    trial = bench(GaussianNB())
+    whole = trial.bench(recipe=Broken())
+    whole.__dict__["model"] = trial.model
+    found = judged(OverfitsSmallBatch(), whole)
+    assert (found.verdict, found.said) == ("fail", "it raised RuntimeError: no tracker is set")
+
+
+def test_answers_that_do_not_follow_the_labels_gain_nothing():
+    """Whatever is answered, over both ways round it is at best the constant: (p - 1)^2 + p^2 >= 1/2. 2,000 draws."""
+    rng = np.random.default_rng(0)
+    for answers in rng.uniform(-1, 2, (2000, 2)):
+        left = sum(((answers - wanted) ** 2).sum() for wanted in (np.array([0, 1]), np.array([1, 0])))
+        assert left >= 1.0 - 1e-12  # of the constant: four times a quarter
 
 
 def test_labels_that_are_all_the_same_cannot_tell():

@@ -160,6 +160,9 @@ class Plain:
             return said, max(rows, said.n)
         if isinstance(said, bool | np.bool_) and not said:
             return Outcome("fail", "it returned False", n=rows), rows
+        if said is not None and not isinstance(said, bool | np.bool_):
+            what = type(said).__name__
+            return Outcome("fail", f"it returned a {what}, which cannot fail; return True or False, or assert"), rows
         return Outcome("pass", f"holds{f' on {count(rows)} rows' if rows else ''}", n=rows), rows
 
 

@@ -99,10 +99,21 @@ class OverfitsSmallBatch:
         for held, second in _batches(trial.learned, rows, self.batches):
             for labels in (pair[second], pair[1 - second]):
                 wanted = _wanted(labels, trial.model)
-                predicted = trial.fit(held, labels=labels).predict(held.features)
+                predicted = _fit(trial, held, labels).predict(held.features)
                 left += float(((predicted - wanted) ** 2).sum())
                 constant += float(((wanted - wanted.mean(axis=0)) ** 2).sum())
         return 1.0 - left / constant
+
+
+def _fit(trial: Trial, held: Held, labels: NDArray[np.float64]) -> Fitted:
+    """Fit a batch; without its copies where the model cannot be fitted with them, as a Gaussian process cannot."""
+    try:
+        return trial.fit(held, labels=labels)
+    except Exception:  # the user's model may raise anything: the second try tells whether copies are the reason
+        distinct = np.sort(np.unique(held.rows, return_index=True)[1])
+        if len(distinct) == len(held):
+            raise
+        return trial.fit(held.where(distinct), labels=labels[distinct])
 
 
 def two_answers(learned: Held) -> NDArray[np.float64] | None:

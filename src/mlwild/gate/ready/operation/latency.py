@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.outcome import Outcome
 from mlwild.gate.ready.code.sameness import published
-from mlwild.gate.ready.operation.quantiles import quantile_bounds
 from mlwild.gate.trial import Trial
+from mlwild.stats.quantile_bound import quantile_bound
 from mlwild.wording import count, number
 
 Floats = NDArray[np.float64]
@@ -86,7 +86,7 @@ class Latency:
     def _judged(self, taken: Floats) -> Outcome:
         """Judge the milliseconds of the candidate, and of the champion if there is a second row."""
         alpha = ALPHA / ROUNDS / len(taken)  # shared by all bounds that have to hold
-        low, high = quantile_bounds(taken[0], QUANTILE, alpha)
+        low, high = quantile_bounds(taken[0], alpha)
         estimate = float(np.quantile(taken[0], QUANTILE))
         said = f"99 of 100 rows are answered within {number(estimate, 3)} ms"
         said += f", with 95% confidence within {number(high, 3)} ms" if math.isfinite(high) else ""
@@ -95,7 +95,7 @@ class Latency:
             least = most = self.p99_ms
             said += f"; the limit is {number(self.p99_ms, 3)} ms"
         else:
-            least, most = (self.times * bound for bound in quantile_bounds(taken[1], QUANTILE, alpha))
+            least, most = (self.times * bound for bound in quantile_bounds(taken[1], alpha))
             theirs = number(float(np.quantile(taken[1], QUANTILE)), 3)
             said += f"; the champion takes {theirs} ms, and the limit is {number(self.times, 3)} times that"
         n = taken.shape[1]
@@ -105,6 +105,20 @@ class Latency:
         if low > most:
             return Outcome("fail", said, **facts)
         return Outcome("underpowered", f"{said}: {count(n)} calls cannot tell", **facts)
+
+
+def quantile_bounds(values: Floats, alpha: float) -> tuple[float, float]:
+    """
+    Return bounds of the 99 % quantile, each wrong with chance at most `alpha`; infinite where values are too few.
+
+    Examples
+    --------
+    >>> quantile_bounds(np.arange(1.0, 300.0), 0.05)
+    (293.0, 299.0)
+    """
+    # From below it is the 1 % quantile of the values turned round.
+    low = -quantile_bound(-values, 1 - QUANTILE, level=1 - alpha).high
+    return low, quantile_bound(values, QUANTILE, level=1 - alpha).high
 
 
 def _timed(models: list[Fitted], frames: list[Any], best_of: int) -> Floats:

@@ -42,7 +42,7 @@ def unseen(seen: Mapping[str, int]) -> str:
     Examples
     --------
     >>> unseen({"AA": 3, "BB": 2, "B6": 1})
-    'BC'
+    'B7'
     """
     model = sorted(seen, key=lambda word: (len(word), word))[len(seen) // 2]
     for step in range(1, 200):

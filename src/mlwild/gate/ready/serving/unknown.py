@@ -23,8 +23,8 @@ from mlwild.wording import count
 MISSING = "missing"
 #: A known category counts as what the new one is taken for if it is at least so large a share of what was learned.
 COMMON = 0.001
-#: Learned rows among which the features of the new category are looked for; of those alike, whose category counts.
-SOUGHT, TRIED = 20_000, 500
+#: Learned rows among which the features of the new category are looked for; categories of those that are tried.
+SOUGHT, TRIED = 20_000, 3
 
 
 @dataclass(frozen=True)
@@ -96,43 +96,46 @@ class UnknownCategories:
         name, seen, word = what
         new = trial.changed(rows, with_category(rows.raw, name, word))
         common = [value for value, _ in seen.most_common(2)]
-        known = [trial.changed(rows, with_category(rows.raw, name, value)) for value in common]
-        if all(_alike(one.table, known[0].table) for one in (known[1], new)):
+        # As they are, and all of one category: what moves between these is what the column makes.
+        known = [
+            trial.changed(rows, raw) for raw in (rows.raw, *(with_category(rows.raw, name, one) for one in common))
+        ]
+        if all(_alike(one.table, new.table) for one in known):
             return None
         trial.model.predict(new.features)
         tables = [_seen_by_model(trial, one) for one in (new, *known)]
         columns = [
             one
             for one in tables[0].column_names
-            if any(unlike(tables[1].column(one), other.column(one)).any() for other in (tables[0], tables[2]))
+            if any(unlike(tables[0].column(one), other.column(one)).any() for other in tables[1:])
         ]
         taken = self._taken_for(trial, rows, (name, seen, columns), tables[0])
-        if not taken or self.allowed.get(name) == taken:
+        if not taken or self.allowed.get(name) in taken:
             return ""
-        whom = "of a missing value" if taken == MISSING else f"of {taken!r}"
+        whom = "of a missing value" if taken[0] == MISSING else f"of {taken[0]!r}"
         return (
             f"{name} = {word!r}, which was never seen, silently gets the features {whom}; give it its own, or say "
-            f"allowed={{{name!r}: {taken!r}}}"
+            f"allowed={{{name!r}: {taken[0]!r}}}"
         )
 
-    def _taken_for(self, trial: Trial, rows: Held, what: tuple[str, Counter[str], list[str]], made: Any) -> str:
-        """Return which known category, or missing, has the features that the new one gets; nothing if none has."""
+    def _taken_for(self, trial: Trial, rows: Held, what: tuple[str, Counter[str], list[str]], made: Any) -> list[str]:
+        """Return which known categories, or missing, have the features that the new one gets, the commonest first."""
         name, seen, columns = what
 
         def of(value: str | None) -> Any:
             return _seen_by_model(trial, trial.changed(rows, with_category(rows.raw, name, value)))
 
         if has_gaps(trial, name) and _alike(of(None), made):
-            return MISSING
+            return [MISSING]
         learned = trial.learned.evenly(SOUGHT)
         theirs, ours = (_hashes(table.select(columns)) for table in (_seen_by_model(trial, learned), made))
-        matching = np.flatnonzero(np.isin(theirs, ours))
-        words = Counter(learned.raw[name].to_list()[place] for place in matching[:TRIED])
-        for value, _ in words.most_common(3):
-            common = isinstance(value, str) and seen[value] >= COMMON * seen.total()
-            if common and _alike(of(value), made):
-                return str(value)
-        return ""
+        words = learned.raw[name].to_list()
+        alike = Counter(
+            words[place] for place in np.flatnonzero(np.isin(theirs, ours)) if isinstance(words[place], str)
+        )
+        common = [value for value, _ in alike.most_common() if seen[value] >= COMMON * seen.total()]
+        tried = [value for place, value in enumerate(common) if place < TRIED or value == self.allowed.get(name)]
+        return [value for value in tried if _alike(of(value), made)]
 
 
 def _seen_by_model(trial: Trial, rows: Held) -> Any:
