@@ -126,7 +126,7 @@ def found_slices(
     the rows loses 0.2 more: at a base rate of 0.1, 0.2, 0.3 and 0.5 it is confirmed in 99, 94, 92 and 93 of 100
     tables (400 each); one of three conditions and 4 % in 93 at 0.1 and 65 at 0.3. Ranked by SliceLine's score with
     alpha 0.6 in none, with 0.95 in 98, 36 and 1 at 0.1, 0.2 and 0.3, with 0.98 in 92, 95 and 92 (200 each). Where no
-    slice is worse, one is called so in 3 to 4 of 100 (1,000 each).
+    slice is worse, one is called so in 3 to 5 of 100 (1,000 each).
 
     Parameters
     ----------
