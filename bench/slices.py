@@ -186,12 +186,12 @@ def against_deepchecks(folder: Path, whole: Path) -> None:
     question = {"table": str(folder / "sample.npz"), "rows": SAMPLE}
     answer = peers.run("deepchecks", "slices_peer_deepchecks.py", question)
     if answer:
-        worst = " ".join(answer["worst"].values())
         ratio = answer["run"]["cpu"] / mine["run"]["cpu"]
-        print(
-            f"{'Deepchecks':12}{answer['run']['cpu']:8.3f} cpu s, ratio {ratio:.0f}, peak {answer['peak']:.0f} MB; "
-            f"worst of {answer['segments']}: {worst}, mean {answer['mean']:.2f} on {answer['share']:.0%} of rows"
-        )
+        row = f"{'Deepchecks':12}{answer['run']['cpu']:8.3f} cpu s, ratio {ratio:.0f}, peak {answer['peak']:.0f} MB; "
+        if answer["segments"]:
+            row += f"worst of {answer['segments']}: {answer['worst']}, mean {answer['mean']:.2f} "
+            row += f"on {answer['share']:.0%} of rows"
+        print(row if answer["segments"] else row + "it finds no weak segment")
 
 
 def exactness(folder: Path) -> None:

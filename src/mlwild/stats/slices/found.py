@@ -224,7 +224,7 @@ def _proposed(
     rows = prepared(codes, errors, support=support)
     conjunctions = rows.conjunctions(levels)
     spread = float(losses.std())
-    if spread == 0 or not sum(conjunctions):
+    if not np.ptp(losses) or not sum(conjunctions):
         return [], sum(conjunctions)
     best, _ = search(rows, _score(errors, conjunctions, alpha), k=POOL, levels=levels)
     left, kept = losses - losses.mean(), []
