@@ -22,6 +22,7 @@ def main() -> None:
         "labelfree",
         "contracts",
         "digits",
+        "slices",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

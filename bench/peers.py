@@ -19,6 +19,7 @@ PINS["pandera"] = (
     "pandera==0.35.0",
     *(f"{name}=={version(name)}" for name in ("narwhals", "numpy", "pandas", "polars", "pyarrow")),
 )
+PINS["sliceline"] = ("sliceline==0.3.0", "numba==0.68.1", *SHARED)
 # It asks for any arch, and the newest one fails with the newest pandas.
 PINS["rliable"] = ("rliable==1.2.0", "arch==7.2.0", "pandas==2.3.3", f"numpy=={version('numpy')}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 import pytest
@@ -123,9 +123,10 @@ def test_the_roundest_number_parts_the_same(low, high):
     if low < high:
         found = roundest(low, high)
         assert low < found <= high
-        # The next coarser grid of decimals has no number there.
-        coarse = Decimal(10) ** (Decimal(repr(found)).normalize().as_tuple().exponent + 1) if found else Decimal(1)
-        assert not found or (Decimal(high) // coarse) * coarse <= Decimal(low) or high < 0
+        # The next coarser grid of decimals has no number there, up to that of a tenfold.
+        coarse = int(Decimal(repr(found)).normalize().as_tuple().exponent) + 1
+        if coarse <= Decimal(high).adjusted() + 1 and found:
+            assert Decimal(high).quantize(Decimal(1).scaleb(coarse), ROUND_FLOOR) <= Decimal(low)
 
 
 @pytest.mark.parametrize(

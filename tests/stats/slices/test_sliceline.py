@@ -159,16 +159,27 @@ def _planted(n=4000, seed=0):
     return codes, (rng.random(n) < np.where(worse, 0.6, 0.1)).astype(float), rng
 
 
-def test_pruning_leaves_most_uncounted_and_changes_nothing(monkeypatch):
+def test_pruning_leaves_most_uncounted():
     codes, errors, _ = _planted()
     quick = sliceline(codes, errors, alpha=0.95, k=5)
     assert quick.counted < quick.searched / 4
-    monkeypatch.setattr(
-        SliceLineScore, "bound", lambda self, sizes, *rest, **more: np.full(len(sizes), np.inf), raising=True
-    )
-    slow = sliceline(codes, errors, alpha=0.95, k=5)
-    assert slow.slices == quick.slices
-    assert slow.counted > quick.counted
+
+
+@pytest.mark.parametrize("kind", sorted(ERRORS))
+@pytest.mark.parametrize("alpha", [0.8, 0.95, 0.99])
+def test_pruning_changes_nothing(kind, alpha, monkeypatch):
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        codes = np.column_stack([rng.choice(4, 1500, p=[0.6, 0.2, 0.1, 0.1]) for _ in range(6)])
+        errors = ERRORS[kind](rng, 1500) * (1 + members(codes, [(0, 0), (1, 0), (2, 0)]))
+        found.append([sliceline(codes, errors, alpha=alpha, k=k, support=10) for k in (1, 4, 20)])
+        with monkeypatch.context() as patch:
+            patch.setattr(SliceLineScore, "bound", lambda self, sizes, *rest, **more: np.full(len(sizes), np.inf))
+            whole = [sliceline(codes, errors, alpha=alpha, k=k, support=10) for k in (1, 4, 20)]
+        assert [(one.slices, one.ties) for one in found[-1]] == [(one.slices, one.ties) for one in whole]
+        assert all(one.counted <= other.counted for one, other in zip(found[-1], whole, strict=True))
+    assert alpha == 0.8 or any(one.slices for some in found for one in some)
 
 
 @pytest.mark.parametrize("worth", [0.0, 2.0])

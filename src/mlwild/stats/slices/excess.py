@@ -80,7 +80,8 @@ def excess(losses: Floats, slices: Sequence[Mask], *, delta: float, rates: bool 
     """
     if rates:
         return [_of_rates(losses, inside, delta) for inside in slices]
-    centred = losses - losses.mean()  # keeps the digits of the variances
+    # Centred, variances keep their digits; of losses all alike rounding leaves none.
+    centred = losses - losses.mean() if np.ptp(losses) else np.zeros(len(losses))
     small = [min(int(inside.sum()), int((~inside).sum())) for inside in slices]
     sizes = sorted({size for size in small if 2 <= size < MANY})
     drawn = _drawn(centred, sizes, _draws(delta), seed)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from mlwild.errors import DataError
 from mlwild.stats.paired import finite
 from mlwild.stats.slices.excess import excess, loss_high
+from mlwild.stats.slices.halves import halves
 from mlwild.stats.slices.lattice import search
-from mlwild.stats.slices.rows import Conditions, Floats, Mask, checked_codes, default_support, members, prepared
+from mlwild.stats.slices.rows import Conditions, Floats, checked_codes, default_support, members, prepared
 from mlwild.stats.slices.scores import MeanTest, Score, SliceLineScore
 from mlwild.stats.slices.sliceline import checked_search
 
@@ -121,8 +122,11 @@ def found_slices(
     errors once the excess that better ones explain is taken off their rows: of slices that lie in one
     another, or that share most rows, one remains unless the others are bad in their own right.
 
-    Measured on 5,000 rows and ten features, losses of 0 and 1, where a slice of 5 % of the rows loses 0.2
-    more: TABLE
+    Measured on 5,000 rows of ten features with losses of 0 and 1, where a slice of two conditions and 5 % of
+    the rows loses 0.2 more: at a base rate of 0.1, 0.2, 0.3 and 0.5 it is confirmed in 99, 94, 92 and 93 of 100
+    tables (400 each); one of three conditions and 4 % in 93 at 0.1 and 65 at 0.3. Ranked by SliceLine's score with
+    alpha 0.6 in none, with 0.95 in 98, 36 and 1 at 0.1, 0.2 and 0.3, with 0.98 in 92, 95 and 92 (200 each). Where no
+    slice is worse, one is called so in 3 to 5 of 100 (1,000 each).
 
     Parameters
     ----------
@@ -198,49 +202,6 @@ def found_slices(
     return FoundSlices(tuple(made), searched, level, len(seen[1]), len(rest[1]), float(rest[1].mean()))
 
 
-def halves(n: int, *, period: Any = None, seed: int = 0) -> Mask:
-    """
-    Return which rows are in the first half: of every two neighbours in a period one, by a coin.
-
-    So both halves see all times alike, and a pattern that comes every other row is not split by it.
-
-    Parameters
-    ----------
-    n : int
-        Rows, in order of time within each period.
-    period : array-like of int, shape (n,), optional
-        Period of each row; default one for all.
-    seed : int
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    DataError
-        If there is not one period for each row.
-
-    Examples
-    --------
-    >>> first = halves(6, period=[0, 0, 1, 1, 1, 1])
-    >>> [int(first[rows].sum()) for rows in (slice(0, 2), slice(2, 4), slice(4, 6))]
-    [1, 1, 1]
-    """
-    of = np.zeros(n, np.int64) if period is None else np.asarray(period)
-    if of.shape != (n,):
-        raise DataError(f"period has shape {of.shape}, need one for each of {n} rows.")
-    order = np.argsort(of, kind="stable")
-    ordered = of[order]
-    begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if n else np.zeros(0, np.int64)
-    place = np.arange(n) - np.repeat(begins, np.diff(np.append(begins, n)))
-    # A coin a pair; the second of the pair falls the other way.
-    coin = np.random.default_rng(seed).random(n)[np.arange(n) - place % 2] < 0.5
-    first = np.empty(n, dtype=bool)
-    first[order] = coin ^ (place % 2 == 1)
-    return first
-
-
 def _checked_settings(losses: Floats, alpha: float | None, level: float, bound: float | None) -> None:
     """Refuse settings that are out of their range or do not suit the losses."""
     if not 0 < level < 1:
@@ -263,7 +224,7 @@ def _proposed(
     rows = prepared(codes, errors, support=support)
     conjunctions = rows.conjunctions(levels)
     spread = float(losses.std())
-    if spread == 0 or not sum(conjunctions):
+    if not np.ptp(losses) or not sum(conjunctions):
         return [], sum(conjunctions)
     best, _ = search(rows, _score(errors, conjunctions, alpha), k=POOL, levels=levels)
     left, kept = losses - losses.mean(), []

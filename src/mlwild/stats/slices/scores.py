@@ -16,13 +16,8 @@ class Score(Protocol):
     """
     What a search needs of a score.
 
-    For every slice with at least `support` rows that lies inside a slice of so many rows, so great a sum
-    of errors and so great a largest error, `bound` is no less than `score`.
-
-    Parameters
-    ----------
-    floor : float
-        Only slices that score above it are of interest.
+    For every slice of at least `support` rows inside one of so many rows, so great a sum of errors and so great a
+    largest error, `bound` is no less than `score`.
     """
 
     @property
