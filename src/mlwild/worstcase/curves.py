@@ -214,7 +214,8 @@ def _point(calm: Situation, severity: float, half: slice, make: Callable[[], Sit
     except (MlwildError, MemoryError):
         raise
     except Exception as problem:  # noqa: BLE001  the user's model may raise anything under stress; that is the finding
-        why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+        said = " ".join(str(problem).split()).split(". ")[0]
+        why = f"{type(problem).__name__}: {said[:200]}"
         return Point(severity, math.nan, math.nan, math.nan, len(calm.held), why)
     n = round(effective_sample_size(part.weight)) if np.ptp(part.weight) > 0 else len(part)
     if n < FEWEST:
