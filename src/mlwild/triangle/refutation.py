@@ -55,8 +55,8 @@ class Refutation:
     As labels come, in order of arrival, it is bet that losses lie above the upper end of the estimator's interval,
     and that they lie below its lower end. New bets begin at every look, so that years without an error are
     no credit for what comes after them. Once a bet has won enough, the estimator is refuted: what it says of
-    its own error is wrong. An interval of 95 % misses now and then, so a bet's first look is held against twice the
-    interval, the next two against something between, so that one or two misses do not count.
+    its own error is wrong. An interval of 95 % misses now and then, so a bet's first look is held against three times
+    the interval, the second against twice, the third against one and a half: a miss or two by little do not count.
 
     A loss of a set (of the standard monitors CBPE and PAPE estimate one, the AUC) has one value a period. Once a
     period has settled, it lies inside the interval or not, and a bet is made that intervals miss more often than
