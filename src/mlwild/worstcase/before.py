@@ -11,7 +11,7 @@ from mlwild import frames
 from mlwild.errors import DataError
 from mlwild.records import Vintage
 from mlwild.slicing import binned
-from mlwild.stats.slices import found_slices
+from mlwild.stats.slices import found_slices, halves
 from mlwild.triangle import Survey, Triangle
 
 #: Fewest rows that a slice is searched among; newest rows that are read.
@@ -59,7 +59,7 @@ def worst_before(survey: Survey, triangle: Triangle, cutoff: int) -> Callable[[A
         raise DataError(f"slice: {len(picked)} labelled rows before the first cutoff are too few to search. Name one.")
     table = survey.features.take(picked)
     cut = binned(table)
-    found = found_slices(cut.codes, np.concatenate(lost)[-MOST:], half=np.arange(len(picked)) % 2 == 0)
+    found = found_slices(cut.codes, np.concatenate(lost)[-MOST:], half=halves(len(picked)))
     if not found.confirmed:
         raise DataError(
             f"slice: of {found.searched:,} slices before the first cutoff none is worse than chance explains: there "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.slicing import Binned, binned
-from mlwild.stats.slices import FoundSlice, FoundSlices, found_slices
+from mlwild.stats.slices import FoundSlice, FoundSlices, found_slices, halves
 from mlwild.worstcase.certificates import Series, rows_of
 from mlwild.worstcase.live import Live
 
@@ -91,7 +91,7 @@ def worst_slice(attributes: Attributes, cutoff: int, *, level: float = 0.95) -> 
     if len(places) < 200:
         return None
     cut: Binned = binned(attributes.table.take(places))
-    half = np.arange(len(places)) % 2 == 0
+    half = halves(len(places), period=live.period[places])
     bounds = live.replay.survey.loss.bounds
     most = bounds[1] if bounds[0] >= 0 and np.isfinite(bounds[1]) else None
     found = found_slices(cut.codes, live.losses[places], half=half, level=level, bound=most)
