@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Tests run side by side, one process a core: each keeps to one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check fix bench clean
 
@@ -21,10 +24,10 @@ demo: .venv/ready ## rehearse a model of flight delays over 2013: about two minu
 	$(BIN)/mlwild rehearse examples/flights.py --card flights.html
 
 test: .venv/ready ## quick tests, with the examples of docstrings and README
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-all: .venv/ready ## all tests, with the long simulations
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 check: .venv/ready ## format, lint, types, docstrings, architecture
 	$(BIN)/ruff format --check .

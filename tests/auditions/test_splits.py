@@ -71,6 +71,17 @@ def test_reads_are_those_of_plain_loops_over_rows(rehearsal, cutoff):
     assert splits.PastHoldout(0.2).promise(past) == pytest.approx(triangle.row_losses(Vintage(at), rows).mean())
 
 
+@pytest.mark.parametrize("cutoff", [3, 9])
+def test_noise_is_that_of_plain_loops_over_rows(rehearsal, cutoff):
+    survey, triangle = rehearsal.survey, rehearsal.triangles[0]
+    known = [_known_rows(survey, k, cutoff) for k in range(cutoff)]
+    share = np.array([len(rows) / survey.grid.rows[k] for k, rows in enumerate(known)])
+    lost = [triangle.row_losses(Vintage(k), known[k]) for k in np.flatnonzero(share >= 0.9 * share.max())]
+    within = np.concatenate([one - one.mean() for one in lost])
+    expected = within.std() / np.sqrt(np.mean([len(one) for one in lost[-4:]]))
+    assert procedures(rehearsal.triangles)[0].at(cutoff).noise == pytest.approx(expected)
+
+
 def test_off_the_diagonal_is_the_fresh_loss_where_age_costs_nothing():
     class Flat:
         cutoff = 6

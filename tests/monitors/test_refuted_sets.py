@@ -26,30 +26,9 @@ def _record(kind, seed, folder, *, monitor=None, periods=22, **changes):
     return triangle, record
 
 
-@pytest.mark.parametrize("monitor", [monitors.CBPE(), monitors.PAPE()])
-def test_concept_shift_turns_estimators_of_the_auc_grey(monitor, tmp_path):
-    triangle, record = _record("concept", 0, tmp_path, monitor=monitor)
-    # Two of 22 periods are learned from, so the shift comes with period 6: it is over at cutoff 7, and at first the
-    # reference knows nothing of it. Six to eight misses in a row refute; later references know it.
-    assert record.at is not None
-    assert 12 <= record.at <= 16
-    assert "periods came outside its 95% interval" in record.why
-    signal = triangle.signal(Vintage(3), record.at, monitor)
-    assert signal.grey == record.why
-    assert not signal.acts
-    assert replace(signal, grey="").acts
-    assert triangle.signal(Vintage(3), record.at - 1, monitor).grey == ""
-
-
-def test_labels_that_come_late_refute_late(tmp_path):
-    at = [_record("concept", 0, tmp_path / str(late), delay=late * ROWS)[1].at for late in (0, 3)]
-    assert None not in at
-    assert at[1] >= at[0] + 3
-
-
 @dataclass(frozen=True)
 class Sure:
-    """A user's own estimate of the root mean squared error, always the same."""
+    """A user's own estimate of a loss of a set, always the same."""
 
     low: float
     high: float
@@ -57,6 +36,44 @@ class Sure:
 
     def signal(self, scene):
         return Signal(0.0, (self.low + self.high) / 2, self.low, self.high, support="supported")
+
+
+@pytest.mark.parametrize("monitor", [monitors.CBPE(), monitors.PAPE()])
+def test_after_a_concept_shift_estimators_of_the_auc_know_nothing_or_are_grey(monitor, tmp_path):
+    triangle, record = _record("concept", 0, tmp_path, monitor=monitor)
+    # The shift comes with period 6: the first interval after it misses. From then on the reference periods of fresh
+    # vintages disagree with each other, and the interval says so: it is as wide as the loss can be.
+    assert record._missed[5:7] == [True, False]
+    for cutoff in range(9, triangle.survey.grid.periods):
+        signal = triangle.signal(Vintage(cutoff - 1), cutoff, monitor)
+        assert signal.grey or signal.high - signal.low > 0.9
+    # A vintage from before the shift has a reference that never saw it: its estimate stays sure, and turns grey.
+    assert triangle.signal(Vintage(3), 9, monitor).grey == ""
+    signal = triangle.signal(Vintage(3), 17, monitor)
+    assert signal.high - signal.low < 0.2
+    assert "periods came outside its 95% interval" in signal.grey
+    assert not signal.acts
+
+
+def test_a_concept_shift_refutes_what_stays_sure(tmp_path):
+    monitor = Sure(0.0, 0.3)
+    triangle, record = _record("concept", 0, tmp_path, monitor=monitor)
+    # Six to eight misses in a row refute.
+    assert record.at is not None
+    assert 12 <= record.at <= 16
+    assert "periods came outside its 95% interval" in record.why
+    signal = triangle.signal(Vintage(3), record.at, monitor)
+    assert signal.grey == record.why
+    assert not signal.acts
+    assert replace(signal, grey="").acts
+    assert triangle.signal(Vintage(3), 9, monitor).grey == ""
+
+
+def test_labels_that_come_late_refute_late(tmp_path):
+    folders = {late: tmp_path / str(late) for late in (0, 3)}
+    at = [_record("concept", 0, folders[late], monitor=Sure(0.0, 0.3), delay=late * ROWS)[1].at for late in folders]
+    assert None not in at
+    assert at[1] >= at[0] + 2  # what is late by three periods is settled before the next ends
 
 
 @pytest.mark.parametrize(("low", "high", "grey"), [(0.0, 0.2, True), (9.0, 10.0, True), (0.0, 9.0, False)])

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 from scipy.stats import norm, t
 
-from mlwild.stats.bootstrap import block_length, block_positions, mean_interval, resampled_interval, sum_interval
+from mlwild.stats.bootstrap import (
+    autocorrelation,
+    block_length,
+    block_positions,
+    mean_interval,
+    resampled_interval,
+    sum_interval,
+)
 
 SHORT = 1_000
 LONG = 10_000
@@ -279,3 +286,25 @@ def test_statistic_that_is_seldom_defined_has_no_interval():
     assert interval.estimate == 1.0
     assert math.isnan(interval.low)
     assert math.isnan(interval.high)
+
+
+# -- first autocorrelation -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6])
+def test_autocorrelation_of_short_series_is_freed_of_its_bias(rho):
+    draws = 4_000
+    plain, freed = [], []
+    for i in range(draws):
+        series = _ar1(np.random.default_rng([5, i]), 60, rho)
+        centred = series - series.mean()
+        plain.append(centred[1:] @ centred[:-1] / (centred @ centred))
+        freed.append(autocorrelation(series))
+    assert np.mean(plain) < rho - 0.03
+    assert abs(np.mean(freed) - rho) < (rho - np.mean(plain)) / 2
+
+
+def test_autocorrelation_stays_between_nothing_and_nine_tenths():
+    assert autocorrelation(np.tile([1.0, -1.0], 20)) == 0.0
+    assert autocorrelation(np.arange(50.0)) == 0.9
+    assert autocorrelation(np.full(7, 2.0)) == 0.0

@@ -127,5 +127,5 @@ def heard(triangle: Triangle, window: str, cells: Cells, monitors: Sequence[Moni
     with one_thread():
         for place, (vintage, period) in enumerate(zip(cells.vintage, cells.period, strict=True)):
             for row, monitor in enumerate(monitors):
-                made[row, place] = triangle.signal(Vintage(int(vintage), window), int(period) + 1, monitor).value
+                made[row, place] = triangle.heard(Vintage(int(vintage), window), int(period) + 1, monitor).value
     return np.where(np.isfinite(made), made, np.nan)

@@ -18,6 +18,7 @@ from mlwild.triangle.settled import settled
 from mlwild.wording import number
 
 if TYPE_CHECKING:
+    from mlwild.records import Vintage
     from mlwild.triangle.triangle import Triangle
 
 Floats = NDArray[np.float64]
@@ -50,7 +51,7 @@ class _Look:
 @dataclass
 class Refutation:
     """
-    The record of one estimator on the freshest vintage of each period; it is never wiped.
+    The record of one estimator on the freshest vintage of each period, or on one vintage; it is never wiped.
 
     As labels come, in order of arrival, it is bet that losses lie above the upper end of the estimator's interval,
     and that they lie below its lower end. New bets begin at every look, so that years without an error are
@@ -68,11 +69,14 @@ class Refutation:
     triangle : Triangle
     monitor : Monitor
     window : str
+    vintage : Vintage, optional
+        The one that is watched; without one, the freshest of each period.
     """
 
     triangle: Triangle
     monitor: Monitor
     window: str
+    vintage: Vintage | None = None
     at: int | None = None
     why: str = ""
     _next: int = 1
@@ -90,6 +94,11 @@ class Refutation:
             self._next += 1
         return self.why if self.at is not None and self.at <= cutoff else ""
 
+    def _watched(self, period: int) -> Vintage | None:
+        if self.vintage is None:
+            return self.triangle.freshest(self.window, period)
+        return self.vintage if period >= self.vintage.cutoff else None
+
     def _look(self, cutoff: int) -> None:
         """Take in the labels that arrived by a cutoff since the last one."""
         self._watch(cutoff - 1)
@@ -100,7 +109,7 @@ class Refutation:
         news = []
         for period, rows in self._rows.items():
             known = survey.known_at[rows] <= survey.grid.edges[cutoff]
-            vintage = self.triangle.freshest(self.window, period)
+            vintage = self._watched(period)
             if not known.any() or vintage is None:
                 continue
             came, self._rows[period] = rows[known], rows[~known]
@@ -115,7 +124,7 @@ class Refutation:
         """Take in the periods that have settled since the last cutoff, and bet that too many are missed."""
         survey, done = self.triangle.survey, settled(self.triangle.survey, cutoff)
         for period in [one for one in self._rows if done[one]]:
-            rows, vintage = self._rows.pop(period), self.triangle.freshest(self.window, period)
+            rows, vintage = self._rows.pop(period), self._watched(period)
             rows = rows[survey.known_at[rows] <= survey.grid.edges[cutoff]]
             if vintage is None or not len(rows):
                 continue
@@ -138,7 +147,7 @@ class Refutation:
 
     def _watch(self, period: int) -> None:
         """Note what the estimator said of a period, before its labels."""
-        vintage = self.triangle.freshest(self.window, period)
+        vintage = self._watched(period)
         scene = None if vintage is None else self.triangle.scene(vintage, period + 1)
         if vintage is None or scene is None:
             return

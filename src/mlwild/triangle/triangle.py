@@ -77,7 +77,7 @@ class Triangle:
     _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
     _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
     _signals: dict[tuple[Vintage, int, Monitor], Signal] = field(default_factory=dict, repr=False)
-    _refutations: dict[tuple[Monitor, str], Refutation] = field(default_factory=dict, repr=False)
+    _refutations: dict[tuple[Monitor, str, Vintage | None], Refutation] = field(default_factory=dict, repr=False)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -265,12 +265,14 @@ class Triangle:
         """
         Return what a monitor says at a cutoff of a vintage's last finished period, before its labels.
 
-        An estimator of the loss that earlier labels have refuted says so.
+        An estimator of the loss says so once earlier labels have refuted it, for this vintage or for the freshest
+        ones: with vintages that learn, references learn too, so it may be right of them and wrong of one that stays.
         """
         said = self.heard(vintage, cutoff, monitor)
         if np.isnan(said.estimate):
             return said
-        return replace(said, grey=self.refutation(monitor, vintage.window).by(cutoff))
+        of_fresh, of_this = (self.refutation(monitor, vintage.window, one) for one in (None, vintage))
+        return replace(said, grey=of_fresh.by(cutoff) or of_this.by(cutoff))
 
     def heard(self, vintage: Vintage, cutoff: int, monitor: Monitor) -> Signal:
         """Return the same, whether it was refuted or not."""
@@ -285,9 +287,12 @@ class Triangle:
                 self._signals[asked] = monitor.signal(seen)
         return self._signals[asked]
 
-    def refutation(self, monitor: Monitor, window: str) -> Refutation:
-        """Return the record of an estimator against labels."""
-        return self._refutations.setdefault((monitor, window), Refutation(self, monitor, window))
+    def refutation(self, monitor: Monitor, window: str, vintage: Vintage | None = None) -> Refutation:
+        """Return the record of an estimator against labels, on the freshest vintages or on one."""
+        asked = (monitor, window, vintage)
+        if asked not in self._refutations:
+            self._refutations[asked] = Refutation(self, monitor, window, vintage)
+        return self._refutations[asked]
 
     def looks_per_year(self) -> float | None:
         """Return the number of cutoffs in a year; None where time is counted in integers."""

@@ -135,13 +135,12 @@ def _high(losses: Floats, weights: Floats, greatest: float, delta: float) -> flo
 
 def _by_period(losses: Floats, weights: Floats, period: NDArray[np.int64], n_periods: int, delta: float) -> float:
     """Return the bound of one group's mean where the rows of a period stand or fall together."""
-    mass, total = (np.bincount(period, each, minlength=n_periods) for each in (weights, weights * losses))
+    mass = np.asarray(np.bincount(period, weights, minlength=n_periods), dtype=np.float64)
+    total = np.asarray(np.bincount(period, weights * losses, minlength=n_periods), dtype=np.float64)
     mean = float(total.sum() / mass.sum())
     met = mass > 0
     means = total[met] / mass[met]
-    high = gaffke_upper(
-        means, greatest=float(means.max()), delta=delta, weights=np.asarray(mass[met], dtype=np.float64)
-    )
+    high = gaffke_upper(means, greatest=float(means.max()), delta=delta, weights=mass[met])
     # A ratio of sums moves as the mean of these, one a period; neighbours among them may be alike.
     return mean + stretch(total - mean * mass) * max(high - mean, 0.0)
 

@@ -21,6 +21,9 @@ FitMean = Callable[[NDArray[Any], Floats], Callable[[NDArray[Any]], Floats]]
 FEWEST, FEWEST_WORST = 50, 10
 #: Rows on either side, in order of predicted loss, that lend their residuals, as a share of all.
 _NEAR = 0.05
+#: Share of what the level leaves that goes to sampling. The rest is for what the folds have in common: where the
+#: learner follows noise, rows with high losses choose each other, and the estimate scatters more than it seems to.
+_SAMPLING = 0.5
 #: Parts of equal size by which predictions are calibrated.
 _PARTS = 10
 
@@ -78,7 +81,8 @@ def worst_subpopulation(
     eta + 1[worst] (loss - eta) / share. As a learner finds less than the worst, this is too low, never
     too high on average. So the bound adds what the learner would miss if its own calibrated fit were the
     truth, found by fitting it again on losses drawn from that fit. Sampling error is bounded by
-    Gaffke's bound, which also suits a handful of rows.
+    Gaffke's bound, which also suits a handful of rows, at half of what the level leaves: rows choose
+    each other across folds where the learner follows noise, which makes the estimate scatter more.
 
     What no learner can find no bound covers: where mu has structure that this learner, with so many
     rows, takes for noise, the truth may lie above. Rows count as independent.
@@ -158,7 +162,7 @@ def worst_subpopulation(
     worst = np.sort(truth)[n - round(share * n) :].mean()
     unfound = max(float(worst - again.mean()), 0.0)
     most = max(float(influence.max()), float((eta + (greatest - eta) / share).max()))
-    high = gaffke_upper(influence, greatest=most, delta=1 - level) + unfound
+    high = gaffke_upper(influence, greatest=most, delta=_SAMPLING * (1 - level)) + unfound
     return WorstSubpopulation(
         float(influence.mean()), min(high, greatest), unfound, float(losses.mean()), members, share, level, n
     )
