@@ -243,7 +243,11 @@ class SideTable:
 
     def before(self, cutoff: int) -> SideTable:
         """Return the rows that were available at an instant."""
-        keep = np.flatnonzero(self.available <= cutoff)
+        return self.where(self.available <= cutoff)
+
+    def where(self, chosen: Bools) -> SideTable:
+        """Return some of the rows."""
+        keep = np.flatnonzero(chosen)
         return SideTable(
             frames.take(self.rows, keep),
             self.time[keep],

@@ -99,7 +99,8 @@ def stress(
     fitted = not isinstance(app.models[app.live], Forecast)
     if fitted:
         found += [vector.of_subpopulation(attributes, last), vector.of_slice(attributes, last)]
-    kept = records(attributes, chosen if fitted else (), fewest=fewest, said=said) if fitted else ()
+    searched = (attributes, chosen) if fitted else (None, ())
+    kept = records(live, *searched, fewest=fewest, said=said)
     report = StressReport(
         app=app.name,
         model=app.live,
@@ -194,7 +195,8 @@ def _strategies(rehearsal: Rehearsal, replay: Replay) -> tuple[Strategy, ...]:
         for name, held in positions.items()
     }
     tried = {name: book.net() for name, book in books.items()}
-    return tuple(strategy_of(name, book, trading, tried) for name, book in books.items())
+    shown = survey.clock.show
+    return tuple(strategy_of(name, book, trading, tried=tried, shown=shown) for name, book in books.items())
 
 
 def _freshest(triangle: Any, replay: Replay, rows: NDArray[np.int64]) -> Floats:

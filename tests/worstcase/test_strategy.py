@@ -96,7 +96,7 @@ def test_settings_out_of_range_are_refused():
 def test_too_few_bars_make_no_worst_case():
     book = Book(np.arange(20), np.ones((20, 1)), np.full((20, 1), 0.01), 0.0)
     with pytest.raises(DataError, match="too few"):
-        strategy_of("short", book, Trading(), {"short": book.net()})
+        strategy_of("short", book, Trading(), tried={"short": book.net()})
 
 
 @pytest.fixture(scope="module")
@@ -117,25 +117,30 @@ def momentum(closes, bars):
 
 def test_the_stress_of_a_simple_strategy_on_the_sp500_and_of_its_ensemble(sp500):
     days, closes = sp500
-    time, returns, trading = days.asi8, closes[1:] / closes[:-1] - 1, Trading(cost=0.0005)
+    time, returns, trading = days.as_unit("ns").asi8, closes[1:] / closes[:-1] - 1, Trading(cost=0.0005)
     signs = {f"momentum {bars}": momentum(closes, bars) for bars in (60, 120, 200, 250)}
     signs["ensemble"] = np.mean(list(signs.values()), axis=0)
     signs["hold"] = np.ones(len(returns))
     books = {name: book_of(time, None, sign, returns, trading.cost) for name, sign in signs.items()}
     tried = {name: book.net() for name, book in books.items()}
-    hold = strategy_of("hold", books["hold"], trading, tried)
+    hold = strategy_of("hold", books["hold"], trading, tried=tried, shown=lambda at: str(np.datetime64(at, "ns"))[:10])
     # Buy and hold: the fall of October 2007 to March 2009, 56.8 % (a published figure), and the wild months are 2008.
     assert hold.plain.drawdown.depth == pytest.approx(0.568, abs=0.002)
     assert (str(days[hold.plain.drawdown.peak].date()), str(days[hold.plain.drawdown.trough].date())) == (
         "2007-10-09",
         "2009-03-09",
     )
-    assert days[hold.windows["month"].first].year == 2008
+    assert hold.dates["fall"] == "2007-10-09 to 2009-03-09"
+    assert hold.dates["recovered"].startswith("2013-03")
+    assert hold.dates["month"].startswith("2008-09")
+    assert hold.dates["year"].startswith("2008-03")
     assert hold.by_regime[-1][0] == "wild"
     assert hold.by_regime[-1][1].annual < 0 < hold.by_regime[0][1].annual
-    ensemble = strategy_of("ensemble", books["ensemble"], trading, tried)
+    ensemble = strategy_of("ensemble", books["ensemble"], trading, tried=tried)
     members = [drawdown(net).depth for name, net in tried.items() if name.startswith("momentum")]
     assert ensemble.plain.drawdown.depth < np.mean(members)  # shallower than the mean of its members, not than the best
     # None of six tries has a Sharpe ratio beyond luck.
-    assert all(strategy_of(name, book, trading, tried).deflated.probability < 0.95 for name, book in books.items())
+    assert all(
+        strategy_of(name, book, trading, tried=tried).deflated.probability < 0.95 for name, book in books.items()
+    )
     assert ensemble.deflated.tries == 6

@@ -200,7 +200,7 @@ def _strategy(one: Mapping[str, Any]) -> Row:
         "level": percent(one["next"]["level"]),
         "longest": count(fall["longest"], "bar"),
         "water": percent(fall["under_water"]),
-        "recovered": fall["recovered"] is not None,
+        "dates": one["dates"],
         "year": _signed(one["windows"]["year"]["total"]),
         "month": _signed(one["windows"]["month"]["total"]),
         "tail": f"{percent(plain['tail'])} ({percent(one['tail_low'])} to {percent(one['tail_high'])})",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import Clock
+from mlwild.events import SideTable
 from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
@@ -225,6 +226,14 @@ class Trial(Protocol):
 
     def changed(self, rows: Held, raw: Frame) -> Held:
         """Return rows with their raw columns changed, and the features that are then computed of them."""
+        ...
+
+    def without_feed(self, rows: Held, name: str, kept: Callable[[SideTable], NDArray[np.bool_]]) -> Held:
+        """Return rows with the features that are computed where some rows of a side table never came."""
+        ...
+
+    def delivered(self, rows: Held, order: Ints) -> Held:
+        """Return rows with the features that are computed where they come in another order, or more than once."""
         ...
 
     def reread(self) -> Reread:

@@ -128,26 +128,38 @@ def _curves(console: Console, report: StressReport) -> None:
 
 
 def _strategy(console: Console, one: Strategy) -> None:
-    fall, plain = one.plain.drawdown, one.plain
+    fall, plain, dates = one.plain.drawdown, one.plain, one.dates
     text = Text(f"{one.name}: ", style="bold")
     text.append(
-        f"deepest fall {fall.depth:.1%}, within the next year at most {one.next.bound:.1%} ({one.next.level:.0%}); "
-        f"under water {fall.under_water:.0%} of the time, {count(fall.longest)} bars at longest; worst year "
-        f"{one.windows['year'].total:+.1%}, worst month {one.windows['month'].total:+.1%}; a bad bar (worst 5%) loses "
-        f"{plain.tail:.2%} ({one.tail_low:.2%} to {one.tail_high:.2%}). {plain.annual:+.1%} a year, Sharpe ratio "
-        f"{plain.sharpe:.2f}; chance that it is more than the luck of {one.deflated.tries} tries: "
-        f"{one.deflated.probability:.2f}.",
+        f"deepest fall {fall.depth:.1%} ({dates['fall']}, {_made_good(one)}); within the next year at most "
+        f"{one.next.bound:.1%} ({one.next.level:.0%})",
         style="default",
     )
     console.print(text)
+    worst = ", ".join(f"worst {name} {one.windows[name].total:+.1%} ({dates[name]})" for name in ("year", "month"))
+    console.print(
+        Text(
+            f"  Under water {fall.under_water:.0%} of the time, {count(fall.longest)} bars at longest; {worst}; a bad "
+            f"bar (worst 5%) loses {plain.tail:.2%} ({one.tail_low:.2%} to {one.tail_high:.2%})."
+        )
+    )
+    console.print(
+        Text(
+            f"  {plain.annual:+.1%} a year, Sharpe ratio {plain.sharpe:.2f}; chance that it is more than the luck of "
+            f"{one.deflated.tries} tries: {one.deflated.probability:.2f}."
+        )
+    )
     under = ", ".join(f"{other.scenario} {other.drawdown.depth:.1%}" for other in one.scenarios)
     console.print(Text(f"  Deepest fall with {under}.", style="dim"))
     if one.starts:
         lost, n = one.starts["lost"], one.starts["n"]
-        ends = f"{one.starts['worst']:+.1%} to {one.starts['best']:+.1%}"
-        said = f"  First year by start: {ends}, lost in {lost:.0%} of {n:.0f}."
-        console.print(Text(said, style="dim"))
+        ends = f"{one.starts['worst']:+.1%} (from {dates['start']}) to {one.starts['best']:+.1%}"
+        console.print(Text(f"  First year by start: {ends}, lost in {lost:.0%} of {n:.0f}.", style="dim"))
     console.print()
+
+
+def _made_good(one: Strategy) -> str:
+    return f"made good {one.dates['recovered']}" if one.dates["recovered"] else "not made good"
 
 
 def ensemble_said(one: Ensemble) -> str:

@@ -1,5 +1,6 @@
 """Stressors: transformations of a situation with a severity."""
 
+from mlwild.stressors.feeds import FeedStops, MissingFeed, OutOfOrder, RepeatedBatch
 from mlwild.stressors.own import Both, Own
 from mlwild.stressors.population import Only, Tilt
 from mlwild.stressors.situation import Situation, Stressor
@@ -20,15 +21,19 @@ from mlwild.stressors.values import (
 
 __all__ = [
     "Both",
+    "FeedStops",
     "LabelDelay",
     "LabelFlips",
     "Missing",
+    "MissingFeed",
     "NewCategory",
     "Noise",
     "Only",
+    "OutOfOrder",
     "Outliers",
     "Own",
     "Quantised",
+    "RepeatedBatch",
     "SignFlip",
     "Situation",
     "Stale",

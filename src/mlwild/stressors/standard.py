@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlwild.stressors.feeds import FeedStops, MissingFeed, OutOfOrder, RepeatedBatch
 from mlwild.stressors.population import Tilt
 from mlwild.stressors.situation import Stressor
 from mlwild.stressors.training import LabelDelay, LabelFlips
@@ -29,4 +30,5 @@ def standard() -> tuple[Stressor, ...]:
     ['noise', 'missing', 'unit slip']
     """
     values = (Noise(), Missing(), UnitSlip(), SignFlip(), Swapped(), Stuck(), Stale(), NewCategory())
-    return (*values, Outliers(), Quantised(), LabelFlips(), LabelDelay(), Tilt())
+    feeds = (FeedStops(), MissingFeed(), RepeatedBatch(), OutOfOrder())
+    return (*values, Outliers(), Quantised(), *feeds, LabelFlips(), LabelDelay(), Tilt())

@@ -48,6 +48,11 @@ class Noise:
         return situation.with_held(held)
 
 
+def every(situation: Situation) -> Sequence[str]:
+    """Return the columns, and all of them at once; none for published forecasts, which have no features."""
+    return [*situation.held.columns, ALL] if situation.model.raw is not None else []
+
+
 @dataclass(frozen=True)
 class Missing:
     """
@@ -65,7 +70,7 @@ class Missing:
 
     def cases(self, situation: Situation) -> Sequence[str]:
         """Return the columns, and all of them at once."""
-        return [*situation.held.columns, ALL]
+        return every(situation)
 
     def apply(self, situation: Situation, case: str, severity: float, rng: np.random.Generator) -> Situation:
         """Make values missing."""
@@ -203,7 +208,7 @@ class Stale:
 
     def cases(self, situation: Situation) -> Sequence[str]:
         """Return the columns, and all of them at once."""
-        return [*situation.held.columns, ALL]
+        return every(situation)
 
     def apply(self, situation: Situation, case: str, severity: float, rng: np.random.Generator) -> Situation:
         """Take values of earlier rows."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.app import App
@@ -18,7 +19,15 @@ from mlwild.trials.served import request_by_request
 from mlwild.triangle.survey import Tables, make_features
 
 
-def changed(app: App, events: Events, tables: dict[str, SideTable], rows: Held) -> Held:
+def changed(
+    app: App,
+    events: Events,
+    tables: dict[str, SideTable],
+    rows: Held,
+    *,
+    under: dict[str, SideTable] | None = None,
+    order: NDArray[np.int64] | None = None,
+) -> Held:
     """
     Return rows with features computed anew from their raw columns, which somebody changed.
 
@@ -30,22 +39,58 @@ def changed(app: App, events: Events, tables: dict[str, SideTable], rows: Held) 
     ----------
     rows : Held
         In order of time; with `raw` changed.
+    under : dict of str to SideTable, optional
+        Side tables that somebody changed.
+    order : ndarray of int64, optional
+        Positions of the rows as they are delivered, in another order or more than once: what is computed of the last
+        delivery of each counts. A service that answers request by request minds neither.
 
     Raises
     ------
     DataError
         If a row is there twice and the features look at other rows.
     """
+    known = Tables(tables if under is None else under)
     if app.serving is not None and app.serving.features is not None:
-        table = request_by_request(app, tables, rows)
+        table = request_by_request(app, known, rows)
     else:
         before = replace(rows, raw=frames.take(events.frame, rows.rows))
         alone = make_features(app, _hidden(app, before.raw), tables)[0]
+        as_sent = np.arange(len(rows)) if order is None else order
         if _same(alone, rows.table):
-            table = make_features(app, _hidden(app, rows.raw), tables)[0]
+            sent = make_features(app, _hidden(app, frames.take(rows.raw, as_sent)), known)[0]
+            table = sent.take(_last(as_sent, len(rows)))
+        elif order is None:
+            table = _in_history(app, events, known, rows)
         else:
-            table = _in_history(app, events, tables, rows)
+            table = _after_history(app, events, known, rows, order)
     return replace(rows, table=table, changed=True)
+
+
+def _last(order: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """
+    Return the position of the last delivery of each of n rows.
+
+    Examples
+    --------
+    >>> _last(np.array([1, 0, 1]), 2).tolist()
+    [1, 2]
+    """
+    made = np.empty(n, np.int64)
+    made[order] = np.arange(len(order))
+    return made
+
+
+def _after_history(app: App, events: Events, tables: dict[str, SideTable], rows: Held, order: NDArray[np.int64]) -> Any:
+    """Return features of rows that are delivered after all others up to the last of them, in an order of their own."""
+    instant = int(rows.time[-1])
+    seen = int(np.searchsorted(events.time, instant, side="right"))
+    history = cut_off(app, events, instant, seen)
+    others = np.setdiff1d(np.arange(seen), rows.rows)
+    whole = frames.take(history, np.concatenate([others, rows.rows[order]]))
+    known = Tables({name: table.before(instant) for name, table in tables.items()})
+    table, _ = make_features(app, whole, known)
+    return table.take(len(others) + _last(order, len(rows)))
 
 
 def _hidden(app: App, frame: frames.Frame) -> frames.Frame:

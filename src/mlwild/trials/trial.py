@@ -343,6 +343,16 @@ class TriangleTrial:
         """Return rows with their raw columns changed, and the features that are then computed of them."""
         return changed(self.app, self.replay.events, self.replay.tables, replace(rows, raw=raw))
 
+    def without_feed(self, rows: Held, name: str, kept: Callable[[SideTable], NDArray[np.bool_]]) -> Held:
+        """Return rows with the features that are computed where some rows of a side table never came."""
+        tables = self.replay.tables
+        left = tables | {name: tables[name].where(kept(tables[name]))}
+        return changed(self.app, self.replay.events, tables, rows, under=left)
+
+    def delivered(self, rows: Held, order: Ints) -> Held:
+        """Return rows with the features that are computed where they come in another order, or more than once."""
+        return changed(self.app, self.replay.events, self.replay.tables, rows, order=order)
+
     def reread(self) -> Reread:
         """Read the app's data and compute its features once more; done once for all trials of a replay."""
         return self.replay.reread

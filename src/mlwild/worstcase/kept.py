@@ -14,6 +14,7 @@ from mlwild.stressors import LabelDelay, LabelFlips, Situation, Stressor
 from mlwild.trials import Replay, TriangleTrial
 from mlwild.worstcase.certificates import LEVEL, WINDOW, Record, Scored, groups_of, periods_of, record_of, score
 from mlwild.worstcase.curves import case_rng, loss_bounds, stressed
+from mlwild.worstcase.live import Live
 from mlwild.worstcase.searched import Attributes, slice_series, subpopulation_series
 
 #: Cutoffs at which slices and subpopulations are searched; past trials that are put under stress; their rows.
@@ -21,14 +22,21 @@ SEARCHES, TRIALS, ROWS = 12, 6, 2_000
 
 
 def records(
-    attributes: Attributes, stressors: Sequence[Stressor], *, fewest: int, said: Callable[[str], None] | None = None
+    live: Live,
+    attributes: Attributes | None,
+    stressors: Sequence[Stressor],
+    *,
+    fewest: int,
+    said: Callable[[str], None] | None = None,
 ) -> tuple[Record, ...]:
     """
     Return how promises of each kind were kept.
 
     Parameters
     ----------
-    attributes : Attributes
+    live : Live
+    attributes : Attributes or None
+        Without them (published forecasts have none) no slice is searched.
     stressors : sequence of Stressor
         Of which the greatest severity was promised at past trials.
     fewest : int
@@ -41,7 +49,6 @@ def records(
     tuple of Record
         Those that could be scored at least once.
     """
-    live = attributes.live
     cutoffs = range(live.first + FEWEST, live.periods)
     found: dict[str, list[Scored]] = {}
     for cutoff in cutoffs:
@@ -49,15 +56,16 @@ def records(
             made = None if series is None else score(series, live, cutoff)
             if made is not None:
                 found.setdefault(made.kind, []).append(made)
-    for cutoff in _spaced(list(cutoffs), SEARCHES):
-        if said is not None:
-            said(f"slices and subpopulations as known at {live.shown(cutoff)}")
-        for search in (slice_series, subpopulation_series):
-            series = search(attributes, cutoff)
-            made = None if series is None else score(series, live, cutoff)
-            if made is not None:
-                found.setdefault(made.kind, []).append(made)
-    if said is not None:
+    if attributes is not None:
+        for cutoff in _spaced(list(cutoffs), SEARCHES):
+            if said is not None:
+                said(f"slices and subpopulations as known at {live.shown(cutoff)}")
+            for search in (slice_series, subpopulation_series):
+                hard = search(attributes, cutoff)
+                made = None if hard is None else score(hard, live, cutoff)
+                if made is not None:
+                    found.setdefault(made.kind, []).append(made)
+    if said is not None and stressors:
         said("stress at past trials")
     under = _stress(live.replay, stressors)
     if under:
@@ -86,6 +94,8 @@ def hardest(stressors: Sequence[Stressor]) -> list[Stressor]:
 
 def _stress(replay: Replay, stressors: Sequence[Stressor]) -> list[Scored]:
     """Return the worst stress promised at past trials, and what the same stress did to the rows that came next."""
+    if not stressors:
+        return []
     grid = replay.survey.grid
     made = []
     for trial in replay.earlier(grid.periods - replay.periods, TRIALS):

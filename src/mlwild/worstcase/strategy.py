@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,6 +95,9 @@ class Strategy:
         Over all months one could have begun in: the worst, middle and best return of the first year, the share that
         lost, and their number.
     deflated : DeflatedSharpe
+    dates : dict of str to str
+        When: "fall" from its peak to its lowest point, "recovered" (empty if it was not made good), "year" and "month"
+        of the worst windows, "start" of the worst first year (empty if there was none).
     """
 
     name: str
@@ -107,6 +110,7 @@ class Strategy:
     by_regime: tuple[tuple[str, Traded], ...]
     starts: dict[str, float]
     deflated: DeflatedSharpe
+    dates: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -142,7 +146,15 @@ def scenarios_of(book: Book, seed: int = 0) -> dict[str, Book]:
     return made
 
 
-def strategy_of(name: str, book: Book, trading: Trading, tried: Mapping[str, Floats], *, seed: int = 0) -> Strategy:
+def strategy_of(
+    name: str,
+    book: Book,
+    trading: Trading,
+    *,
+    tried: Mapping[str, Floats],
+    shown: Callable[[int], str] = str,
+    seed: int = 0,
+) -> Strategy:
     """
     Return the worst case of a strategy.
 
@@ -153,6 +165,8 @@ def strategy_of(name: str, book: Book, trading: Trading, tried: Mapping[str, Flo
     trading : Trading
     tried : mapping of str to ndarray of shape (n_bars,)
         Net returns of every strategy of the app, this one among them: the Sharpe ratio is deflated by their number.
+    shown : callable
+        From the time of a bar to how it is written.
     seed : int
 
     Raises
@@ -168,18 +182,35 @@ def strategy_of(name: str, book: Book, trading: Trading, tried: Mapping[str, Flo
     ratios = np.array([series.mean() / series.std(ddof=1) for series in tried.values() if np.ptp(series) > 0])
     year, month = round(per_year), max(round(per_year / 12), 1)
     tries = max(len(ratios), trading.tries or 0)
+    plain, starts = traded("as it was", net, per_year), _starts(net, month, year)
+    windows = {"month": worst_window(net, month), "year": worst_window(net, year)}
     return Strategy(
         name=name,
-        plain=traded("as it was", net, per_year),
+        plain=plain,
         scenarios=tuple(sorted(under, key=lambda one: -one.drawdown.depth)),
         next=next_drawdown(net, horizon=year, level=LEVEL, seed=seed),
         tail_low=tail.low,
         tail_high=tail.high,
-        windows={"month": worst_window(net, month), "year": worst_window(net, year)},
+        windows=windows,
         by_regime=_by_regime(book, net, month, per_year),
-        starts=_starts(net, month, year),
+        starts=starts,
         deflated=deflated_sharpe(net, ratios, tries=tries),
+        dates=_dates(plain.drawdown, windows, starts, [shown(int(at)) for at in book.time]),
     )
+
+
+def _dates(
+    fall: Drawdown, windows: Mapping[str, Window], starts: Mapping[str, float], when: list[str]
+) -> dict[str, str]:
+    """Return when what is told of a strategy was."""
+    back = fall.recovered
+    made = {
+        # A peak before the first bar is where it began.
+        "fall": f"{when[max(fall.peak, 0)]} to {when[max(fall.trough, 0)]}",
+        "recovered": "" if back is None else when[max(back, 0)],
+        "start": when[int(starts["worst_from"])] if starts else "",
+    }
+    return made | {name: f"{when[one.first]} to {when[one.last]}" for name, one in windows.items()}
 
 
 def worst_window(returns: Floats, bars: int) -> Window:
