@@ -309,3 +309,10 @@ def test_the_users_threshold_counts(tmp_path):
     facts = made["monitor_audition"]
     assert facts["threshold"] == 0.02
     assert "more than 0.02 above that of the reference, as you named it" in facts["event"]
+
+
+def test_an_app_without_monitors_keeps_the_labelled_loss(tmp_path):
+    sheet = wild.rehearse(app_of(history("none"), monitors=[]), store=tmp_path, jobs=1).sheet
+    assert sheet["monitors"] == []
+    assert sheet["monitor_audition"]["why"] == "the app names no monitor"
+    assert sheet["monitor_audition"]["default"] == ["labelled loss"]

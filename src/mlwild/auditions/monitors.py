@@ -79,8 +79,10 @@ def audit_monitors(
         "remarks": [f"{column.name} {column.remark}" for column in triangle.scenes.sketches.columns if column.remark],
         **_series_of_truth(truth, start),
     }
+    why = "" if used else "there is no monitor that suits the loss" if monitors else "the app names no monitor"
     if len(cells) < FEWEST_CELLS:
         why = f"{len(cells)} cells with labels are too few to judge monitors by; it takes {FEWEST_CELLS}"
+    if why:
         return {
             "monitors": [],
             "monitor_audition": {**facts, "default": [DEFAULT.name], "for_staleness": [], "why": why},
