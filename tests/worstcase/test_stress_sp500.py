@@ -54,6 +54,9 @@ def report(closes, tmp_path_factory):
 def test_the_page_tells_of_2008_of_drawdowns_and_of_luck(report, capsys):
     show_stress(report)
     said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith(
+        "momentum 250: at worst it fell 53.0% from its peak (2009-03-09 to 2012-07-12, not made good)"
+    )
     assert "hold: deepest fall 56.8% (2007-10-09 to 2009-03-09, made good 2013-03-28); within the next year" in said
     assert "worst year -48.8% (2008-03-06 to 2009-03-05), worst month -30.0% (2008-09-29 to 2008-10-27)" in said
     assert "chance that it is more than the luck of 5 tries" in said

@@ -14,7 +14,8 @@ from mlwild.card.signs import counted, sign_tables
 from mlwild.card.svg import both
 from mlwild.card.words import UNKNOWN, decimals_for, half_width, interval, number, percent
 from mlwild.comparisons import Comparison
-from mlwild.comparisons.answer import plain, reference_of
+from mlwild.comparisons.answer import reference_of
+from mlwild.jsonable import plain
 
 Row = dict[str, Any]
 #: Longer tables are cut, and say so.

@@ -97,7 +97,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "limit_is": under["limit_is"],
         "already": known(under["clean"]["low"]) and under["clean"]["low"] > under["limit"],
         "silent": [{"stressor": one["stressor"], "case": one["case"], "why": _why(one)} for one in silent],
-        "left_out": under["left_out"],
+        "left_out": [(", ".join(names), why) for why, names in under["reasons"].items()],
         "strategies": [_strategy(one) for one in report["strategies"]],
         "ensembles": [_ensemble(one, digits, unit) for one in report["ensembles"]],
         "trial": report["trial"],

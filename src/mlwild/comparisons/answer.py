@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any
 
-import numpy as np
+from mlwild.jsonable import plain
 
 Record = dict[str, Any]
 
@@ -160,28 +159,6 @@ def _turned(pair: Mapping[str, Any]) -> Record:
     if pair["low"] is not None:
         turned |= {"low": -pair["high"], "high": -pair["low"]}
     return {**pair, **turned}
-
-
-def plain(value: Any) -> Any:
-    """
-    Return a value as JSON can hold it.
-
-    Examples
-    --------
-    >>> plain({"a": (float("nan"), np.float64(1.0), True)})
-    {'a': [None, 1.0, True]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(one) for one in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value
 
 
 def listed(names: Sequence[str], *, most: int = 1000) -> str:

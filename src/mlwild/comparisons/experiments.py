@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.comparisons.agents import UNLIKE, unlike_sizes
-from mlwild.comparisons.answer import listed, plain
+from mlwild.comparisons.answer import listed
 from mlwild.comparisons.given import Folds, Given, Losses, Runs
 from mlwild.comparisons.lint import lint
 from mlwild.comparisons.read_table import Columns, as_number, filled, read_columns
 from mlwild.comparisons.schema import Schema, infer
 from mlwild.errors import AppError, DataError
+from mlwild.jsonable import plain
 from mlwild.wording import count
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.comparisons.answer import Record, plain
+from mlwild.comparisons.answer import Record
 from mlwild.comparisons.given import Losses
 from mlwild.comparisons.ordered import in_time
 from mlwild.errors import DataError
+from mlwild.jsonable import plain
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.comparisons.answer import Record, plain
+from mlwild.comparisons.answer import Record
 from mlwild.comparisons.given import Losses
 from mlwild.comparisons.ordered import FIXED_B_LEVEL
 from mlwild.errors import DataError
+from mlwild.jsonable import plain
 from mlwild.stats.clusters import clustered
 from mlwild.stats.paired import Difference, batch_means, fixed_b
 from mlwild.wording import between, count, number

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from mlwild.jsonable import plain
+
 Word = Literal["pass", "fail", "underpowered"]
 
 
@@ -124,17 +126,7 @@ class Verdict:
         """Return plain data: numbers that are not known are None."""
         made = {"test": self.test, "family": self.family, **asdict(self.outcome), "seconds": round(self.seconds, 4)}
         made |= {"owner": self.owner, "waived": None if self.waived is None else asdict(self.waived)}
-        return {name: _plain(value) for name, value in made.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+        return {name: plain(value) for name, value in made.items()}
 
 
 def worst(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:

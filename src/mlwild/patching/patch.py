@@ -11,9 +11,10 @@ import numpy as np
 
 from mlwild import models
 from mlwild.app import App
-from mlwild.comparisons.answer import Record, plain
+from mlwild.comparisons.answer import Record
 from mlwild.comparisons.remedied import failed, judge
 from mlwild.errors import AppError, DataError
+from mlwild.jsonable import plain
 from mlwild.models import Forecast
 from mlwild.patching.meant import Meant, meant
 from mlwild.patching.scored import Scored, scored_periods

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mlwild.comparisons import Comparison
-from mlwild.comparisons.answer import plain, reference_of
+from mlwild.comparisons.answer import reference_of
 from mlwild.comparisons.signs import LESS_A_HALF, way
+from mlwild.jsonable import plain
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 

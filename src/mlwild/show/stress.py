@@ -11,6 +11,7 @@ from rich.text import Text
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 from mlwild.worstcase.certificates import Record
+from mlwild.worstcase.curves import Stressed
 from mlwild.worstcase.ensembles import Ensemble
 from mlwild.worstcase.report import StressReport, WorstCase
 from mlwild.worstcase.strategy import Strategy
@@ -23,6 +24,8 @@ def show_stress(report: StressReport) -> None:
     """Print the report."""
     console = terminal()
     console.print()
+    if report.strategies:
+        console.print(fall_said(report.strategies[0]))
     console.print(headline(report))
     expected = report.expected
     console.print(
@@ -41,6 +44,14 @@ def show_stress(report: StressReport) -> None:
     for ensemble in report.ensembles:
         console.print(Text(ensemble_said(ensemble)))
     console.print(Text(f"\n{count(report.searched)} cases searched. Under stress: {report.trial}.", style="dim"))
+
+
+def fall_said(one: Strategy) -> Text:
+    """Return a strategy's deepest fall in a sentence."""
+    text = Text(f"{one.name}: at worst it fell {one.plain.drawdown.depth:.1%} from its peak", style="bold red")
+    text.append(f" ({one.dates['fall']}, {_made_good(one)}), with {one.next.level:.0%} confidence at most ")
+    text.append(f"{one.next.bound:.1%} within the next year.")
+    return text
 
 
 def headline(report: StressReport) -> Text:
@@ -102,14 +113,18 @@ def record_said(record: Record) -> str:
 
 def _curves(console: Console, report: StressReport) -> None:
     under = report.stressed
-    if not under.curves:
-        return
-    console.print(
-        Text(
-            f"Under stress (without: {number(under.clean.loss)}; limit {number(under.limit)}, {under.limit_is})",
-            style="bold",
-        )
-    )
+    if under.curves:
+        text = f"Under stress (without: {number(under.clean.loss)}; limit {number(under.limit)}, {under.limit_is})"
+        console.print(Text(text, style="bold"))
+        console.print(_table(under))
+    if len(under.curves) > SHOWN:
+        console.print(Text(f"  {len(under.curves) - SHOWN} more stressors, milder: see --json", style="dim"))
+    for why, names in under.reasons.items():
+        console.print(Text(f"  Left out, as {why}: {', '.join(names)}", style="dim"))
+    console.print()
+
+
+def _table(under: Stressed) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("stressor", "worst in", "loss by severity", "fails at"):
         table.add_column(name, overflow="fold")
@@ -119,12 +134,7 @@ def _curves(console: Console, report: StressReport) -> None:
         )
         fails = "" if math.isnan(curve.fails_at) else f"{curve.fails_at:g} {curve.unit}".strip()
         table.add_row(f"{curve.stressor} ({curve.unit})" if curve.unit else curve.stressor, curve.case, points, fails)
-    console.print(table)
-    if len(under.curves) > SHOWN:
-        console.print(Text(f"  {len(under.curves) - SHOWN} more stressors, milder: see --json", style="dim"))
-    for name, why in under.left_out:
-        console.print(Text(f"  Left out: {name}: {why}", style="dim"))
-    console.print()
+    return table
 
 
 def _strategy(console: Console, one: Strategy) -> None:

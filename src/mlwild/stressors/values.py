@@ -48,11 +48,6 @@ class Noise:
         return situation.with_held(held)
 
 
-def every(situation: Situation) -> Sequence[str]:
-    """Return the columns, and all of them at once; none for published forecasts, which have no features."""
-    return [*situation.held.columns, ALL] if situation.model.raw is not None else []
-
-
 @dataclass(frozen=True)
 class Missing:
     """
@@ -70,7 +65,7 @@ class Missing:
 
     def cases(self, situation: Situation) -> Sequence[str]:
         """Return the columns, and all of them at once."""
-        return every(situation)
+        return [*situation.held.columns, ALL]
 
     def apply(self, situation: Situation, case: str, severity: float, rng: np.random.Generator) -> Situation:
         """Make values missing."""
@@ -208,7 +203,7 @@ class Stale:
 
     def cases(self, situation: Situation) -> Sequence[str]:
         """Return the columns, and all of them at once."""
-        return every(situation)
+        return [*situation.held.columns, ALL]
 
     def apply(self, situation: Situation, case: str, severity: float, rng: np.random.Generator) -> Situation:
         """Take values of earlier rows."""

@@ -16,6 +16,7 @@ from mlwild.gate.held import Held
 from mlwild.gate.trial import Trial
 from mlwild.stats.bootstrap import resampled_interval
 from mlwild.stats.reweighting import effective_sample_size
+from mlwild.stressors.population import Only
 from mlwild.stressors.situation import Situation, Stressor, unit_of
 
 Floats = NDArray[np.float64]
@@ -111,6 +112,14 @@ class Stressed:
     left_out: tuple[tuple[str, str], ...]
 
     @property
+    def reasons(self) -> dict[str, list[str]]:
+        """What was left out, by reason."""
+        made: dict[str, list[str]] = {}
+        for name, why in self.left_out:
+            made.setdefault(why, []).append(name)
+        return made
+
+    @property
     def worst(self) -> tuple[Curve, Point] | None:
         """The worst answered case: the greatest mean loss; None where no stressor applied or was answered."""
         answered = [
@@ -162,9 +171,12 @@ def stressed(
     clean = _point(calm, 0.0, slice(1, None, 2), lambda: calm)
     curves, left_out, searched = [], [], 0
     for stressor in stressors:
-        cases = list(stressor.cases(calm))
+        # A published forecast has no features: it is told of other rows at most.
+        blind = trial.model.raw is None and not isinstance(stressor, Only)
+        cases = [] if blind else list(stressor.cases(calm))
         if not cases:
-            left_out.append((stressor.name, "there is nothing that it applies to"))
+            why = "a published forecast has no features" if blind else "there is nothing that it applies to"
+            left_out.append((stressor.name, why))
             continue
         if said is not None:
             said(stressor.name)

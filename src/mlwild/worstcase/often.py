@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mlwild.gate.held import Held
 from mlwild.stats.bounds import clopper_pearson_upper
+from mlwild.stats.proportions import clopper_pearson
 from mlwild.stressors import Missing, Outliers, Stressor, Stuck, Tilt
 from mlwild.stressors.columns import is_number, spread, values
 from mlwild.stressors.values import ALL
@@ -41,9 +42,10 @@ def often(stressor: Stressor, case: str, severity: float, history: Held) -> str:
     seen = sum(look(history.where(history.period == k)) for k in periods)
     n = len(periods)
     if seen:
-        return f"in {seen} of {n} past periods"
+        share = clopper_pearson(seen, n)
+        return f"in {seen} of {n} past periods ({share.low:.0%} to {share.high:.0%} of them, 95% confidence)"
     most = number(100 * clopper_pearson_upper(0, n), 2)
-    return f"never in {n} past periods: at most {most} % of periods (95 % confidence)"
+    return f"never in {n} past periods: at most {most}% of periods (95% confidence)"
 
 
 def _look(stressor: Stressor, case: str, severity: float, history: Held) -> Callable[[Held], bool] | None:

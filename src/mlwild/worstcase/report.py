@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mlwild.jsonable import plain
 from mlwild.worstcase.certificates import Certificate, Record
 from mlwild.worstcase.curves import Stressed
 from mlwild.worstcase.ensembles import Ensemble
@@ -126,15 +127,6 @@ class StressReport:
         made = asdict(self)
         made["next"] = made.pop("next_")
         made["searched"] = self.searched
+        made["stressed"]["reasons"] = self.stressed.reasons
         made["headline"] = made["worst"][0] if made["worst"] else None
-        return dict(_plain(made))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+        return dict(plain(made))

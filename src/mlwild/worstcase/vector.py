@@ -107,7 +107,10 @@ def of_regime(live: Live, cutoff: int) -> tuple[WorstCase | None, list[tuple[str
     mine = means[found.label == last]
     high = serial_upper(mine, 1 - LEVEL) if len(mine) >= FEWEST_BLOCKS else math.nan
     shown = f"{parts[last][0]}, such as {live.shown(parts[last][1][0])}"
-    often = f"{len(mine)} of {len(periods)} periods, each of which stays in its regime with chance {found.stays:.2f}"
+    often = (
+        f"{len(mine)} of {len(periods)} periods, found from their losses; the next is of the same regime with chance "
+        f"{found.stays:.2f}"
+    )
     made = WorstCase("regime", shown, float(mine.mean()), high, LEVEL, len(mine), "periods", found.number, often)
     return made, parts
 

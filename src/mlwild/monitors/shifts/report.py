@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import AppError, DataError
+from mlwild.jsonable import plain
 from mlwild.monitors.shifts.faults import Fault, doubled_rows, find_faults
 from mlwild.monitors.shifts.kinds import Evidence, kind_of_shift, labelled_evidence
 from mlwild.monitors.shifts.read import Pair, Tables
@@ -89,28 +90,17 @@ class ShiftReport:
         return {
             "kind": self.kind,
             "why": self.why,
-            "columns": [_plain(row) for row in self.columns],
+            "columns": plain(self.columns),
             "faults": [{"fault": one.fault, "columns": list(one.columns), "said": one.said} for one in self.faults],
             "carried_by": list(self.carried_by),
-            "slices": [_plain(vars(one)) for one in self.slices],
-            "label_slices": [_plain(vars(one)) for one in self.label_slices],
-            "prediction": None if self.prediction is None else _plain(self.prediction),
+            "slices": [plain(vars(one)) for one in self.slices],
+            "label_slices": [plain(vars(one)) for one in self.label_slices],
+            "prediction": plain(self.prediction),
             "level": self.level,
             "n_reference": self.n_reference,
             "n_window": self.n_window,
             "said": list(self.said),
         }
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: None
-        if isinstance(value, float) and not isfinite(value)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-        for key, value in row.items()
-    }
 
 
 def shift(
