@@ -7,7 +7,7 @@ from typing import Any
 from mlwild.gate.cases import Test
 from mlwild.gate.ready.behaviour import Churn
 from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder
-from mlwild.gate.ready.leaks import NoLeaks
+from mlwild.gate.ready.found import KeepsContract, NoLeaks
 from mlwild.gate.ready.learning import LabelNoise, SeedStability
 from mlwild.gate.ready.operation import Latency, Size
 from mlwild.gate.ready.proxies import PROXIES, Proxy
@@ -31,6 +31,8 @@ def standard(app: Any) -> tuple[Test, ...]:
     tuple of Test
     """
     made: list[Test] = [NoLeaks(), LegalSplits(), Deterministic(), RowOrder(), OverfitsSmallBatch(), Duplicates()]
+    if app.contract is not None:
+        made.insert(1, KeepsContract())
     made += [Size(), UnknownCategories(), Latency()]
     if app.serving is not None:  # else the app serves by the functions that trained it: nothing to compare
         made.append(ServingParity())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from mlwild.checks import Finding, findings_of
+from mlwild.checks import Finding, contract_of, findings_of
 from mlwild.digest import digest, fingerprint, row_hashes, version
 from mlwild.events import Events, SideTable
 from mlwild.frames import Frame
@@ -18,7 +18,7 @@ def kept_findings(survey: Survey, events: Events, tables: dict[str, SideTable], 
     Return what `mlwild check` finds on a history; read from the store where it was found before.
 
     Named by the raw rows and side tables (features are computed anew with the future cut off), the code of the
-    features, the models, the periods and the versions. Rows that no digest can be made of are checked anew.
+    features, the models, the contract's text, the periods and the versions. Rows that no digest can be made of are checked anew.
     """
     app = survey.app
     content = [_content(events.frame), *(_content(table.rows) for table in tables.values())]
@@ -27,7 +27,8 @@ def kept_findings(survey: Survey, events: Events, tables: dict[str, SideTable], 
     versions = [version(name) for name in ("mlwild", "numpy", "sklearn")]
     declared = (app.label, app.known_at, tuple(app.outcomes), tuple(app.tables), tuple(app.seeds), survey.ask)
     code = [fingerprint(thing) for thing in (app.features, dict(app.models), survey.loss)]
-    key = digest("findings 1", versions, content, survey.data_digest, survey.grid.edges, declared, code)
+    contract = "" if app.contract is None else contract_of(app)
+    key = digest("findings 2", repr(contract), versions, content, survey.data_digest, survey.grid.edges, declared, code)
     if store.get(key, "findings") is None:
         text = json.dumps([asdict(one) for one in findings_of(app, events, tables, survey)]).encode()
         store.put(key, "findings", lambda file: file.write(text))

@@ -2,7 +2,7 @@
 
 from mlwild.gate.ready.behaviour import Churn, Directional, Invariant, Monotone
 from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder, UnitChange
-from mlwild.gate.ready.leaks import NoLeaks
+from mlwild.gate.ready.found import KeepsContract, NoLeaks
 from mlwild.gate.ready.learning import LabelNoise, SeedStability
 from mlwild.gate.ready.operation import Latency, Size
 from mlwild.gate.ready.proxies import Proxy
@@ -23,6 +23,7 @@ __all__ = [
     "Duplicates",
     "GroupsNotWorse",
     "Invariant",
+    "KeepsContract",
     "LabelNoise",
     "Latency",
     "LegalSplits",
