@@ -66,6 +66,7 @@ class Bench:
             "entity": None,
             "not_features": ("when", self.label),
             "serving": serving,
+            "contract": None,
             "data": self.data,
             "tables": {},
             "features": self.features,

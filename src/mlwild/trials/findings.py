@@ -18,7 +18,8 @@ def kept_findings(survey: Survey, events: Events, tables: dict[str, SideTable], 
     Return what `mlwild check` finds on a history; read from the store where it was found before.
 
     Named by the raw rows and side tables (features are computed anew with the future cut off), the code of the
-    features, the models, the contract's text, the periods and the versions. Rows that no digest can be made of are checked anew.
+    features, the models, the contract's text, the periods and the versions. Rows that no digest can be
+    made of are checked anew.
     """
     app = survey.app
     content = [_content(events.frame), *(_content(table.rows) for table in tables.values())]
