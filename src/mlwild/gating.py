@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
 from mlwild.digest import digest, fingerprint, version
@@ -184,8 +185,10 @@ def judge(
     if strange:
         raise AppError(f"waivers: {strange[0]!r} is no test of {app.name!r}. Remove its waiver, or mend the name.")
     trial = replay.now
-    verdicts, left_out = run_suite(suite, trial, waivers=in_force(waivers, today), owner=app.owner, progress=said)
-    found = _false_blocks(suite, replay, verdicts, said) if past else None
+    # Tests predict a few rows thousands of times: threads would wait for each other, on a busy machine for minutes.
+    with threadpool_limits(limits=1):
+        verdicts, left_out = run_suite(suite, trial, waivers=in_force(waivers, today), owner=app.owner, progress=said)
+        found = _false_blocks(suite, replay, verdicts, said) if past else None
     report = GateReport(app.name, trial.said, tuple(verdicts), tuple(left_out), tuple(waivers), today, found)
     said_of = report.as_dict() | {"data": rehearsal.survey.data_digest}
     text = json.dumps(said_of, allow_nan=False).encode()

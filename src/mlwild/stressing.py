@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
 from mlwild.errors import AppError
@@ -78,6 +79,19 @@ def stress(
             "searched for the worst. Name a loss of rows, such as log_loss or absolute."
         )
     rehearsal = rehearse(app, store=store, jobs=jobs, progress=progress, keep_rows=True)
+    # Some thousand small predictions: threads would wait for each other.
+    with threadpool_limits(limits=1):
+        report = _report(rehearsal, stressors, limit, said)
+    found = report.as_dict() | {"data": rehearsal.survey.data_digest}
+    text = json.dumps(found, allow_nan=False).encode()
+    write_atomically(rehearsal.store.root / "stress" / f"{app.name}.json", lambda file: file.write(text))
+    return report
+
+
+def _report(
+    rehearsal: Rehearsal, stressors: Sequence[Stressor] | None, limit: float | None, said: Said | None
+) -> StressReport:
+    app = rehearsal.survey.app
     replay = replay_of(rehearsal)
     live = Live(replay)
     attributes = Attributes(live)
@@ -101,7 +115,7 @@ def stress(
         found += [vector.of_subpopulation(attributes, last), vector.of_slice(attributes, last)]
     searched = (attributes, chosen) if fitted else (None, ())
     kept = records(live, *searched, fewest=fewest, said=said)
-    report = StressReport(
+    return StressReport(
         app=app.name,
         model=app.live,
         loss=app.loss_.name,
@@ -116,10 +130,6 @@ def stress(
         strategies=_strategies(rehearsal, replay),
         trial=replay.now.said,
     )
-    found_ = report.as_dict() | {"data": rehearsal.survey.data_digest}
-    text = json.dumps(found_, allow_nan=False).encode()
-    write_atomically(rehearsal.store.root / "stress" / f"{app.name}.json", lambda file: file.write(text))
-    return report
 
 
 def _ordered(found: list[WorstCase]) -> tuple[WorstCase, ...]:
