@@ -32,6 +32,7 @@ from mlwild.worstcase.live import Live
 from mlwild.worstcase.often import often
 from mlwild.worstcase.report import Expected, StressReport, WorstCase
 from mlwild.worstcase.searched import Attributes
+from mlwild.worstcase.skill import skills
 from mlwild.worstcase.strategy import Strategy, strategy_of
 
 Floats = NDArray[np.float64]
@@ -123,6 +124,7 @@ def _report(
         every=str(app.every_),
         worst=_ordered([one for one in found if one is not None]),
         expected=_expected(live),
+        skill=skills(live, fewest),
         next_=tuple(next_),
         records=kept,
         stressed=under,

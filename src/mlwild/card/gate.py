@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlwild.card.facts import known
+from mlwild.card.skill import skill
 from mlwild.card.stress import KINDS
 from mlwild.card.words import count, decimals_for, number, percent, with_unit
 
@@ -74,6 +75,7 @@ def worst_case(report: Mapping[str, Any] | None) -> Row | None:
             }
             for one in rows
         ],
+        "skill": skill(report.get("skill", ())),  # reports that earlier versions kept have none
         "unit": unit,
         "first": with_unit(number(rows[0]["loss"], digits), unit),
         "what": f"{KINDS[rows[0]['kind']]}, {rows[0]['what']}",

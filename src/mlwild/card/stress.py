@@ -11,6 +11,7 @@ from mlwild.card.chart_curves import MOST, curves
 from mlwild.card.chart_intervals import Bar, Plot, intervals
 from mlwild.card.facts import known
 from mlwild.card.page import environment, write_page
+from mlwild.card.skill import skill
 from mlwild.card.svg import both
 from mlwild.card.words import (
     UNKNOWN,
@@ -84,6 +85,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
             "periods": count(expected["periods"], "period"),
             "when": between(expected["since"], expected["until"]),
         },
+        "skill": skill(report["skill"]),
         "chart": both(partial(intervals, _plot(answered, expected, digits, unit))) if answered else None,
         "rows": [_row(one, digits) for one in answered],
         "searched": number(report["searched"], 0),

@@ -89,6 +89,28 @@ def persistence(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floa
     return _of_entity(timeline, order, held, start)
 
 
+def recent(timeline: Timeline, held: Held, ask: str, start: Floats) -> dict[str, Floats]:
+    """
+    Return what the labels known when each row was asked for predict, by name: the last ones, and those of its hour.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    held : Held
+    ask : str
+    start : ndarray of shape () or (n_classes,)
+        The constant, for rows before which nothing was known.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,) or (n, n_classes)
+        Without the hour of the week where time is counted in integers.
+    """
+    made = {"the last labels known": persistence(timeline, held, ask, start)}
+    season = seasonal(timeline, held, ask, start)
+    return made if season is None else made | {"the labels of this hour of the week": season}
+
+
 def _by_arrival(timeline: Timeline) -> Ints:
     """Return the rows whose label is known, in order of its arrival."""
     known = np.flatnonzero(timeline.known_at != NEVER)

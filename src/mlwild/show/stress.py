@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mlwild.show.skill import negative_said, show_skill
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 from mlwild.worstcase.certificates import Record
@@ -27,6 +28,8 @@ def show_stress(report: StressReport) -> None:
     if report.strategies:
         console.print(fall_said(report.strategies[0]))
     console.print(headline(report))
+    for said in negative_said(report.skill):
+        console.print(Text(said, style="bold red"))
     expected = report.expected
     console.print(
         Text(
@@ -37,6 +40,7 @@ def show_stress(report: StressReport) -> None:
     )
     console.print(_vector(report))
     console.print()
+    show_skill(console, report.skill)
     _promises(console, report)
     _curves(console, report)
     for strategy in report.strategies:

@@ -148,6 +148,16 @@ class Replay:
         """What differs when the app's file is run once more."""
         return reloaded(self.survey.app)
 
+    def learned_from(self, vintage: Vintage) -> Ints:
+        """Return the rows that a vintage learned from, evenly spaced where there are very many."""
+        survey = self.survey
+        cutoff = int(survey.grid.edges[vintage.cutoff])
+        picked = training_rows(survey.time, survey.known_at, self.triangle.recipe.opens(vintage), cutoff)
+        rows = np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
+        if len(rows) > MOST_ROWS:
+            rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
+        return rows
+
     def live_predictions(self, rows: Ints) -> Floats:
         """Return what was live's predictions of some rows from the first vintage on, shape (n,) or (n, n_classes)."""
         grid, life = self.survey.grid, self.life
@@ -256,13 +266,7 @@ class TriangleTrial:
     @cached_property
     def learned(self) -> Held:
         """Rows that the candidate learned from, evenly spaced where there are very many."""
-        survey = self.survey
-        recipe, cutoff = self.replay.triangle.recipe, int(survey.grid.edges[self.vintage.cutoff])
-        picked = training_rows(survey.time, survey.known_at, recipe.opens(self.vintage), cutoff)
-        rows = np.arange(picked.start, picked.stop) if isinstance(picked, slice) else picked
-        if len(rows) > MOST_ROWS:
-            rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
-        return self.replay.everything.held(rows)
+        return self.replay.everything.held(self.replay.learned_from(self.vintage))
 
     @cached_property
     def history(self) -> History:

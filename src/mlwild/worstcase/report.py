@@ -10,6 +10,7 @@ from mlwild.jsonable import plain
 from mlwild.worstcase.certificates import Certificate, Record
 from mlwild.worstcase.curves import Stressed
 from mlwild.worstcase.ensembles import Ensemble
+from mlwild.worstcase.skill import Skill
 from mlwild.worstcase.strategy import Strategy
 
 
@@ -91,6 +92,8 @@ class StressReport:
     worst : tuple of WorstCase
         Greatest bound first: the first is the headline.
     expected : Expected
+    skill : tuple of Skill
+        Of each declared group against each baseline, negative ones first; all rows last.
     next_ : tuple of Certificate
         What is promised of the next period, by kind.
     records : tuple of Record
@@ -110,6 +113,7 @@ class StressReport:
     every: str
     worst: tuple[WorstCase, ...]
     expected: Expected
+    skill: tuple[Skill, ...]
     next_: tuple[Certificate, ...]
     records: tuple[Record, ...]
     stressed: Stressed

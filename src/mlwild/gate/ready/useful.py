@@ -90,11 +90,7 @@ def baselines_of(trial: Trial) -> dict[str, Floats]:
     n_classes = 0 if rows.classes is None else len(rows.classes)
     start = baselines.constant(learned, n_classes, trial.loss, ask)
     made = {"a constant": np.repeat(start[None], len(rows), axis=0).astype(np.float64)}
-    made["the last labels known"] = baselines.persistence(trial.timeline, rows, ask, start)
-    season = baselines.seasonal(trial.timeline, rows, ask, start)
-    if season is not None:
-        made["the labels of this hour of the week"] = season
-    return made
+    return made | baselines.recent(trial.timeline, rows, ask, start)
 
 
 @dataclass(frozen=True)
