@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import util
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -121,5 +125,64 @@ def electricity(folder, market="DE", **changes) -> wild.App:
         "models": {name: wild.Forecast(name) for name in published},
         "loss": "absolute",
         "every": "14D",
+    }
+    return wild.App(**(fields | changes))
+
+
+#: A label of solar power comes so late.
+QUARTER = pd.Timedelta("15min")
+
+
+def solar_data() -> Path:
+    """Return the folder of public solar data in the wheel of pvanalytics, none of whose code is run."""
+    found = util.find_spec("pvanalytics")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("pvanalytics is not installed: pip install --no-deps pvanalytics==0.2.2 (its data are read only)")
+    return Path(found.submodule_search_locations[0]) / "data"
+
+
+def solar_rows(power: pd.Series) -> pd.DataFrame:
+    """
+    Return a row for each quarter of an hour of daylight: what the next one will give, and what the sky was like.
+
+    The sky is told from the last hour's power over the best of the last ten days at these times of day.
+    """
+    asked, power = pd.Series(power.index), power.reset_index(drop=True)
+    best = power.groupby(asked.dt.time).transform(lambda day: day.shift(1).rolling(10, min_periods=7).max())
+    index = power.rolling(4).sum() / best.rolling(4).sum()
+    made = pd.DataFrame(
+        {
+            "asked_at": asked,
+            "next_kw": power.shift(-1),
+            "known_at": asked + QUARTER,
+            "hour": asked.dt.hour + asked.dt.minute / 60,
+            "best now": best,
+            "best next": best.shift(-1),
+            "index": index,
+            "sky": np.select([index > 0.9, index > 0.5], ["clear", "cloudy"], "overcast"),
+            **{f"power {k}": power.shift(k) for k in range(5)},
+        }
+    )
+    return made[(best > 0.2) & made.notna().all(axis=1)].reset_index(drop=True)
+
+
+#: What a model that sees the sky knows, and what one knows that is told the last hour's power too.
+SEES_SKY = ["hour", "best now", "best next", "index"]
+SEES_POWER = [*SEES_SKY, *(f"power {k}" for k in range(5))]
+
+
+def solar(rows: pd.DataFrame, features: list[str], **changes) -> wild.App:
+    """How much power will the panels give in a quarter of an hour? By the sky of the last hour."""
+    fields = {
+        "name": "solar",
+        "data": lambda: rows,
+        "time": "asked_at",
+        "label": "next_kw",
+        "known_at": "known_at",
+        "features": lambda asked: asked[features],
+        "models": {"boosting": HistGradientBoostingRegressor(max_iter=60, early_stopping=False)},
+        "loss": "squared",
+        "every": "7D",
+        "groups": ["sky"],
     }
     return wild.App(**(fields | changes))

@@ -29,3 +29,5 @@ def test_what_cannot_be_ranked_is_nan():
     one = np.ones((1, 4))
     assert np.isnan(weighted_auc(np.arange(4.0), np.zeros(4, bool), one)).all()
     assert np.isnan(weighted_rank_correlation(np.ones(4), np.arange(4.0), one)).all()
+    draws = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])  # a draw of blocks that holds none of the rows
+    assert np.isnan(weighted_rank_correlation(np.arange(3.0), np.arange(3.0), draws)).tolist() == [True, False]

@@ -68,7 +68,7 @@ def weighted_rank_correlation(x: Floats, y: Floats, weights: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n_draws,)
-        NaN where a side does not vary.
+        NaN where a side does not vary, or no row counts.
 
     References
     ----------
@@ -81,6 +81,7 @@ def weighted_rank_correlation(x: Floats, y: Floats, weights: Floats) -> Floats:
     [0.5]
     """
     total = weights.sum(axis=1, keepdims=True)
+    total = np.where(total > 0, total, np.nan)  # a draw may hold none of the rows
     sides = []
     for values in (x, y):
         order, starts, group = _groups(values)

@@ -97,8 +97,9 @@ def share_gained(ours: Floats, theirs: Floats, *, weights: Floats | None = None,
     bounds are those of `mlwild.gate.bounds.bounds_of`: rows are added up in contiguous batches of time whose
     neighbours may resemble each other.
 
-    Measured share of intervals at 95 % that miss, of losses whose size is an AR(1) in the rows, 2,000 draws each: see
-    `tests/worstcase/test_skill.py`.
+    Measured share of intervals at 95 % that miss, of losses whose size is an AR(1) in the rows of coefficient 0, 0.5
+    and 0.9, 2,000 draws each: 150 rows 0.052, 0.050, 0.059; 600 rows 0.035, 0.043, 0.050; 3,000 rows 0.042, 0.047,
+    0.047. Of coefficient 0.98 it takes 3,000 rows (0.050); 150 and 600 miss in 0.117 and 0.097.
 
     Parameters
     ----------
