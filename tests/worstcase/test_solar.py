@@ -42,7 +42,8 @@ def judged(report, capsys) -> str:
     said = " ".join(capsys.readouterr().out.split())
     before, table = said[: said.index("Expected:")], said[said.index("Skill: one less") :]
     for one in report.skill:
-        assert (f"orse than {one.baseline} in {one.group}: skill {one.skill.estimate:+.1%}" in before) == one.negative
+        where = f"over {ALL}" if one.group == ALL else f"in {one.group}"
+        assert (f"orse than {one.baseline} {where}: skill {one.skill.estimate:+.1%}" in before) == one.negative
         assert f"{one.group} {one.n:,} {one.periods} " in table
     assert max(SKIES, key=table.index) in table[: table.index(ALL)]
     return said

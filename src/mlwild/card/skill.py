@@ -7,6 +7,7 @@ from typing import Any
 
 from mlwild.card.facts import known
 from mlwild.card.words import count, number, percent
+from mlwild.worstcase.skill import ALL
 
 Row = dict[str, Any]
 
@@ -60,7 +61,7 @@ def _said(one: Mapping[str, Any]) -> Row:
     return {
         "sure": one["verdict"] == "worse",
         "baseline": one["baseline"],
-        "group": one["group"],
+        "where": f"over {ALL}" if one["group"] == ALL else f"in {one['group']}",
         "skill": _signed(share["estimate"]) if known(share["estimate"]) else "no ratio",
         "bounds": _bounds(share) or one["why"],
         "rmse": None if rmse is None else _signed(rmse["estimate"]),

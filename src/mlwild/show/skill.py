@@ -36,7 +36,8 @@ def negative_said(skills: Sequence[Skill]) -> list[str]:
 def _negative(one: Skill) -> str:
     sure = one.verdict == "worse"
     doubt = "" if sure else f" (undecided: {one.why or 'chance explains it'})"
-    said = f"{'Worse' if sure else 'Perhaps worse'} than {one.baseline} in {one.group}: {_measured(one)}, "
+    where = f"over {ALL}" if one.group == ALL else f"in {one.group}"
+    said = f"{'Worse' if sure else 'Perhaps worse'} than {one.baseline} {where}: {_measured(one)}, "
     return f"{said}{count(one.n)} rows in {one.periods} periods{doubt}."
 
 

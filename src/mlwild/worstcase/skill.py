@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.errors import DataError
-from mlwild.gate import baselines
 from mlwild.gate.bounds import FEWEST_IN_ORDER, bounds_of
-from mlwild.records import Vintage
+from mlwild.worstcase.baselines import baseline_losses
 from mlwild.worstcase.certificates import LEVEL
 from mlwild.worstcase.live import Bools, Live
 
@@ -220,40 +217,4 @@ def _why(share: Share, ours: Floats, theirs: Floats) -> str:
     return "the model loses nothing" if not ours.any() else "neighbouring rows are too alike"
 
 
-def baseline_losses(live: Live, chosen: Bools) -> Iterator[tuple[str, Floats]]:
-    """
-    Yield the losses of each of the gate's baselines on some of the live rows.
-
-    Parameters
-    ----------
-    live : Live
-    chosen : ndarray of bool, shape (n_rows,)
-
-    Raises
-    ------
-    DataError
-        If the loss is not finite for what a baseline predicts.
-    """
-    replay, survey = live.replay, live.replay.survey
-    held = replay.everything.held(live.rows[chosen])
-    n_classes = 0 if survey.classes is None else len(survey.classes)
-
-    def start(vintage: Vintage) -> Floats:
-        learned = survey.labels[replay.learned_from(vintage)]
-        return baselines.constant(learned, n_classes, survey.loss, survey.ask)
-
-    # The constant is fitted again whenever the model was.
-    lived = [replay.life.live[k - live.first] for k in range(live.first, live.periods)]
-    constants = {vintage: start(vintage) for vintage in dict.fromkeys(lived)}
-    fitted = np.stack([constants[vintage] for vintage in lived]).astype(np.float64)
-    made = {"a constant": fitted[held.period - live.first]}
-    made |= baselines.recent(replay.everything.until(live.periods), held, survey.ask, constants[lived[0]])
-    for name, predicted in made.items():
-        try:
-            yield name, survey.loss.rows(held.labels, predicted)
-        except DataError as error:
-            error.add_note(f"This is of the baseline: {name}.")
-            raise
-
-
-__all__ = ["ALL", "Share", "Skill", "baseline_losses", "share_gained", "skills"]
+__all__ = ["ALL", "Share", "Skill", "share_gained", "skills"]
