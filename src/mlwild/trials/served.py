@@ -71,7 +71,7 @@ def request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> An
 
 
 def _of_one_type(parts: list[Any]) -> list[Any]:
-    """Return tables of one row whose missing values have the type of those that are there: NaN for a word is no number."""
+    """Return tables of one row whose missing values have the type of those that are there: NaN may stand for a word."""
     import pyarrow as pa
 
     known: dict[str, Any] = {}

@@ -16,12 +16,12 @@ SHOPS, CATEGORIES = ["north", "south", "outlet"], ["coat", "dress", "hat", "shoe
 def orders() -> pd.DataFrame:
     """One row an order. Of cheap parcels only some are opened when they come back: the others have no label."""
     rng = np.random.default_rng(SEED)
-    n = 3_000
+    n = 3_600
     day = np.sort(rng.uniform(0, 7 * 28, n))
-    shop, category = rng.choice(SHOPS, n, p=[0.35, 0.3, 0.35]), rng.choice(CATEGORIES, n, p=[0.2, 0.3, 0.2, 0.3])
+    shop, category = rng.choice(SHOPS, n, p=[0.42, 0.33, 0.25]), rng.choice(CATEGORIES, n, p=[0.2, 0.3, 0.2, 0.3])
     price = rng.gamma(4.0, 12.0, n).round(2)
     # In the outlet it is the cheap things that come back.
-    slope = np.where(shop == "outlet", -1.3, 1.3) * (price - 48) / 24
+    slope = np.where(shop == "outlet", -2.0, 2.0) * (price - 48) / 24
     score = slope + pd.Series(category).map({"coat": 0.2, "dress": 0.6, "hat": -0.8, "shoes": 0.0}).to_numpy() - 0.4
     returned = rng.random(n) < 1 / (1 + np.exp(-score))
     opened = np.where(price > 30, 1.0, 0.7)
@@ -92,7 +92,7 @@ def earlier(orders: pd.DataFrame, rows: pd.DataFrame, whom: str, at: str):
 def rate(orders: pd.DataFrame, answers: pd.DataFrame):
     """Return the share of the category that came back, of the answers that were known."""
     made, when = np.full(len(orders), np.nan), seconds(orders["ordered_at"])
-    for category in orders["category"].dropna().unique():
+    for category in CATEGORIES:
         mine, past = (orders["category"] == category).to_numpy(), answers[answers["category"] == category]
         n = np.searchsorted(seconds(past["known_at"]), when[mine], side="right")
         made[mine] = (np.append(0.0, past["returned"].cumsum())[n] + 1) / (n + 2)
