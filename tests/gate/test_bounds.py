@@ -148,6 +148,25 @@ def test_weights_make_a_ratio_of_means():
     assert ratio == pytest.approx(np.sqrt(np.mean(few**2)) / np.mean(few), rel=0.15)
 
 
+def test_weights_that_leave_few_rows_give_no_bound():
+    """Among 600 draws whose weights leave 30 rows or more, the upper bound misses the mean in at most 5 %."""
+    one = np.where(np.arange(400) == 7, 1e6, 1.0)
+    found = at_most(np.linspace(0.2, 0.4, 400), 0.9, margin=0.1, what="loss", weights=one)
+    assert found.verdict == "underpowered"
+    assert found.said == "loss: 400 rows are too few (their weights leave an effective sample of 1)"
+    rng = np.random.default_rng(0)
+    missed, refused = [], 0
+    while len(missed) < 600:
+        weights, values = np.exp(1.6 * rng.normal(size=400)), rng.random(400)
+        high = bounds_of(values, weights=weights).high
+        enough = weights.sum() ** 2 / (weights**2).sum() >= 30
+        assert np.isnan(high) == (not enough)
+        refused += not enough
+        missed += [high < 0.5] if enough else []
+    assert refused > 50
+    assert np.mean(missed) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
+
+
 def test_chance_to_block_a_good_model_is_that_of_the_normal():
     rng = np.random.default_rng(0)
     missed = np.mean([bounds_of(rng.normal(0.9, 1.0, 400), independent=True).high > 1.0 for _ in range(2000)])

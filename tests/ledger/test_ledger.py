@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.ledger.doors import checked, compared, gated
-from tests.ledger.mutations import CLEAN, MUTATIONS
+from tests.ledger.mutations import MUTATIONS
 
 #: Caught at least, of 25.
 LEAST = 22

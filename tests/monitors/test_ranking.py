@@ -29,3 +29,6 @@ def test_what_cannot_be_ranked_is_nan():
     one = np.ones((1, 4))
     assert np.isnan(weighted_auc(np.arange(4.0), np.zeros(4, bool), one)).all()
     assert np.isnan(weighted_rank_correlation(np.ones(4), np.arange(4.0), one)).all()
+    some = weighted_rank_correlation(np.arange(4.0), np.arange(4.0), np.vstack([one, 0 * one]))
+    assert some[0] == pytest.approx(1)
+    assert np.isnan(some[1])  # a draw in which no row counts

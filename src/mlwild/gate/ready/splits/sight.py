@@ -39,7 +39,7 @@ def in_sight(trial: Trial, reached: Iterable[Reached]) -> Iterator[Offence]:
 
 
 def _same(function: Any, value: Any) -> bool:
-    """Say whether a value is a function, or a copy of it: what comes out of a pickle by value brings its own globals."""
+    """Say whether a value is a function, or a copy: what comes out of a pickle by value brings its own globals."""
     if not (isinstance(function, types.FunctionType) and isinstance(value, types.FunctionType)):
         return function is value
     return function is value or (function.__qualname__, function.__code__) == (value.__qualname__, value.__code__)
