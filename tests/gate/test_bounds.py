@@ -125,6 +125,12 @@ def test_few_rows_are_underpowered_and_say_how_many_are_needed():
     assert "rows cannot tell, about" in near.said
 
 
+def test_no_confidence_is_rounded_to_certainty():
+    rows = np.random.default_rng(0).random(2000)
+    for alpha, said in ((0.05, "95%"), (0.004, "99.6%"), (0.0005, "99.95%"), (1e-7, "99.99%")):
+        assert f"with {said} confidence" in at_most(rows, 0.9, margin=0.2, what="loss", alpha=alpha).said
+
+
 def test_nan_never_passes():
     found = at_most(np.array([0.0, np.nan] * 100), 1.0, margin=0.5, what="loss")
     assert found.verdict == "fail"

@@ -146,6 +146,11 @@ class Started(BaseEstimator, ClassifierMixin):
     def predict_proba(self, X):
         return self.inside.predict_proba(X)
 """
+COUNTED = """
+def counted():
+    made = orders()
+    return made.assign(returns=made["returned"].fillna(0).groupby(made["customer"]).transform("sum"))
+"""
 CLEAN_MODELS = (
     'models={"logistic": make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), LogisticRegression())},'
 )
@@ -299,16 +304,19 @@ MUTATIONS = (
     ),
     Mutation(
         "count columns that include the label",
-        "The share of a category that came back counts every answer, the row's own among them.",
+        "The data come with a count of the customer's parcels that came back, the one to be judged among them.",
         "a model of false statements with counts of the speaker's statements, the one to be judged among them",
         "check",
-        "future",
-        ("'rate' knows the future",),
+        "label counts",
+        ("'returns' is the sum of all labels of its 'customer', that of its own row",),
         app(
+            ("app = wild.App(", f"{COUNTED}\n\napp = wild.App("),
+            ("data=orders,", "data=counted,"),
             (
-                'n = np.searchsorted(seconds(past["known_at"]), when[mine], side="right")',
-                "n = np.full(mine.sum(), len(past))",
-            )
+                '    made["rate"] = rate(orders,',
+                '    made["returns"] = orders["returns"]\n    made["rate"] = rate(orders,',
+            ),
+            ('    made["rate"] = rate(order,', '    made["returns"] = one["returns"]\n    made["rate"] = rate(order,'),
         ),
     ),
     Mutation(

@@ -263,6 +263,11 @@ def at_most(
     return judged(found, limit, margin=margin, what=what, alpha=alpha)
 
 
+def _confidence(alpha: float) -> str:
+    """Write a level; one beyond 99.5 % is not rounded to certainty."""
+    return f"{1 - alpha:.0%}" if alpha >= 0.005 else f"{math.floor(10_000 * (1 - alpha)) / 100:g}%"
+
+
 def judged(
     found: Bounds, limit: float, *, margin: float, what: str, alpha: float = ALPHA, beta: float = BETA
 ) -> Outcome:
@@ -285,7 +290,9 @@ def judged(
         more = f"; need {FEWEST if found.n < FEWEST else FEWEST_IN_ORDER} at least" if few else ""
         return Outcome("underpowered", f"{what}: {count(found.n)} rows are too few ({found.method}{more})", **facts)
     chance = blocks_good(found.error, margin, alpha)
-    sure = f"{what} is {number(found.estimate, 3)}, with {1 - alpha:.0%} confidence at most {number(found.high, 3)}"
+    sure = (
+        f"{what} is {number(found.estimate, 3)}, with {_confidence(alpha)} confidence at most {number(found.high, 3)}"
+    )
     held = f"the limit is {number(limit, 3)}"
     if found.high <= limit:
         return Outcome("pass", f"{sure}; {held}", blocks_good=chance if chance <= beta else math.nan, **facts)
