@@ -136,7 +136,7 @@ def counted_by(codes: Ints, target: Floats, known: Bools) -> Counted:
     before = np.full(len(codes), -1, dtype=np.int64)
     same = codes[order[1:]] == codes[order[:-1]]
     before[order[1:][same]] = order[:-1][same]
-    total = np.bincount(codes, target)
+    total = np.asarray(np.bincount(codes, target), dtype=np.float64)
     mean = total / np.maximum(np.bincount(codes, known), 1)
     off = np.bincount(codes, np.where(known, (target - mean[codes]) ** 2, 0.0))
     return Counted(before, target, total[codes], mean[codes], off[codes] > 0)
