@@ -44,9 +44,8 @@ def test_the_clean_project_is_let_through_at_every_door(tmp_path):
     assert gated(tmp_path, tmp_path / "store", asked).said == {}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_clean_project_is_not_red_on_other_data(seed):
-    assert red_of(seed)[0] == {}
+def test_the_clean_project_is_not_red_on_other_data():
+    assert red_of(1)[0] == {}
 
 
 @pytest.mark.slow
