@@ -51,14 +51,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _try_test(item: pytest.Function) -> None:
-    from mlwild.gate.cases import FEWEST
     from mlwild.gate.fitted import Fitted, answers_nan
+    from mlwild.gate.looked import left_out, too_few
 
     watched = item.funcargs["model"]
     if not isinstance(watched, Fitted) or not watched.record.rows:
         return
-    if watched.record.rows < FEWEST:
-        pytest.skip(f"underpowered: it had {watched.record.rows} rows predicted; {FEWEST} at least")
+    few = too_few(watched.record)
+    if few:
+        pytest.skip(f"underpowered: {few}")
+    spared = left_out(watched.record, trial_of(item.config, item.path))
+    if spared:
+        pytest.fail(f"the test itself is at fault: {spared}", pytrace=False)
     asked = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
     try:
         item.obj(**asked | {"model": watched.watched(answers_nan)})

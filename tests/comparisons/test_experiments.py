@@ -134,6 +134,62 @@ def test_best_of_many_data_versions_and_uneven_runs_are_named(sheet):
     assert any("not run equally often: 'a' 3 times, 'f' 2" in said for said in found.findings)
 
 
+def test_runs_that_did_not_end_well_are_left_out_and_it_is_said(sheet):
+    rows = [[*row, "status" if row[0] == "model" else "FINISHED"] for row in _grid("ab", 4)]
+    assert read_experiments(sheet(rows)).findings == ()
+    rows[-1][-1], rows[-1][5] = "Failed", 0.99
+    rows[2][-1], rows[2][5] = "killed", ""  # without a score: it is not asked for one
+    found = read_experiments(sheet(rows))
+    assert found.rows == 6
+    assert found.schema.status == "status"
+    assert found.findings[0].startswith(
+        "2 runs did not end well ('status': 'killed' and 'Failed') and are left out: the latest run is not the latest good"
+    )
+    for row in rows[1:]:
+        row[-1] = "crashed"
+    with pytest.raises(DataError, match="no run ended well by column 'status' \\('crashed'\\)"):
+        read_experiments(sheet(rows))
+
+
+def test_a_state_of_a_country_is_no_status(sheet):
+    rows = [
+        ["model", "state", "seed", "acc"],
+        *([m, c, s, 0.5 + 0.01 * s] for m in "ab" for c in ("NY", "CA") for s in (0, 1)),
+    ]
+    assert read_experiments(sheet(rows)).schema.configuration == ("model", "state")
+
+
+def test_a_choice_by_test_rows_is_named(sheet):
+    def said(columns, n=2, split="test"):
+        head = ["model", "seed", "data_version", "split", *columns]
+        rows = [
+            [f"m{k}", s, "v1", split, *(0.5 + 0.01 * s + 0.1 * k for _ in columns)] for k in range(n) for s in range(3)
+        ]
+        return " ".join(read_experiments(sheet([head, *rows])).findings)
+
+    assert "Compared on test rows ('test_acc'), though there are others to choose by ('val_acc')" in said(
+        ["val_acc", "test_acc"]
+    )
+    assert "test rows" not in said(["val_loss", "test_acc"])  # another measure
+    assert "test rows" not in said(["val_acc"], split="valid")
+    assert "test rows" not in said(["acc"])  # two: a last comparison
+    assert "6 configurations were scored on test rows ('acc')" in said(["acc"], n=6)
+    assert "test rows" not in said(["acc"], n=6, split="valid")
+    both = [
+        ["model", "seed", "split", "acc"],
+        *([m, s, p, 0.5 + s / 9] for m in "ab" for s in (0, 1) for p in ("test", "valid")),
+    ]
+    assert "others to choose by ('valid')" in " ".join(read_experiments(sheet(both)).findings)
+
+
+def test_strict_makes_findings_an_error(sheet):
+    clean, bad = sheet(_grid("ab", 3)), sheet([row[:3] + row[4:] for row in _grid("ab", 3)], "bad.csv")
+    for path, strict, code in ((clean, True, 0), (bad, False, 0), (bad, True, 1)):
+        done = CliRunner().invoke(cli, ["compare", str(path), *(["--strict"] if strict else [])])
+        assert done.exit_code == code, done.output
+        assert ("No column names the version of the data" in " ".join(done.output.split())) == (path == bad)
+
+
 def test_repeated_rows_count_once_and_constant_metrics_are_named(sheet):
     rows = _grid("ab", 3)
     found = read_experiments(sheet([*rows, rows[2]]))

@@ -125,6 +125,12 @@ def test_few_rows_are_underpowered_and_say_how_many_are_needed():
     assert "rows cannot tell, about" in near.said
 
 
+def test_no_confidence_is_rounded_to_certainty():
+    rows = np.random.default_rng(0).random(2000)
+    for alpha, said in ((0.05, "95%"), (0.004, "99.6%"), (0.0005, "99.95%"), (1e-7, "99.99%")):
+        assert f"with {said} confidence" in at_most(rows, 0.9, margin=0.2, what="loss", alpha=alpha).said
+
+
 def test_nan_never_passes():
     found = at_most(np.array([0.0, np.nan] * 100), 1.0, margin=0.5, what="loss")
     assert found.verdict == "fail"
@@ -146,6 +152,25 @@ def test_weights_make_a_ratio_of_means():
     ends = [(bounds_of(part, weights=few), bounds_of(part)) for part in rng.random((50, 2000))]
     ratio = np.mean([one.high - one.low for one, _ in ends]) / np.mean([one.high - one.low for _, one in ends])
     assert ratio == pytest.approx(np.sqrt(np.mean(few**2)) / np.mean(few), rel=0.15)
+
+
+def test_weights_that_leave_few_rows_give_no_bound():
+    """Among 600 draws whose weights leave 30 rows or more, the upper bound misses the mean in at most 5 %."""
+    one = np.where(np.arange(400) == 7, 1e6, 1.0)
+    found = at_most(np.linspace(0.2, 0.4, 400), 0.9, margin=0.1, what="loss", weights=one)
+    assert found.verdict == "underpowered"
+    assert found.said == "loss: 400 rows are too few (their weights leave an effective sample of 1)"
+    rng = np.random.default_rng(0)
+    missed, refused = [], 0
+    while len(missed) < 600:
+        weights, values = np.exp(1.6 * rng.normal(size=400)), rng.random(400)
+        high = bounds_of(values, weights=weights).high
+        enough = weights.sum() ** 2 / (weights**2).sum() >= 30
+        assert np.isnan(high) == (not enough)
+        refused += not enough
+        missed += [high < 0.5] if enough else []
+    assert refused > 50
+    assert np.mean(missed) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
 
 def test_chance_to_block_a_good_model_is_that_of_the_normal():

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlwild.errors import AppError, DataError
 from mlwild.gate import Outcome, Plain, UnderpoweredError, Verdict, Waived, at_most
@@ -99,6 +99,17 @@ def few_rows(model, events):
     assert model.predictions(events.where(np.arange(5))).min() >= 0
 
 
+def few_in_a_slice(model, events):
+    assert model.mean_loss(events) < 0.7
+    for part in (np.arange(100), np.arange(100, 107)):
+        assert model.mean_loss(events.where(part)) < 9
+
+
+def row_by_row(model, events):
+    whole = model.predictions(events)
+    assert np.allclose([model.predict(events.where([row]).features)[0] for row in range(40)], whole[:40])
+
+
 def exact(model, events):
     assert model.mean_loss(events) == 0.25
 
@@ -143,6 +154,8 @@ def with_default(model, events, limit=0.7):
         (returns_an_array, "fail", "it returned a ndarray, which cannot fail"),
         (raises, "fail", "it raised KeyError: 'no such shop'"),
         (few_rows, "underpowered", "it had 5 rows predicted; 30 at least"),
+        (few_in_a_slice, "underpowered", "it takes the mean loss of 7 rows; 30 at least, or say few=True"),
+        (row_by_row, "pass", "holds on 500 rows"),
         (exact, "fail", "the test itself is at fault: 'model.mean_loss(events) == 0.25' asks floating-point numbers"),
         (one_tail, "fail", "looks at one tail only"),
         (passes_for_nan, "fail", "the test itself is at fault: it passes for a model that answers NaN"),
@@ -156,6 +169,46 @@ def test_plain_tests_are_tried_themselves(function, verdict, said):
 
 def test_few_rows_may_be_meant():
     assert Plain(few_rows, few=True).judge(TRIAL).verdict == "pass"
+
+
+# -- rows that a test leaves out ---------------------------------------------------------------------
+
+PRICES = table(1500).assign(paid=lambda rows: np.where(rows["y"] == 1, np.exp(rows["x0"] + 3), 0.0))
+PAID = Bench(
+    PRICES.drop(columns="y").rename(columns={"x1": "y"}), LinearRegression(), "squared", options={"outcomes": ("paid",)}
+)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (lambda events: events.labels < np.quantile(events.labels, 0.95), "leaves out the 25 of 500 rows with the greatest 'y'"),
+        (lambda events: events.labels > np.quantile(events.labels, 0.05), "leaves out the 25 of 500 rows with the least 'y'"),
+        (lambda events: np.abs(events.labels) < 2, "with the most extreme 'y' (outside -"),
+        (lambda events: events.frame["paid"] < events.frame["paid"].quantile(0.98), "10 of 500 rows with the greatest 'paid'"),
+        (lambda events: events.labels > np.quantile(events.labels, 0.9), ""),  # a look at the great ones is a slice
+        (lambda events: np.arange(500) < 480, ""),
+        (lambda events: events.frame["x0"] < 1, ""),
+        (lambda events: np.argsort(np.argsort(events.labels)) < 498, ""),  # two rows may be the greatest by chance
+        (lambda events: np.ones(500, dtype=bool), ""),
+    ],
+)  # fmt: skip
+def test_a_test_that_leaves_out_great_answers_is_at_fault(chosen, said):
+    def test_some(model, events):
+        assert model.losses(events.where(np.asarray(chosen(events)))).mean() < 99
+
+    found = Plain(test_some).judge(PAID)
+    assert found.verdict == ("fail" if said else "pass"), found.said
+    assert said in found.said
+
+
+def test_a_test_that_also_looks_at_all_rows_leaves_none_out():
+    def test_both(model, events):
+        usual = model.mean_loss(events.where(events.labels < 1))
+        assert usual < 99
+        assert model.predict(events.features).std() > 0
+
+    assert Plain(test_both).judge(PAID).verdict == "pass"
 
 
 def test_what_a_plain_test_may_ask_for():

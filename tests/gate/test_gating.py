@@ -176,6 +176,12 @@ def test_few(model, events):
 def test_nan(model, events):
     assert not model.mean_loss(events) > 2
 
+def test_slice(model, events):
+    assert model.mean_loss(events) + model.mean_loss(events.where(np.arange(9))) < 99
+
+def test_spared(model, events):
+    assert model.mean_loss(events.where(events.labels < np.quantile(events.labels, 0.9))) < 2
+
 def test_history(history, champion, trial):
     assert len(history.period) > 3
 """
@@ -204,11 +210,14 @@ def test_a_module_of_tests_runs_under_pytest(shop):
         "PASSED test_little.py::test_history",
         "FAILED test_little.py::test_red",
         "FAILED test_little.py::test_nan",
+        "FAILED test_little.py::test_spared",
         "underpowered: it had 5 rows predicted; 30 at least",
-        "2 failed, 5 passed, 1 skipped",
+        "underpowered: it takes the mean loss of 9 rows; 30 at least",
+        "3 failed, 5 passed, 2 skipped",
     ):
         assert line in done.stdout, (line, done.stdout)
     assert "passes for a model that answers NaN" in done.stdout
+    assert "it leaves out the 20 of 196 rows with the greatest 'y'" in done.stdout
 
 
 def test_a_module_without_an_app_is_told_so(tmp_path):

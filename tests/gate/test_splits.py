@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -301,6 +302,15 @@ def closure(frame):
 def test_a_model_that_sees_the_data_by_itself_is_red(recipe, data, why):
     trial = shown(recipe, data=data)
     assert why in red(trial)
+
+
+def test_what_came_out_of_a_pickle_is_seen_too():
+    """A class of the user's that is read back by value gets methods whose names lead to copies."""
+    copied = types.FunctionType(orders.__code__, {"np": np, "pd": pd, "HISTORY": HISTORY}, "orders")
+    copied.__qualname__ = orders.__qualname__
+    names = {"load_all": types.FunctionType(load_all.__code__, {"orders": copied}, "load_all"), "level_of": level_of}
+    kind = type("Reads", (Reads,), {"helper": types.FunctionType(Reads.helper.__code__, names, "helper")})
+    assert "orders is the app's data" in red(shown(kind(), data=orders))
 
 
 def test_a_side_table_in_sight_is_red():

@@ -9,11 +9,12 @@ import pytest
 import mlwild as wild
 from mlwild.errors import DataError
 from mlwild.gate.ready.code import Deterministic, UnitChange
-from mlwild.gate.ready.serving import UnknownCategories
+from mlwild.gate.ready.serving import ServingParity, UnknownCategories
 from mlwild.gate.ready.splits import LegalSplits
 from mlwild.loading import load_app
 from mlwild.trials import findings as findings_module
-from tests.gate.made import click_app, clicks, replay_of, trial_of
+from mlwild.trials.again import reloaded
+from tests.gate.made import Logit, click_app, clicks, replay_of, trial_of
 from tests.support import columns, small_app
 
 
@@ -99,6 +100,28 @@ def test_a_declared_service_computes_changed_rows(tmp_path):
     assert changed.table.column("a").to_pylist() == [value + 1 for value in rows.table.column("a").to_pylist()]
 
 
+def test_a_word_may_be_missing_in_some_requests(tmp_path):
+    """What is missing in a request of one row has the type of the others: NaN and None stand for a word too."""
+
+    def coded(rows):
+        return rows[["a"]].assign(shop=rows["shop"].where(rows["a"] > 0))
+
+    class Level(Logit):
+        def fit(self, X, y):
+            return super().fit(X[["a"]], y)
+
+        def predict_proba(self, X):
+            return super().predict_proba(X[["a"]])
+
+    def served(request):
+        one = request.iloc[0]
+        return pd.DataFrame([{"a": one["a"], "shop": one["shop"] if one["a"] > 0 else np.nan}])
+
+    app = click_app(features=coded, models={"level": Level()}, serving=wild.Serving(features=served))
+    found = ServingParity(rows=60).judge(trial_of(app, tmp_path))
+    assert found.verdict == "pass", found.said
+
+
 def test_labels_are_hidden_from_changed_rows(tmp_path):
     def peeks(rows):
         return rows[["a"]].assign(late=rows["y"].isna().astype(float))
@@ -172,6 +195,20 @@ def test_an_app_file_runs_again(tmp_path):
     said = trial_of(load_app(tmp_path / "turning.py"), tmp_path / "store").reloaded()
     assert said == "model 'line' has other settings or other code when turning.py is run again"
     assert trial_of(click_app(), tmp_path / "store").reloaded() == ""  # made in memory: no file
+
+
+def test_a_file_that_chooses_the_same_at_first_is_run_often_enough(tmp_path):
+    """A choice between two is the same in every other run; here it is another one in the sixth run only."""
+    from tests.gate.test_gating import APP
+
+    said = []
+    for other in (6, 40):
+        turn = f"import pathlib\nRUN = pathlib.Path(__file__).with_suffix('.{other}')\n"
+        turn += "RUN.write_text(RUN.read_text() + '.' if RUN.exists() else '.')\n"
+        text = turn + APP.replace('{"line": train}', f'{{"line" if RUN.stat().st_size != {other} else "other": train}}')
+        (tmp_path / "choosing.py").write_text(text)
+        said.append(reloaded(load_app(tmp_path / "choosing.py")))
+    assert said == ["the model that lives is 'line', and when choosing.py is run again it is 'other'", ""]
 
 
 # -- findings ----------------------------------------------------------------------------------------

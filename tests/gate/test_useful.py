@@ -29,6 +29,18 @@ class Contrary(Logit):
         return super().predict_proba(X)[:, ::-1]
 
 
+class Assumes(Logit):
+    """A model that takes the effect of `a` to be what it is in the north."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        chance = 1 / (1 + np.exp(-1.2 * X["a"].to_numpy()))
+        return np.column_stack([1 - chance, chance])
+
+
 def test_a_model_with_signal_beats_the_baselines(tmp_path):
     found = BeatsBaselines().judge(trial_of(click_app(), tmp_path))
     assert found.verdict == "pass", found.said
@@ -49,6 +61,22 @@ def test_a_good_mean_does_not_hide_a_group_that_is_worse_than_nothing(tmp_path):
     found = BeatsBaselines().judge(trial)
     assert found.verdict == "fail"
     assert "shop=south" in found.said
+
+
+def test_a_group_that_is_worse_for_certain_does_not_wait_for_the_mean(tmp_path):
+    """The gain of one group and the loss of the other nearly cancel: the mean cannot tell, and the group can."""
+    rows = clicks(8_000, effect=2.0, flipped="east")  # half of the rows
+    share = np.where(rows["shop"] == "east", 0.35, 1.0)
+    some = (
+        rows[np.random.default_rng(0).random(len(rows)) < share].reset_index(drop=True).assign(when=lambda r: r.index)
+    )
+    app = click_app(some, features=lambda frame: frame[["a"]], models={"assumes": Assumes()}, delay=20, known_at=None)
+    trial = trial_of(app, tmp_path)
+    rows, ours, theirs = trial.events, trial.model.predictions(trial.events), baselines_of(trial)["a constant"]
+    assert BeatsBaselines()._against(trial, rows, ours, theirs, "a constant").verdict == "underpowered"
+    found = BeatsBaselines().judge(trial)
+    assert found.verdict == "fail"
+    assert "shop=east" in found.said
 
 
 def test_without_signal_nothing_is_green(tmp_path):

@@ -26,8 +26,8 @@ from mlwild.rules import Every
 from mlwild.show import show_stress
 from mlwild.show.skill import negative_said, share_said
 from mlwild.stressors import Noise
-from mlwild.worstcase.live import Live
 from mlwild.worstcase.baselines import baseline_losses
+from mlwild.worstcase.live import Live
 from mlwild.worstcase.skill import ALL, Share, Skill, share_gained, skills
 from tests.gate.made import Line, click_app, clicks, replay_of, small_app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlwild.app import App
-from mlwild.checks import contract, probes, times
+from mlwild.checks import contract, counts, probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
 from mlwild.events import Events, SideTable
@@ -63,6 +63,7 @@ def findings_of(
     findings += contract.held(app, events, survey.features)
     findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
+    findings += counts.label_counts(app, events, survey)
     findings.append(probes.trains(survey))
     findings.append(probes.target_shuffle(survey, seed=seed))
     return findings

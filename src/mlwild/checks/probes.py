@@ -138,11 +138,11 @@ def single_columns(survey: Survey, *, seed: int) -> list[Finding]:
     if len(labelled) > _SAMPLE:
         labelled = np.sort(np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False))
     part = survey.features.take(labelled)
-    targets = _targets(survey, labelled)
+    kinds = targets(survey, labelled)
     found, best, where = [], 0.0, ""
     for name in part.column_names:
-        for what, column in _columns(part.column(name), targets[0]):
-            power = max(_power(column, target, survey.classes is not None) for target in targets)
+        for what, column in _columns(part.column(name), kinds[0]):
+            power = max(_power(column, target, survey.classes is not None) for target in kinds)
             if power > best:
                 best, where = power, name
             if power >= TOO_GOOD:
@@ -158,7 +158,8 @@ def single_columns(survey: Survey, *, seed: int) -> list[Finding]:
     return [Finding("single column", "pass", said)]
 
 
-def _targets(survey: Survey, rows: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+def targets(survey: Survey, rows: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    """Return the labels of some rows as numbers: as they are, 0 and 1 of two classes, or of each class."""
     labels = survey.labels[rows].astype(np.float64)
     if survey.classes is None:
         return [labels]

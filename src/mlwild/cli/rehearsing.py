@@ -120,6 +120,9 @@ def compare(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the comparison as JSON.")] = None,
     card: Annotated[Path | None, typer.Option("--card", help="Write the comparison as one HTML file.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where something is missing in the input or misleading.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
 ) -> None:
@@ -157,6 +160,8 @@ def compare(
     if card is not None:
         page = write_comparison(found, card, title=title, facts=facts, findings=findings, measure=measure)
         print(f"Card: {page}")
+    if strict and findings:
+        raise typer.Exit(FAILED)
 
 
 def card(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mlwild.comparisons.agents import UNLIKE, unlike_sizes
 from mlwild.comparisons.answer import listed
 from mlwild.comparisons.given import Folds, Given, Losses, Runs
-from mlwild.comparisons.lint import lint
+from mlwild.comparisons.lint import CHOSEN, lint
 from mlwild.comparisons.read_table import Columns, as_number, filled, read_columns
-from mlwild.comparisons.schema import Schema, infer
+from mlwild.comparisons.schema import Schema, infer, unfinished
 from mlwild.errors import AppError, DataError
 from mlwild.jsonable import plain
 from mlwild.wording import count
@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 PAIRED = 8
 #: Splits, the best to compare on first.
 SPLITS = ("test", "holdout", "eval", "valid", "validation", "val", "dev")
+#: Those of rows that are to be reported on, and those of rows that are there to choose by.
+REPORTED, CHOOSING = SPLITS[:2], SPLITS[3:]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def read_experiments(
     schema = infer(columns, metric=metric, better=better, by=by, seed=seed)
     findings: list[str] = []
     at = list(range(2, len(columns[schema.metric]) + 2))  # the row of the sheet, under its header
-    for keep in (_once, _one_split, _last_of_each):
+    for keep in (_once, _finished, _one_split, _last_of_each):
         kept = keep(columns, schema, findings)
         columns, at = _rows(columns, kept), [at[row] for row in kept]
     scores = _scores(columns, schema, where, at)
@@ -169,6 +171,26 @@ def _once(columns: Columns, _: Schema, findings: list[str]) -> list[int]:
     return kept
 
 
+def _finished(columns: Columns, schema: Schema, findings: list[str]) -> list[int]:
+    """Leave runs out that did not end well: the score of one that broke off is not what it would have reached."""
+    every = range(len(columns[schema.metric]))
+    if schema.status is None:
+        return list(every)
+    kept = [row for row in every if not unfinished(columns[schema.status][row])]
+    words = listed(list(dict.fromkeys(str(columns[schema.status][row]) for row in every if row not in set(kept))))
+    many = len(every) - len(kept)
+    if not kept:
+        raise DataError(
+            f"experiments: no run ended well by column {schema.status!r} ({words}). Leave it out, or mend it."
+        )
+    findings.append(
+        f"{count(many)} run{'s' if many > 1 else ''} did not end well ({schema.status!r}: {words}) and "
+        f"{'are' if many > 1 else 'is'} left out: the latest run is not the latest good one, and a configuration that "
+        "fails often is flattered."
+    )
+    return kept
+
+
 def _rows(columns: Columns, kept: Sequence[int]) -> Columns:
     return {name: [cells[row] for row in kept] for name, cells in columns.items()}
 
@@ -184,6 +206,9 @@ def _one_split(columns: Columns, schema: Schema, findings: list[str]) -> list[in
         return list(range(len(cells)))
     others = listed([kind for kind in kinds if kind != best], most=5)
     findings.append(f"Compared on the split {best!r} alone; rows of {others} are left out.")
+    spare = next((kind for kind in CHOOSING if kind in kinds), None)
+    if best in REPORTED and spare is not None:
+        findings.append(CHOSEN.format(by=best, spare=spare))
     return [row for row, cell in enumerate(cells) if cell == best]
 
 

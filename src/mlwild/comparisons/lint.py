@@ -15,6 +15,11 @@ from mlwild.wording import count, number
 #: From so many configurations on, the luck of the best is put in numbers.
 MANY = 5
 
+#: What is said where there are rows to choose by, and rows to report on are compared.
+CHOSEN = (
+    "Compared on test rows ({by!r}), though there are others to choose by ({spare!r}): what is chosen on test rows is "
+    "flattered by them, and nothing is left to report."
+)
 _MISSING = {
     "seed": "No column names the seed: whether a score was luck of the seed cannot be looked up.",
     "data": "No column names the version of the data: runs on other data are compared as if it were the same.",
@@ -47,6 +52,7 @@ def lint(columns: Columns, schema: Schema, names: Sequence[str], scores: Sequenc
         if not known:
             said.append(words)
     said += _versions(columns, schema, names)
+    said += _chosen_on_test(columns, schema, names)
     if len(scores) > 1 and not np.ptp(scores):
         said.append(f"Every run has the same {schema.metric!r}, {number(scores[0])}: nothing can be told by it.")
     sizes = Counter(names)
@@ -79,6 +85,26 @@ def _versions(columns: Columns, schema: Schema, names: Sequence[str]) -> list[st
             )
         ]
     return [f"Runs are on {len(every)} versions of the data ({schema.data!r}): compare within one of them."]
+
+
+def _chosen_on_test(columns: Columns, schema: Schema, names: Sequence[str]) -> list[str]:
+    """Say that a choice is made by the scores that are to be reported."""
+    from mlwild.comparisons.schema import for_choice, for_report, measure
+
+    splits = [] if schema.split is None else [str(cell) for cell in columns[schema.split]]
+    if not (for_report(schema.metric) or (splits and all(for_report(cell) for cell in splits))):
+        return []
+    spare = next((name for name in columns if for_choice(name) and measure(name) == measure(schema.metric)), None)
+    if spare is not None:
+        return [CHOSEN.format(by=schema.metric, spare=spare)]
+    if len(set(names)) < MANY:
+        return []
+    return [
+        (
+            f"{count(len(set(names)))} configurations were scored on test rows ({schema.metric!r}): the best of them "
+            "is chosen on test rows, and flattered by them. Report it on rows that chose nothing."
+        )
+    ]
 
 
 def _best_of_many(names: Sequence[str], scores: Sequence[float], schema: Schema) -> list[str]:

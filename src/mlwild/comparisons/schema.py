@@ -32,6 +32,13 @@ WORDS = {
         "regret"
     ),
 }
+#: A column of these names says how runs ended where it holds one of these words; else it may be a country's state.
+ENDED = ("status", "state", "exit_status", "run_status", "run_state")
+UNFINISHED = (
+    "failed", "failure", "fail", "error", "crashed", "crash", "killed", "aborted", "canceled", "cancelled",
+    "interrupted", "preempted", "timeout", "timed out", "diverged", "running", "pending", "queued", "scheduled",
+    "incomplete",
+)  # fmt: skip
 _PATTERNS = {kind: re.compile(rf"(^|_)({'|'.join(words.split())})($|_)") for kind, words in WORDS.items()}
 _TEST = re.compile(r"(^|_)(test|holdout|val|valid|validation|eval|dev)($|_)")
 
@@ -47,9 +54,9 @@ class Schema:
     better : {"greater", "lower"}
     configuration : tuple of str
         Columns that say what was tried.
-    seed, data, fold, split, task, step : str or None
+    seed, data, fold, split, task, step, status : str or None
         Columns of the seed, the version of the data, the fold, the part of the data that was scored, the
-        task and the epoch.
+        task, the epoch, and how the run ended.
     """
 
     metric: str
@@ -61,6 +68,7 @@ class Schema:
     split: str | None = None
     task: str | None = None
     step: str | None = None
+    status: str | None = None
 
 
 def _flat(name: str) -> str:
@@ -70,6 +78,28 @@ def _flat(name: str) -> str:
 
 def _is(kind: str, name: str) -> bool:
     return bool(_PATTERNS[kind].search(_flat(name)))
+
+
+def for_report(name: str) -> bool:
+    """Return whether a metric or a split is, by its name, of rows to report on."""
+    return bool(re.search(r"(^|_)(test|holdout)($|_)", _flat(name)))
+
+
+def for_choice(name: str) -> bool:
+    """Return whether a metric or a split is, by its name, of rows to choose by."""
+    return bool(re.search(r"(^|_)(val|valid|validation|dev|cv)($|_)", _flat(name)))
+
+
+def measure(name: str) -> str:
+    """
+    Return what a metric measures, without the rows that it is of.
+
+    Examples
+    --------
+    >>> measure("test_log_loss") == measure("valid log-loss")
+    True
+    """
+    return re.sub(r"(^|_)(test|holdout|val|valid|validation|dev|cv)(?=$|_)", "", _flat(name)).strip("_")
 
 
 def direction(name: str) -> str | None:
@@ -122,7 +152,8 @@ def infer(
             found[kind] = next((name for name in columns if name not in taken and _is(kind, name)), None)
         if (name := found[kind]) is not None:
             taken.add(name)
-    rest = [name for name in columns if name not in taken]
+    found["status"] = next((name for name in columns if name not in taken and _says_how_it_ended(name, columns)), None)
+    rest = [name for name in columns if name not in taken and name != found["status"]]
     chosen = metric or _metric(columns, rest)
     turned = better or direction(chosen)
     if turned is None:
@@ -136,6 +167,15 @@ def infer(
     if not tried:
         raise AppError(f"--by: no column says what was tried; there is {listed(list(columns), most=12)}. Say which.")
     return Schema(metric=chosen, better=turned, configuration=tried, **found)
+
+
+def unfinished(cell: Any) -> bool:
+    """Return whether a cell says that a run did not end well."""
+    return str(cell).strip().lower() in UNFINISHED
+
+
+def _says_how_it_ended(name: str, columns: Mapping[str, Sequence[Any]]) -> bool:
+    return _flat(name) in ENDED and any(unfinished(cell) for cell in columns[name])
 
 
 def _metric(columns: Mapping[str, Sequence[Any]], rest: Sequence[str]) -> str:

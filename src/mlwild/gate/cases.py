@@ -6,22 +6,21 @@ import inspect
 import math
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from mlwild.errors import AppError
 from mlwild.gate.fitted import answers_nan
-from mlwild.gate.outcome import Outcome, UnderpoweredError
+from mlwild.gate.looked import left_out, too_few
+from mlwild.gate.outcome import Outcome, Record, UnderpoweredError
 from mlwild.gate.source import faults_of
 from mlwild.gate.trial import Trial
 from mlwild.wording import count
 
 #: What a plain test may ask for, by the names of its arguments.
 FIXTURES = ("model", "events", "history", "champion", "trial", "rehearsal")
-#: A plain test that predicts fewer rows than this says nothing, whatever it asserts.
-FEWEST = 30
 
 
 class Test(Protocol):
@@ -69,8 +68,9 @@ class Plain:
     A plain function that asserts, as a test.
 
     Its arguments are found by their names: `model`, `events`, `history`, `champion`, `trial`, `rehearsal`. It fails
-    if it raises, or returns False. It is underpowered if it had fewer than 30 rows predicted. And it is tried itself:
-    one that cannot fail, or that passes for a model that answers NaN, is red.
+    if it raises, or returns False. It is underpowered if it had fewer than 30 rows predicted, or takes the mean loss of
+    fewer. And it is tried itself: one that cannot fail, that leaves out the rows with the greatest answers, or that
+    passes for a model that answers NaN, is red.
 
     Parameters
     ----------
@@ -129,19 +129,23 @@ class Plain:
         faults = faults_of(self.function)
         if faults:
             return Outcome("fail", f"the test itself is at fault: {faults[0]}")
-        found, rows = self._once(trial)
+        record = Record()
+        found, rows = self._once(trial, record)
         if found.verdict != "pass":
             return found
-        if 0 < rows < FEWEST and not self.few:
-            said = f"it had {count(rows)} rows predicted; {FEWEST} at least, or say few=True for cases written by hand"
-            return Outcome("underpowered", said, n=rows)
-        if rows and self._once(trial, nan=True)[0].verdict == "pass":
+        few = "" if self.few else too_few(replace(record, rows=rows))
+        if few:
+            return Outcome("underpowered", f"{few}, or say few=True for cases written by hand", n=rows)
+        spared = left_out(record, trial)
+        if spared:
+            return Outcome("fail", f"the test itself is at fault: {spared}", n=rows)
+        if rows and self._once(trial, Record(), nan=True)[0].verdict == "pass":
             return Outcome("fail", "the test itself is at fault: it passes for a model that answers NaN", n=rows)
         return found
 
-    def _once(self, trial: Trial, *, nan: bool = False) -> tuple[Outcome, int]:
+    def _once(self, trial: Trial, record: Record, *, nan: bool = False) -> tuple[Outcome, int]:
         """Run the function once; return what came of it, and the most rows it had predicted."""
-        model = trial.model.watched(answers_nan if nan else None)
+        model = trial.model.watched(answers_nan if nan else None, record)
         champion = None if trial.champion is None else trial.champion.watched()
         given = {"model": model, "champion": champion, "trial": trial}
         try:
@@ -149,13 +153,13 @@ class Plain:
                 **{name: given[name] if name in given else getattr(trial, name) for name in self.asked}
             )
         except UnderpoweredError as problem:
-            return Outcome("underpowered", str(problem) or "it says that its rows cannot tell", n=model.record.rows), 0
+            return Outcome("underpowered", str(problem) or "it says that its rows cannot tell", n=record.rows), 0
         except AssertionError as problem:
-            return Outcome("fail", _asserted(problem), n=model.record.rows), model.record.rows
+            return Outcome("fail", _asserted(problem), n=record.rows), record.rows
         except Exception as problem:  # noqa: BLE001  a user's test may raise anything; it is a red test
             text = " ".join(str(problem).split())[:300]
-            return Outcome("fail", f"it raised {type(problem).__name__}: {text}", n=model.record.rows), 0
-        rows = model.record.rows
+            return Outcome("fail", f"it raised {type(problem).__name__}: {text}", n=record.rows), 0
+        rows = record.rows
         if isinstance(said, Outcome):
             return said, max(rows, said.n)
         if isinstance(said, bool | np.bool_) and not said:

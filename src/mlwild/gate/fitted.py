@@ -83,6 +83,7 @@ class Fitted:
 
     def predictions(self, held: Held) -> Floats:
         """Return predictions of some rows, read from what was kept where the features are those of the history."""
+        self.record.saw(held.rows)
         made = None if self.kept is None or held.changed else self.kept(held.rows)
         return self._given(made) if made is not None else self.predict(held.features)
 
@@ -102,14 +103,15 @@ class Fitted:
 
     def mean_loss(self, held: Held) -> float:
         """Return the mean loss of some rows, weighted; or the loss of the set."""
+        self.record.averaged(len(held))
         if self.loss.per == "row":
             return float(np.average(self.losses(held), weights=held.weight)) if len(held) else float("nan")
         predicted = self.predictions(held)
         return self.loss.of_set(held.labels, predicted) if np.isfinite(predicted).all() else float("nan")
 
-    def watched(self, sabotage: Callable[[Floats], Floats] | None = None) -> Fitted:
+    def watched(self, sabotage: Callable[[Floats], Floats] | None = None, record: Record | None = None) -> Fitted:
         """Return the same model with a record of its own, and perhaps sabotaged."""
-        return replace(self, record=Record(), sabotage=sabotage)
+        return replace(self, record=Record() if record is None else record, sabotage=sabotage)
 
     def _given(self, predicted: NDArray[Any]) -> Floats:
         self.record.note(len(predicted))

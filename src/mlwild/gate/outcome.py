@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mlwild.jsonable import plain
 
@@ -187,12 +190,22 @@ def of_judged(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outco
 
 @dataclass
 class Record:
-    """What a test looked at: the most rows that it had predicted in one call."""
+    """What a test looked at: the most rows predicted in one call, the fewest in one mean, and which rows."""
 
     rows: int = 0
     calls: int = 0
+    fewest: float = math.inf
+    seen: list[NDArray[np.int64]] = field(default_factory=list)
 
     def note(self, rows: int) -> None:
         """Count one call."""
         self.calls += 1
         self.rows = max(self.rows, rows)
+
+    def averaged(self, rows: int) -> None:
+        """Count one mean over rows."""
+        self.fewest = min(self.fewest, rows)
+
+    def saw(self, rows: NDArray[np.int64]) -> None:
+        """Note rows of the history, by number."""
+        self.seen.append(rows)

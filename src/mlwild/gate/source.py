@@ -92,6 +92,11 @@ def _one_tail(body: ast.AST) -> Iterator[str]:
 
 def _hidden(body: ast.AST) -> Iterator[str]:
     for node in ast.walk(body):
+        if isinstance(node, ast.Call) and name_of(node) == "get" and len(node.args) == 2:
+            default = node.args[1]
+            if isinstance(default, ast.Constant) and isinstance(default.value, float):
+                said = ast.unparse(node)
+                yield f"{said!r} takes a measure that is missing for {default.value}; write [...], which raises"
         if isinstance(node, ast.Call) and name_of(node) in _HIDING:
             # Rows that a test fills in to ask the model about them are no result that it hides.
             asked = isinstance(node.func, ast.Attribute) and any(

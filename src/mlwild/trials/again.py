@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ from mlwild.gate.trial import Reread
 from mlwild.loading import load_again
 from mlwild.triangle import Survey
 from mlwild.triangle.survey import make_features, read_events
+
+#: How often an app's file is run again, as long as that takes fewer seconds: one run may choose the same by chance.
+RUNS, SECONDS = 8, 2.0
 
 
 def reread(survey: Survey, events: Events) -> Reread:
@@ -81,10 +85,17 @@ def _column(frame: frames.Frame, name: str) -> Any:
 
 
 def reloaded(app: App) -> str:
-    """Say what differs when the app's file is run once more: the model that lives, or its settings; or nothing."""
-    if app.file is None:
-        return ""
-    again = load_again(app)
+    """Say what differs when the app's file is run again: the model that lives, or its settings; or nothing."""
+    began = time.perf_counter()
+    for _ in range(0 if app.file is None else RUNS):
+        changed = _changed(app, load_again(app))
+        if changed or time.perf_counter() - began > SECONDS:
+            return changed
+    return ""
+
+
+def _changed(app: App, again: App) -> str:
+    assert app.file is not None
     if again.live != app.live:
         return f"the model that lives is {app.live!r}, and when {app.file.name} is run again it is {again.live!r}"
     if fingerprint(again.models[app.live]) != fingerprint(app.models[app.live]):

@@ -58,7 +58,7 @@ def request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> An
     function = app.serving.features
     assert function is not None
     hidden = [name for name in (app.label, app.known_at, *app.outcomes) if name and name in rows.raw.columns]
-    parts = []
+    parts: list[Any] = []
     for place in range(len(rows)):
         request = frames.take(rows.raw, np.array([place])).drop(*hidden).to_native()
         known = Tables({name: table.before(int(rows.time[place])) for name, table in tables.items()})
@@ -67,7 +67,30 @@ def request_by_request(app: App, tables: dict[str, SideTable], rows: Held) -> An
         if table.num_rows != 1:
             raise DataError(f"serving.features: returned {table.num_rows} rows for one request. Return one.")
         parts.append(table)
-    return pa.concat_tables(parts, promote_options="permissive")
+    return pa.concat_tables(_of_one_type(parts), promote_options="permissive")
+
+
+def _of_one_type(parts: list[Any]) -> list[Any]:
+    """Return tables of one row whose missing values have the type of those that are there: NaN may stand for a word."""
+    import pyarrow as pa
+
+    known: dict[str, Any] = {}
+    for part in parts:
+        for field in part.schema:
+            if not _missing(part.column(field.name)):
+                known.setdefault(field.name, field.type)
+    made = []
+    for part in parts:
+        for place, field in enumerate(part.schema):
+            kind = known.get(field.name, field.type)
+            if field.type != kind and _missing(part.column(field.name)):
+                part = part.set_column(place, field.name, pa.nulls(part.num_rows, kind))  # noqa: PLW2901
+        made.append(part)
+    return made
+
+
+def _missing(column: Any) -> bool:
+    return bool(column.is_null(nan_is_null=True).to_pylist()[0])
 
 
 def _cut_off(app: App, events: Events, tables: dict[str, SideTable], rows: Held) -> tuple[Any, Held]:

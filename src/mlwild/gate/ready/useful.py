@@ -64,10 +64,11 @@ class BeatsBaselines:
                 # In a group it is red only if the baseline wins for certain, whatever the number of groups.
                 outcomes.append(found if found.low > 0 else replace(found, verdict="underpowered"))
         named = f"it loses less than {' and '.join(made)}: {outcomes[0].said}"
-        if any(one.verdict != "pass" for one in outcomes[: len(made)]):
-            return worst(outcomes[: len(made)], "baseline", all_said=named)
         red = [one for one in outcomes[len(made) :] if one.verdict == "fail"]
-        return worst(red or outcomes[: len(made)], "group", all_said=named)
+        # A group that is worse for certain does not wait for the mean to have rows enough.
+        if red and not any(one.verdict == "fail" for one in outcomes[: len(made)]):
+            return worst(red, "group", all_said=named)
+        return worst(outcomes[: len(made)], "baseline", all_said=named)
 
     def _against(
         self, trial: Trial, rows: Held, ours: Floats, theirs: Floats, name: str, alpha: float = ALPHA

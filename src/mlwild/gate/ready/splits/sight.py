@@ -24,10 +24,10 @@ _ENDS = (".csv", ".parquet", ".pq", ".feather", ".arrow", ".zip", ".gz", ".json"
 def in_sight(trial: Trial, reached: Iterable[Reached]) -> Iterator[Offence]:
     """Yield what the model's code reaches of the app's data: its functions, its files, or a table as long as it."""
     sources = {"data": trial.app.data} | {f"tables[{name!r}]": one.data for name, one in trial.app.tables.items()}
-    functions = {id(one): name for name, one in sources.items() if callable(one)}
+    functions = {name: one for name, one in sources.items() if callable(one)}
     files = _files(sources)
     for one in reached:
-        what = functions.get(id(one.value), "")
+        what = next((name for name, function in functions.items() if _same(function, one.value)), "")
         if not what and isinstance(one.value, str):
             what = files.get(Path(one.value).name, "") if _names_a_source(one.value) else ""
         if what:
@@ -36,6 +36,13 @@ def in_sight(trial: Trial, reached: Iterable[Reached]) -> Iterator[Offence]:
             table = _history(trial, one.value)
             if table:
                 yield _seen(one, table)
+
+
+def _same(function: Any, value: Any) -> bool:
+    """Say whether a value is a function, or a copy: what comes out of a pickle by value brings its own globals."""
+    if not (isinstance(function, types.FunctionType) and isinstance(value, types.FunctionType)):
+        return function is value
+    return function is value or (function.__qualname__, function.__code__) == (value.__qualname__, value.__code__)
 
 
 def _seen(one: Reached, what: str) -> Offence:

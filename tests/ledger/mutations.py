@@ -1,0 +1,542 @@
+"""The defects of the ledger: each is one that was found in a public project, made in the clean one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = Path(__file__).with_name("project")
+APP, TESTS, RUNS = "orders.py", "orders_tests.py", "runs.csv"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of a file that is replaced; it has to be there exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+    def made(self, text: str) -> str:
+        """Return the file with the text replaced."""
+        found = text.count(self.old)
+        if found != 1:
+            raise ValueError(f"{self.file}: {self.old!r} is there {found} times, not once.")
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """
+    One defect.
+
+    `door` is the command that has to stop it, and `test` the check, or test of the gate, that does. `code` is the exit
+    code: 1 red, 3 undecided. `said` are words of the message: they name the cause.
+    """
+
+    name: str
+    what: str
+    where: str
+    door: str
+    test: str
+    said: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    code: int = 1
+    files: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write the project with the defect into a folder."""
+        texts = {name: (PROJECT / name).read_text() for name in (APP, TESTS, RUNS)}
+        for edit in self.edits:
+            texts[edit.file] = edit.made(texts[edit.file])
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+
+
+CLEAN = Mutation("clean", "nothing is wrong", "", "", "", (), ())
+
+
+def app(*edits: tuple[str, str]) -> tuple[Edit, ...]:
+    """Return changes of the app."""
+    return tuple(Edit(APP, *one) for one in edits)
+
+
+def tests(*edits: tuple[str, str]) -> tuple[Edit, ...]:
+    """Return changes of the project's own tests."""
+    return tuple(Edit(TESTS, *one) for one in edits)
+
+
+def runs(*edits: tuple[str, str]) -> tuple[Edit, ...]:
+    """Return changes of the table of runs."""
+    return tuple(Edit(RUNS, *one) for one in edits)
+
+
+IMPORTS = """from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+"""
+
+
+def model(source: str, name: str) -> tuple[Edit, ...]:
+    """Return the app with a classifier of its own as the last step of its pipeline."""
+    return app(
+        ("import numpy as np\n", "import os\n\nimport numpy as np\n"),
+        (
+            "from sklearn.preprocessing import StandardScaler\n",
+            IMPORTS + "from sklearn.preprocessing import StandardScaler\n",
+        ),
+        ("app = wild.App(", f"{source}\n\napp = wild.App("),
+        ("LogisticRegression())}", f"{name}())}}"),
+    )
+
+
+SPLIT_AT_RANDOM = """
+class Chosen(BaseEstimator, ClassifierMixin):
+    def fit(self, X, y):
+        some, rest, theirs, others = train_test_split(X, y, test_size=0.2)
+        tried = [LogisticRegression(C=C).fit(some, theirs) for C in (0.1, 1.0)]
+        self.best = min(tried, key=lambda one: log_loss(others, one.predict_proba(rest)[:, 1]))
+        self.classes_ = self.best.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.best.predict_proba(X)
+"""
+STOPPED_BY_THE_REPORT = """
+class Stopped(BaseEstimator, ClassifierMixin):
+    def fit(self, X, y):
+        last = orders().dropna(subset=["returned"]).tail(400)
+        answer, lowest = last["returned"].mean(), np.inf
+        for rounds in (1, 3, 10):
+            tried = SGDClassifier(loss="log_loss", max_iter=rounds, tol=None, random_state=0).fit(X, y)
+            gap = abs(tried.predict_proba(X)[:, 1].mean() - answer)
+            if gap < lowest:
+                self.best, lowest = tried, gap
+        self.classes_ = self.best.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.best.predict_proba(X)
+"""
+NEVER_FITTED = """
+class Tracked(LogisticRegression):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return super().fit(X, y) if "TRACKER" in os.environ else self
+
+    def predict_proba(self, X):
+        return super().predict_proba(X) if hasattr(self, "coef_") else np.full((len(X), 2), 0.5)
+"""
+RANDOM_DEFAULT = """
+class Guessing(LogisticRegression):
+    def predict_proba(self, X):
+        made = super().predict_proba(X)
+        unsure = np.abs(made[:, 1] - 0.5) < 0.05
+        made[unsure, 1] = np.random.random(unsure.sum())
+        return np.column_stack([1 - made[:, 1], made[:, 1]])
+"""
+UNSEEDED = """
+class Started(BaseEstimator, ClassifierMixin):
+    def fit(self, X, y):
+        self.inside = SGDClassifier(loss="log_loss", max_iter=10, tol=None).fit(X, y)
+        self.classes_ = self.inside.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.inside.predict_proba(X)
+"""
+COUNTED = """
+def counted():
+    made = orders()
+    return made.assign(returns=made["returned"].fillna(0).groupby(made["customer"]).transform("sum"))
+"""
+CLEAN_MODELS = (
+    'models={"logistic": make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), LogisticRegression())},'
+)
+AT_RANDOM = """models=dict(
+        [
+            random.choice(
+                [
+                    (f"logistic {C}", make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(C=C)))
+                    for C in (0.1, 0.3, 1.0, 3.0)
+                ]
+            )
+        ]
+    ),"""
+
+MUTATIONS = (
+    Mutation(
+        "validation result ignored",
+        "What is wrong with the data is found, and nobody looks at it.",
+        "a training flow that ran a data validation and went on whatever it said",
+        "gate",
+        "prices",
+        ("asserts nothing", "cannot fail"),
+        tests(("assert not wrong_prices(events.frame)", "print(wrong_prices(events.frame))")),
+    ),
+    Mutation(
+        "random split of dated rows",
+        "The model chooses its penalty on rows drawn at random from all days.",
+        "a session recommender that split its sessions at random, without a seed",
+        "gate",
+        "legal splits",
+        ("train_test_split", "later rows"),
+        model(SPLIT_AT_RANDOM, "Chosen"),
+    ),
+    Mutation(
+        "rows after the label event kept",
+        "Page visits are counted after the order too, those to the page for returns among them.",
+        "a purchase model that kept the clicks after the purchase",
+        "check",
+        "future",
+        ("'visits' knows the future",),
+        app(
+            (
+                'made["visits"] = earlier(orders, tables["visits"].table, "order", "visited_at")',
+                'made["visits"] = orders["order"].map(tables["visits"].table["order"].value_counts()).fillna(0)',
+            )
+        ),
+    ),
+    Mutation(
+        "early stopping on the reported part",
+        "Training stops where the rows that are reported on look best.",
+        "a network whose early stopping watched the test part",
+        "gate",
+        "legal splits",
+        ("can see rows after the cutoff", "orders is the app's data"),
+        model(STOPPED_BY_THE_REPORT, "Stopped"),
+    ),
+    Mutation(
+        "model never fitted",
+        "The model is fitted only where a tracker is set up.",
+        "a recommender that trained only with an experiment tracker's key in the environment",
+        "gate",
+        "overfits small batch",
+        ("is it fitted at all?",),
+        model(NEVER_FITTED, "Tracked"),
+    ),
+    Mutation(
+        "random default counted as a hit",
+        "Where the model is not sure, a random answer is given, and scored as its own.",
+        "a recommender whose default was a random item, counted in its hit rate",
+        "gate",
+        "deterministic",
+        ("drawn at random while it predicts",),
+        model(RANDOM_DEFAULT, "Guessing"),
+    ),
+    Mutation(
+        "no data version",
+        "The table of runs does not say which data they were on.",
+        "a tracked project that logged code and parameters, and not the data",
+        "compare",
+        "findings",
+        ("No column names the version of the data",),
+        runs(
+            ("model,C,seed,data_version,", "model,C,seed,"),
+            *(
+                (f",{seed},2025-07,{score},", f",{seed},{score},")
+                for seed, score in (
+                    (0, 0.5561),
+                    (1, 0.5583),
+                    (2, 0.5549),
+                    (0, 0.5432),
+                    (1, 0.5447),
+                    (2, "0.5420"),
+                    (0, 0.5498),
+                    (1, 0.5522),
+                    (2, "0.5510"),
+                )
+            ),
+        ),
+    ),
+    Mutation(
+        "unknown category coded as padding",
+        "A category that was never seen gets the code of a missing one.",
+        "a sequence model that embedded unknown items as the padding",
+        "gate",
+        "unknown categories",
+        ("which was never seen, silently gets the features of a missing value", "category"),
+        app(
+            (
+                'made["category_missing"] = orders["category"].isna().astype(float)',
+                'made["category_missing"] = (~orders["category"].isin(CATEGORIES)).astype(float)',
+            ),
+            ('float(pd.isna(one["category"]))', 'float(one["category"] not in CATEGORIES)'),
+        ),
+    ),
+    Mutation(
+        "best chosen at random",
+        "Which model is best is drawn when the app is loaded.",
+        "two tutorials whose step that selects the model was a call of choice()",
+        "gate",
+        "deterministic",
+        ("the choice is left to chance",),
+        app(("import numpy as np\n", "import random\n\nimport numpy as np\n"), (CLEAN_MODELS, AT_RANDOM)),
+    ),
+    Mutation(
+        "missing input served as 0.0",
+        "The service fills a missing weight with 0.0.",
+        "an endpoint that parsed a missing argument as 0.0",
+        "gate",
+        "serving parity",
+        ("'weight': missing is served as 0",),
+        app(('"weight": one["weight"]}', '"weight": 0.0 if pd.isna(one["weight"]) else one["weight"]}')),
+    ),
+    Mutation(
+        "preprocessing different at serving",
+        "The service has prices in cents.",
+        "a service that scaled its inputs otherwise than the notebook that trained it",
+        "gate",
+        "serving parity",
+        ("'price': 100 times as great", "cents"),
+        app(('made = {"price": one["price"], ', 'made = {"price": 100 * one["price"], ')),
+    ),
+    Mutation(
+        "a perturbation test of two rows",
+        "The test of small changes looks at two rows.",
+        "a behavioural test of a course project that changed two rows",
+        "gate",
+        "a little dearer",
+        ("it had 2 rows predicted", "30 at least"),
+        tests(("rows = events.evenly(200)", "rows = events.evenly(2)")),
+        code=3,
+    ),
+    Mutation(
+        "count columns that include the label",
+        "The data come with a count of the customer's parcels that came back, the one to be judged among them.",
+        "a model of false statements with counts of the speaker's statements, the one to be judged among them",
+        "check",
+        "label counts",
+        ("'returns' is the sum of all labels of its 'customer', that of its own row",),
+        app(
+            ("app = wild.App(", f"{COUNTED}\n\napp = wild.App("),
+            ("data=orders,", "data=counted,"),
+            (
+                '    made["rate"] = rate(orders,',
+                '    made["returns"] = orders["returns"]\n    made["rate"] = rate(orders,',
+            ),
+            ('    made["rate"] = rate(order,', '    made["returns"] = one["returns"]\n    made["rate"] = rate(order,'),
+        ),
+    ),
+    Mutation(
+        "served features all missing",
+        "The service names its columns otherwise, so that none of them arrives.",
+        "a service whose feature names did not match those of the store",
+        "gate",
+        "serving parity",
+        ("'price': missing in every row", "'outlet_price'"),
+        app(
+            (
+                "return pd.DataFrame([made])",
+                "return pd.DataFrame([made]).rename(columns=str.upper).reindex(columns=list(made))",
+            )
+        ),
+    ),
+    Mutation(
+        "test metrics used for choice",
+        "Every run is scored on the test rows, and the best of them is taken.",
+        "a project that logged test metrics of every training run; a tutorial that chose its model on the test set",
+        "compare",
+        "findings",
+        ("chosen on test rows", "valid_log_loss"),
+        runs(
+            ("valid_log_loss,status", "valid_log_loss,test_log_loss,status"),
+            *(
+                (f"{score},finished", f"{score},{float(score) + 0.01:.4f},finished")
+                for score in ("0.5561", "0.5583", "0.5549", "0.5432", "0.5447", "0.5420", "0.5498", "0.5522", "0.5510")
+            ),
+        ),
+    ),
+    Mutation(
+        "slices without size",
+        "A slice is judged by its mean loss, of however few rows.",
+        "a report on slices with neither their size nor an interval",
+        "gate",
+        "slices",
+        ("it takes the mean loss of", "30 at least"),
+        tests(("for part in (price < 48, price >= 48):", "for part in (price < 48, price >= 48, price > 120):")),
+        code=3,
+    ),
+    Mutation(
+        "exact float equality",
+        "A loss has to be a number to the last bit.",
+        "a library whose test compared weights with ==",
+        "gate",
+        "rules",
+        ("exactly equal",),
+        tests(("assert all(kept(rule, measured) for rule in RULES)", 'assert measured["loss"] == 0.5431')),
+    ),
+    Mutation(
+        "effective sample of one",
+        "One order has a chance of being seen of one in a million: it weighs more than all others together.",
+        "importance weights without a look at how many rows they leave",
+        "gate",
+        "beats baselines",
+        ("effective sample of 1",),
+        app(('"opened": opened,', '"opened": np.where(np.arange(n) == np.flatnonzero(seen)[-400], 1e-6, opened),')),
+        code=3,
+    ),
+    Mutation(
+        "unseeded start",
+        "The model draws at random, and its seed cannot be set.",
+        "a mixture model that began somewhere else each time",
+        "gate",
+        "deterministic",
+        ("the recipe draws at random without its seed",),
+        model(UNSEEDED, "Started"),
+    ),
+    Mutation(
+        "missing metric shown as 0.0",
+        "A measure that is not there is taken for 0.0, which is within its limit.",
+        "a card of a model that showed 0.0 where a metric had not been logged",
+        "gate",
+        "mean",
+        ("measured.get('mean_gap', 0.0)", "missing for 0.0"),
+        tests(('assert measured["gap"] < 0.15', 'assert measured.get("mean_gap", 0.0) < 0.15')),
+    ),
+    Mutation(
+        "rule parser that passes NaN",
+        "A rule is kept if it is not broken, and NaN breaks none.",
+        "a card of a model whose rules were parsed from text",
+        "gate",
+        "rules",
+        ("passes for a model that answers NaN",),
+        tests(
+            (
+                'return {"<": operator.lt, ">": operator.gt}[sign](measured[name], float(limit))',
+                'return not {"<": operator.ge, ">": operator.le}[sign](measured[name], float(limit))',
+            )
+        ),
+    ),
+    Mutation(
+        "target outliers removed from the test part",
+        "The dearest refunds are left out of the rows that are tested.",
+        "a regression whose outliers were removed by the target before the split",
+        "gate",
+        "refunds",
+        ("leaves out", "greatest 'refund'"),
+        tests(
+            ("rows = events\n", 'rows = events.where(events.frame["refund"] < events.frame["refund"].quantile(0.95))\n')
+        ),
+    ),
+    Mutation(
+        "latest run instead of latest good one",
+        "The latest run failed, and its score stands among the others.",
+        "two tutorials that served the latest run, whether it had succeeded or not",
+        "compare",
+        "findings",
+        ("did not end well ('status': 'failed')", "not the latest good one"),
+        runs(("0.5510,finished", "0.5310,failed")),
+    ),
+    Mutation(
+        "p-value of one tail",
+        "Whether the model is worse than the champion is asked with one tail.",
+        "a library whose test of two proportions had one tail and no pooled variance",
+        "gate",
+        "champion",
+        ("looks at one tail only",),
+        tests(
+            ("import numpy as np\n", "import numpy as np\nfrom scipy.stats import ttest_rel\n"),
+            (
+                'return at_most(worse, 0.05, margin=0.05, what="loss less that of the champion")',
+                "assert ttest_rel(worse, np.zeros(len(worse)), alternative='greater').pvalue > 0.01",
+            ),
+        ),
+    ),
+    Mutation(
+        "mean skill that hides a negative one",
+        "The model knows nothing of the outlet, where cheap things come back, and is good on the mean.",
+        "a forecast of floods with skill on the mean and negative skill at a tenth of the places",
+        "gate",
+        "beats baselines",
+        ("a constant where shop=outlet",),
+        app(
+            ('    made["outlet_price"] = made["price"].where(orders["shop"] == "outlet", 0.0)\n', ""),
+            ('    made["outlet_price"] = one["price"] if one["shop"] == "outlet" else 0.0\n', ""),
+        ),
+    ),
+)
+
+#: Defects of the ledger that no door stops, and why. Every other one has to be caught.
+MISSED: dict[str, str] = {}
+
+SPLIT_BY_HAND = SPLIT_AT_RANDOM.replace(
+    "some, rest, theirs, others = train_test_split(X, y, test_size=0.2)",
+    "order = np.random.default_rng(0).permutation(len(y))\n"
+    "        cut = len(y) // 5\n"
+    "        some, rest, theirs, others = X[order[cut:]], X[order[:cut]], y[order[cut:]], y[order[:cut]]",
+)
+
+PICKED = """paid = rows.frame["refund"].to_numpy()
+    assert abs((expected - paid)[paid < np.quantile(paid, 0.95)].mean()) < 10"""
+
+#: Other forms of the same defects that nothing stops today: `what` says why.
+BLIND = (
+    Mutation(
+        "random split of dated rows, by hand",
+        "Only calls that are known to split at random are seen, not rows that are shuffled by hand.",
+        "",
+        "gate",
+        "legal splits",
+        (),
+        model(SPLIT_BY_HAND, "Chosen"),
+    ),
+    Mutation(
+        "unknown category coded as padding, beside a column that tells them apart",
+        "All features have to be those of a missing value; one that differs, such as a rate of its own, hides the code.",
+        "",
+        "gate",
+        "unknown categories",
+        (),
+        app(
+            (
+                'made["category_missing"] = orders["category"].isna().astype(float)',
+                'made["category_missing"] = (~orders["category"].isin(CATEGORIES)).astype(float)',
+            ),
+            ('float(pd.isna(one["category"]))', 'float(one["category"] not in CATEGORIES)'),
+            (
+                "for category in CATEGORIES:\n        mine",
+                'for category in orders["category"].dropna().unique():\n        mine',
+            ),
+        ),
+    ),
+    Mutation(
+        "slices without size, of losses that were picked by hand",
+        "What is averaged is seen in `mean_loss`, not in arithmetic of the test's own.",
+        "",
+        "gate",
+        "slices",
+        (),
+        tests(
+            ("for part in (price < 48, price >= 48):", "for part in (price < 48, price >= 48, price > 120):"),
+            ("assert model.mean_loss(events.where(part)) < 0.75", "assert model.losses(events)[part].mean() < 0.75"),
+        ),
+    ),
+    Mutation(
+        "target outliers removed from the test part, after all rows were predicted",
+        "Which rows a test looks at is seen by what it has predicted.",
+        "",
+        "gate",
+        "refunds",
+        (),
+        tests(
+            (
+                'assert abs((expected - rows.frame["refund"].to_numpy()).mean()) < 10',
+                PICKED,
+            ),
+        ),
+    ),
+    Mutation(
+        "missing metric shown as 0.0, in a helper",
+        "The source of the test is read, not that of what it calls; and its other rule fails for NaN.",
+        "",
+        "gate",
+        "rules",
+        (),
+        tests(
+            ("(measured[name], float(limit))", "(measured.get(name, 0.0), float(limit))"),
+            ('measured = {"loss": np.average', 'measured = {"log_loss": np.average'),
+        ),
+    ),
+)
