@@ -16,7 +16,7 @@ from mlwild.app import App
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError
 from mlwild.gate.cases import Test, as_tests
-from mlwild.gate.outcome import Verdict, Waived
+from mlwild.gate.outcome import RED, Verdict, Waived
 from mlwild.gate.run import run_suite
 from mlwild.gate.standard import standard
 from mlwild.gate.waivers import Waiver, in_force, read_waivers
@@ -315,7 +315,7 @@ def _red_tests(suite: Sequence[Test], trial: TriangleTrial) -> list[str]:
     )
     if store.get(key, "gate") is None:
         verdicts, _ = run_suite(suite, trial)
-        names = [one.test for one in verdicts if one.outcome.verdict == "fail"]
+        names = [one.test for one in verdicts if one.outcome.verdict in RED]
         text = json.dumps(names).encode()
         store.put(key, "gate", lambda file: file.write(text))
     return list(json.loads(store.payload(key, "gate").read_bytes()))

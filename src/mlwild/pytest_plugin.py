@@ -43,11 +43,50 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Try a plain test itself, as the gate does: few rows are not green, and a model that answers NaN must not pass."""
+    """
+    Try a plain test itself, as the gate does.
+
+    One that cannot fail, or says another thing when it is run again, is at fault; few rows are not green; and a model
+    that answers NaN must not pass.
+    """
+    if not isinstance(item, pytest.Function) or not _asks_for_ours(item):
+        return (yield)
+    _read_test(item)
     result = yield
-    if isinstance(item, pytest.Function) and "model" in item.funcargs:
+    _run_again(item)
+    if "model" in item.funcargs:
         _try_test(item)
     return result
+
+
+def _asks_for_ours(item: pytest.Function) -> bool:
+    """Say whether a test asks for the candidate of an app: other suites use the same words for other things."""
+    from mlwild.gate.fitted import Fitted
+    from mlwild.gate.held import Held
+
+    return any(isinstance(item.funcargs.get(name), Fitted | Held) for name in ("model", "events"))
+
+
+def _read_test(item: pytest.Function) -> None:
+    from mlwild.gate.source import faults_of
+
+    faults = faults_of(item.obj)
+    if faults:
+        pytest.fail(f"the test itself is at fault: {faults[0]}", pytrace=False)
+
+
+def _run_again(item: pytest.Function) -> None:
+    from mlwild.gate.fitted import Fitted
+
+    asked = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
+    fresh = {name: one.watched() for name, one in asked.items() if isinstance(one, Fitted)}
+    try:
+        item.obj(**asked | fresh)
+    except AssertionError as problem:
+        said = " ".join(str(problem).split())[:200]
+        pytest.fail(
+            f"the test itself is at fault: run twice on the same rows, it passes, then fails: {said}", pytrace=False
+        )
 
 
 def _try_test(item: pytest.Function) -> None:
@@ -96,12 +135,14 @@ class ReadyItem(pytest.Item):
         ]
         if found.verdict == "underpowered":
             pytest.skip(f"underpowered: {found.said}")
+        if found.verdict == "error":
+            raise BrokenError(found.said)
         if found.verdict == "fail":
             raise RedError(found.said)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Say what was found; where it is in our own code is of no use."""
-        if isinstance(excinfo.value, RedError):
+        if isinstance(excinfo.value, RedError | BrokenError):
             return f"{self.test.name}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
@@ -112,6 +153,10 @@ class ReadyItem(pytest.Item):
 
 class RedError(AssertionError):
     """A ready test is red."""
+
+
+class BrokenError(Exception):
+    """A ready test, or the model under it, raised."""
 
 
 def app_of(config: pytest.Config, path: Path) -> Path:

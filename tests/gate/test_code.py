@@ -214,7 +214,7 @@ def test_a_model_that_takes_no_copies_is_tried_without():
     whole = trial.bench(recipe=Broken())
     whole.__dict__["model"] = trial.model
     found = judged(OverfitsSmallBatch(), whole)
-    assert (found.verdict, found.said) == ("fail", "it raised RuntimeError: no tracker is set")
+    assert (found.verdict, found.said) == ("error", "it raised RuntimeError: no tracker is set")
 
 
 def test_answers_that_do_not_follow_the_labels_gain_nothing():

@@ -142,6 +142,20 @@ def with_default(model, events, limit=0.7):
     assert model.mean_loss(events) < limit
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_flaky_test_is_found_by_running_it_twice(first):
+    turns = [first]
+
+    def by_turns(model, events):
+        turns.append(not turns[-1])
+        assert model.mean_loss(events) < 0.7 and turns[-2]  # noqa: PT018
+
+    found = Plain(by_turns).judge(TRIAL)
+    words = "pass, then fail" if first else "fail, then pass"
+    assert found.verdict == "error"
+    assert found.said == f"the test itself is at fault: run twice on the same rows, it is {words}"
+
+
 @pytest.mark.parametrize(
     ("function", "verdict", "said"),
     [
@@ -150,15 +164,15 @@ def with_default(model, events, limit=0.7):
         (returns_an_outcome, "pass", "the limit is 0.9"),
         (breaks, "fail", "loss = 0.5"),
         (says_no, "fail", "it returned False"),
-        (returns_a_number, "fail", "it returned a float, which cannot fail"),
-        (returns_an_array, "fail", "it returned a ndarray, which cannot fail"),
-        (raises, "fail", "it raised KeyError: 'no such shop'"),
+        (returns_a_number, "error", "it returned a float, which cannot fail"),
+        (returns_an_array, "error", "it returned a ndarray, which cannot fail"),
+        (raises, "error", "it raised KeyError: 'no such shop'"),
         (few_rows, "underpowered", "it had 5 rows predicted; 30 at least"),
         (few_in_a_slice, "underpowered", "it takes the mean loss of 7 rows; 30 at least, or say few=True"),
         (row_by_row, "pass", "holds on 500 rows"),
-        (exact, "fail", "the test itself is at fault: 'model.mean_loss(events) == 0.25' asks floating-point numbers"),
-        (one_tail, "fail", "looks at one tail only"),
-        (passes_for_nan, "fail", "the test itself is at fault: it passes for a model that answers NaN"),
+        (exact, "error", "the test itself is at fault: 'model.mean_loss(events) == 0.25' asks floating-point numbers"),
+        (one_tail, "error", "looks at one tail only"),
+        (passes_for_nan, "error", "the test itself is at fault: it passes for a model that answers NaN"),
         (cannot_tell, "underpowered", "500 rows are too few for this"),
     ],
 )  # fmt: skip
@@ -198,7 +212,7 @@ def test_a_test_that_leaves_out_great_answers_is_at_fault(chosen, said):
         assert model.losses(events.where(np.asarray(chosen(events)))).mean() < 99
 
     found = Plain(test_some).judge(PAID)
-    assert found.verdict == ("fail" if said else "pass"), found.said
+    assert found.verdict == ("error" if said else "pass"), found.said
     assert said in found.said
 
 
@@ -223,7 +237,9 @@ def test_tests_are_told_from_other_things():
     assert [one.name for one in as_tests([holds, Plain(breaks)])] == ["holds", "breaks"]
     with pytest.raises(AppError, match="'holds' is there twice"):
         as_tests([holds, Plain(holds)])
-    for strange in (3, Plain, "holds"):
+    with pytest.raises(AppError, match=r"Plain is a class. Give an instance: Plain\(\)"):
+        as_tests([Plain])
+    for strange in (3, "holds"):
         with pytest.raises(AppError, match="is neither a function that asserts nor a test"):
             as_tests([strange])
 

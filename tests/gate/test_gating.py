@@ -81,8 +81,11 @@ def test_red_is_1(shop, monkeypatch):
     assert case.get("message").startswith("assert loss < 0.1: loss = ")
 
 
-def test_a_test_that_passes_for_nan_is_1(shop, monkeypatch):
-    done = gate(shop, "nan", monkeypatch=monkeypatch, code=1)
+def test_a_test_that_passes_for_nan_is_an_error_and_1(shop, monkeypatch):
+    done = gate(shop, "nan", "--json", "gate.json", "--junit", "gate.xml", monkeypatch=monkeypatch, code=1)
+    assert json.loads((shop / "gate.json").read_text())["tests"][0]["verdict"] == "error"
+    suite = ElementTree.parse(shop / "gate.xml").getroot()
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
     assert "passes for a model that answers NaN" in " ".join(done.output.split())
 
 
@@ -184,6 +187,15 @@ def test_spared(model, events):
 
 def test_history(history, champion, trial):
     assert len(history.period) > 3
+
+def test_empty(model, events):
+    model.predictions(events)
+
+TURNS = []
+
+def test_turns(model, events):
+    TURNS.append(model.mean_loss(events))
+    assert len(TURNS) % 2
 """
 
 
@@ -211,12 +223,16 @@ def test_a_module_of_tests_runs_under_pytest(shop):
         "FAILED test_little.py::test_red",
         "FAILED test_little.py::test_nan",
         "FAILED test_little.py::test_spared",
+        "FAILED test_little.py::test_empty",
+        "FAILED test_little.py::test_turns",
         "underpowered: it had 5 rows predicted; 30 at least",
         "underpowered: it takes the mean loss of 9 rows; 30 at least",
-        "3 failed, 5 passed, 2 skipped",
+        "5 failed, 5 passed, 2 skipped",
     ):
         assert line in done.stdout, (line, done.stdout)
     assert "passes for a model that answers NaN" in done.stdout
+    assert "at fault: it asserts nothing" in done.stdout
+    assert "run twice on the same rows, it passes, then fails" in done.stdout
     assert "it leaves out the 20 of 196 rows with the greatest 'y'" in done.stdout
 
 

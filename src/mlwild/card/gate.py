@@ -12,8 +12,8 @@ from mlwild.card.words import count, decimals_for, number, percent, with_unit
 
 Row = dict[str, Any]
 
-_ORDER = {"fail": 0, "waived": 1, "underpowered": 2, "pass": 3}
-_WORDS = {"fail": "red", "waived": "waived", "underpowered": "too few rows", "pass": "green"}
+_ORDER = {"error": 0, "fail": 1, "waived": 2, "underpowered": 3, "pass": 4}
+_WORDS = {"error": "error", "fail": "red", "waived": "waived", "underpowered": "too few rows", "pass": "green"}
 
 
 def gate(report: Mapping[str, Any] | None) -> Row | None:
@@ -28,6 +28,7 @@ def gate(report: Mapping[str, Any] | None) -> Row | None:
         "trial": report["trial"],
         "of": count(len(rows), "test"),
         "counts": counts,
+        "red": counts["fail"] + counts["error"],
         "rows": rows,
         "words": _WORDS,
         "waivers": report["waivers"],
@@ -44,7 +45,7 @@ def gate(report: Mapping[str, Any] | None) -> Row | None:
 
 
 def _row(one: Mapping[str, Any]) -> Row:
-    word = "waived" if one["verdict"] == "fail" and one["waived"] else one["verdict"]
+    word = "waived" if one["verdict"] in ("fail", "error") and one["waived"] else one["verdict"]
     return {
         "word": word,
         "shown": _WORDS[word],

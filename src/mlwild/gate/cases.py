@@ -68,9 +68,10 @@ class Plain:
     A plain function that asserts, as a test.
 
     Its arguments are found by their names: `model`, `events`, `history`, `champion`, `trial`, `rehearsal`. It fails
-    if it raises, or returns False. It is underpowered if it had fewer than 30 rows predicted, or takes the mean loss of
-    fewer. And it is tried itself: one that cannot fail, that leaves out the rows with the greatest answers, or that
-    passes for a model that answers NaN, is red.
+    if its assertion does, or it returns False. It is underpowered if it had fewer than 30 rows predicted, or takes the
+    mean loss of fewer. And it is tried itself: one that cannot fail, that says another thing when it is run again, that
+    leaves out the rows with the greatest answers, that passes for a model that answers NaN, or that raises anything
+    else is an error, which blocks as well.
 
     Parameters
     ----------
@@ -125,12 +126,16 @@ class Plain:
         return "it asks for the whole rehearsal, which a trial of the past must not see" if unseen else ""
 
     def judge(self, trial: Trial) -> Outcome:
-        """Run the function, then run it again on a model that answers NaN."""
+        """Run the function twice, and once on a model that answers NaN."""
         faults = faults_of(self.function)
         if faults:
-            return Outcome("fail", f"the test itself is at fault: {faults[0]}")
+            return Outcome("error", f"the test itself is at fault: {faults[0]}")
         record = Record()
         found, rows = self._once(trial, record)
+        again = found if found.verdict == "error" else self._once(trial, Record())[0]
+        if again.verdict != found.verdict:
+            said = f"run twice on the same rows, it is {found.verdict}, then {again.verdict}"
+            return Outcome("error", f"the test itself is at fault: {said}", n=rows)
         if found.verdict != "pass":
             return found
         few = "" if self.few else too_few(replace(record, rows=rows))
@@ -138,9 +143,9 @@ class Plain:
             return Outcome("underpowered", f"{few}, or say few=True for cases written by hand", n=rows)
         spared = left_out(record, trial)
         if spared:
-            return Outcome("fail", f"the test itself is at fault: {spared}", n=rows)
+            return Outcome("error", f"the test itself is at fault: {spared}", n=rows)
         if rows and self._once(trial, Record(), nan=True)[0].verdict == "pass":
-            return Outcome("fail", "the test itself is at fault: it passes for a model that answers NaN", n=rows)
+            return Outcome("error", "the test itself is at fault: it passes for a model that answers NaN", n=rows)
         return found
 
     def _once(self, trial: Trial, record: Record, *, nan: bool = False) -> tuple[Outcome, int]:
@@ -158,7 +163,7 @@ class Plain:
             return Outcome("fail", _asserted(problem), n=record.rows), record.rows
         except Exception as problem:  # noqa: BLE001  a user's test may raise anything; it is a red test
             text = " ".join(str(problem).split())[:300]
-            return Outcome("fail", f"it raised {type(problem).__name__}: {text}", n=record.rows), 0
+            return Outcome("error", f"it raised {type(problem).__name__}: {text}", n=record.rows), 0
         rows = record.rows
         if isinstance(said, Outcome):
             return said, max(rows, said.n)
@@ -166,7 +171,7 @@ class Plain:
             return Outcome("fail", "it returned False", n=rows), rows
         if said is not None and not isinstance(said, bool | np.bool_):
             what = type(said).__name__
-            return Outcome("fail", f"it returned a {what}, which cannot fail; return True or False, or assert"), rows
+            return Outcome("error", f"it returned a {what}, which cannot fail; return True or False, or assert"), rows
         return Outcome("pass", f"holds{f' on {count(rows)} rows' if rows else ''}", n=rows), rows
 
 
@@ -209,6 +214,8 @@ def as_tests(given: Any) -> tuple[Test, ...]:
         elif inspect.isfunction(one):
             made.append(Plain(one))
         else:
+            if isinstance(one, type):
+                raise AppError(f"tests: {one.__name__} is a class. Give an instance: {one.__name__}().")
             raise AppError(f"tests: {one!r} is neither a function that asserts nor a test with `name` and `judge`.")
     names = [test.name for test in made]
     doubles = sorted({name for name in names if names.count(name) > 1})

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from mlwild.jsonable import plain
 
-Word = Literal["pass", "fail", "underpowered"]
+Word = Literal["pass", "fail", "error", "underpowered"]
+#: Words that block.
+RED = ("fail", "error")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Outcome:
 
     Parameters
     ----------
-    verdict : {"pass", "fail", "underpowered"}
+    verdict : {"pass", "fail", "error", "underpowered"}
+        "error" where no verdict on the model was reached: the test, or the model, raised or is at fault. It blocks.
         Underpowered: the rows are too few to tell at the margin that matters; that is never green.
     said : str
         What was found, in a sentence.
@@ -123,7 +126,7 @@ class Verdict:
     @property
     def blocks(self) -> bool:
         """Whether it is red and nobody answers for it."""
-        return self.outcome.verdict == "fail" and self.waived is None
+        return self.outcome.verdict in RED and self.waived is None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data: numbers that are not known are None."""
@@ -151,7 +154,7 @@ def worst(outcomes: Sequence[Outcome], said: str, *, all_said: str) -> Outcome:
     >>> worst(parts, "group", all_said="all groups are fine").said
     'b loses 0.4 (1 of 2 groups red)'
     """
-    red = [one for one in outcomes if one.verdict == "fail"]
+    red = [one for one in outcomes if one.verdict in RED]
     yellow = [one for one in outcomes if one.verdict == "underpowered"]
     chance = min(sum(0.0 if math.isnan(one.blocks_good) else one.blocks_good for one in outcomes), 1.0)
     if not red and not yellow:

@@ -76,4 +76,4 @@ def judged(test: Test, trial: Trial) -> Outcome:
         raise
     except Exception as problem:  # noqa: BLE001  the user's model or test may raise anything: a test that raises is red
         said = " ".join(str(problem).split())[:300]
-        return Outcome("fail", f"it raised {type(problem).__name__}: {said}")
+        return Outcome("error", f"it raised {type(problem).__name__}: {said}")

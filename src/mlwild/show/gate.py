@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.gate.outcome import Verdict
+from mlwild.gate.outcome import RED, Verdict
 from mlwild.gating import FalseBlocks, GateReport
 from mlwild.show.terminal import terminal
 from mlwild.wording import count, number
 
-_STYLES = {"pass": "green", "fail": "bold red", "underpowered": "yellow", "waived": "magenta"}
-_ORDER = {"fail": 0, "waived": 1, "underpowered": 2, "pass": 3}
+_STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "underpowered": "yellow", "waived": "magenta"}
+_ORDER = {"error": 0, "fail": 1, "waived": 2, "underpowered": 3, "pass": 4}
 
 
 def show_gate(report: GateReport) -> None:
@@ -36,7 +36,7 @@ def show_gate(report: GateReport) -> None:
 
 def _headline(report: GateReport) -> Text:
     red = [verdict for verdict in report.verdicts if verdict.blocks]
-    waived = sum(one.outcome.verdict == "fail" and one.waived is not None for one in report.verdicts)
+    waived = sum(one.outcome.verdict in RED and one.waived is not None for one in report.verdicts)
     yellow = sum(one.outcome.verdict == "underpowered" for one in report.verdicts)
     more = f", {waived} waived" if waived else ""
     if red:
@@ -52,7 +52,7 @@ def _headline(report: GateReport) -> Text:
 
 def word_of(verdict: Verdict) -> str:
     """Return what is shown of a verdict: its word, or that somebody answers for it."""
-    return "waived" if verdict.outcome.verdict == "fail" and verdict.waived is not None else verdict.outcome.verdict
+    return "waived" if verdict.outcome.verdict in RED and verdict.waived is not None else verdict.outcome.verdict
 
 
 def _table(verdicts: tuple[Verdict, ...]) -> Table:

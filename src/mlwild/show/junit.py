@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from mlwild.gate.outcome import RED
 from mlwild.gating import GateReport
 from mlwild.show.gate import word_of
 
@@ -22,7 +23,7 @@ def junit_xml(report: GateReport) -> str:
         name=f"mlwild gate {report.app}",
         tests=str(len(words)),
         failures=str(words.count("fail")),
-        errors="0",
+        errors=str(words.count("error")),
         skipped=str(words.count("waived") + words.count("underpowered")),
         time=f"{sum(verdict.seconds for verdict in report.verdicts):.3f}",
     )
@@ -35,8 +36,8 @@ def junit_xml(report: GateReport) -> str:
             time=f"{verdict.seconds:.3f}",
         )
         said = _legal(verdict.outcome.said)
-        if word == "fail":
-            SubElement(case, "failure", message=said)
+        if word in RED:
+            SubElement(case, "failure" if word == "fail" else "error", message=said)
         elif word != "pass":
             waived = verdict.waived
             by = f" (waived by {waived.by} until {waived.until}: {waived.why})" if waived is not None else ""

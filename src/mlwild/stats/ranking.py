@@ -81,18 +81,14 @@ def weighted_rank_correlation(x: Floats, y: Floats, weights: Floats) -> Floats:
     [0.5]
     """
     total = weights.sum(axis=1, keepdims=True)
-    total = np.where(total > 0, total, np.nan)  # a draw may hold none of the rows
     sides: list[Floats] = []
     for values in (x, y):
         order, starts, group = _groups(values)
         mass = np.add.reduceat(weights[:, order], starts, axis=1)
         rank = (np.cumsum(mass, axis=1) - mass / 2)[:, group]
-        sides.append(
-            rank
-            - np.divide(
-                (weights * rank).sum(axis=1, keepdims=True), total, out=np.full_like(total, np.nan), where=total > 0
-            )
-        )
+        mean = (weights * rank).sum(axis=1, keepdims=True)
+        # A draw may hold none of the rows.
+        sides.append(rank - np.divide(mean, total, out=np.full_like(total, np.nan), where=total > 0))
     a, b = sides
     scale = np.sqrt((weights * a * a).sum(axis=1) * (weights * b * b).sum(axis=1))
     both = (weights * a * b).sum(axis=1)
