@@ -50,7 +50,13 @@ column, a turned sign, other codes, rounded.
 
 {figures}
 """
-FIGURES = "@@"
+#: Measured by the slow test of tests/ledger/test_clean.py, but for the latency, which is timed.
+FIGURES = """\
+The clean project on 100 draws of its data, by `mlwild check`, `mlwild compare --strict` and the gate (25 tests on average, without
+the latency): 1 was red, 95 % interval 0.03 % to 5.4 %. Armed tests stated a chance of 0.07 % a draw on average, 0.65 % at
+most, for a model that keeps every limit by its margin; at .5 % a test the bound is 13 %. The one draw was red by
+`mild corruption`, where a tenth of the outlet prices is missing. That was no false block: over 100 draws of this fault the loss
+rises by 0.114 there, and the limit is 0.108. On this axis the clean project lies near the limit on every draw (0.09 of 0.11)."""
 
 
 def page() -> str:
