@@ -37,8 +37,8 @@ def gated(folder: Path, store: Path, tests: Collection[str] | None = None) -> An
     """Return what `mlwild gate` says, of some tests only where they are named."""
     verdicts = judged(folder, store, tests)
     said = {one.test: one.outcome.said for one in verdicts if one.outcome.verdict != "pass"}
-    words = {one.outcome.verdict for one in verdicts}
-    return Answer(1 if "fail" in words else 3 if "underpowered" in words else 0, said)
+    yellow = any(one.outcome.verdict == "underpowered" for one in verdicts)
+    return Answer(1 if any(one.blocks for one in verdicts) else 3 if yellow else 0, said)
 
 
 def judged(

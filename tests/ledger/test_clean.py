@@ -28,7 +28,7 @@ def red_of(seed: int) -> tuple[dict[str, str], float, int]:
     with tempfile.TemporaryDirectory() as folder:
         drawn(seed).write(Path(folder))
         verdicts = judged(Path(folder), Path(folder) / "store", without=TIMED)
-        red = {one.test: one.outcome.said for one in verdicts if one.outcome.verdict == "fail"}
+        red = {one.test: one.outcome.said for one in verdicts if one.blocks}
         for door in (checked, compared):
             answer = door(Path(folder))
             red |= {f"{door.__name__}: {name}": said for name, said in answer.said.items() if answer.code == 1}
