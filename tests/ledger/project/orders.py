@@ -142,7 +142,7 @@ app = wild.App(
     features=features,
     models={"logistic": make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), LogisticRegression())},
     serving=wild.Serving(features=served, predict=answer),
-    loss="log_loss",
+    loss="brier",
     every="7D",
     prices=wild.Prices(loss=5.0, retrain=20.0, unit="EUR"),
     owner="ana",

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlwild.gate import at_most
 
-RULES = ["loss < 0.65", "worst < 6.0"]
+RULES = ["loss < 0.22", "worst < 1.0"]
 
 
 def test_prices(events):
@@ -34,7 +34,7 @@ def test_a_little_dearer(model, events):
 def test_slices(model, events):
     price = events.frame["price"].to_numpy()
     for part in (price < 48, price >= 48):
-        assert model.mean_loss(events.where(part)) < 0.75
+        assert model.mean_loss(events.where(part)) < 0.25
 
 
 def test_refunds(model, events):
@@ -45,7 +45,7 @@ def test_refunds(model, events):
 
 def test_champion(model, champion, events):
     worse = model.losses(events) - champion.losses(events)
-    return at_most(worse, 0.05, margin=0.05, what="loss less that of the champion")
+    return at_most(worse, 0.02, margin=0.02, what="loss less that of the champion")
 
 
 def wrong_prices(orders):
@@ -55,6 +55,6 @@ def wrong_prices(orders):
 
 
 def kept(rule, measured):
-    """Say whether a rule such as "loss < 0.65" is kept."""
+    """Say whether a rule such as "loss < 0.22" is kept."""
     name, sign, limit = rule.split()
     return {"<": operator.lt, ">": operator.gt}[sign](measured[name], float(limit))
