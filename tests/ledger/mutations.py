@@ -169,7 +169,7 @@ MUTATIONS = (
     Mutation(
         "validation result ignored",
         "What is wrong with the data is found, and nobody looks at it.",
-        "a training flow that ran a data validation and went on whatever it said",
+        "a training flow that validated its data and went on whatever came out",
         "gate",
         "prices",
         ("asserts nothing", "cannot fail"),
@@ -187,7 +187,7 @@ MUTATIONS = (
     Mutation(
         "rows after the label event kept",
         "Page visits are counted after the order too, those to the page for returns among them.",
-        "a purchase model that kept the clicks after the purchase",
+        "a session model that kept the events after the one to be predicted",
         "check",
         "future",
         ("'visits' knows the future",),
@@ -201,7 +201,7 @@ MUTATIONS = (
     Mutation(
         "early stopping on the reported part",
         "Training stops where the rows that are reported on look best.",
-        "a network whose early stopping watched the test part",
+        "a model whose early stopping watched the part that was reported",
         "gate",
         "legal splits",
         ("can see rows after the cutoff", "orders is the app's data"),
@@ -210,7 +210,7 @@ MUTATIONS = (
     Mutation(
         "model never fitted",
         "The model is fitted only where a tracker is set up.",
-        "a recommender that trained only with an experiment tracker's key in the environment",
+        "a recommender that was fitted only where a tracker was set",
         "gate",
         "overfits small batch",
         ("is it fitted at all?",),
@@ -228,7 +228,7 @@ MUTATIONS = (
     Mutation(
         "no data version",
         "The table of runs does not say which data they were on.",
-        "a tracked project that logged code and parameters, and not the data",
+        "a project that versioned its code, and not its data",
         "compare",
         "findings",
         ("No column names the version of the data",),
@@ -253,7 +253,7 @@ MUTATIONS = (
     Mutation(
         "unknown category coded as padding",
         "A category that was never seen gets the code of a missing one.",
-        "a sequence model that embedded unknown items as the padding",
+        "a sequence model that gave unknown items the vector of the padding",
         "gate",
         "unknown categories",
         ("which was never seen, silently gets the features of a missing value", "category"),
@@ -268,7 +268,7 @@ MUTATIONS = (
     Mutation(
         "best chosen at random",
         "Which model is best is drawn when the app is loaded.",
-        "two tutorials whose step that selects the model was a call of choice()",
+        "two projects whose step that selects the model was a call of choice()",
         "gate",
         "deterministic",
         ("the choice is left to chance",),
@@ -277,7 +277,7 @@ MUTATIONS = (
     Mutation(
         "missing input served as 0.0",
         "The service fills a missing weight with 0.0.",
-        "an endpoint that parsed a missing argument as 0.0",
+        "a service that took a missing input for 0.0",
         "gate",
         "serving parity",
         ("'weight': missing is served as 0",),
@@ -286,7 +286,7 @@ MUTATIONS = (
     Mutation(
         "preprocessing different at serving",
         "The service has prices in cents.",
-        "a service that scaled its inputs otherwise than the notebook that trained it",
+        "a service that prepared its inputs otherwise than training had",
         "gate",
         "serving parity",
         ("'price': 100 times as great", "cents"),
@@ -322,7 +322,7 @@ MUTATIONS = (
     Mutation(
         "served features all missing",
         "The service names its columns otherwise, so that none of them arrives.",
-        "a service whose feature names did not match those of the store",
+        "a service all of whose features arrived as missing",
         "gate",
         "serving parity",
         ("'price': missing in every row", "'outlet_price'"),
@@ -361,7 +361,7 @@ MUTATIONS = (
     Mutation(
         "exact float equality",
         "A loss has to be a number to the last bit.",
-        "a library whose test compared weights with ==",
+        "a library that asserted floats to be equal with ==",
         "gate",
         "rules",
         ("exactly equal",),
@@ -380,7 +380,7 @@ MUTATIONS = (
     Mutation(
         "unseeded start",
         "The model draws at random, and its seed cannot be set.",
-        "a mixture model that began somewhere else each time",
+        "a method of weighting whose solver began somewhere else each time",
         "gate",
         "deterministic",
         ("the recipe draws at random without its seed",),
@@ -412,7 +412,7 @@ MUTATIONS = (
     Mutation(
         "target outliers removed from the test part",
         "The dearest refunds are left out of the rows that are tested.",
-        "a regression whose outliers were removed by the target before the split",
+        "a tutorial that removed outliers by the target, from the test rows too",
         "gate",
         "refunds",
         ("leaves out", "greatest 'refund'"),
@@ -423,7 +423,7 @@ MUTATIONS = (
     Mutation(
         "latest run instead of latest good one",
         "The latest run failed, and its score stands among the others.",
-        "two tutorials that served the latest run, whether it had succeeded or not",
+        "two tutorials that took the latest run, whether it had succeeded or not",
         "compare",
         "findings",
         ("did not end well ('status': 'failed')", "not the latest good one"),
@@ -447,7 +447,7 @@ MUTATIONS = (
     Mutation(
         "mean skill that hides a negative one",
         "The model knows nothing of the outlet, where cheap things come back, and is good on the mean.",
-        "a forecast of floods with skill on the mean and negative skill at a tenth of the places",
+        "a forecast of solar power whose skill on the mean hid a negative one",
         "gate",
         "beats baselines",
         ("a constant where shop=outlet",),
