@@ -12,7 +12,7 @@ from mlwild.comparisons import read_experiments
 from mlwild.gate.outcome import Verdict
 from mlwild.gating import judge, suite_of
 from mlwild.loading import load_app, load_tests
-from tests.ledger.mutations import APP, RUNS
+from tests.ledger.mutation import APP, RUNS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.ledger.mutations import BLIND, MISSED, MUTATIONS, Mutation
+from tests.ledger.blind import BLIND
+from tests.ledger.mutation import Mutation
+from tests.ledger.mutations import MISSED, MUTATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "ledger.md"
 CODES = {1: "1, red", 3: "3, undecided"}

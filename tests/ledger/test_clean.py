@@ -11,7 +11,8 @@ import pytest
 
 from mlwild.stats.proportions import clopper_pearson
 from tests.ledger.doors import checked, compared, gated, judged
-from tests.ledger.mutations import APP, CLEAN, MUTATIONS, Edit, Mutation
+from tests.ledger.mutation import APP, CLEAN, Edit, Mutation
+from tests.ledger.mutations import MUTATIONS
 
 #: It is timed, and other work on this machine would be taken for the model's.
 TIMED = ("latency",)

@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mlwild.cli import cli
+from tests.ledger.blind import BLIND
 from tests.ledger.doors import checked, compared, gated
-from tests.ledger.mutations import APP, BLIND, MISSED, MUTATIONS
+from tests.ledger.mutation import APP
+from tests.ledger.mutations import MISSED, MUTATIONS
 from tests.ledger.page import PAGE, page
 
 #: Caught at least, of 25.
