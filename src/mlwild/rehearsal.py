@@ -215,7 +215,7 @@ def rehearse(
             for triangle in ours:
                 for vintage in update_chain(triangle, start):
                     triangle.ensure(vintage)
-        contest = tuple(rules or app.rules or _standard(app, ours[0], start))
+        contest = tuple(rules or app.rules or _distinct(_standard(app, ours[0], start)))
         names = [rule.name for rule in contest]
         if len(set(names)) < len(names):
             raise AppError(f"rules: {max(names, key=names.count)!r} is named twice.")
@@ -265,6 +265,11 @@ def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
             if report.get("data") == sheet["data"]["digest"]:
                 made[key] = report
     return made
+
+
+def _distinct(rules: Sequence[Rule]) -> list[Rule]:
+    """Return rules without those that say the same: where nothing was ever lost, all limits are 0."""
+    return list({rule.name: rule for rule in reversed(rules)}.values())[::-1]
 
 
 def _folder(app: App, store: str | Path) -> Path:

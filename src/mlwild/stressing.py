@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from mlwild.gating import replay_of
 from mlwild.models import Forecast
 from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
 from mlwild.stats.bootstrap import mean_interval
-from mlwild.stressors import Only, Stressor, standard
+from mlwild.stressors import Only, Stressor, checked, standard
 from mlwild.trading import Book, book_of
 from mlwild.trials import Replay
 from mlwild.triangle.store import write_atomically
@@ -79,6 +80,9 @@ def stress(
             f"loss: {app.loss_.name!r} is one of sets, of which no row has a share: no group, slice or period can be "
             "searched for the worst. Name a loss of rows, such as log_loss or absolute."
         )
+    if limit is not None and not math.isfinite(limit):
+        raise AppError(f"limit: {limit!r} is no finite loss that anything could be above.")
+    checked(stressors if stressors is not None else app.stressors or ())
     rehearsal = rehearse(app, store=store, jobs=jobs, progress=progress, keep_rows=True)
     # Some thousand small predictions: threads would wait for each other.
     with threadpool_limits(limits=1):
@@ -98,7 +102,7 @@ def _report(
     attributes = Attributes(live)
     last, fewest = live.periods, app.min_rows
     regime, parts = vector.of_regime(live, last)
-    chosen = tuple(stressors if stressors is not None else app.stressors or standard())
+    chosen = checked(stressors if stressors is not None else app.stressors or standard())
     if parts:
         chosen = (*chosen, Only(parts))
     under = _under_stress(replay, chosen, limit, said)
@@ -112,10 +116,11 @@ def _report(
         certify(one, live) for one in (periods_of(live, last), groups_of(live, last, fewest)) if one
     ]
     fitted = not isinstance(app.models[app.live], Forecast)
-    if fitted:
+    # The search of slices counts rows and knows no weights: it would miss what is seldom seen.
+    searchable = fitted and not live.weighted
+    if searchable:
         found += [vector.of_subpopulation(attributes, last), vector.of_slice(attributes, last)]
-    searched = (attributes, chosen) if fitted else (None, ())
-    kept = records(live, *searched, fewest=fewest, said=said)
+    kept = records(live, attributes if searchable else None, chosen if fitted else (), fewest=fewest, said=said)
     return StressReport(
         app=app.name,
         model=app.live,
@@ -131,11 +136,32 @@ def _report(
         ensembles=_ensembles(rehearsal, replay, fitted=fitted),
         strategies=_strategies(rehearsal, replay),
         trial=replay.now.said,
+        not_judged=_not_judged(live, {one.kind for one in found if one is not None}, fitted=fitted),
     )
 
 
 def _ordered(found: list[WorstCase]) -> tuple[WorstCase, ...]:
-    return tuple(sorted(found, key=lambda one: -one.weight))
+    """Return worst cases, the greatest bound first; what chance explains comes last."""
+    return tuple(sorted(found, key=lambda one: (not one.confirmed, -one.weight)))
+
+
+def _not_judged(live: Live, there: set[str], *, fitted: bool) -> tuple[tuple[str, str], ...]:
+    """Return the kinds of worst cases that are not there, and why."""
+    if not fitted:
+        hidden = "a published forecast has no features"
+    elif live.weighted:
+        hidden = "rows weigh differently (propensity), which the search of features does not know of"
+    else:
+        hidden = "there are too few labelled rows in settled periods, or no feature to search"
+    reasons = {
+        "group": "the app declares no groups" if not live.groups else "no group has rows enough (min_rows)",
+        "subpopulation": hidden,
+        "slice": hidden,
+        "window": "there are too few settled periods",
+        "regime": "fewer than 12 settled periods, or one regime explains them all",
+        "stress": "no stress applies that the model answers on 30 rows at least",
+    }
+    return tuple((kind, why) for kind, why in reasons.items() if kind not in there)
 
 
 def _under_stress(replay: Replay, stressors: Sequence[Stressor], limit: float | None, said: Said | None) -> Stressed:
@@ -160,13 +186,14 @@ def _expected(live: Live) -> Expected:
     known = live.known(live.periods)
     weight = live.weight[known]
     mean = float(np.average(live.losses[known], weights=weight))
-    total = np.bincount(live.period[known], weight * (live.losses[known] - mean), live.periods)[live.first :]
+    seen = np.unique(live.period[known])
+    total = np.bincount(live.period[known], weight * (live.losses[known] - mean), live.periods)[seen]
     # The mean over rows varies as the periods' sums about it do.
     spread = mean_interval(total * len(total) / weight.sum(), level=0.9)
     survey = live.replay.survey
-    until = survey.clock.show(int(survey.grid.edges[-1]))
+    until = survey.clock.show(int(survey.grid.edges[int(seen[-1]) + 1]))
     return Expected(
-        mean, mean + spread.low, mean + spread.high, int(known.sum()), len(total), live.shown(live.first), until
+        mean, mean + spread.low, mean + spread.high, int(known.sum()), len(seen), live.shown(int(seen[0])), until
     )
 
 

@@ -292,7 +292,7 @@ def test_no_slice_is_refused_unless_something_finds_one(tmp_path):
         ("y = 1", AppError, "column 'y' is known only with the label"),
         ("noisy = true", AppError, "column 'noisy' is known only with the label"),
         ("known > 5", AppError, "column 'known' is known only with the label"),
-        ("gone = 1", DataError, "the table has no column 'gone'"),
+        ("gone = 1", AppError, "there is no column 'gone'; there is when, a"),
         ("kind = 'none'", DataError, "holds none of 3,000 rows"),
         ("when >= 0", DataError, "holds all of 3,000 rows"),
         ("when < 200", DataError, "no scored row lies in it"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlwild import stressors as st
-from mlwild.errors import AppError, DataError
+from mlwild.errors import AppError
 from mlwild.stressors.situation import Situation
 from tests.gate.made import Line, click_app, clicks, small_app, trial_of
 
@@ -189,7 +189,7 @@ def test_your_own_is_one_function(calm):
 
 def test_one_that_loses_rows_is_refused(calm):
     short = st.Own(lambda features, severity, rng: features.iloc[:5], (1.0,), name="short")
-    with pytest.raises(DataError, match="5 rows for"):
+    with pytest.raises(AppError, match="5 rows for"):
         under(short, calm, "all rows", 1.0)
 
 

@@ -99,6 +99,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "limit_is": under["limit_is"],
         "already": known(under["clean"]["low"]) and under["clean"]["low"] > under["limit"],
         "silent": [{"stressor": one["stressor"], "case": one["case"], "why": _why(one)} for one in silent],
+        "not_judged": report.get("not_judged", ()),
         "left_out": [(", ".join(names), why) for why, names in under["reasons"].items()],
         "strategies": [_strategy(one) for one in report["strategies"]],
         "ensembles": [_ensemble(one, digits, unit) for one in report["ensembles"]],
@@ -155,7 +156,8 @@ def _record(one: Mapping[str, Any], digits: int) -> Row:
 
 
 def _broken(one: Mapping[str, Any], digits: int) -> str:
-    return f"{one['cutoff']}: {number(one['came'], digits)} came, {number(one['high'], digits)} was promised"
+    came = number(one["came"], digits) if known(one["came"]) else "no answer"
+    return f"{one['cutoff']}: {came} came, {number(one['high'], digits)} was promised"
 
 
 def _next(one: Mapping[str, Any], digits: int, unit: str) -> Row:
@@ -203,8 +205,10 @@ def _strategy(one: Mapping[str, Any]) -> Row:
         "longest": count(fall["longest"], "bar"),
         "water": percent(fall["under_water"]),
         "dates": one["dates"],
-        "year": _signed(one["windows"]["year"]["total"]),
-        "month": _signed(one["windows"]["month"]["total"]),
+        "windows": [
+            {"name": name, "total": _signed(window["total"]), "when": one["dates"][name]}
+            for name, window in one["windows"].items()
+        ],
         "tail": f"{percent(plain['tail'])} ({percent(one['tail_low'])} to {percent(one['tail_high'])})",
         "annual": _signed(plain["annual"]),
         "sharpe": number(plain["sharpe"], 2),

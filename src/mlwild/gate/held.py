@@ -78,9 +78,9 @@ class Held:
         """Return the number of rows."""
         return len(self.rows)
 
-    @cached_property
+    @property
     def features(self) -> Any:
-        """The features in the user's kind of frame."""
+        """The features in the user's kind of frame; made anew each time: who changes it changes no other."""
         return frames.from_arrow(self.table, self.kind, "events")
 
     @cached_property

@@ -62,9 +62,9 @@ def meant(slice_: str | Callable[[Any], Any], survey: Survey, events: Events) ->
     Raises
     ------
     AppError
-        If a condition cannot be read, or reads what is known only with the label.
+        If a condition cannot be read, names no column, or reads what is known only with the label.
     DataError
-        If there is no such column, or the slice holds no row or all of them.
+        If the slice holds no row or all of them.
     """
     features = frames.from_arrow(survey.features, survey.kind, "slice")
     condition = Where.parse(slice_) if isinstance(slice_, str) else slice_
@@ -85,6 +85,9 @@ def _condition(condition: Where, survey: Survey, events: Events, features: Any) 
     told = set(names(features))
     rows = np.ones(len(survey.time), dtype=bool)
     for term in condition.terms:
+        if term.column not in events.frame.columns and term.column not in told:
+            known = ", ".join([*events.frame.columns, *sorted(told.difference(events.frame.columns))])
+            raise AppError(f"slice: there is no column {term.column!r}; there is {known}.")
         beside = term.column not in events.frame.columns and term.column in told
         rows &= term.mask(features if beside else data)
     if told.issuperset(condition.columns) and _same(condition, features, rows):

@@ -39,6 +39,8 @@ def show_stress(report: StressReport) -> None:
         )
     )
     console.print(_vector(report))
+    for kind, why in report.not_judged:
+        console.print(Text(f"Not judged: {kind}: {why}.", style="dim"))
     console.print()
     show_skill(console, report.skill)
     _promises(console, report)
@@ -63,9 +65,13 @@ def headline(report: StressReport) -> Text:
     if not report.worst:
         return Text(f"{report.app}: no worst case could be judged.", style="bold")
     first, unit = report.worst[0], f" {report.unit}" if report.unit else ""
-    text = Text(f"{report.app}: at worst it loses {number(first.loss)}{unit} per event", style="bold red")
-    if not math.isnan(first.high):
-        text.append(f", with {first.level:.0%} confidence at most {number(first.high)}")
+    bounded = math.isfinite(first.high)
+    loss = first.high if bounded else first.loss
+    text = Text(f"{report.app}: at worst it loses {number(loss)}{unit} per event", style="bold red")
+    if bounded:
+        text.append(f", with {first.level:.0%} confidence; it lost {number(first.loss)}")
+    else:
+        text.append(", without a bound")
     text.append(
         f". {first.kind[0].upper()}{first.kind[1:]}: {first.what}; {first.often}. {count(first.searched)} searched."
     )
@@ -83,7 +89,7 @@ def _vector(report: StressReport) -> Table:
 
 
 def _cells(one: WorstCase) -> list[str]:
-    high = "no bound" if math.isnan(one.high) else number(one.high)
+    high = number(one.high) if math.isfinite(one.high) else "no bound"
     return [one.kind, one.what, number(one.loss), high, f"{count(one.n)} {one.unit}", count(one.searched), one.often]
 
 
@@ -105,13 +111,12 @@ def record_said(record: Record) -> str:
     """Return how the certificates of one kind were kept, in a sentence."""
     said = (
         f"{record.kind}: kept {record.kept} of {record.of} times, {record.kept / record.of:.0%} "
-        f"({between(record.low, record.high, 2)}), promised {record.level:.0%}"
+        f"({record.low:.0%} to {record.high:.0%}), promised {record.level:.0%}"
     )
     if record.worst is not None:
         broken = record.worst
-        said += (
-            f"; broken by most at {broken.cutoff}: {number(broken.came, 3)} came, {number(broken.high, 3)} was promised"
-        )
+        came = number(broken.came, 3) if math.isfinite(broken.came) else "no answer"
+        said += f"; broken by most at {broken.cutoff}: {came} came, {number(broken.high, 3)} was promised"
     return said + "."
 
 
@@ -123,6 +128,9 @@ def _curves(console: Console, report: StressReport) -> None:
         console.print(_table(under))
     if len(under.curves) > SHOWN:
         console.print(Text(f"  {len(under.curves) - SHOWN} more stressors, milder: see --json", style="dim"))
+    for curve, point in under.mute:
+        said = f"  No answer to {curve.stressor} in {curve.case} ({point.severity:g} {curve.unit}".rstrip()
+        console.print(Text(f"{said}): {point.fault}", style="bold red"))
     for why, names in under.reasons.items():
         console.print(Text(f"  Left out, as {why}: {', '.join(names)}", style="dim"))
     console.print()
@@ -150,7 +158,7 @@ def _strategy(console: Console, one: Strategy) -> None:
         style="default",
     )
     console.print(text)
-    worst = ", ".join(f"worst {name} {one.windows[name].total:+.1%} ({dates[name]})" for name in ("year", "month"))
+    worst = ", ".join(f"worst {name} {window.total:+.1%} ({dates[name]})" for name, window in one.windows.items())
     console.print(
         Text(
             f"  Under water {fall.under_water:.0%} of the time, {count(fall.longest)} bars at longest; {worst}; a bad "

@@ -1,5 +1,6 @@
 """Stressors: transformations of a situation with a severity."""
 
+from mlwild.stressors.checked import checked
 from mlwild.stressors.feeds import FeedStops, MissingFeed, OutOfOrder, RepeatedBatch
 from mlwild.stressors.own import Both, Own
 from mlwild.stressors.population import Only, Tilt
@@ -42,5 +43,6 @@ __all__ = [
     "Swapped",
     "Tilt",
     "UnitSlip",
+    "checked",
     "standard",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlwild.errors import AppError
+from mlwild.errors import AppError, DataError
 from mlwild.stressors.situation import Situation, Stressor, unit_of
 
 WHOLE = "all rows"
@@ -64,9 +64,23 @@ class Own:
         return [WHOLE]
 
     def apply(self, situation: Situation, case: str, severity: float, rng: np.random.Generator) -> Situation:
-        """Call the function."""
-        made = self.function(situation.held.features, severity, rng)
-        return situation.with_held(situation.held.with_features(made))
+        """
+        Call the function.
+
+        Raises
+        ------
+        AppError
+            If it raises, or does not return the same rows and columns: that is no fault of the model.
+        """
+        try:
+            made = self.function(situation.held.features, severity, rng)
+        except Exception as problem:
+            said = " ".join(str(problem).split())[:200]
+            raise AppError(f"stressors: {self.name!r} raised {type(problem).__name__}: {said}") from problem
+        try:
+            return situation.with_held(situation.held.with_features(made))
+        except DataError as problem:
+            raise AppError(f"stressors: {self.name!r}: {problem}") from problem
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,10 @@ class Stressor(Protocol):
         ...
 
 
+class NothingToLearnError(ValueError):
+    """Under this stress there is nothing to learn from: no fault of the stressor."""
+
+
 def unit_of(stressor: Stressor) -> str:
     """Return the unit of a stressor's severities; empty where it has none."""
     return str(getattr(stressor, "unit", ""))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlwild.stressors.situation import Situation, chosen_rows
+from mlwild.stressors.situation import NothingToLearnError, Situation, chosen_rows
 
 LABELS = "labels"
 
@@ -75,5 +75,5 @@ class LabelDelay:
         # Rows before the first period have no number of their own; they are the oldest.
         kept = learned.where(old | (learned.period < 0))
         if len(kept) < 2 or (kept.classes is not None and len(np.unique(kept.labels)) < 2):
-            raise ValueError(f"with labels {severity:g} periods late there is nothing to learn from")
+            raise NothingToLearnError(f"with labels {severity:g} periods late there is nothing to learn from")
         return situation.with_model(situation.trial.fit(kept))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.stats.worst import next_worst
-from mlwild.stats.worst.history import FEWEST
+from mlwild.stats.worst.history import FEWEST, rolling_means
 from mlwild.worstcase.live import Live
 
 Ints = NDArray[np.int64]
@@ -44,6 +45,10 @@ class Series:
         Share of the rows that it speaks of.
     window : int
         Periods in a row whose mean counts.
+    cutoff : int
+        When it was known: the next period is that one.
+    greatest : float or None
+        The greatest loss there can be.
     """
 
     kind: str
@@ -54,6 +59,13 @@ class Series:
     searched: int = 1
     share: float = 1.0
     window: int = 1
+    cutoff: int | None = None
+    greatest: float | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Periods between the last that is known and the next, whose labels are not there yet."""
+        return 0 if self.cutoff is None else max(self.cutoff - int(self.periods[-1]) - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -148,14 +160,23 @@ def certify(series: Series, live: Live, horizon: int = 1, level: float = LEVEL) 
     least = max(FEWEST, 3 * series.window)
     bounded = len(series.values) >= least
     ahead = max(horizon, series.window)
-    found = next_worst(series.values, window=series.window, horizon=ahead, level=level) if bounded else None
-    place = int(np.argmax(series.values)) if found is None else found.start
+    means = rolling_means(series.values, min(series.window, len(series.values)))
+    place, high = int(np.argmax(means)), math.nan
+    if bounded:
+        high = next_worst(
+            series.values,
+            window=series.window,
+            horizon=ahead,
+            ahead=series.ahead,
+            level=level,
+            greatest=series.greatest,
+        ).high
     return Certificate(
         kind=series.kind,
         what=series.what,
-        seen=float(series.values[place]) if found is None else found.seen,
+        seen=float(means[place]),
         when=live.shown(int(series.periods[place])),
-        high=math.nan if found is None else found.high,
+        high=high,
         level=level,
         n=len(series.values),
         searched=series.searched,
@@ -167,7 +188,7 @@ def certify(series: Series, live: Live, horizon: int = 1, level: float = LEVEL) 
 def periods_of(live: Live, cutoff: int, window: int = 1) -> Series:
     """Return the mean loss of each period (or of windows of periods) as known at a cutoff."""
     periods, values = live.means(live.known(cutoff))
-    every, whole = live.means(np.ones(len(live.rows), dtype=bool))
+    every, whole = live.means(live.known(live.periods))
     by_period = dict(zip(every.tolist(), whole.tolist(), strict=True))
 
     def after(period: int) -> float:
@@ -175,12 +196,13 @@ def periods_of(live: Live, cutoff: int, window: int = 1) -> Series:
         return float(np.mean(wanted))
 
     what = "one period" if window == 1 else f"{window} periods in a row"
-    return Series("period" if window == 1 else "window", what, periods, values, after, window=window)
+    kind = "period" if window == 1 else "window"
+    return Series(kind, what, periods, values, after, window=window, cutoff=cutoff, greatest=live.greatest)
 
 
 def groups_of(live: Live, cutoff: int, fewest: int) -> Series | None:
     """Return the mean loss of the worst declared group of each period; None where no group has rows enough."""
-    known, everything = live.known(cutoff), np.ones(len(live.rows), dtype=bool)
+    known, everything = live.known(cutoff), live.known(live.periods)
     worst: dict[int, float] = {}
     later: dict[int, float] = {}
     for _, rows in live.groups:
@@ -193,7 +215,16 @@ def groups_of(live: Live, cutoff: int, fewest: int) -> Series | None:
     periods = np.array(sorted(worst), dtype=np.int64)
     values = np.array([worst[int(k)] for k in periods])
     what = f"the worst of {len(live.groups)} declared groups, each time anew"
-    return Series("group", what, periods, values, lambda period: later.get(period, math.nan), searched=len(live.groups))
+    return Series(
+        "group",
+        what,
+        periods,
+        values,
+        lambda period: later.get(period, math.nan),
+        searched=len(live.groups),
+        cutoff=cutoff,
+        greatest=live.greatest,
+    )
 
 
 def rows_of(
@@ -212,9 +243,10 @@ def rows_of(
     periods, values = live.means(inside & evidence & live.known(cutoff), fewest)
     if not len(periods):
         return None
-    every, whole = live.means(inside, fewest)
+    every, whole = live.means(inside & live.known(live.periods), fewest)
     later = dict(zip(every.tolist(), whole.tolist(), strict=True))
-    return Series(periods=periods, values=values, after=lambda period: later.get(period, math.nan), **facts)  # type: ignore[arg-type]
+    given: dict[str, Any] = facts | {"cutoff": cutoff, "greatest": live.greatest}
+    return Series(periods=periods, values=values, after=lambda period: later.get(period, math.nan), **given)
 
 
 def score(series: Series, live: Live, cutoff: int, level: float = LEVEL) -> Scored | None:

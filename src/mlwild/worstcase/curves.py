@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.errors import MlwildError
+from mlwild.errors import AppError, MlwildError
 from mlwild.gate.bounds import ALPHA, Bounds, bounds_of
 from mlwild.gate.held import Held
 from mlwild.gate.trial import Trial
 from mlwild.stats.bootstrap import resampled_interval
 from mlwild.stats.reweighting import effective_sample_size
+from mlwild.stats.slices import halves
 from mlwild.stressors.population import Only
 from mlwild.stressors.situation import Situation, Stressor, unit_of
 
@@ -121,14 +122,28 @@ class Stressed:
 
     @property
     def worst(self) -> tuple[Curve, Point] | None:
-        """The worst answered case: the greatest mean loss; None where no stressor applied or was answered."""
+        """
+        The worst answered case: the greatest bound; None where no stressor applied or was answered.
+
+        What rests on too few rows to have a bound is no worst case.
+        """
         answered = [
             (curve, point)
             for curve in self.curves
             for point in curve.points
-            if not point.fault and not math.isnan(point.loss)
+            if not point.fault and math.isfinite(point.high)
         ]
-        return max(answered, key=lambda pair: pair[1].loss) if answered else None
+        return max(answered, key=lambda pair: pair[1].high) if answered else None
+
+    @property
+    def mute(self) -> list[tuple[Curve, Point]]:
+        """Where there was no answer, and the first severity of each."""
+        made = []
+        for curve in self.curves:
+            first = next((point for point in curve.points if point.fault), None)
+            if first is not None:
+                made.append((curve, first))
+        return made
 
 
 def stressed(
@@ -144,8 +159,9 @@ def stressed(
     """
     Put a candidate under every stressor.
 
-    Cases are searched on one half of the rows and confirmed on the other, so that the loss shown of the worst of
-    many is no luck. The whole curve is made of the cases that hurt most at the greatest severity.
+    Cases and severities are searched on one half of the rows and confirmed on the other, so that the loss shown of the
+    worst of many is no luck. The whole curve is made of the cases that hurt most; where a case has no answer, it is
+    shown beside the worst one that has.
 
     Parameters
     ----------
@@ -166,10 +182,13 @@ def stressed(
     """
     held = trial.events
     if len(held) > rows:
-        held = held.where(np.linspace(0, len(held) - 1, rows).round().astype(np.int64))
+        # By chance: rows of several sensors take turns, and every other one may be one sensor's.
+        held = held.where(np.sort(np.random.default_rng(seed).choice(len(held), rows, replace=False)))
     calm = Situation(trial, trial.model, held)
-    clean = _point(calm, 0.0, slice(1, None, 2), lambda: calm)
-    curves, left_out, searched = [], [], 0
+    searching = halves(len(held), period=held.period, seed=seed)
+    clean = _point(calm, 0.0, ~searching, lambda: calm)
+    curves: list[Curve] = []
+    left_out, searched = [], 0
     for stressor in stressors:
         # A published forecast has no features: it is told of other rows at most.
         blind = trial.model.raw is None and not isinstance(stressor, Only)
@@ -182,9 +201,14 @@ def stressed(
             said(stressor.name)
         tried = len(cases) * len(stressor.severities)
         searched += tried
-        ranked = sorted(cases, key=lambda case: -_hurt(calm, stressor, case, seed))
-        made = [_curve(calm, stressor, case, limit, tried, seed) for case in ranked[:CURVES]]
-        curves.append(max(made, key=lambda curve: math.inf if curve.worst.fault else curve.worst.loss))
+        found = {case: _points(calm, stressor, case, searching, seed) for case in cases}
+        ranked = sorted(cases, key=lambda case: -_hurt(found[case]))
+        made = [_curve(calm, stressor, case, limit, (~searching, tried, seed)) for case in ranked[:CURVES]]
+        shown = max(made, key=_answered)
+        curves.append(shown)
+        mute = next((case for case in cases if any(point.fault for point in found[case])), None)
+        if mute is not None and not any(point.fault for point in shown.points):
+            curves.append(_curve(calm, stressor, mute, limit, (~searching, tried, seed)))
     order = sorted(curves, key=lambda curve: -(math.inf if curve.worst.fault else curve.worst.loss))
     return Stressed(clean, limit, limit_is, tuple(order), searched, tuple(left_out))
 
@@ -194,34 +218,47 @@ def case_rng(stressor: Stressor, case: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(stressor.name.encode()), zlib.crc32(case.encode())])
 
 
-def _hurt(calm: Situation, stressor: Stressor, case: str, seed: int) -> float:
-    """Return the mean loss of a case at its greatest severity, on the rows that it is chosen by."""
-    severity = stressor.severities[-1]
-    point = _point(
-        calm, severity, slice(0, None, 2), lambda: stressor.apply(calm, case, severity, case_rng(stressor, case, seed))
-    )
-    return math.inf if point.fault else -math.inf if math.isnan(point.loss) else point.loss
+def _points(calm: Situation, stressor: Stressor, case: str, half: NDArray[np.bool_], seed: int) -> tuple[Point, ...]:
+    """Return the points of a case on one half of the rows, one a severity."""
 
+    def made(severity: float) -> Situation:
+        under = stressor.apply(calm, case, severity, case_rng(stressor, case, seed))
+        if len(under.held) != len(calm.held) or not np.array_equal(under.held.rows, calm.held.rows):
+            raise AppError(
+                f"stressors: {stressor.name!r} returned {len(under.held):,} rows for {len(calm.held):,}, or others. "
+                "Return the same rows, in the same order."
+            )
+        return under
 
-def _curve(calm: Situation, stressor: Stressor, case: str, limit: float, tried: int, seed: int) -> Curve:
-    points = tuple(
-        _point(
-            calm,
-            severity,
-            slice(1, None, 2),
-            lambda severity=severity: stressor.apply(calm, case, severity, case_rng(stressor, case, seed)),  # type: ignore[misc]
-        )
+    return tuple(
+        _point(calm, severity, half, lambda severity=severity: made(severity))  # type: ignore[misc]
         for severity in stressor.severities
     )
+
+
+def _hurt(points: Sequence[Point]) -> float:
+    """Return the greatest mean loss of a case that was answered."""
+    return max((point.loss for point in points if not point.fault and not math.isnan(point.loss)), default=-math.inf)
+
+
+def _answered(curve: Curve) -> float:
+    return _hurt(curve.points)
+
+
+def _curve(
+    calm: Situation, stressor: Stressor, case: str, limit: float, how: tuple[NDArray[np.bool_], int, int]
+) -> Curve:
+    half, tried, seed = how
+    points = _points(calm, stressor, case, half, seed)
     failing = [point.severity for point in points if point.fault or point.low > limit]
     return Curve(stressor.name, unit_of(stressor), case, points, min(failing, default=math.nan), tried)
 
 
-def _point(calm: Situation, severity: float, half: slice, make: Callable[[], Situation]) -> Point:
+def _point(calm: Situation, severity: float, half: NDArray[np.bool_], make: Callable[[], Situation]) -> Point:
     """Return what a situation loses on half of its rows; what the model raises is a fault, and told."""
     try:
         under = make()
-        part = under.held.where(np.arange(len(calm.held))[half])
+        part = under.held.where(half)
         found = loss_bounds(under.with_held(part))
     except (MlwildError, MemoryError):
         raise

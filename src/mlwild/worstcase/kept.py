@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from mlwild.errors import MlwildError
 from mlwild.stats.worst.history import FEWEST
-from mlwild.stressors import LabelDelay, LabelFlips, Situation, Stressor
+from mlwild.stressors import LabelDelay, LabelFlips, Only, Situation, Stressor
 from mlwild.trials import Replay, TriangleTrial
+from mlwild.triangle.settled import settled
 from mlwild.worstcase.certificates import LEVEL, WINDOW, Record, Scored, groups_of, periods_of, record_of, score
 from mlwild.worstcase.curves import case_rng, loss_bounds, stressed
 from mlwild.worstcase.live import Live
@@ -81,13 +83,14 @@ def _spaced(cutoffs: list[int], most: int) -> list[int]:
 
 
 def hardest(stressors: Sequence[Stressor]) -> list[Stressor]:
-    """Return stressors at their greatest severity only; those that fit the model again are left out."""
+    """Return stressors at their greatest severity only, without those that fit the model again or know of later."""
     made: list[Stressor] = []
     for one in stressors:
-        if isinstance(one, LabelDelay | LabelFlips):
+        # Regimes were found in the whole history, which a trial of the past must not know.
+        if isinstance(one, LabelDelay | LabelFlips | Only):
             continue
         whole: Any = one
-        has = any(field.name == "severities" for field in fields(whole))
+        has = is_dataclass(whole) and any(field.name == "severities" for field in fields(whole))
         made.append(replace(whole, severities=tuple(one.severities[-1:])) if has else one)
     return made
 
@@ -117,7 +120,9 @@ def _stress(replay: Replay, stressors: Sequence[Stressor]) -> list[Scored]:
 def _came(replay: Replay, trial: TriangleTrial, stressor: Stressor, case: str, severity: float) -> float:
     """Return what the stress did to the labelled rows of the periods after a trial."""
     grid = replay.survey.grid
+    done = np.flatnonzero(settled(replay.survey, grid.periods))
     chosen = (grid.period_of_cell_row >= trial.cutoff) & (grid.period_of_cell_row < trial.cutoff + replay.periods)
+    chosen &= np.isin(grid.period_of_cell_row, done)
     rows = np.sort(grid.cell_rows[chosen])
     rows = rows[~replay.triangle.unscored[rows]]
     if len(rows) < 2 * FEWEST:
@@ -128,7 +133,12 @@ def _came(replay: Replay, trial: TriangleTrial, stressor: Stressor, case: str, s
     if case not in stressor.cases(calm):
         return math.nan
     under = stressor.apply(calm, case, severity, case_rng(stressor, case, 0))
-    return loss_bounds(under).estimate
+    try:
+        return loss_bounds(under).estimate
+    except (MlwildError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001  the model answered then and does not now: nothing is further from what was promised
+        return math.inf
 
 
 __all__ = ["LEVEL", "hardest", "records"]

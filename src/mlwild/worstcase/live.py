@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,18 @@ class Live:
         """Number of periods of the history."""
         return self.replay.survey.grid.periods
 
+    @cached_property
+    def weighted(self) -> bool:
+        """Whether some rows stand for more than others."""
+        return bool(len(self.weight)) and bool(np.ptp(self.weight) > 0)
+
+    @property
+    def greatest(self) -> float | None:
+        """The greatest loss there can be; None where there is none."""
+        loss = self.replay.survey.loss
+        most = loss.least + loss.bounds[1] - loss.bounds[0]
+        return float(most) if np.isfinite(most) else None
+
     def known(self, cutoff: int) -> Bools:
         """Say of each row whether its label is known at a cutoff and its period settled then."""
         survey = self.replay.survey
@@ -85,8 +98,12 @@ class Live:
         return periods, total[periods] / mass[periods]
 
     def group(self, name: str) -> NDArray[np.str_]:
-        """Return the value of a declared group of each row."""
-        return self.replay.survey.groups[name][self.rows].astype(str)
+        """Return the value of a declared group of each row; where it is missing it says so, unlike the word None."""
+        values = self.replay.survey.groups[name][self.rows]
+        missing = np.array(
+            [one is None or (isinstance(one, float) and isnan(one)) for one in values.tolist()], dtype=bool
+        )
+        return np.where(missing, "(missing)", values.astype(str))
 
     @cached_property
     def groups(self) -> list[tuple[str, Bools]]:

@@ -38,7 +38,7 @@ def often(stressor: Stressor, case: str, severity: float, history: Held) -> str:
     look = _look(stressor, case, severity, history)
     if look is None:
         return "the rows cannot tell whether it happened before"
-    periods = np.unique(history.period)
+    periods = np.unique(history.period[history.period >= 0])  # rows before the first period have no number of their own
     seen = sum(look(history.where(history.period == k)) for k in periods)
     n = len(periods)
     if seen:

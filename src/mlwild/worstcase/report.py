@@ -38,6 +38,8 @@ class WorstCase:
         Cases among which it was found.
     often : str
         How often such conditions happened.
+    confirmed : bool
+        Whether chance does not explain it; what is not confirmed heads no page.
     """
 
     kind: str
@@ -49,11 +51,12 @@ class WorstCase:
     unit: str
     searched: int
     often: str
+    confirmed: bool = True
 
     @property
     def weight(self) -> float:
         """What the vector is ordered by: the bound, else the loss."""
-        return self.loss if math.isnan(self.high) else self.high
+        return self.high if math.isfinite(self.high) else self.loss
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class StressReport:
     strategies : tuple of Strategy
     trial : str
         What was under stress.
+    not_judged : tuple of (str, str)
+        Kinds of worst cases that are not there, and why.
     """
 
     app: str
@@ -120,6 +125,7 @@ class StressReport:
     ensembles: tuple[Ensemble, ...]
     strategies: tuple[Strategy, ...]
     trial: str
+    not_judged: tuple[tuple[str, str], ...] = ()
 
     @property
     def searched(self) -> int:

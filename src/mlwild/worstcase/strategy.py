@@ -88,7 +88,7 @@ class Strategy:
     tail_low, tail_high : float
         90 % interval of the mean loss on the worst 5 % of bars.
     windows : dict of str to Window
-        Worst month and worst year.
+        Worst year and worst month, where there are bars enough.
     by_regime : tuple of (str, Traded)
         By regime of the market, found from its months.
     starts : dict
@@ -180,10 +180,11 @@ def strategy_of(
     under = [traded(scenario, other.net(), per_year) for scenario, other in scenarios_of(book, seed).items()]
     tail = cvar_interval(-net, TAIL, level=0.9, seed=seed)
     ratios = np.array([series.mean() / series.std(ddof=1) for series in tried.values() if np.ptp(series) > 0])
-    year, month = round(per_year), max(round(per_year / 12), 1)
+    year, month = max(round(per_year), 1), max(round(per_year / 12), 1)
     tries = max(len(ratios), trading.tries or 0)
     plain, starts = traded("as it was", net, per_year), _starts(net, month, year)
-    windows = {"month": worst_window(net, month), "year": worst_window(net, year)}
+    spans = {"year": year, "month": month}
+    windows = {name: worst_window(net, bars) for name, bars in spans.items() if bars <= len(net)}
     return Strategy(
         name=name,
         plain=plain,

@@ -73,6 +73,7 @@ def of_slice(attributes: Attributes, cutoff: int) -> WorstCase | None:
         "rows",
         made.found.searched,
         f"{share:.1%} of all rows",
+        confirmed=made.first.confirmed,
     )
 
 
@@ -86,7 +87,9 @@ def of_history(live: Live, cutoff: int) -> list[WorstCase]:
         found = certify(series, live, horizon=12)
         tried = len(series.values) - window + 1
         what = f"{series.what}, from {found.when}"
-        often = f"once in {count(tried)}; the bound is for the worst of the next {found.horizon} periods"
+        often = f"once in {count(tried)}"
+        if not math.isnan(found.high):
+            often += f"; the bound is for the worst of the next {found.horizon} periods"
         made.append(WorstCase(series.kind, what, found.seen, found.high, LEVEL, found.n, "periods", tried, often))
     return made
 

@@ -60,6 +60,7 @@ def next_worst(
     *,
     window: int = 1,
     horizon: int,
+    ahead: int = 0,
     level: float = 0.95,
     greatest: float | None = None,
     reps: int = 2000,
@@ -91,6 +92,9 @@ def next_worst(
         Number of blocks in a row whose mean counts, default 1.
     horizon : int
         Number of blocks to come, at least the window.
+    ahead : int
+        Blocks that lie between the last one given and the first to come, such as those whose labels are
+        not there yet.
     level : float
         Chance that the bound is not exceeded, in (0, 1); default 0.95.
     greatest : float, optional
@@ -123,10 +127,12 @@ def next_worst(
     (0.13, 39, True)
     """
     losses = _checked(block_losses, window, horizon, level)
+    if ahead < 0:
+        raise DataError(f"ahead is {ahead}, need a number of blocks from 0 on.")
     means = rolling_means(losses, window)
     start = int(np.argmax(means))
-    futures = future_paths(losses, horizon, shortest=window, reps=reps, seed=seed)
-    worst = rolling_means(futures.paths, window).max(axis=1)
+    futures = future_paths(losses, ahead + horizon, shortest=window, reps=reps, seed=seed)
+    worst = rolling_means(futures.paths[:, ahead:], window).max(axis=1)
     if greatest is not None:
         worst = np.minimum(worst, greatest)
     high, expected = (float(q) for q in np.quantile(worst, [level, 0.5]))
