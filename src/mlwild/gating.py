@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 from mlwild.app import App
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError
-from mlwild.gate.cases import Test, as_tests
-from mlwild.gate.outcome import RED, Verdict, Waived
+from mlwild.gate.cases import Test, as_tests, family_of
+from mlwild.gate.outcome import RED, Outcome, Verdict, Waived
 from mlwild.gate.run import run_suite
 from mlwild.gate.standard import standard
 from mlwild.gate.waivers import Waiver, in_force, read_waivers
 from mlwild.lives import Life
-from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
+from mlwild.rehearsal import STORE, Progress, Rehearsal, made_of_app, rehearse
 from mlwild.rules import DEFAULT
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.trials import Replay, TriangleTrial
@@ -92,8 +92,9 @@ class GateReport:
 
     @property
     def undecided(self) -> bool:
-        """Whether nothing is red, and something is not green."""
-        return not self.blocked and any(one.outcome.verdict == "underpowered" for one in self.verdicts)
+        """Whether nothing is red, and something is not green, or nothing was judged at all."""
+        yellow = any(one.outcome.verdict == "underpowered" for one in self.verdicts)
+        return not self.blocked and (yellow or not self.verdicts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -188,9 +189,10 @@ def judge(
     # Tests predict a few rows thousands of times: threads would wait for each other, on a busy machine for minutes.
     with threadpool_limits(limits=1):
         verdicts, left_out = run_suite(suite, trial, waivers=in_force(waivers, today), owner=app.owner, progress=said)
+        verdicts, left_out = _asked_for(app, suite, verdicts, left_out)
         found = _false_blocks(suite, replay, verdicts, said) if past else None
     report = GateReport(app.name, trial.said, tuple(verdicts), tuple(left_out), tuple(waivers), today, found)
-    said_of = report.as_dict() | {"data": rehearsal.survey.data_digest}
+    said_of = report.as_dict() | {"data": rehearsal.survey.data_digest, "made_of": made_of_app(app)}
     text = json.dumps(said_of, allow_nan=False).encode()
     write_atomically(rehearsal.store.root / "gates" / f"{app.name}.json", lambda file: file.write(text))
     return report
@@ -257,6 +259,20 @@ def waivers_beside(path: Path, app: str) -> list[Waiver]:
     return read_waivers(text, app, file.name)
 
 
+def _asked_for(
+    app: App, suite: Sequence[Test], verdicts: list[Verdict], left_out: list[tuple[str, str]]
+) -> tuple[list[Verdict], list[tuple[str, str]]]:
+    """Return verdicts with one that is not green for each test of the app's own that does not apply."""
+    usual = standard(app)
+    own = {test.name: test for test in suite if test not in usual}
+    made = [
+        Verdict(name, family_of(own[name]), Outcome("underpowered", f"it does not apply: {why}"), 0.0, app.owner)
+        for name, why in left_out
+        if name in own
+    ]
+    return [*verdicts, *made], [pair for pair in left_out if pair[0] not in own]
+
+
 def _false_blocks(
     suite: Sequence[Test], replay: Replay, verdicts: Sequence[Verdict], said: Callable[[str], None] | None
 ) -> FalseBlocks:
@@ -302,9 +318,13 @@ def _red_tests(suite: Sequence[Test], trial: TriangleTrial) -> list[str]:
     store, read = trial.replay.triangle.store, trial.survey
     made_of = trial.replay.triangle.recipe.fit_key(trial.vintage)
     champion = None if trial.champion is None else trial.champion.name
+    # What `mlwild check` finds and reads anew is of the whole history, which a past trial must not know.
+    suite = [test for test in suite if family_of(test) not in ("leaks", "data")]
     named = [fingerprint(test) for test in suite]
+    held = [part for name, values in read.groups.items() for part in (name, values.astype(str))]
     key = digest(
-        "gate 1",
+        "gate 2",
+        made_of_app(read.app),
         version("mlwild"),
         read.data_digest,
         made_of,
@@ -312,6 +332,7 @@ def _red_tests(suite: Sequence[Test], trial: TriangleTrial) -> list[str]:
         trial.cutoff,
         named,
         fingerprint(read.app.serving),
+        *held,
     )
     if store.get(key, "gate") is None:
         verdicts, _ = run_suite(suite, trial)

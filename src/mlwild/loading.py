@@ -100,6 +100,10 @@ def load_tests(path: str | Path) -> list[Any]:
         return []
     found: list[Any] = []
     for name, value in vars(_module(beside, "tests")).items():
+        if name.startswith("Test") and isinstance(value, type) and any(one.startswith("test_") for one in vars(value)):
+            raise AppError(
+                f"tests: {name} in {beside.name} is a class, whose tests only pytest would run. Write functions."
+            )
         if name.startswith("test_"):
             found += value if isinstance(value, list | tuple) else [value]
     if not found:

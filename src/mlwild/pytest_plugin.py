@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from mlwild.rehearsal import Rehearsal
     from mlwild.trials import Replay, TriangleTrial
 
@@ -41,30 +39,63 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
     ]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """
     Try a plain test itself, as the gate does.
 
     One that cannot fail, or says another thing when it is run again, is at fault; few rows are not green; and a model
-    that answers NaN must not pass.
+    that answers NaN must not pass. What it returns counts.
     """
-    if not isinstance(item, pytest.Function) or not _asks_for_ours(item):
-        return (yield)
-    _read_test(item)
-    result = yield
-    _run_again(item)
-    if "model" in item.funcargs:
-        _try_test(item)
-    return result
+    if not _asks_for_ours(pyfuncitem):
+        return None
+    _read_test(pyfuncitem)
+    _once(pyfuncitem)
+    # Fixtures of others, such as a folder, are not made anew: such a test is run once.
+    if set(_asked(pyfuncitem)) <= set(_ours()):
+        _run_again(pyfuncitem)
+        if "model" in _asked(pyfuncitem):
+            _try_test(pyfuncitem)
+    return True
+
+
+def _ours() -> tuple[str, ...]:
+    from mlwild.gate.cases import FIXTURES
+
+    return FIXTURES
+
+
+def _asked(item: pytest.Function) -> dict[str, Any]:
+    """Return what a test asks for; arguments with a value of their own keep it."""
+    names = inspect.signature(item.obj).parameters
+    return {name: item.funcargs[name] for name in names if name in item.funcargs}
+
+
+def _once(item: pytest.Function, **changes: Any) -> None:
+    """Run a test, and raise what it says by what it returns."""
+    from mlwild.gate.outcome import RED, Outcome, UnderpoweredError
+
+    try:
+        said = item.obj(**_asked(item) | changes)
+    except UnderpoweredError as problem:
+        pytest.skip(f"underpowered: {problem}")
+    if isinstance(said, Outcome):
+        if said.verdict == "underpowered":
+            pytest.skip(f"underpowered: {said.said}")
+        if said.verdict in RED:
+            pytest.fail(said.said, pytrace=False)
+    elif said is not None and not isinstance(said, bool):
+        pytest.fail(
+            f"the test itself is at fault: it returned a {type(said).__name__}, which cannot fail", pytrace=False
+        )
+    elif said is False:
+        pytest.fail("it returned False", pytrace=False)
 
 
 def _asks_for_ours(item: pytest.Function) -> bool:
-    """Say whether a test asks for the candidate of an app: other suites use the same words for other things."""
-    from mlwild.gate.fitted import Fitted
-    from mlwild.gate.held import Held
-
-    return any(isinstance(item.funcargs.get(name), Fitted | Held) for name in ("model", "events"))
+    """Say whether a test asks for the candidate of an app: other suites use the same words for things of their own."""
+    made = item._fixtureinfo.name2fixturedefs  # noqa: SLF001  pytest says it nowhere else
+    return any(made[name][-1].func.__module__ == __name__ for name in ("model", "events", "trial") if name in made)
 
 
 def _read_test(item: pytest.Function) -> None:
@@ -78,11 +109,10 @@ def _read_test(item: pytest.Function) -> None:
 def _run_again(item: pytest.Function) -> None:
     from mlwild.gate.fitted import Fitted
 
-    asked = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
-    fresh = {name: one.watched() for name, one in asked.items() if isinstance(one, Fitted)}
+    fresh = {name: one.watched() for name, one in _asked(item).items() if isinstance(one, Fitted)}
     try:
-        item.obj(**asked | fresh)
-    except AssertionError as problem:
+        _once(item, **fresh)
+    except (AssertionError, pytest.fail.Exception) as problem:
         said = " ".join(str(problem).split())[:200]
         pytest.fail(
             f"the test itself is at fault: run twice on the same rows, it passes, then fails: {said}", pytrace=False
@@ -102,9 +132,8 @@ def _try_test(item: pytest.Function) -> None:
     spared = left_out(watched.record, trial_of(item.config, item.path))
     if spared:
         pytest.fail(f"the test itself is at fault: {spared}", pytrace=False)
-    asked = {name: item.funcargs[name] for name in inspect.signature(item.obj).parameters}
     try:
-        item.obj(**asked | {"model": watched.watched(answers_nan)})
+        _once(item, model=watched.watched(answers_nan))
     except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001  whatever it raises, it does not pass
         return
     pytest.fail("the test itself is at fault: it passes for a model that answers NaN", pytrace=False)

@@ -229,6 +229,7 @@ def rehearse(
         sheet = make_sheet(read, triangles, contest, lives, chosen, tally, start)
         sheet |= audition
         sheet |= _monitored(ours, start, keep)
+        sheet["made_of"] = made_of_app(app)
         sheet["latest_shift"] = {} if _published(app) else latest_shift(read)
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
@@ -255,6 +256,23 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
     return sheet | _asked(Store(_folder(app, store)), sheet)
 
 
+def made_of_app(app: App) -> str:
+    """
+    Return a digest of what a verdict on an app rests on beside its rows: models, features, loss, groups, side tables.
+
+    Parameters
+    ----------
+    app : App
+
+    Returns
+    -------
+    str
+    """
+    parts = (dict(app.models), app.features, app.loss_, app.serving)
+    declared = (app.label, tuple(app.groups), tuple(app.tables), tuple(app.outcomes), str(app.every_), app.contract)
+    return digest("app 1", [fingerprint(part) for part in parts], declared)
+
+
 def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
     """Return what the gate said last and the worst case, where they were asked for on the same data."""
     made = {}
@@ -262,7 +280,8 @@ def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
         path = store.root / folder / f"{sheet['app']}.json"
         if path.exists():
             report = json.loads(path.read_text(encoding="utf-8"))
-            if report.get("data") == sheet["data"]["digest"]:
+            same = report.get("data") == sheet["data"]["digest"] and report.get("made_of") == sheet.get("made_of")
+            if same:
                 made[key] = report
     return made
 

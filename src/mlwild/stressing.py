@@ -18,7 +18,7 @@ from mlwild.errors import AppError
 from mlwild.gate.ready.robust import constant_loss
 from mlwild.gating import replay_of
 from mlwild.models import Forecast
-from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
+from mlwild.rehearsal import STORE, Progress, Rehearsal, made_of_app, rehearse
 from mlwild.stats.bootstrap import mean_interval
 from mlwild.stressors import Only, Stressor, checked, standard
 from mlwild.trading import Book, book_of
@@ -87,7 +87,7 @@ def stress(
     # Some thousand small predictions: threads would wait for each other.
     with threadpool_limits(limits=1):
         report = _report(rehearsal, stressors, limit, said)
-    found = report.as_dict() | {"data": rehearsal.survey.data_digest}
+    found = report.as_dict() | {"data": rehearsal.survey.data_digest, "made_of": made_of_app(app)}
     text = json.dumps(found, allow_nan=False).encode()
     write_atomically(rehearsal.store.root / "stress" / f"{app.name}.json", lambda file: file.write(text))
     return report

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from mlwild.errors import AppError, DataError
+from mlwild.errors import AppError, DataError, StoreError
 from mlwild.gate import Outcome, Plain, UnderpoweredError, Verdict, Waived, at_most
 from mlwild.gate.cases import as_tests
 from mlwild.gate.fitted import Fitted, answers_nan
@@ -310,10 +310,17 @@ def test_whatever_a_test_raises_is_red_but_for_our_own_errors():
 
     class Ours(Fixed):
         def judge(self, trial):
-            raise DataError("the data are wrong")
+            raise StoreError("the disk is full")
 
-    with pytest.raises(DataError):
+    with pytest.raises(StoreError):
         judged(Ours("x", "code"), TRIAL)
+
+    class Wrong(Fixed):
+        def judge(self, trial):
+            raise DataError("tests: there is no column 'zz'")
+
+    found = judged(Wrong("x", "code"), TRIAL)
+    assert (found.verdict, found.said) == ("error", "tests: there is no column 'zz'")
 
 
 def test_left_out_tests_are_told_with_their_reason():

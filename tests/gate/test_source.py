@@ -56,6 +56,7 @@ HONEST = {
     "a limit": "assert model.mean_loss(events) < 0.3",
     "no row": "assert (model.losses(events) > 2).mean() == 0.0",
     "a helper": "numpy.testing.assert_allclose(model.predict(X), 1.0)",
+    "an exception that is asked for": "with pytest.raises(ValueError):\n    model.predict(None)",
     "returns": "return model.mean_loss(events) < 0.3",
     "raises": "if model.size > 1e6:\n    raise AssertionError('too large')",
     "raises again": "try:\n    assert model.size < 1\nexcept Exception:\n    raise",
@@ -88,6 +89,17 @@ def test_a_faulty_test_is_found(tmp_path, body, said):
 @pytest.mark.parametrize("body", HONEST.values(), ids=HONEST)
 def test_an_honest_test_is_not_accused(tmp_path, body):
     assert read(tmp_path, body) == []
+
+
+def test_a_helper_of_the_same_file_may_assert(tmp_path):
+    text = "{}verify(model.mean_loss(events))"
+    assert read(tmp_path, text.format("")) == ["it asserts nothing and returns nothing, so that it cannot fail"]
+    file = tmp_path / "more_tests.py"
+    file.write_text("def verify(x):\n    assert x < 1\n\ndef test_it(model):\n    verify(model.size)\n")
+    spec = importlib.util.spec_from_file_location("more_tests", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert faults_of(module.test_it) == []
 
 
 def test_the_tests_of_this_project_are_not_accused():

@@ -80,10 +80,10 @@ def persistence(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floa
     """
     order = _by_arrival(timeline)
     if ask.startswith("probab"):
-        seen = np.searchsorted(timeline.known_at[order], held.time, side="right")
+        seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
         return _shares(timeline.labels[order], seen, RECENT, start)
     if timeline.entity is None:
-        seen = np.searchsorted(timeline.known_at[order], held.time, side="right")
+        seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
         last = timeline.labels[order][np.maximum(seen - 1, 0)].astype(np.float64)
         return np.where(seen > 0, last, start)
     return _of_entity(timeline, order, held, start)
@@ -132,7 +132,7 @@ def _of_entity(timeline: Timeline, order: Ints, held: Held, start: Floats) -> Fl
     entity = timeline.entity[order]
     place = np.arange(len(order))
     sorted_ = np.lexsort((place, entity))
-    seen = np.searchsorted(timeline.known_at[order], held.time, side="right")
+    seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
     # The newest label of the entity among the first `seen` arrivals.
     key = entity[sorted_] * (len(order) + 1) + place[sorted_]
     wanted = timeline.entity[held.rows] * (len(order) + 1) + seen
@@ -164,7 +164,7 @@ def seasonal(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floats 
     made = np.repeat(np.atleast_1d(begin)[None, :], len(held), axis=0).astype(np.float64)
     for hour in np.unique(asked):
         rows, mine = np.flatnonzero(asked == hour), np.flatnonzero(ours == hour)
-        seen = np.searchsorted(timeline.known_at[order][mine], held.time[rows], side="right")
+        seen = np.searchsorted(timeline.known_at[order][mine], held.time[rows], side="left")
         if ask == "value":
             sums = np.concatenate([[0.0], np.cumsum(labels[mine])])
             since = np.maximum(seen - OF_SEASON, 0)

@@ -269,12 +269,20 @@ def _confidence(alpha: float) -> str:
 
 
 def judged(
-    found: Bounds, limit: float, *, margin: float, what: str, alpha: float = ALPHA, beta: float = BETA
+    found: Bounds,
+    limit: float,
+    *,
+    margin: float,
+    what: str,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    below: bool = False,
 ) -> Outcome:
     """
     Judge the requirement that a mean is at most a limit from its bounds: see `at_most`.
 
     `beta` is the chance of blocking a good model that the test is armed at; one of many parts of a test has less.
+    With `below` the limit itself is not kept: equal is not better.
     """
     if math.isnan(found.estimate):
         return Outcome("underpowered", f"{what}: it is not defined on {count(found.n)} rows", n=found.n, limit=limit)
@@ -290,14 +298,25 @@ def judged(
         more = f"; need {FEWEST if found.n < FEWEST else FEWEST_IN_ORDER} at least" if few else ""
         return Outcome("underpowered", f"{what}: {count(found.n)} rows are too few ({found.method}{more})", **facts)
     chance = blocks_good(found.error, margin, alpha)
+    armed = chance <= beta
+    # Unarmed, only a mean that is above the limit for certain is red.
+    wrong = chance if armed else _sure_of_the_opposite(found.error, margin, alpha)
     sure = (
         f"{what} is {number(found.estimate, 3)}, with {_confidence(alpha)} confidence at most {number(found.high, 3)}"
     )
     held = f"the limit is {number(limit, 3)}"
-    if found.high <= limit:
-        return Outcome("pass", f"{sure}; {held}", blocks_good=chance if chance <= beta else math.nan, **facts)
-    if found.low > limit or chance <= beta:
-        return Outcome("fail", f"{sure}; {held}", blocks_good=min(chance, beta), **facts)
-    need = rows_for(found.error, found.n, margin, alpha, beta)
-    said = f"{sure}; {held}: {count(found.n)} rows cannot tell, about {count(need)} could"
-    return Outcome("underpowered", said, **facts)
+    if found.high < limit or (found.high == limit and not below):
+        return Outcome("pass", f"{sure}; {held}", blocks_good=wrong, **facts)
+    if found.low > limit or armed:
+        return Outcome("fail", f"{sure}; {held}", blocks_good=wrong, **facts)
+    said = f"{sure}; {held}: {count(found.n)} rows cannot tell"
+    if margin > 0:
+        said += f", about {count(rows_for(found.error, found.n, margin, alpha, beta))} could"
+    return Outcome("underpowered", said, blocks_good=wrong, **facts)
+
+
+def _sure_of_the_opposite(error: float, margin: float, alpha: float) -> float:
+    """Return the chance that the lower bound of a model that keeps its limit by a margin lies above the limit."""
+    from scipy.special import ndtr, ndtri
+
+    return float(ndtr(-(margin / error + float(ndtri(1 - alpha)))))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mlwild.errors import AppError
-from mlwild.gate.fitted import answers_nan
+from mlwild.gate.fitted import Fitted, answers_nan
 from mlwild.gate.looked import left_out, too_few
 from mlwild.gate.outcome import Outcome, Record, UnderpoweredError
 from mlwild.gate.source import faults_of
@@ -122,8 +122,9 @@ class Plain:
 
     def objection(self, trial: Trial) -> str:
         """Say why it does not apply: the whole rehearsal holds what a trial of the past must not see."""
-        unseen = "rehearsal" in self.asked and trial.rehearsal is None
-        return "it asks for the whole rehearsal, which a trial of the past must not see" if unseen else ""
+        if "rehearsal" in self.asked and trial.rehearsal is None:
+            return "it asks for the whole rehearsal, which a trial of the past must not see"
+        return "nothing was live before it" if "champion" in self.asked and trial.champion is None else ""
 
     def judge(self, trial: Trial) -> Outcome:
         """Run the function twice, and once on a model that answers NaN."""
@@ -152,7 +153,7 @@ class Plain:
         """Run the function once; return what came of it, and the most rows it had predicted."""
         model = trial.model.watched(answers_nan if nan else None, record)
         champion = None if trial.champion is None else trial.champion.watched()
-        given = {"model": model, "champion": champion, "trial": trial}
+        given = {"model": model, "champion": champion, "trial": _Watched(trial, model)}
         try:
             said = self.function(
                 **{name: given[name] if name in given else getattr(trial, name) for name in self.asked}
@@ -161,7 +162,11 @@ class Plain:
             return Outcome("underpowered", str(problem) or "it says that its rows cannot tell", n=record.rows), 0
         except AssertionError as problem:
             return Outcome("fail", _asserted(problem), n=record.rows), record.rows
-        except Exception as problem:  # noqa: BLE001  a user's test may raise anything; it is a red test
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as problem:  # noqa: BLE001  a user's test may raise anything, or leave; it is a red test
+            if type(problem).__name__ == "Skipped":  # pytest's
+                return Outcome("underpowered", f"it skips itself: {problem}", n=record.rows), 0
             text = " ".join(str(problem).split())[:300]
             return Outcome("error", f"it raised {type(problem).__name__}: {text}", n=record.rows), 0
         rows = record.rows
@@ -173,6 +178,17 @@ class Plain:
             what = type(said).__name__
             return Outcome("error", f"it returned a {what}, which cannot fail; return True or False, or assert"), rows
         return Outcome("pass", f"holds{f' on {count(rows)} rows' if rows else ''}", n=rows), rows
+
+
+class _Watched:
+    """A trial whose model is the watched one."""
+
+    def __init__(self, trial: Trial, model: Fitted) -> None:
+        self._trial = trial
+        self.model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trial, name)
 
 
 def _asserted(problem: AssertionError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,6 +69,12 @@ class Held:
     raw: frames.Frame = field(repr=False)
     changed: bool = False
 
+    def __post_init__(self) -> None:
+        """Lock the arrays: a test that writes into them would change what the next one sees."""
+        for name in ("rows", "labels", "time", "period", "weight"):
+            object.__setattr__(self, name, _locked(getattr(self, name)))
+        object.__setattr__(self, "groups", {name: _locked(values) for name, values in self.groups.items()})
+
     def __repr__(self) -> str:
         """Say how many rows there are; they themselves would fill a screen."""
         return f"Held({len(self):,} rows)"
@@ -83,10 +88,15 @@ class Held:
         """The features in the user's kind of frame; made anew each time: who changes it changes no other."""
         return frames.from_arrow(self.table, self.kind, "events")
 
-    @cached_property
+    @property
     def frame(self) -> Any:
-        """The app's own rows in the user's kind of frame."""
-        return self.raw.to_native()
+        """The app's own rows in the user's kind of frame; a copy each time."""
+        return self.raw.clone().to_native()
+
+    @property
+    def weights(self) -> Floats | None:
+        """Weight of each row; None where all count alike."""
+        return None if not len(self) or np.ptp(self.weight) == 0 else self.weight
 
     @property
     def answers(self) -> NDArray[Any]:
@@ -160,3 +170,9 @@ class Held:
             what = f"no column {missing[0]!r}" if missing else f"{table.num_rows} rows for {len(self)} events"
             raise DataError(f"features: have {what}. Return the same rows and columns, with other values.")
         return replace(self, table=table.select(self.columns), changed=True)
+
+
+def _locked(values: NDArray[Any]) -> NDArray[Any]:
+    view = np.asarray(values).view()
+    view.flags.writeable = False
+    return view

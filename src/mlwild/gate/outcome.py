@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,9 @@ class Outcome:
     parts: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a pass that rests on NaN."""
+        """Refuse a word that is none, and a pass that rests on NaN."""
+        if self.verdict not in get_args(Word):
+            raise ValueError(f"{self.verdict!r} is no verdict; it is one of {', '.join(get_args(Word))}.")
         if self.verdict == "pass" and not math.isnan(self.limit) and math.isnan(self.estimate):
             raise ValueError(f"NaN never passes: {self.said}")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from mlwild.errors import MlwildError
+from mlwild.errors import AppError, DataError, MlwildError
 from mlwild.gate.cases import Test, family_of, objection, owner_of
 from mlwild.gate.outcome import Outcome, Verdict, Waived
 from mlwild.gate.trial import Trial
@@ -71,9 +72,14 @@ def run_suite(
 def judged(test: Test, trial: Trial) -> Outcome:
     """Return the outcome of a test; whatever goes wrong in it makes it red."""
     try:
-        return test.judge(trial)
-    except (MlwildError, MemoryError):
+        found: Any = test.judge(trial)
+    except (AppError, DataError) as problem:
+        return Outcome("error", " ".join(str(problem).split())[:300])
+    except (MlwildError, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as problem:  # noqa: BLE001  the user's model or test may raise anything: a test that raises is red
+    except BaseException as problem:  # noqa: BLE001  the user's model or test may raise anything, or leave; it is red
         said = " ".join(str(problem).split())[:300]
         return Outcome("error", f"it raised {type(problem).__name__}: {said}")
+    if not isinstance(found, Outcome):
+        return Outcome("error", f"the test itself is at fault: it judges by a {type(found).__name__}, not an Outcome")
+    return found

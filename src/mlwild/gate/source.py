@@ -27,29 +27,41 @@ def faults_of(function: Callable[..., Any]) -> list[str]:
     >>> faults_of(test_prints)
     ['it asserts nothing and returns nothing, so that it cannot fail']
     """
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-        tree = ast.parse(source)
-    except (OSError, TypeError, SyntaxError):
+    body = _read(function)
+    if body is None:
         return []
-    body = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)), None)
-    return [] if body is None else faults_in(body)
+    beside = getattr(function, "__globals__", {})
+    helpers = [one for name in called(body) if inspect.isfunction(one := beside.get(name))]
+    return faults_in(body, helped=any(_asserts(read) for one in helpers if (read := _read(one)) is not None))
 
 
-def faults_in(body: ast.FunctionDef | ast.Lambda) -> list[str]:
-    """Return what is wrong with a test that was read already."""
-    found = [*_cannot_fail(body), *_swallowed(body), *vain.faults(body), *_exact(body), *_one_tail(body)]
+def _read(function: Callable[..., Any]) -> ast.FunctionDef | ast.Lambda | None:
+    """Return a function's source as a tree; None where it cannot be read."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)), None)
+
+
+def faults_in(body: ast.FunctionDef | ast.Lambda, *, helped: bool = False) -> list[str]:
+    """Return what is wrong with a test that was read already; `helped` if a function that it calls asserts."""
+    found = [] if helped else [*_cannot_fail(body)]
+    found += [*_swallowed(body), *vain.faults(body), *_exact(body), *_one_tail(body)]
     return [*found, *_hidden(body), *chance.faults(body)]
+
+
+def _asserts(body: ast.AST) -> bool:
+    return any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(body))
 
 
 def _cannot_fail(body: ast.AST) -> Iterator[str]:
     if isinstance(body, ast.Lambda):
         return
-    asserts = any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(body))
     returns = any(isinstance(node, ast.Return) and node.value is not None for node in walk_own(body))
     # A helper that asserts is called by a name that says so, such as numpy.testing's.
-    calls = any(name.startswith(("assert", "check", "require")) for name in called(body))
-    if not (asserts or returns or calls):
+    calls = any(name.startswith(("assert", "check", "require", "raises", "fail")) for name in called(body))
+    if not (_asserts(body) or returns or calls):
         yield "it asserts nothing and returns nothing, so that it cannot fail"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,8 +92,8 @@ def _seal(app: str, test: str, by: str, on: date, until: date, why: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return a TOML string."""
-    kept = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{kept}"'
+    # JSON escapes what TOML does, but for the one control sign above the letters.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_waivers(text: str, app: str, where: str) -> list[Waiver]:
@@ -134,11 +135,13 @@ def read_waivers(text: str, app: str, where: str) -> list[Waiver]:
 
 
 def _read(one: dict[str, Any], place: int, app: str, where: str) -> Waiver:
+    if not isinstance(one, dict):
+        raise AppError(f"{where}: waiver {place} is {one!r}, no [[waiver]] table. Write it with mlwild waive.")
     for name in FIELDS:
         if name not in one:
             raise AppError(f"{where}: waiver {place} has no {name!r}. Write it with mlwild waive.")
         kind = date if name in ("on", "until") else str
-        if not isinstance(one[name], kind):
+        if type(one[name]) is not kind:  # a datetime is a date, and no day
             raise AppError(f"{where}: {name!r} of waiver {place} is {one[name]!r}, not a {kind.__name__}.")
     strange = [name for name in one if name not in FIELDS]
     if strange:

@@ -49,4 +49,9 @@ def junit_xml(report: GateReport) -> str:
 
 def _legal(text: str) -> str:
     """Return a text without characters that XML cannot hold."""
-    return "".join(sign for sign in text if sign in "\t\n" or ord(sign) >= 32)
+    return "".join(sign for sign in text if sign in "\t\n" or _is_char(ord(sign)))
+
+
+def _is_char(code: int) -> bool:
+    """Say whether XML 1.0 has a sign."""
+    return 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000

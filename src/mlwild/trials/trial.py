@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from mlwild import models
 from mlwild.app import App
 from mlwild.checks import Finding
-from mlwild.digest import digest, row_hashes, version
+from mlwild.digest import digest, fingerprint, row_hashes, version
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.frames import Frame
@@ -320,7 +320,7 @@ class TriangleTrial:
             raise DataError(f"gate: {self.replay.triangle.model!r} is a published forecast; it cannot be fitted here.")
         rows = self.learned if learned is None else learned
         numbers = rows.labels if labels is None else np.asarray(labels)
-        answers = numbers if rows.classes is None else rows.classes[numbers]
+        answers = numbers.copy() if rows.classes is None else rows.classes[numbers]
         chosen = self.seed if seed is None else seed
         named = f"{self.replay.triangle.model} again"
         key = digest("trial fit 1", self.replay.triangle.recipe.named(chosen), row_hashes(rows.table), numbers)
@@ -373,7 +373,10 @@ class TriangleTrial:
         """Return a number that was made of this trial before under a key, else make it and keep it in the store."""
         store = self.replay.triangle.store
         fit = self.replay.triangle.recipe.fit_key(self.vintage)
-        named = digest("trial number 1", version("mlwild"), fit, self.survey.data_digest, self.cutoff, self.tried, key)
+        loss = fingerprint(self.loss)
+        named = digest(
+            "trial number 2", version("mlwild"), fit, loss, self.survey.data_digest, self.cutoff, self.tried, key
+        )
         if store.get(named, "number") is None:
             text = json.dumps(float(make())).encode()
             store.put(named, "number", lambda file: file.write(text))

@@ -221,6 +221,7 @@ class Churn:
             self.at_most,
             margin=self.margin,
             what="share of answers that were right and are wrong",
+            weights=rows.weights,
         )
 
 

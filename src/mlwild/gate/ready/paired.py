@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from mlwild.gate.bounds import ALPHA, Bounds, bounds_of
 from mlwild.gate.held import Held
 from mlwild.losses import Loss
 from mlwild.stats.bootstrap import resampled_interval
+from mlwild.stats.bounds import clopper_pearson_upper
 
 Floats = NDArray[np.float64]
 
@@ -29,14 +32,21 @@ def loss_difference(loss: Loss, held: Held, ours: Floats, theirs: Floats, alpha:
         Chance of each side.
     """
     if loss.per == "row":
-        gap = loss.rows(held.labels, ours) - loss.rows(held.labels, theirs)
-        return bounds_of(gap, weights=None if np.ptp(held.weight) == 0 else held.weight, alpha=alpha)
-    found = resampled_interval(
+        mine, others = loss.rows(held.labels, ours), loss.rows(held.labels, theirs)
+        found = bounds_of(mine - others, weights=held.weights, alpha=alpha)
+        if found.method == "constant" and found.estimate == 0 and len(held):
+            # No row tells the two apart: that is no proof that none ever will.
+            span = loss.bounds[1] - loss.bounds[0]
+            most = span if np.isfinite(span) else 2 * float(np.abs(np.concatenate([mine, others])).max())
+            high = clopper_pearson_upper(0, found.n, alpha) * most
+            found = replace(found, low=-high, high=high, error=most / found.n, method="Clopper-Pearson")
+        return found
+    drawn = resampled_interval(
         lambda at: loss.of_set(held.labels[at], ours[at]) - loss.of_set(held.labels[at], theirs[at]),
         len(held),
         level=1 - 2 * alpha,
     )
-    return Bounds(found.estimate, found.low, found.high, (found.high - found.low) / 3.29, len(held), "block bootstrap")
+    return Bounds(drawn.estimate, drawn.low, drawn.high, (drawn.high - drawn.low) / 3.29, len(held), "block bootstrap")
 
 
 def mean_loss(loss: Loss, held: Held, predicted: Floats) -> float:

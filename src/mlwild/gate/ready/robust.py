@@ -107,7 +107,7 @@ class Corruption:
             if stressor.name == "missing":  # a model that never saw a gap may refuse one: see `AnswersGaps`
                 return None
             return Outcome("fail", f"{what}: it gives no answer ({problem})", n=len(under.held))
-        found = bounds_of(lost - clean)
+        found = bounds_of(lost - clean, weights=under.held.weights)
         return judged(found, self.share * gain, margin=self.margin * gain, what=what, beta=beta)
 
 

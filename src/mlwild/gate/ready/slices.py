@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlwild.gate.bounds import BETA, at_most, judged
-from mlwild.gate.outcome import Outcome, of_judged
+from mlwild.gate.outcome import Outcome, of_judged, worst
 from mlwild.gate.ready.paired import loss_difference, mean_loss, parts_of
 from mlwild.gate.trial import Trial
 
 #: Classes of stated probability.
 BINS = 10
+#: Losses of numbers that are least at the mean.
+OF_MEANS = ("squared", "poisson", "rmse")
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,13 @@ class GroupsNotWorse:
             return "the app declares no groups"
         if self.than is None and trial.champion is None:
             return "nothing was live before it"
-        return "" if parts_of(trial.events, self.fewest) else f"no group has {self.fewest} rows"
+        enough = self.than is not None or parts_of(trial.events, self.fewest)
+        return "" if enough else f"no group has {self.fewest} rows"
 
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate."""
-        outcomes, facts, parts = [], [], parts_of(trial.events, self.fewest)
+        outcomes, facts = [], []
+        parts = parts_of(trial.events, self.fewest if self.than is None else 1)
         beta = BETA / len(parts)
         for name, part in parts:
             if self.than is None:
@@ -61,15 +65,20 @@ class GroupsNotWorse:
                 found = loss_difference(trial.loss, part, trial.model.predictions(part), theirs)
                 what = f"{name}: its loss less the champion's"
                 made = judged(found, self.slack * scale, margin=self.margin * scale, what=what, beta=beta)
+            elif len(part) < self.fewest:
+                said = f"{name}: {len(part)} rows are too few; it takes {self.fewest}"
+                made = Outcome("underpowered", said, n=len(part), limit=self.than)
             else:
-                lost = trial.model.losses(part)
-                made = at_most(lost, self.than, margin=self.margin * abs(self.than), what=f"{name}: its loss")
+                lost, margin = trial.model.losses(part), self.margin * abs(self.than)
+                made = at_most(lost, self.than, margin=margin, what=f"{name}: its loss", weights=part.weights)
             outcomes.append(made)
             facts.append(
                 {"group": name, "n": made.n, "estimate": made.estimate, "high": made.high, "limit": made.limit}
             )
         limit = "the champion allows" if self.than is None else f"{self.than:g}"
-        found_ = of_judged(outcomes, "group", all_said=f"none of {len(outcomes)} groups loses more than {limit}")
+        # A limit of the user's own is kept by every group, or not shown to be.
+        of = of_judged if self.than is None else worst
+        found_ = of(outcomes, "group", all_said=f"none of {len(outcomes)} groups loses more than {limit}")
         return replace(found_, parts=tuple(facts))
 
 
@@ -108,6 +117,8 @@ class Calibrated:
 
     def objection(self, trial: Trial) -> str:
         """Say why it does not apply."""
+        if trial.model.ask == "value" and trial.loss.name not in OF_MEANS:
+            return f"{trial.loss.name} asks for no mean, and its best answer need not have the mean of the labels"
         return "a class alone states no probability" if trial.model.ask == "class" else ""
 
     def judge(self, trial: Trial) -> Outcome:

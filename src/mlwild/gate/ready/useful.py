@@ -76,7 +76,7 @@ class BeatsBaselines:
         scale = abs(mean_loss(trial.loss, rows, theirs))
         found = loss_difference(trial.loss, rows, ours, theirs, alpha)
         what = f"its loss less that of {name}"
-        return judged(found, 0.0, margin=max(self.margin * scale, 1e-12), what=what, alpha=alpha)
+        return judged(found, 0.0, margin=max(self.margin * scale, 1e-12), what=what, alpha=alpha, below=True)
 
 
 def baselines_of(trial: Trial) -> dict[str, Floats]:
