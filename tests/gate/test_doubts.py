@@ -329,3 +329,27 @@ def _gate_of(app, store):
     from mlwild.rehearsal import last_sheet
 
     return "gate" in last_sheet(app, store=store)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        ready.Invariant(lambda rows: rows, name="nothing"),
+        ready.Directional(lambda rows: rows.assign(b=rows["b"]), sign=1, name="nothing"),
+        ready.Monotone("still", sign=1),
+    ],
+)
+def test_what_changes_nothing_tests_nothing(test, tmp_path):
+    rows = clicks(3_000).assign(still=1.0)
+    app = click_app(rows, features=lambda frame: frame[["a", "b", "still"]])
+    found = run_judged(test, trial_of(app, tmp_path))
+    assert found.verdict == "error"
+    assert "nothing" in found.said
+
+
+def test_rows_of_an_entity_are_one_case(tmp_path):
+    """Forty people with twenty rows each on trial: what moves for one of them is one case of forty."""
+    rows = clicks(4_000).assign(person=lambda made: made["when"] % 40)
+    app = click_app(rows, entity="person", features=lambda frame: frame[["a", "b"]])
+    found = run_judged(ready.Invariant(lambda X: X.assign(a=X["a"] + 1), name="moves"), trial_of(app, tmp_path))
+    assert found.n == 40

@@ -18,12 +18,33 @@ from mlwild.stressors.columns import changed, is_number, values
 
 Floats = NDArray[np.float64]
 
-#: Rows that edits are tried on, evenly spaced; steps of a column's range.
+#: Rows that edits are tried on, evenly spaced (of an entity one); steps of a column's range.
 ROWS, STEPS = 2_000, 9
 
 
-def _spaced(held: Held, most: int) -> Held:
+def _cases(trial: Trial, most: int) -> Held:
+    """Return rows that are cases of their own: of an entity one, by chance, since its rows resemble each other."""
+    held, entity = trial.events, trial.timeline.entity
+    if entity is not None and len(held):
+        order = np.random.default_rng(0).permutation(len(held))
+        first = np.unique(entity[held.rows[order]], return_index=True)[1]
+        held = held.where(np.sort(order[first]))
     return held if len(held) <= most else held.where(np.linspace(0, len(held) - 1, most).round().astype(np.int64))
+
+
+def _edited(rows: Held, edit: Callable[[Any], Any], name: str) -> Held:
+    """
+    Return rows with their features edited.
+
+    Raises
+    ------
+    AppError
+        If the edit changes none: that the same rows get the same answers is no test.
+    """
+    made = rows.with_features(edit(rows.features))
+    if len(rows) and made.table.equals(rows.table):
+        raise AppError(f"tests: the edit of {name!r} changes no row, so that nothing is tested.")
+    return made
 
 
 def _answer(predicted: Floats) -> Floats:
@@ -68,9 +89,9 @@ class Invariant:
 
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate: one case a row."""
-        rows = _spaced(trial.events, ROWS)
+        rows = _cases(trial, ROWS)
         before = trial.model.predictions(rows)
-        after = trial.model.predictions(rows.with_features(self.edit(rows.features)))
+        after = trial.model.predictions(_edited(rows, self.edit, self.name))
         moved = np.abs(after - before).reshape(len(rows), -1).max(axis=1) > self.tolerance
         return at_most(
             moved.astype(np.float64),
@@ -113,9 +134,9 @@ class Directional:
 
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate: one case a row."""
-        rows = _spaced(trial.events, ROWS)
+        rows = _cases(trial, ROWS)
         before = _answer(trial.model.predictions(rows))
-        after = _answer(trial.model.predictions(rows.with_features(self.edit(rows.features))))
+        after = _answer(trial.model.predictions(_edited(rows, self.edit, self.name)))
         wrong = self.sign * (after - before) < -self.tolerance
         what = "share of answers that move the wrong way"
         return at_most(wrong.astype(np.float64), self.at_most, margin=self.margin, what=what, independent=True)
@@ -163,15 +184,17 @@ class Monotone:
 
     def judge(self, trial: Trial) -> Outcome:
         """Judge the candidate."""
-        held = _spaced(trial.events, self.rows)
+        held = _cases(trial, self.rows)
         if self.column not in held.columns or not is_number(held.table.column(self.column)):
             raise AppError(f"tests: {self.column!r} is no feature of numbers; there is {', '.join(held.columns[:12])}.")
         known = values(trial.events, self.column)
-        steps = np.quantile(known[np.isfinite(known)], np.linspace(0.02, 0.98, STEPS))
+        steps = np.unique(np.quantile(known[np.isfinite(known)], np.linspace(0.02, 0.98, STEPS)))
+        if len(steps) < 2:
+            raise AppError(f"tests: {self.column!r} has one value only, so that nothing rises or falls with it.")
         answers = np.stack(
             [
                 _answer(trial.model.predictions(changed(held, self.column, lambda old, to=step: np.full_like(old, to))))  # type: ignore[misc]
-                for step in np.unique(steps)
+                for step in steps
             ]
         )
         wrong = np.any(self.sign * np.diff(answers, axis=0) < -self.tolerance, axis=0)
