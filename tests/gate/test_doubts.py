@@ -353,3 +353,20 @@ def test_rows_of_an_entity_are_one_case(tmp_path):
     app = click_app(rows, entity="person", features=lambda frame: frame[["a", "b"]])
     found = run_judged(ready.Invariant(lambda X: X.assign(a=X["a"] + 1), name="moves"), trial_of(app, tmp_path))
     assert found.n == 40
+
+
+def test_a_test_cannot_look_behind_its_trial(trial):
+    def peeks(trial):
+        assert len(trial.survey.labels)
+
+    found = Plain(peeks).judge(trial)
+    assert found.verdict == "error"
+    assert "a trial has no 'survey' that a test may see" in found.said
+
+
+def test_published_forecasts_beside_a_features_function_are_not_accused(tmp_path):
+    rows = clicks(3_000).assign(said=lambda made: (made["a"] > 0).astype(float) * 0.4 + 0.3)
+    app = click_app(rows, models={"published": wild.Forecast("said")})
+    tests = [ready.NoLeaks(), ready.Deterministic()]
+    found = wild.judge(app, tests=tests, today=TODAY, past=False, store=tmp_path, jobs=1)
+    assert not found.blocked, [one.outcome.said for one in found.verdicts]

@@ -7,7 +7,7 @@ from mlwild.checks import contract, counts, probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
 from mlwild.events import Events, SideTable
-from mlwild.triangle.survey import Survey, lay_survey, read_events
+from mlwild.triangle.survey import Survey, lay_survey, read_events, reads_features
 
 
 def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
@@ -61,7 +61,8 @@ def findings_of(
     maturity, _ = times.label_maturity(survey)
     findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
     findings += contract.held(app, events, survey.features)
-    findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
+    if reads_features(app):
+        findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
     findings += counts.label_counts(app, events, survey)
     findings.append(probes.trains(survey))

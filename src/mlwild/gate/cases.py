@@ -180,6 +180,9 @@ class Plain:
         return Outcome("pass", f"holds{f' on {count(rows)} rows' if rows else ''}", n=rows), rows
 
 
+_OFFERED = tuple(name for name in dir(Trial) if not name.startswith("_"))
+
+
 class _Watched:
     """A trial whose model is the watched one."""
 
@@ -188,6 +191,8 @@ class _Watched:
         self.model = model
 
     def __getattr__(self, name: str) -> Any:
+        if name not in _OFFERED:  # what lies behind a trial knows of later rows
+            raise AttributeError(f"a trial has no {name!r} that a test may see; it has {', '.join(_OFFERED)}")
         return getattr(self._trial, name)
 
 

@@ -16,7 +16,7 @@ from mlwild.events import Events
 from mlwild.gate.trial import Reread
 from mlwild.loading import load_again
 from mlwild.triangle import Survey
-from mlwild.triangle.survey import make_features, read_events
+from mlwild.triangle.survey import make_features, read_events, reads_features
 
 #: How often an app's file is run again, as long as that takes fewer seconds: one run may choose the same by chance.
 RUNS, SECONDS = 8, 2.0
@@ -34,7 +34,7 @@ def reread(survey: Survey, events: Events) -> Reread:
     if len(again) < n or (again.time[:n] != events.time).any():
         return Reread(n, (f"data: {n:,} rows were read, then {len(again):,} of which the first are at other times",))
     differs = list(_differences(app, events.frame, again.frame, n))
-    if not differs:
+    if not differs and reads_features(app):
         table, _ = make_features(app, again.frame, tables)
         differs += _differing_features(survey.features, table.slice(0, n))
     return Reread(n, tuple(differs))

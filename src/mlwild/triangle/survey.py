@@ -114,6 +114,11 @@ class Tables(dict[str, SideTable]):
         raise AppError(f"tables: there is no table {name!r}; there is {have}.")
 
 
+def reads_features(app: App) -> bool:
+    """Say whether any model reads features; published forecasts do not."""
+    return any(not isinstance(model, Forecast) for model in app.models.values())
+
+
 def make_features(app: App, frame: frames.Frame, tables: dict[str, SideTable]) -> tuple[Any, str]:
     """
     Call the user's features function.
@@ -181,8 +186,7 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
     labels, classes, ask = _encode(app, events)
     forecasts = _forecasts(app, events, classes, ask)
     groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
-    needs = any(not isinstance(model, Forecast) for model in app.models.values())
-    if needs:
+    if reads_features(app):
         table, kind = make_features(app, events.frame, tables)
     else:
         import pyarrow as pa
