@@ -80,10 +80,10 @@ def persistence(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floa
     """
     order = _by_arrival(timeline)
     if ask.startswith("probab"):
-        seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
+        seen = _seen(timeline, timeline.known_at[order], held)
         return _shares(timeline.labels[order], seen, RECENT, start)
     if timeline.entity is None:
-        seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
+        seen = _seen(timeline, timeline.known_at[order], held)
         last = timeline.labels[order][np.maximum(seen - 1, 0)].astype(np.float64)
         return np.where(seen > 0, last, start)
     return _of_entity(timeline, order, held, start)
@@ -111,6 +111,12 @@ def recent(timeline: Timeline, held: Held, ask: str, start: Floats) -> dict[str,
     return made if season is None else made | {"the labels of this hour of the week": season}
 
 
+def _seen(timeline: Timeline, arrivals: Ints, held: Held) -> Ints:
+    """Return how many of the labels that arrived in order were known when each row was asked for, its own not."""
+    until, before = (np.searchsorted(arrivals, held.time, side=side) for side in ("right", "left"))
+    return np.where(timeline.known_at[held.rows] <= held.time, before, until)
+
+
 def _by_arrival(timeline: Timeline) -> Ints:
     """Return the rows whose label is known, in order of its arrival."""
     known = np.flatnonzero(timeline.known_at != NEVER)
@@ -132,7 +138,7 @@ def _of_entity(timeline: Timeline, order: Ints, held: Held, start: Floats) -> Fl
     entity = timeline.entity[order]
     place = np.arange(len(order))
     sorted_ = np.lexsort((place, entity))
-    seen = np.searchsorted(timeline.known_at[order], held.time, side="left")
+    seen = _seen(timeline, timeline.known_at[order], held)
     # The newest label of the entity among the first `seen` arrivals.
     key = entity[sorted_] * (len(order) + 1) + place[sorted_]
     wanted = timeline.entity[held.rows] * (len(order) + 1) + seen
@@ -164,7 +170,7 @@ def seasonal(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floats 
     made = np.repeat(np.atleast_1d(begin)[None, :], len(held), axis=0).astype(np.float64)
     for hour in np.unique(asked):
         rows, mine = np.flatnonzero(asked == hour), np.flatnonzero(ours == hour)
-        seen = np.searchsorted(timeline.known_at[order][mine], held.time[rows], side="left")
+        seen = _seen(timeline, timeline.known_at[order][mine], held)[rows]
         if ask == "value":
             sums = np.concatenate([[0.0], np.cumsum(labels[mine])])
             since = np.maximum(seen - OF_SEASON, 0)
