@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 import mlwild as wild
@@ -121,6 +121,8 @@ def _rehearse(frame: pd.DataFrame, loss: str, folder: str):
     loss=st.sampled_from(["squared", "rmse"]),
 )
 def test_nothing_after_a_cutoff_changes_what_was_decided_or_computed_at_it(seed, delays, how, at, loss):
+    # Without what came after the third cutoff there may be too few whole periods left to rehearse.
+    assume(how != "delete" or at > 3)
     frame = _history(seed, delays)
     cutoff = 40 + EVERY * at
     tampered = _tamper(frame, cutoff, how, seed)
