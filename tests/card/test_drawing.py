@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from mlwild.card import chart_rules, chart_triangle, facts, svg, words
+from mlwild.card import chart_curves, chart_rules, chart_triangle, facts, svg, words
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,20 @@ def test_telling_rules_begin_with_the_one_shown(make):
     read = facts.read(make())
     assert chart_rules.telling(read)[:3] == ["break-even", "never", "always"]
     assert set(chart_rules.telling(read)) <= set(read.rules)
+
+
+@pytest.mark.parametrize("width", [svg.WIDE, svg.NARROW])
+def test_whiskers_of_severity_curves_stay_in_their_panels(width):
+    points = [{"severity": s, "loss": 0.5, "low": 0.5 - s, "high": 0.5 + 2 * s, "fault": ""} for s in (0.01, 0.1, 0.3)]
+    curve = {"stressor": "noise", "unit": "sd", "case": "a", "points": points, "fails_at": None}
+    under = {"curves": [curve] * 4, "clean": {"loss": 0.5}, "limit": 0.55}
+    drawn = ET.fromstring(str(chart_curves.curves(under, width)))
+    lines = [one for one in drawn.iter() if one.get("class") == "whisker"]
+    assert len(lines) == 12
+    severities = [one for one in drawn.iter() if one.text == "0.30"]
+    feet = sorted({float(one.get("y")) for one in severities})
+    for one in lines:
+        top, bottom = sorted(float(end.split(" ")[1]) for end in one.get("d").removeprefix("M").split("L"))
+        foot = min(foot for foot in feet if foot > top)
+        assert bottom < foot - svg.SIZE  # above the severities
+        assert top > foot - 176 + 22 + 30  # below the names

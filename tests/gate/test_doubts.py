@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import mlwild as wild
+from mlwild.checks import write_contract
 from mlwild.errors import AppError
 from mlwild.gate import ready
 from mlwild.gate.bounds import ALPHA, BETA, at_most, judged
@@ -370,3 +371,27 @@ def test_published_forecasts_beside_a_features_function_are_not_accused(tmp_path
     tests = [ready.NoLeaks(), ready.Deterministic()]
     found = wild.judge(app, tests=tests, today=TODAY, past=False, store=tmp_path, jobs=1)
     assert not found.blocked, [one.outcome.said for one in found.verdicts]
+
+
+def test_false_blocks_under_another_loss_are_counted_anew(tmp_path):
+    def loses_much(model, events):
+        assert model.mean_loss(events) > 0.4
+
+    blocked = []
+    for loss in ("log_loss", "brier"):  # about .6 and .2
+        app = click_app(clicks(6_000), loss=loss)
+        found = wild.judge(app, tests=[loses_much], today=TODAY, store=tmp_path, jobs=1).false_blocks
+        assert found.of > 0
+        blocked.append(found.blocked / found.of)
+    assert blocked == [0.0, 1.0]
+
+
+def test_what_broke_at_the_end_is_not_held_against_past_champions(tmp_path):
+    app = click_app(clicks(6_000), root=tmp_path)
+    path = write_contract(app, tmp_path / "clicks.contract.toml").path
+    rows = clicks(6_000)
+    rows.loc[rows["when"] > 5_990, "shop"] = "nowhere"
+    broken = replace(app, data=lambda: rows, contract=path.name)
+    found = wild.judge(broken, tests=[ready.KeepsContract(), ready.Size()], today=TODAY, store=tmp_path, jobs=1)
+    assert [one.test for one in found.verdicts if one.blocks] == ["keeps its contract"]
+    assert (found.false_blocks.of > 0, found.false_blocks.blocked) == (True, 0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlwild.stressors import Own
 from mlwild.worstcase.certificates import Scored, certify, groups_of, periods_of, record_of, score
+from mlwild.worstcase.kept import _stress
 from mlwild.worstcase.live import Live
-from tests.gate.made import click_app, clicks, replay_of
+from tests.gate.made import Logit, click_app, clicks, replay_of
 
 
 def live_of(seed, store, **changes):
@@ -83,3 +85,44 @@ def test_too_few_periods_have_no_bound(tmp_path):
     made = certify(periods_of(live, live.first + 5), live)
     assert np.isnan(made.high)
     assert made.n <= 5
+
+
+def test_a_promise_is_not_scored_on_a_period_that_is_half_known(tmp_path):
+    rows = clicks(6_000)
+    rows["known"] = rows["when"] + np.where(rows["y"] == 1, 600, 1)  # bad news takes three periods
+    live = Live(replay_of(click_app(rows), tmp_path))
+    last = live.periods - 1
+    assert (live.period == last).any()  # the good news of the last period is known
+    assert np.isnan(periods_of(live, last).after(last))
+    assert score(periods_of(live, last), live, last) is None
+    done = last - 4
+    assert np.isfinite(periods_of(live, done).after(done))
+
+
+def test_the_next_period_is_as_far_off_as_labels_are_late(tmp_path):
+    rows = clicks(6_000)
+    rows["known"] = rows["when"] + 800  # four periods
+    live = Live(replay_of(click_app(rows), tmp_path))
+    cutoff = live.periods - 6
+    series = periods_of(live, cutoff)
+    assert series.ahead == cutoff - int(series.periods[-1]) - 1 == 4
+    assert periods_of(live_of(0, tmp_path), cutoff).ahead <= 1
+
+
+def test_a_model_that_answers_no_more_has_broken_its_promise(tmp_path):
+    class UpTo(Logit):
+        """A model that refuses what it never saw."""
+
+        def predict_proba(self, X):
+            if (X["a"] > 100).any():
+                raise ValueError("a is out of range")
+            return super().predict_proba(X / 100)
+
+    rows = clicks(8_000)
+    rows["a"] = np.random.default_rng(0).uniform(0, 85, len(rows))
+    rows.loc[rows["when"] >= 5_000, "a"] += 10  # up to 95: with ten more it is out of range
+    app = click_app(rows, models={"upto": UpTo()}, groups=(), features=lambda frame: frame[["a", "b"]])
+    warmer = Own(lambda X, severity, rng: X.assign(a=X["a"] + severity), (10.0,), name="warmer")
+    scored = _stress(replay_of(app, tmp_path), [warmer])
+    assert any(one.came == np.inf and not one.kept for one in scored)
+    assert record_of("stress", scored).worst.came == np.inf

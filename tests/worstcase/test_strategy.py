@@ -99,6 +99,15 @@ def test_too_few_bars_make_no_worst_case():
         strategy_of("short", book, Trading(), tried={"short": book.net()})
 
 
+def test_less_than_a_year_has_no_worst_year():
+    book = two_assets(100)
+    found = strategy_of("young", book, Trading(), tried={"young": book.net()})
+    assert list(found.windows) == ["month"]
+    assert found.dates["start"] == ""
+    rare = strategy_of("rare", book, Trading(per_year=0.3), tried={"rare": book.net()})
+    assert rare.windows["year"].searched == 100
+
+
 @pytest.fixture(scope="module")
 def sp500():
     """Daily closes of the S&P 500, 1999 to 2018, as the package arch ships them."""

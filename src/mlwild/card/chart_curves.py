@@ -47,8 +47,8 @@ def curves(under: Mapping[str, Any], width: int) -> Markup:
     wide = (width - _GAP * (across - 1)) / across
     panels = []
     for place, curve in enumerate(shown):
-        losses = [point["loss"] for point in curve["points"] if known(point["loss"])]
-        low, high = padded([*losses, under["clean"]["loss"], under["limit"]])
+        ends = [point[name] for point in curve["points"] for name in ("loss", "low", "high") if known(point[name])]
+        low, high = padded([*ends, under["clean"]["loss"], under["limit"]])
         values = ticks(low, high, 4)
         gutter = max(width_of(words, 12) for words in tick_texts(values)) + 10
         left = (place % across) * (wide + _GAP)
@@ -82,14 +82,10 @@ def _panel(
         ]
     limit, clean = scale(under["limit"]), scale(under["clean"]["loss"])
     drawn += [line(left, limit, right, limit, "frontier"), line(left, clean, right, clean, "fresh")]
-    ends = [
-        (at, point) for at, point in zip(places, points, strict=True) if known(point["low"]) and known(point["high"])
-    ]
     drawn += [
-        line(
-            at, max(min(scale(point["low"]), top + _HIGH), top + 36), at, max(scale(point["high"]), top + 36), "whisker"
-        )
-        for at, point in ends
+        line(at, scale(point["low"]), at, scale(point["high"]), "whisker")
+        for at, point in zip(places, points, strict=True)
+        if known(point["low"]) and known(point["high"])
     ]
     path = polyline(
         [(at, scale(p["loss"]) if known(p["loss"]) else None) for at, p in zip(places, points, strict=True)]

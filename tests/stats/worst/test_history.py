@@ -98,6 +98,20 @@ def test_next_horizon_exceeds_the_bound_no_more_often_than_stated(law, horizon, 
     assert exceeded(law, n, horizon, window, draws)[0] <= stated + 2 * math.sqrt(stated * (1 - stated) / draws)
 
 
+@pytest.mark.parametrize("draws", [300, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_what_is_not_known_yet_is_allowed_for(draws):
+    # AR(0.9), the next value to be judged is the ninth: from where the series ends the path wanders off.
+    late = near = 0
+    for i in range(draws):
+        rng = np.random.default_rng([i, 9])
+        series = lfilter([1.0], [1.0, -0.9], rng.normal(size=160))[50:]
+        past, came = series[:100], series[108]
+        late += came > next_worst(past, horizon=1, ahead=8, reps=300, seed=i).high
+        near += came > next_worst(past, horizon=1, reps=300, seed=i).high
+    assert late / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)
+    assert near > 2 * late
+
+
 def test_a_plain_bootstrap_of_few_blocks_is_exceeded_far_too_often():
     assert exceeded("normal", 20, 10, 1, 100)[1] > 0.2
 
