@@ -327,3 +327,10 @@ def test_check_fails_where_the_model_cannot_be_trained(tmp_path):
     (tmp_path / "app.py").write_text(text)
     out = " ".join(run("check", "app.py", cwd=tmp_path, code=1).stdout.split())
     assert "'line' cannot be trained on" in out
+
+
+def test_a_syntax_error_names_the_users_file_and_line(tmp_path):
+    (tmp_path / "app.py").write_text("x = 1\ndef orders(:\n")
+    done = run("check", "app.py", cwd=tmp_path, code=4)
+    assert "mlwild: app.py, line 2, raised SyntaxError" in done.stderr
+    assert "importlib" not in done.stderr

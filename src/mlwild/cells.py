@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def unlike(left: Any, right: Any) -> NDArray[np.bool_]:
     >>> import pyarrow as pa
     >>> unlike(pa.chunked_array([[1.0, None, 0.3]]), pa.chunked_array([[1.0, None, 0.1 + 0.2]])).tolist()
     [False, False, True]
+    >>> unlike(pa.chunked_array([pa.nulls(2)]), pa.chunked_array([["a", None]])).tolist()
+    [True, False]
     """
     import pyarrow as pa
     import pyarrow.compute
@@ -36,6 +39,8 @@ def unlike(left: Any, right: Any) -> NDArray[np.bool_]:
         # Bit patterns: NaN equals NaN, and a difference in the last bit is a difference.
         values = [x.fill_null(0.0).to_numpy(zero_copy_only=False).view(np.int64) for x in (a, b)]
         different = values[0] != values[1]
+    elif pa.types.is_null(ours.type) or pa.types.is_null(theirs.type):
+        different = np.zeros(len(ours), dtype=bool)  # a column without a value differs where the other has one
     elif ours.type == theirs.type and not pa.types.is_nested(ours.type):
         different = pa.compute.not_equal(ours, theirs).fill_null(fill_value=False).to_numpy(zero_copy_only=False)
     else:
@@ -80,3 +85,16 @@ def text(value: Any) -> str:
     """
     made = value.as_py() if hasattr(value, "as_py") else value
     return "missing" if made is None else repr(made)
+
+
+def kinds(values: NDArray[Any]) -> NDArray[np.str_]:
+    """
+    Return the values of a group as words; a missing one says so, unlike the word for it.
+
+    Examples
+    --------
+    >>> kinds(np.array(["None", None, float("nan"), 3], dtype=object)).tolist()
+    ['None', '(missing)', '(missing)', '3']
+    """
+    gone = [one is None or (isinstance(one, float) and isnan(one)) for one in values.tolist()]
+    return np.where(np.array(gone, dtype=bool), "(missing)", values.astype(str))

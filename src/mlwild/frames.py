@@ -60,7 +60,7 @@ def eager(native: Any, field: str) -> Frame:
             "Return a pandas, Polars or Arrow table or a DuckDB relation."
         ) from problem
     except nw.exceptions.DuplicateError as problem:
-        raise DataError(f"{field}: two columns have the same name: {problem}") from problem
+        raise DataError(f"{field}: two columns have the same name: {' '.join(str(problem).split())}") from problem
     if isinstance(frame, nw.LazyFrame):
         polars = frame.implementation.is_polars()
         frame = frame.collect("polars" if polars else "pyarrow")

@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
+from mlwild.cells import kinds
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError
 from mlwild.gate.cases import Test, as_tests, family_of
@@ -321,7 +322,7 @@ def _red_tests(suite: Sequence[Test], trial: TriangleTrial) -> list[str]:
     # What `mlwild check` finds and reads anew is of the whole history, which a past trial must not know.
     suite = [test for test in suite if family_of(test) not in ("leaks", "data")]
     named = [fingerprint(test) for test in suite]
-    held = [part for name, values in read.groups.items() for part in (name, values.astype(str))]
+    held = [part for name, values in read.groups.items() for part in (name, kinds(values))]
     key = digest(
         "gate 2",
         made_of_app(read.app),

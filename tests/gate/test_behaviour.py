@@ -163,3 +163,24 @@ def test_a_model_that_turned_round_churns(tmp_path):
     assert found.verdict == "fail"
     assert late.model.mean_loss(late.events) < late.champion.mean_loss(late.events)
     assert found.estimate < 0.4
+
+
+# -- rows without an answer ------------------------------------------------------------------------
+
+
+def test_a_row_that_is_refused_is_red_and_named(tmp_path):
+    rows = clicks(4_000)
+    rows.loc[3_950, "a"] = np.nan  # one row of the last period
+    trial = trial_of(click_app(rows, models={"nogaps": NoGaps()}), tmp_path)
+    assert len(trial.unanswered) > 1  # the whole batch that it came with
+    assert "more got no answer and are left out" in trial.said
+    found = judged(ready.AnswersAll(), trial)
+    assert found.verdict == "fail"
+    assert found.rows == (3_950,)
+    assert f"1 of {len(trial.known)} rows get no answer (ValueError: Input X contains NaN.)" in found.said
+    assert judged(ready.AnswersAll(at_most=0.01), trial).verdict == "pass"
+
+
+def test_a_model_that_answers_everything_does(strong):
+    found = judged(ready.AnswersAll(), strong)
+    assert (found.verdict, found.said) == ("pass", f"all but 0 of {len(strong.events):,} rows get an answer")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mlwild.checks import Finding, write_contract
-from mlwild.gate.ready import KeepsContract, NoLeaks
+from mlwild.gate.ready import Deterministic, KeepsContract, NoLeaks
+from mlwild.gate.ready.paired import parts_of
 from mlwild.gate.standard import standard
-from tests.gate.made import click_app, trial_of
+from mlwild.worstcase import ensembles
+from mlwild.worstcase.ensembles import compared
+from tests.gate.made import click_app, clicks, trial_of
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,21 @@ def test_the_contract_of_an_app_is_held_and_an_edited_one_is_held_anew(tmp_path)
     assert broken.verdict == "fail"
     assert "shop" in broken.said
     assert "north" in broken.said
+
+
+def test_a_column_without_a_value_is_the_same_each_time(tmp_path):
+    rows = clicks(3_000).assign(shop=None)
+    app = click_app(rows, features=lambda frame: frame[["a", "b"]])
+    assert Deterministic().judge(trial_of(app, tmp_path)).verdict == "pass"
+
+
+def test_groups_of_numbers_and_missing_ones_are_told_apart_everywhere(tmp_path):
+    rows = clicks(6_000).assign(shop=lambda made: np.where(made["shop"] == "east", np.nan, 7.0))
+    trial = trial_of(click_app(rows, features=lambda frame: frame[["a", "b"]]), tmp_path)
+    assert {name for name, _ in parts_of(trial.events, 1)} == {"shop=7.0", "shop=(missing)"}
+    found = compared("x", trial.loss, trial.events, {"one": trial.model.predictions(trial.events)} | {
+        "two": trial.champion.predictions(trial.events)
+    })  # fmt: skip
+    assert found.ensemble.worst > 0
+    named = {name for name, inside in ensembles._cells(trial.events) if inside.any()}
+    assert {"shop = 7.0", "shop = (missing)"} <= named

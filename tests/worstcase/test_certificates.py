@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlwild.stats.worst import next_worst
 from mlwild.stressors import Own
 from mlwild.worstcase.certificates import Scored, certify, groups_of, periods_of, record_of, score
 from mlwild.worstcase.kept import _stress
@@ -107,6 +108,8 @@ def test_the_next_period_is_as_far_off_as_labels_are_late(tmp_path):
     series = periods_of(live, cutoff)
     assert series.ahead == cutoff - int(series.periods[-1]) - 1 == 4
     assert periods_of(live_of(0, tmp_path), cutoff).ahead <= 1
+    found, near = (next_worst(series.values, horizon=1, ahead=ahead).high for ahead in (4, 0))
+    assert certify(series, live).high == found != near
 
 
 def test_a_model_that_answers_no_more_has_broken_its_promise(tmp_path):

@@ -10,8 +10,10 @@ import pytest
 import mlwild as wild
 from mlwild import stressors as st
 from mlwild.errors import AppError
+from mlwild.stressing import _ordered
 from mlwild.worstcase.curves import stressed
 from mlwild.worstcase.kept import hardest
+from mlwild.worstcase.report import WorstCase
 from tests.gate.made import Line, click_app, clicks, replay_of, small_app, trial_of
 
 
@@ -197,3 +199,10 @@ def test_an_app_that_never_errs_can_be_rehearsed(tmp_path):
 
     app = small_app(rows, features=lambda frame: frame[["a"]], models={"nothing": Nothing()}, every=200, start=400)
     assert wild.rehearse(replace(app, name="perfect"), store=tmp_path, jobs=1).sheet["rules"]
+
+
+def test_what_chance_explains_heads_no_page():
+    slice_ = WorstCase("slice", "x < 1", 0.9, 2.0, 0.95, 40, "rows", 1000, "", confirmed=False)
+    period = WorstCase("period", "one", 0.8, 1.0, 0.95, 40, "periods", 40, "")
+    window = WorstCase("window", "four", 1.5, np.nan, 0.95, 4, "periods", 1, "")
+    assert [one.kind for one in _ordered([slice_, period, window])] == ["window", "period", "slice"]

@@ -56,7 +56,13 @@ def _print_users_part(problem: Exception) -> None:
 
 
 def _users_frame(problem: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "site-packages" not in frame.filename]
+    if isinstance(problem, SyntaxError) and problem.filename:  # nothing of the file ran, so that no frame is of it
+        return f"{Path(problem.filename).name}, line {problem.lineno},"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if "site-packages" not in frame.filename and not frame.filename.startswith("<frozen")
+    ]
     users = [frame for frame in frames if not frame.filename.startswith(_OURS)]
     last = users[-1] if users else frames[-1]
     return f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"

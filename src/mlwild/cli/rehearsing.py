@@ -105,6 +105,7 @@ def rehearse(
         print(f"Card: {rehearsal.card(card)}")
     else:
         print(f"Card: mlwild card {app}")
+    print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?)")
 
 
 def compare(

@@ -11,7 +11,7 @@ from mlwild.gate.ready.found import KeepsContract, NoLeaks
 from mlwild.gate.ready.learning import LabelNoise, SeedStability
 from mlwild.gate.ready.operation import Latency, Size
 from mlwild.gate.ready.proxies import PROXIES, Proxy
-from mlwild.gate.ready.robust import AnswersGaps, Corruption
+from mlwild.gate.ready.robust import AnswersAll, AnswersGaps, Corruption
 from mlwild.gate.ready.serving import ServingParity, UnknownCategories
 from mlwild.gate.ready.slices import Calibrated, GroupsNotWorse
 from mlwild.gate.ready.splits import LegalSplits
@@ -36,7 +36,7 @@ def standard(app: Any) -> tuple[Test, ...]:
     made += [Size(), UnknownCategories(), Latency()]
     if app.serving is not None:  # else the app serves by the functions that trained it: nothing to compare
         made.append(ServingParity())
-    made += [AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
+    made += [AnswersAll(), AnswersGaps(), Corruption(), GroupsNotWorse(), Calibrated()]
     made += [BeatsBaselines(), NotWorse(), Churn()]
     made += [SeedStability(), LabelNoise(), *(Proxy(kind) for kind in PROXIES)]
     return tuple(made)

@@ -179,6 +179,11 @@ class Trial(Protocol):
         ...
 
     @property
+    def unanswered(self) -> Held:
+        """Rows of the same periods that got no answer: one that the model refuses silences all that come with it."""
+        ...
+
+    @property
     def learned(self) -> Held:
         """Rows that the candidate learned from."""
         ...

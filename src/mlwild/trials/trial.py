@@ -253,12 +253,21 @@ class TriangleTrial:
         return self._fitted(before[-1]) if before else None
 
     @cached_property
-    def events(self) -> Held:
-        """Rows of the settled periods whose labels are known."""
+    def known(self) -> Ints:
+        """Rows of the settled periods whose labels are known, those without an answer among them."""
         survey, grid = self.survey, self.survey.grid
-        chosen = np.isin(grid.period_of_cell_row, self.tried)
-        rows = np.sort(grid.cell_rows[chosen])
-        rows = rows[(survey.known_at[rows] <= grid.edges[self.cutoff]) & ~self.replay.triangle.unscored[rows]]
+        rows = np.sort(grid.cell_rows[np.isin(grid.period_of_cell_row, self.tried)])
+        return np.asarray(rows[survey.known_at[rows] <= grid.edges[self.cutoff]])
+
+    @cached_property
+    def unanswered(self) -> Held:
+        """Rows of the same periods that some vintage did not answer: one row that it refuses silences a whole batch."""
+        return self.replay.everything.held(self.known[self.replay.triangle.unscored[self.known]])
+
+    @cached_property
+    def events(self) -> Held:
+        """Rows of the settled periods whose labels are known, and that every vintage answered."""
+        rows = self.known[~self.replay.triangle.unscored[self.known]]
         if len(rows) > MOST_ROWS:
             rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(np.int64)]
         return self.replay.everything.held(rows)
@@ -286,8 +295,13 @@ class TriangleTrial:
         return (
             f"{self.replay.triangle.model!r} as made at {clock.show(int(edges[self.vintage.cutoff]))}, on "
             f"{len(self.events):,} labelled events from {clock.show(int(edges[first]))} to "
-            f"{clock.show(int(edges[last + 1]))} that it did not learn from"
+            f"{clock.show(int(edges[last + 1]))} that it did not learn from{self._unanswered}"
         )
+
+    @property
+    def _unanswered(self) -> str:
+        n = len(self.unanswered)
+        return f"; {n:,} more got no answer and are left out" if n else ""
 
     @property
     def recipe(self) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.cells import kinds
 from mlwild.gate.held import Held
 from mlwild.gate.trial import Trial
 from mlwild.losses import Loss
@@ -154,7 +155,8 @@ def _cells(rows: Held) -> list[tuple[str, NDArray[np.bool_]]]:
         (f"period {place + 1} of those on trial", rows.period == k) for place, k in enumerate(np.unique(rows.period))
     ]
     for name, values in rows.groups.items():
-        made += [(f"{name} = {kind}", values == kind) for kind in np.unique(values.astype(str))]
+        words = kinds(values)
+        made += [(f"{name} = {kind}", words == kind) for kind in np.unique(words)]
     return [(name, inside) for name, inside in made if inside.sum() >= min(FEWEST, len(rows) // 4)]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.cells import kinds
 from mlwild.trials import Replay
 from mlwild.triangle.settled import settled
 
@@ -99,11 +99,7 @@ class Live:
 
     def group(self, name: str) -> NDArray[np.str_]:
         """Return the value of a declared group of each row; where it is missing it says so, unlike the word None."""
-        values = self.replay.survey.groups[name][self.rows]
-        missing = np.array(
-            [one is None or (isinstance(one, float) and isnan(one)) for one in values.tolist()], dtype=bool
-        )
-        return np.where(missing, "(missing)", values.astype(str))
+        return kinds(self.replay.survey.groups[name][self.rows])
 
     @cached_property
     def groups(self) -> list[tuple[str, Bools]]:

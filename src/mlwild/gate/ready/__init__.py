@@ -6,13 +6,14 @@ from mlwild.gate.ready.found import KeepsContract, NoLeaks
 from mlwild.gate.ready.learning import LabelNoise, SeedStability
 from mlwild.gate.ready.operation import Latency, Size
 from mlwild.gate.ready.proxies import Proxy
-from mlwild.gate.ready.robust import AnswersGaps, Corruption, StaleFeatures
+from mlwild.gate.ready.robust import AnswersAll, AnswersGaps, Corruption, StaleFeatures
 from mlwild.gate.ready.serving import ServingParity, UnknownCategories
 from mlwild.gate.ready.slices import Calibrated, GroupsNotWorse
 from mlwild.gate.ready.splits import LegalSplits
 from mlwild.gate.ready.useful import BeatsBaselines, NotWorse
 
 __all__ = [
+    "AnswersAll",
     "AnswersGaps",
     "BeatsBaselines",
     "Calibrated",

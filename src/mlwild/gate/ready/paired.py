@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.cells import kinds
 from mlwild.gate.bounds import ALPHA, Bounds, bounds_of
 from mlwild.gate.held import Held
 from mlwild.losses import Loss
@@ -60,10 +61,10 @@ def parts_of(held: Held, fewest: int) -> list[tuple[str, Held]]:
     """Return the rows of each value of each declared group that has so many rows."""
     made = []
     for name, values in held.groups.items():
-        kinds, codes = np.unique(values.astype(str), return_inverse=True)
+        names, codes = np.unique(kinds(values), return_inverse=True)
         made += [
             (f"{name}={kind}", held.where(codes == code))
-            for code, kind in enumerate(kinds)
+            for code, kind in enumerate(names)
             if (codes == code).sum() >= fewest
         ]
     return made

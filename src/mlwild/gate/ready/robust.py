@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from mlwild.gate.ready.paired import mean_loss
 from mlwild.gate.trial import Trial
 from mlwild.stressors import Missing, Noise, Outliers, Situation, Stale, Stressor
 from mlwild.stressors.values import ALL
-from mlwild.wording import number
+from mlwild.wording import count, number
 
 Floats = NDArray[np.float64]
 
@@ -171,6 +172,54 @@ class AnswersGaps:
                 why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
                 return Outcome("fail", f"with {name!r} missing it gives no answer ({why})", n=len(calm.held))
         return Outcome("pass", f"it answers with any one of {len(columns)} features missing", n=len(calm.held))
+
+
+@dataclass(frozen=True)
+class AnswersAll:
+    """
+    Every row on trial gets an answer; those that got none in the rehearsal are asked for again, one by one.
+
+    Parameters
+    ----------
+    at_most : float
+        Share of rows that may get none.
+    owner : str
+
+    Examples
+    --------
+    >>> AnswersAll().name
+    'answers every row'
+    """
+
+    at_most: float = 0.0
+    owner: str = ""
+    name: str = "answers every row"
+    family: str = "behaviour"
+
+    def objection(self, trial: Trial) -> str:
+        """Say why it does not apply."""
+        return "a published forecast reads no features" if trial.model.raw is None else ""
+
+    def judge(self, trial: Trial) -> Outcome:
+        """Ask for the rows that were left out, each alone."""
+        left = trial.unanswered
+        n, mute, why = len(trial.events) + len(left), [], ""
+        for place in range(len(left)):
+            one = left.where(np.array([place]))
+            try:
+                trial.model.predict(one.features)
+            except Exception as problem:  # noqa: BLE001  the user's model may raise anything; that is the finding
+                mute.append(int(one.rows[0]))
+                why = why or f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+        share = len(mute) / n if n else 1.0
+        facts: dict[str, Any] = {"n": n, "estimate": share, "limit": self.at_most}
+        if share > self.at_most:
+            said = f"{count(len(mute))} of {count(n)} rows get no answer ({why or 'there is no row'})"
+            return Outcome("fail", said, rows=tuple(mute[:5]), **facts)
+        told = f"; in the rehearsal {count(len(left))} got none, as they came with one that is refused"
+        return Outcome(
+            "pass", f"all but {count(len(mute))} of {count(n)} rows get an answer{told if len(left) else ''}", **facts
+        )
 
 
 def _gaps(column: object) -> bool:
