@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from mlwild import models
 from mlwild.app import App
 from mlwild.checks import Finding
-from mlwild.digest import digest, fingerprint, row_hashes, version
+from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.frames import Frame
@@ -31,6 +27,7 @@ from mlwild.records import Vintage
 from mlwild.trials.again import reloaded, reread
 from mlwild.trials.changed import changed
 from mlwild.trials.findings import kept_findings
+from mlwild.trials.fits import refit
 from mlwild.trials.past import history_until, kept_predictions
 from mlwild.trials.rows import Everything
 from mlwild.trials.served import serve
@@ -329,25 +326,11 @@ class TriangleTrial:
         DataError
             If the model is a published forecast, which nobody can fit here.
         """
-        model = self.recipe
-        if isinstance(model, Forecast):
+        if isinstance(self.recipe, Forecast):
             raise DataError(f"gate: {self.replay.triangle.model!r} is a published forecast; it cannot be fitted here.")
-        rows = self.learned if learned is None else learned
-        numbers = rows.labels if labels is None else np.asarray(labels)
-        answers = numbers.copy() if rows.classes is None else rows.classes[numbers]
-        chosen = self.seed if seed is None else seed
-        named = f"{self.replay.triangle.model} again"
-        key = digest("trial fit 1", self.replay.triangle.recipe.named(chosen), row_hashes(rows.table), numbers)
-        store = self.replay.triangle.store
-        if fresh or store.get(key, "model") is None:
-            with threadpool_limits(limits=1):
-                made = models.fit(model, rows.features, answers, chosen)
-            if fresh:
-                return Fitted(named, made, self.survey.ask, self.survey.classes, self.loss)
-            payload = cloudpickle.dumps(made)
-            store.put(key, "model", lambda file: file.write(payload), rows=len(rows))
-        raw = pickle.loads(store.payload(key, "model").read_bytes())
-        return Fitted(named, raw, self.survey.ask, self.survey.classes, self.loss)
+        rows, seed = self.learned if learned is None else learned, self.seed if seed is None else seed
+        raw = refit(self.replay.triangle, rows, rows.labels if labels is None else np.asarray(labels), seed, fresh)
+        return Fitted(f"{self.replay.triangle.model} again", raw, self.survey.ask, self.survey.classes, self.loss)
 
     def findings(self) -> Sequence[Finding]:
         """Return what `mlwild check` finds."""
