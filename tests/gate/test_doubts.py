@@ -189,7 +189,8 @@ def test_groups_are_judged_by_the_weight_of_their_rows(tmp_path):
     )
     app = click_app(rows, feedback="selective", propensity="chance", features=lambda frame: frame[["a", "b"]])
     trial = trial_of(app, tmp_path)
-    found = ready.GroupsNotWorse(than=9.0).judge(trial)
+    found = ready.GroupsNotWorse(than=9.0, fewest=50).judge(trial)
+    assert len(found.parts) == 3
     for part in found.parts:
         mine = trial.events.groups["shop"] == part["group"].removeprefix("shop=")
         lost = trial.model.losses(trial.events)[mine]

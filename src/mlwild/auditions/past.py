@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
+from mlwild.triangle.settled import settled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: A period is settled when this share of the labels that periods usually get has come.
-SETTLED = 0.9
 #: Last settled periods that say how many rows the next will have.
 RECENT = 4
 
@@ -160,9 +159,8 @@ class KnownPast:
     @cached_property
     def settled(self) -> NDArray[np.bool_]:
         """Whether about all labels of each past period that ever come have come, shape (cutoff,)."""
-        rows = self.procedure.triangles[0].survey.grid.rows[: self.cutoff]
-        share = self._known(self.procedure.counts) / np.maximum(rows, 1)
-        return np.asarray((share > 0) & (share >= SETTLED * share.max(initial=0.0)))
+        done = settled(self.procedure.triangles[0].survey, self.cutoff)
+        return np.asarray(done & (self._known(self.procedure.counts) > 0))
 
     @property
     def rows_before(self) -> Floats:

@@ -31,6 +31,8 @@ LEVEL = 0.999
 BATCHES = 60
 #: Fewest independent rows that a mean is judged on, and fewest whose neighbours may resemble each other.
 FEWEST, FEWEST_IN_ORDER = 30, 100
+#: Fewer entities (of one size) are no sample of others: the mean is that of these.
+FEWEST_ENTITIES = 10
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,12 @@ class Bounds:
 
 
 def bounds_of(
-    values: Floats, *, weights: Floats | None = None, alpha: float = ALPHA, independent: bool = False
+    values: Floats,
+    *,
+    weights: Floats | None = None,
+    entities: NDArray[np.int64] | None = None,
+    alpha: float = ALPHA,
+    independent: bool = False,
 ) -> Bounds:
     """
     Return one-sided bounds for a mean.
@@ -67,18 +74,24 @@ def bounds_of(
     added up in contiguous batches, whose long-run variance is Bartlett's with fixed-b critical values, so that
     neighbours may resemble each other. Bounds are widened by what skewness takes, and those of 0 and 1 are never
     closer than Clopper and Pearson's with as many rows as the neighbours leave. Weights that leave an effective sample
-    of fewer than 30 rows give no bound.
+    of fewer than 30 rows give no bound. Rows of one entity may resemble each other however far apart they are: what
+    that adds to the variance, beyond what neighbours do, is added. Fewer entities than ten of one size are taken as
+    the whole: then the mean is that of these.
 
     Measured share of upper bounds at 5 % that lie below the mean, independent rows, 20,000 draws: exponential values
     0.051 at 30 rows and 0.042 at 100; log-normal ones (skewness 6) 0.084, 0.064, and 0.051 at 200. Of 400 rows with
     log-normal weights that leave an effective sample of 30 to 60 (2,000 draws): uniform values 0.045 to 0.058,
     exponential ones 0.088 to 0.094; 0.16 and more below 30.
+    Of rows of 12 to 1,000 entities whose means differ by half of what rows do (4,000 draws): 0.039 to 0.051, where
+    bounds that do not know the entities have 0.09 to 0.35; entities that do not differ widen bounds by 3 %.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
         In order of time.
     weights : ndarray of shape (n,), optional
+    entities : ndarray of int64, shape (n,), optional
+        Whom each row is about; of rows in order of time only.
     alpha : float
         Chance of each side.
     independent : bool
@@ -95,6 +108,8 @@ def bounds_of(
     .. [2] Clopper, C. J., & Pearson, E. S. (1934). Biometrika, 26(4), 404-413.
     .. [3] Hall, P. (1992). JRSS-B, 54(1), 221-228.
     .. [4] Kish, L. (1965). Survey sampling. Wiley.
+    .. [5] Cameron, A. C., Gelbach, J. B., & Miller, D. L. (2011). Robust inference with multiway clustering. Journal of
+       Business & Economic Statistics, 29(2), 238-249.
 
     Examples
     --------
@@ -136,9 +151,28 @@ def bounds_of(
     if found.undecided:
         return Bounds(estimate, math.nan, math.nan, math.nan, n, "fewer than 8 effective batches")
     radius = (found.high - found.low) / 2 * _beyond(alpha)
+    if entities is not None:
+        radius = math.hypot(radius, _among_entities(linear - estimate, entities, alpha))
     error = radius / _quantile(alpha)
     made = _widened(Bounds(estimate, estimate - radius, estimate + radius, error, n, "fixed-b"), parts, alpha)
     return _as_shares(made, alpha) if hits else made
+
+
+def _among_entities(off: Floats, entities: NDArray[np.int64], alpha: float) -> float:
+    """Return how much wider a bound is that also holds for other entities, beyond what neighbours in time add."""
+    from scipy.special import stdtrit
+
+    kinds, place = np.unique(entities, return_inverse=True)
+    sizes = np.bincount(place)
+    effective = float(len(off) ** 2 / (sizes.astype(np.float64) ** 2).sum())
+    if len(kinds) == len(off) or effective < FEWEST_ENTITIES:
+        return 0.0
+    batch = np.arange(len(off)) * min(BATCHES, len(off)) // len(off)
+    both = np.unique(place * BATCHES + batch, return_inverse=True)[1]
+    freedom = effective - 1
+    whole = effective / freedom * float((np.bincount(place, off) ** 2).sum())
+    beyond = max(whole - float((np.bincount(both, off) ** 2).sum()), 0.0)
+    return float(stdtrit(freedom, 1 - alpha)) * math.sqrt(beyond) / len(off)
 
 
 def _widened(found: Bounds, parts: Floats, alpha: float) -> Bounds:
@@ -208,6 +242,7 @@ def at_most(
     margin: float,
     what: str,
     weights: Floats | None = None,
+    entities: NDArray[np.int64] | None = None,
     independent: bool = False,
     alpha: float = ALPHA,
 ) -> Outcome:
@@ -228,7 +263,7 @@ def at_most(
         By how much a model that must not be blocked is better than the limit, above 0.
     what : str
         What the mean is, for the sentence.
-    weights, independent, alpha : optional
+    weights, entities, independent, alpha : optional
         As for `bounds_of`.
 
     Returns
@@ -255,7 +290,7 @@ def at_most(
     if len(gaps):
         said = f"{what} is NaN in {count(len(gaps))} of {count(len(values))} cases"
         return Outcome("fail", said, n=len(values), limit=limit, rows=tuple(int(row) for row in gaps[:5]))
-    found = bounds_of(values, weights=weights, alpha=alpha, independent=independent)
+    found = bounds_of(values, weights=weights, entities=entities, alpha=alpha, independent=independent)
     if found.method == "constant" and not values.any() and limit > 0:
         # Nothing was seen at all: that is no proof that the share is zero.
         high = clopper_pearson_upper(0, found.n, alpha)

@@ -44,6 +44,8 @@ class Held:
         The app's own rows, labels and all.
     changed : bool
         Whether the features are others than those of the history.
+    entity : ndarray of int64, shape (n,), optional
+        Number of whom each row is about; a row without one has a number of its own. None where the app names none.
 
     Examples
     --------
@@ -68,11 +70,14 @@ class Held:
     groups: Mapping[str, NDArray[Any]]
     raw: frames.Frame = field(repr=False)
     changed: bool = False
+    entity: Ints | None = None
 
     def __post_init__(self) -> None:
         """Lock the arrays: a test that writes into them would change what the next one sees."""
         for name in ("rows", "labels", "time", "period", "weight"):
             object.__setattr__(self, name, _locked(getattr(self, name)))
+        if self.entity is not None:
+            object.__setattr__(self, "entity", _locked(self.entity))
         object.__setattr__(self, "groups", {name: _locked(values) for name, values in self.groups.items()})
 
     def __repr__(self) -> str:
@@ -140,6 +145,7 @@ class Held:
             {name: values[picked] for name, values in self.groups.items()},
             frames.take(self.raw, picked),
             self.changed,
+            None if self.entity is None else self.entity[picked],
         )
 
     def evenly(self, most: int) -> Held:

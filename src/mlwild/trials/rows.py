@@ -47,6 +47,7 @@ class Everything:
             weight=survey.grid.weight[rows],
             groups={name: values[rows] for name, values in survey.groups.items()},
             raw=frames.take(self.events.frame, rows),
+            entity=None if survey.entity is None else survey.entity[rows],
         )
 
     @cached_property

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.stats.lateness import arrived_share
 from mlwild.triangle.survey import Survey
 
-#: A period is settled when this share of the labels that periods usually get has come.
+#: A period is settled when this share of its rows has a label, or of the labels that come as late as it is old.
 SETTLED = 0.9
 
 
@@ -15,7 +16,9 @@ def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
     """
     Say of each period before a cutoff whether it is settled then.
 
-    Labels that come early are seldom like those that come late: a period that is half known is not judged.
+    Labels that come early are seldom like those that come late: a period that is half known is not judged. Where most
+    rows never get a label (only who was accepted repays), the share that has one says nothing; the delay does, as far
+    as it is known at the cutoff.
 
     Parameters
     ----------
@@ -26,9 +29,14 @@ def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (cutoff,)
+        A period without any label is not settled.
     """
-    grid = survey.grid
-    known = survey.known_at[grid.cell_rows] <= grid.edges[cutoff]
-    counts = np.bincount(grid.period_of_cell_row[known], minlength=grid.periods)[:cutoff]
-    share = counts / np.maximum(grid.rows[:cutoff], 1)
-    return np.asarray((share > 0) & (share >= SETTLED * share.max(initial=0.0)))
+    period, arrival, counts = survey.arrivals
+    known = arrival <= cutoff
+    period, lag, counts = period[known], (arrival - period - 1)[known], counts[known]
+    labelled = np.bincount(period, counts, cutoff)[:cutoff]
+    by_lag = arrived_share(lag, cutoff - 1 - period, counts)
+    age = cutoff - 1 - np.arange(cutoff)
+    come = np.append(by_lag, np.ones(max(cutoff - len(by_lag), 0)))[age]
+    share = labelled / np.maximum(survey.grid.rows[:cutoff], 1)
+    return np.asarray((labelled > 0) & ((share >= SETTLED) | (come >= SETTLED)))

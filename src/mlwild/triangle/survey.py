@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ class Survey:
     def loss(self) -> Loss:
         """The loss."""
         return self.app.loss_
+
+    @cached_property
+    def arrivals(self) -> tuple[Ints, Ints, Ints]:
+        """
+        Labels that arrived together: their period, the cutoff from which they are known, and how many they are.
+
+        The end of the history counts as a cutoff; what came later still has one more than that.
+        """
+        grid, size = self.grid, self.grid.periods + 2
+        period = grid.period_of_cell_row
+        arrival = np.maximum(np.searchsorted(grid.edges, self.known_at[grid.cell_rows], side="left"), period + 1)
+        both, counts = np.unique(period * size + arrival, return_counts=True)
+        return both // size, both % size, counts
 
 
 def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:

@@ -277,7 +277,7 @@ def loss_bounds(situation: Situation, alpha: float = ALPHA) -> Bounds:
     model, held = situation.model, situation.held
     if model.loss.per == "row":
         weights = None if np.ptp(held.weight) == 0 else held.weight
-        return bounds_of(model.losses(held), weights=weights, alpha=alpha)
+        return bounds_of(model.losses(held), weights=weights, entities=held.entity, alpha=alpha)
     predicted = model.predictions(held)
     found = resampled_interval(
         lambda at: model.loss.of_set(held.labels[at], predicted[at]), len(held), level=1 - 2 * alpha

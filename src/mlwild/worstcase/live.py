@@ -51,6 +51,12 @@ class Live:
         """Weight of each row."""
         return self.replay.survey.grid.weight[self.rows]
 
+    @cached_property
+    def entity(self) -> Ints | None:
+        """Number of whom each row is about; None where the app names no entity."""
+        whom = self.replay.survey.entity
+        return None if whom is None else whom[self.rows]
+
     @property
     def first(self) -> int:
         """First period with a vintage."""

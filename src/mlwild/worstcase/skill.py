@@ -86,7 +86,14 @@ class Skill:
         return self.loss > self.baseline_loss
 
 
-def share_gained(ours: Floats, theirs: Floats, *, weights: Floats | None = None, alpha: float) -> tuple[Share, str]:
+def share_gained(
+    ours: Floats,
+    theirs: Floats,
+    *,
+    weights: Floats | None = None,
+    entities: NDArray[np.int64] | None = None,
+    alpha: float,
+) -> tuple[Share, str]:
     """
     Return by what share a mean loss is less than another on the same rows, and how it stands.
 
@@ -103,6 +110,8 @@ def share_gained(ours: Floats, theirs: Floats, *, weights: Floats | None = None,
     ours, theirs : ndarray of shape (n,)
         Losses of each row in order of time; a ratio is defined where none is below 0.
     weights : ndarray of shape (n,), optional
+    entities : ndarray of int64, shape (n,), optional
+        Whom each row is about.
     alpha : float
         Chance of each side.
 
@@ -131,10 +140,10 @@ def share_gained(ours: Floats, theirs: Floats, *, weights: Floats | None = None,
         ratio = float(np.average(ours, weights=weight)) / scale
         share = Share(1 - ratio, math.nan, math.nan)
         if ours.any():
-            found = bounds_of((ours - ratio * theirs) / scale, weights=known, alpha=alpha)
+            found = bounds_of((ours - ratio * theirs) / scale, weights=known, entities=entities, alpha=alpha)
             share = Share(1 - ratio, 1 - ratio - found.high, min(1 - ratio - found.low, 1.0))
     if math.isnan(share.low):  # no ratio, but one may still be less than the other
-        gap = bounds_of(theirs - ours, weights=known, alpha=alpha)
+        gap = bounds_of(theirs - ours, weights=known, entities=entities, alpha=alpha)
         return share, _verdict(gap.low, gap.high)
     return share, _verdict(share.low, share.high)
 
@@ -188,7 +197,8 @@ def _of_rows(live: Live, known: Bools, part: tuple[str, Bools], baseline: tuple[
     name, rows = part
     weight = live.weight[known][rows]
     ours, theirs = live.losses[known][rows], baseline[1][rows]
-    share, verdict = share_gained(ours, theirs, weights=weight, alpha=alpha)
+    whom = None if live.entity is None else live.entity[known][rows]
+    share, verdict = share_gained(ours, theirs, weights=weight, entities=whom, alpha=alpha)
     return Skill(
         group=name,
         baseline=baseline[0],

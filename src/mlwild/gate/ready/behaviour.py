@@ -245,6 +245,7 @@ class Churn:
             margin=self.margin,
             what="share of answers that were right and are wrong",
             weights=rows.weights,
+            entities=rows.entity,
         )
 
 

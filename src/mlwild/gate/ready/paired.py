@@ -34,7 +34,7 @@ def loss_difference(loss: Loss, held: Held, ours: Floats, theirs: Floats, alpha:
     """
     if loss.per == "row":
         mine, others = loss.rows(held.labels, ours), loss.rows(held.labels, theirs)
-        found = bounds_of(mine - others, weights=held.weights, alpha=alpha)
+        found = bounds_of(mine - others, weights=held.weights, entities=held.entity, alpha=alpha)
         if found.method == "constant" and found.estimate == 0 and len(held):
             # No row tells the two apart: that is no proof that none ever will.
             span = loss.bounds[1] - loss.bounds[0]

@@ -108,7 +108,7 @@ class Corruption:
             if stressor.name == "missing":  # a model that never saw a gap may refuse one: see `AnswersGaps`
                 return None
             return Outcome("fail", f"{what}: it gives no answer ({problem})", n=len(under.held))
-        found = bounds_of(lost - clean, weights=under.held.weights)
+        found = bounds_of(lost - clean, weights=under.held.weights, entities=under.held.entity)
         return judged(found, self.share * gain, margin=self.margin * gain, what=what, beta=beta)
 
 
@@ -267,6 +267,7 @@ class StaleFeatures:
         under = calm
         for name in self.columns or [ALL]:
             under = Stale((self.periods,)).apply(under, name, self.periods, np.random.default_rng(0))
-        found = bounds_of(under.model.losses(under.held) - calm.model.losses(calm.held))
+        rise = under.model.losses(under.held) - calm.model.losses(calm.held)
+        found = bounds_of(rise, weights=calm.held.weights, entities=calm.held.entity)
         what = f"rise of the loss with features {self.periods:g} periods old"
         return judged(found, self.share * gain, margin=self.margin * gain, what=what)

@@ -70,7 +70,14 @@ class GroupsNotWorse:
                 made = Outcome("underpowered", said, n=len(part), limit=self.than)
             else:
                 lost, margin = trial.model.losses(part), self.margin * abs(self.than)
-                made = at_most(lost, self.than, margin=margin, what=f"{name}: its loss", weights=part.weights)
+                made = at_most(
+                    lost,
+                    self.than,
+                    margin=margin,
+                    what=f"{name}: its loss",
+                    weights=part.weights,
+                    entities=part.entity,
+                )
             outcomes.append(made)
             facts.append(
                 {"group": name, "n": made.n, "estimate": made.estimate, "high": made.high, "limit": made.limit}
@@ -140,4 +147,5 @@ class Calibrated:
         signed = np.sign(sums)[learn[~first]] * gap[~first]
         what = "bias in standard deviations" if trial.model.ask == "value" else "mean gap of probability and frequency"
         weights = None if np.ptp(rows.weight) == 0 else rows.weight[~first]
-        return at_most(signed, self.within, margin=self.margin, what=what, weights=weights)
+        whom = None if rows.entity is None else rows.entity[~first]
+        return at_most(signed, self.within, margin=self.margin, what=what, weights=weights, entities=whom)

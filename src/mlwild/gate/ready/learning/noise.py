@@ -106,7 +106,15 @@ class LabelNoise:
             return Outcome("underpowered", why, n=len(rows))
         rise = (errors(noisy, rows) - clean) / whole
         what = "share of the noise that gets through to new rows"
-        found = at_most(rise, self.through, margin=self.through / 2, what=what, weights=rows.weight, alpha=ALPHA / 2)
+        found = at_most(
+            rise,
+            self.through,
+            margin=self.through / 2,
+            what=what,
+            weights=rows.weight,
+            entities=rows.entity,
+            alpha=ALPHA / 2,
+        )
         return replace(found, said=f"it learns {said} by heart; {found.said}")
 
 

@@ -82,7 +82,8 @@ class SeedStability:
         # The ratio of two means: one minus it is what an average over seeds would keep of the error.
         share = np.divide(variance, error, out=np.zeros_like(variance), where=error > 0)
         what = f"share of the squared error that is the seed's own ({self.seeds} seeds)"
-        found = at_most(share, self.at_most, margin=self.at_most / 2, what=what, weights=error * rows.weight)
+        weights = error * rows.weight
+        found = at_most(share, self.at_most, margin=self.at_most / 2, what=what, weights=weights, entities=rows.entity)
         if found.verdict != "fail":
             return found
         return replace(
