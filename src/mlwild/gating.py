@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from mlwild.app import App
 from mlwild.cells import kinds
 from mlwild.digest import digest, fingerprint, version
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError
 from mlwild.gate.cases import Test, as_tests, family_of
 from mlwild.gate.outcome import RED, Outcome, Verdict, Waived
@@ -27,7 +28,6 @@ from mlwild.rules import DEFAULT
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.trials import Replay, TriangleTrial
 from mlwild.trials.trial import PERIODS
-from mlwild.triangle.store import write_atomically
 
 #: A past champion was good if afterwards it lost no more than a fresh model by this share.
 GOOD = 0.05

@@ -18,6 +18,7 @@ from mlwild import splits as splits_
 from mlwild.app import App, check_windows
 from mlwild.auditions import audit_monitors, audit_splits, latest_shift
 from mlwild.digest import digest, fingerprint, version
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
@@ -27,7 +28,7 @@ from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
 from mlwild.triangle import Survey, Triangle, build, update_chain
-from mlwild.triangle.store import Store, write_atomically
+from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey, read_events
 
 Progress = Callable[[int, int, int], None]

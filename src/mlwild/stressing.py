@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError
 from mlwild.gate.ready.robust import constant_loss
 from mlwild.gating import replay_of
@@ -23,7 +24,6 @@ from mlwild.stats.bootstrap import mean_interval
 from mlwild.stressors import Only, Stressor, checked, standard
 from mlwild.trading import Book, book_of
 from mlwild.trials import Replay
-from mlwild.triangle.store import write_atomically
 from mlwild.worstcase import vector
 from mlwild.worstcase.certificates import Certificate, certify, groups_of, periods_of
 from mlwild.worstcase.curves import Stressed, stressed

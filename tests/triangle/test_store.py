@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from mlwild.disk import write_atomically
 from mlwild.errors import BusyError, StoreError
-from mlwild.triangle.store import Store, read_predictions, write_atomically, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_predictions
 
 
 def test_predictions_come_back_as_they_went(tmp_path):

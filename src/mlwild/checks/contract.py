@@ -12,10 +12,10 @@ from mlwild.app import App
 from mlwild.checks.findings import Finding
 from mlwild.clock import Clock, Duration
 from mlwild.contracts import Contract, hold, infer, read, to_toml
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError
 from mlwild.events import Events
 from mlwild.models import Forecast
-from mlwild.triangle.store import write_atomically
 from mlwild.triangle.survey import make_features, read_events
 
 

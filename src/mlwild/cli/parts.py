@@ -35,6 +35,6 @@ def write_json(path: Path | None, facts: object) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a text whole or not at all."""
-    from mlwild.triangle.store import write_atomically
+    from mlwild.disk import write_atomically
 
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from mlwild import frames, models
 from mlwild.digest import file_digest
+from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
-from mlwild.triangle.store import Store, write_atomically, write_predictions
+from mlwild.triangle.store import Store, write_predictions
 
 #: Rows predicted at a time: bounds the memory of a worker.
 CHUNK = 500_000

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from mlwild import models
 from mlwild.digest import digest, fingerprint
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError, StoreError
 from mlwild.records import Vintage
 from mlwild.remedies.rows import with_column
 from mlwild.triangle import parallel
 from mlwild.triangle.fitting import CannotFitError, Done, Rows
 from mlwild.triangle.folds import known_rows
-from mlwild.triangle.store import Store, read_predictions, write_atomically, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_predictions
 from mlwild.triangle.triangle import Triangle
 
 Bools = NDArray[np.bool_]

@@ -1,0 +1,49 @@
+"""Files that are there whole or not at all, and failures to write as one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from mlwild.errors import BusyError, StoreError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write into one sentence."""
+    try:
+        yield
+    except OSError as problem:
+        if isinstance(problem, StoreError | BusyError):
+            raise
+        if problem.errno == errno.ENOSPC:
+            raise StoreError(
+                f"store: the disk of {path.parent} is full. What was finished is kept; free some space and run "
+                "the same command again."
+            ) from problem
+        raise StoreError(f"store: {path} cannot be written: {problem.strerror or problem}.") from problem
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with writing(path):
+        if path.exists() and not path.is_file():  # a pipe, a device: written to, not replaced
+            with path.open("wb") as file:
+                write(file)
+            return
+        path = path.resolve()  # what a link points to is replaced, not the link
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = str(path.parent / f".part-{os.getpid()}-{path.name}")
+        # The permissions that the user's umask gives, not those of a private temporary file.
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
