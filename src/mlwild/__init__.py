@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlwild.loading import load_app
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
+    from mlwild.operating import operate
     from mlwild.patching.patch import patch
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
@@ -40,6 +41,7 @@ _HOME = {
     "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
     "new": "mlwild.starting",
+    "operate": "mlwild.operating",
     "patch": "mlwild.patching.patch",
     "pinball": "mlwild.losses",
     "rehearse": "mlwild.rehearsal",
@@ -64,6 +66,7 @@ __all__ = [
     "load_app",
     "monitors",
     "new",
+    "operate",
     "patch",
     "pinball",
     "rehearse",

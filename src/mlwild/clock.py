@@ -295,6 +295,11 @@ def today() -> date:
     return date.today()  # noqa: DTZ011  a day on somebody's calendar, for waivers
 
 
+def now_text() -> str:
+    """Return this machine's time in UTC as ISO text, to the second: when something was written down."""
+    return datetime.now(UTC).isoformat(timespec="seconds")  # noqa: TID251  no answer depends on it
+
+
 def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
     """
     Refuse a span that has no unit where the times are dates, or has one where they are integers.

@@ -200,7 +200,7 @@ def rehearse(
     ('break-even', {'made': 7, 'reused': 0})
     """
     began = time.perf_counter()
-    keep = Store(_folder(app, store))
+    keep = Store(folder_of(app, store))
     with ExitStack() as stack:
         check_windows(app, rules or ())
         # Read and check before anything is written: bad input leaves no trace.
@@ -216,7 +216,7 @@ def rehearse(
             for triangle in ours:
                 for vintage in update_chain(triangle, start):
                     triangle.ensure(vintage)
-        contest = tuple(rules or app.rules or _distinct(_standard(app, ours[0], start)))
+        contest = tuple(rules or app.rules or _distinct(contest_of(app, ours[0], start)))
         names = [rule.name for rule in contest]
         if len(set(names)) < len(names):
             raise AppError(f"rules: {max(names, key=names.count)!r} is named twice.")
@@ -250,11 +250,11 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
     AppError
         If the app was not rehearsed with this store.
     """
-    path = _folder(app, store) / "sheets" / f"{app.name}.json"
+    path = folder_of(app, store) / "sheets" / f"{app.name}.json"
     if not path.exists():
         raise AppError(f"store: {app.name!r} has no rehearsal in {path.parent.parent}. Run mlwild rehearse first.")
     sheet = dict(json.loads(path.read_text(encoding="utf-8")))
-    return sheet | _asked(Store(_folder(app, store)), sheet)
+    return sheet | _asked(Store(folder_of(app, store)), sheet)
 
 
 def made_of_app(app: App) -> str:
@@ -292,7 +292,8 @@ def _distinct(rules: Sequence[Rule]) -> list[Rule]:
     return list({rule.name: rule for rule in reversed(rules)}.values())[::-1]
 
 
-def _folder(app: App, store: str | Path) -> Path:
+def folder_of(app: App, store: str | Path) -> Path:
+    """Return the folder of a store; a relative one lies beside the app."""
     return Path(store) if Path(store).is_absolute() else app.root / store
 
 
@@ -342,7 +343,8 @@ def _start(triangles: Sequence[Triangle]) -> Vintage:
     return max(first for first in firsts if first is not None)
 
 
-def _standard(app: App, triangle: Triangle, start: Vintage) -> tuple[Rule, ...]:
+def contest_of(app: App, triangle: Triangle, start: Vintage) -> tuple[Rule, ...]:
+    """Return the standard rules for an app; limits are shares of what its first vintage lost."""
     total, _ = triangle.matrix([start])
     scale = float(np.abs(total[0, start.cutoff :]).mean())
     updates = app.update is not None

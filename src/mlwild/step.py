@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlwild.records import Decided, FallBack, Prices, Retrain, Update, Vintage
@@ -103,3 +103,24 @@ def step(rule: Rule, state: State, view: View) -> tuple[State, Decided]:
         decision.memory,
     )
     return after, Decided(view.cutoff, view.now, name, live, reason, price + shadow)
+
+
+def refuse(state: State, after: State, fact: Decided, why: str) -> tuple[State, Decided]:
+    """
+    Take back a decision whose model did not pass: what was live stays, and what was paid is paid.
+
+    Parameters
+    ----------
+    state, after : State
+        Before and after the decision.
+    fact : Decided
+    why : str
+
+    Returns
+    -------
+    state : State
+        The rule remembers that it decided.
+    fact : Decided
+    """
+    stays = State(state.live, state.since, state.deployed, after.memory)
+    return stays, replace(fact, action="refused", live=state.live, reason=why)

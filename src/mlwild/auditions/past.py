@@ -23,17 +23,22 @@ RECENT = 4
 @dataclass(frozen=True)
 class Procedure:
     """
-    One model with one window, refitted at every cutoff; figures are means over its seeds.
+    One model with one window, refitted at every cutoff; figures are means over its seeds. Or a life: what was live.
 
     Parameters
     ----------
     triangles : sequence of Triangle
         One a seed.
     window : str
+    path : tuple of Vintage
+        What was live in each period from `began` on; none where it is refitted at every cutoff.
+    began : int
     """
 
     triangles: Sequence[Triangle]
     window: str
+    path: tuple[Vintage, ...] = ()
+    began: int = 0
     _by_gap: dict[int, tuple[Floats, Floats]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -46,8 +51,16 @@ class Procedure:
     @property
     def first(self) -> int | None:
         """First cutoff with a vintage of every seed, or None."""
+        if self.path:
+            return self.began
         periods = range(self.triangles[0].survey.grid.periods)
         return next((k for k in periods if all(Vintage(k, self.window) in t.scores for t in self.triangles)), None)
+
+    def vintage(self, triangle: Triangle, cutoff: int) -> Vintage | None:
+        """Return what predicts the period that opens at a cutoff: the freshest vintage, or what was live."""
+        if not self.path:
+            return triangle.freshest(self.window, cutoff)
+        return self.path[cutoff - self.began] if 0 <= cutoff - self.began < len(self.path) else None
 
     def cells(self, gap: int) -> tuple[Floats, Floats]:
         """
@@ -65,7 +78,7 @@ class Procedure:
             total, weight = np.zeros(len(grid.cell_period)), np.zeros(len(grid.cell_period))
             for triangle in self.triangles:
                 for k in range(gap, grid.periods):
-                    vintage = triangle.freshest(self.window, k - gap)
+                    vintage = self.vintage(triangle, k - gap)
                     if vintage is not None:
                         low, high = np.searchsorted(grid.cell_period, [k, k + 1])
                         made = triangle.scores[vintage]
@@ -84,7 +97,7 @@ class Procedure:
             return np.full(len(made), np.nan)
         ends = np.append(grid.cell_start[1:], len(grid.cell_rows))
         for k in range(grid.periods):
-            vintage = triangle.freshest(self.window, k)
+            vintage = self.vintage(triangle, k)
             low, high = np.searchsorted(grid.cell_period, [k, k + 1])
             if vintage is None or low == high:
                 continue
@@ -177,7 +190,7 @@ class KnownPast:
         """Return total loss and weight by past period of the freshest vintage at an earlier cutoff."""
         total, weight = np.zeros(self.cutoff), np.zeros(self.cutoff)
         for triangle in self.procedure.triangles:
-            vintage = triangle.freshest(self.procedure.window, cutoff)
+            vintage = self.procedure.vintage(triangle, cutoff)
             if vintage is None:
                 continue
             made = triangle.scores[vintage]

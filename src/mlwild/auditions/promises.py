@@ -54,6 +54,7 @@ def promises(
     schemes: Sequence[Read | OfFolds],
     *,
     fold_cutoffs: int = 8,
+    most: int = MOST_CUTOFFS,
     jobs: int | None = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Promises:
@@ -69,13 +70,15 @@ def promises(
     schemes : sequence
     fold_cutoffs : int
         Cutoffs at which schemes with fits are asked.
+    most : int
+        Cutoffs that are audited, evenly spaced where there are more.
     jobs : int, optional
     progress : callable, optional
         See `mlwild.rehearse`.
     """
     grid = found[0].triangles[0].survey.grid
     first = max(one.first or 0 for one in found) + 1
-    every = -(-max(grid.periods - first, 1) // MOST_CUTOFFS)
+    every = -(-max(grid.periods - first, 1) // most)
     cutoffs = tuple(range(first, grid.periods, every))
     made = np.full((len(schemes), len(found), len(cutoffs)), np.nan)
     following = np.full(len(schemes), np.nan)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.auditions.intervals import Learned, conformal_bounds, learn
-from mlwild.auditions.past import procedures
+from mlwild.auditions.past import Procedure, procedures
 from mlwild.auditions.promises import Promises, promises
 from mlwild.auditions.verdicts import best_scheme, facts, leak_meter
-from mlwild.splits import DEFAULT, OfFolds, Read
+from mlwild.records import Vintage
+from mlwild.splits import DEFAULT, OfFolds, Read, standard
 from mlwild.stats.proportions import wilson
 from mlwild.stats.rivals import lead_by_chance
 from mlwild.triangle import Triangle
@@ -161,6 +162,36 @@ def _promise(made: Promises, learned: Learned, level: float) -> dict[str, Any]:
         "came": [finite(value) for value in came],
         "followed": [made.schemes[place].name for place in at],
     }
+
+
+def promised_of_life(
+    triangle: Triangle, path: tuple[Vintage, ...], began: int, *, delay: int, level: float = 0.9
+) -> dict[str, Any]:
+    """
+    Return what is promised of a life's next period, and what was promised of its earlier ones at the time.
+
+    Parameters
+    ----------
+    triangle : Triangle
+    path : tuple of Vintage
+        What was live in each period from `began` on; one more than there are periods, for the next one.
+    began : int
+    delay : int
+        Usual label delay in periods.
+    level : float
+        Nominal coverage of the intervals.
+
+    Returns
+    -------
+    dict
+        As ``split_audition["promise"]`` of a rehearsal; empty in the life's first period.
+    """
+    if triangle.survey.grid.periods <= began + 1:
+        return {}
+    of_life = Procedure((triangle,), path[0].window, path, began)
+    schemes = standard(delay=delay)
+    made = promises([of_life], schemes, most=triangle.survey.grid.periods)
+    return _promise(made, learn(of_life, made.cutoffs), level)
 
 
 def finite(value: float) -> float | None:

@@ -3,7 +3,6 @@
 from mlwild.checks.audit import check, findings_of
 from mlwild.checks.contract import Written, contract_of, with_contract, write_contract
 from mlwild.checks.findings import CheckReport, Finding
-from mlwild.checks.future import cut_off
 
 __all__ = [
     "CheckReport",
@@ -11,7 +10,6 @@ __all__ = [
     "Written",
     "check",
     "contract_of",
-    "cut_off",
     "findings_of",
     "with_contract",
     "write_contract",

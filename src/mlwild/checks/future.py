@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import frames
 from mlwild.app import App
 from mlwild.cells import text, unlike
 from mlwild.checks.findings import Finding
 from mlwild.clock import Clock
 from mlwild.events import Events, SideTable
+from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features
 
 
@@ -82,13 +82,6 @@ def _cutoffs(events: Events, number: int, seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     rows = rng.choice(np.arange(low, high), size=min(number, high - low), replace=False)
     return sorted({int(events.time[row]) for row in rows})
-
-
-def cut_off(app: App, events: Events, instant: int, rows: int) -> frames.Frame:
-    """Return the first rows of the history as they were known at an instant."""
-    kept = frames.take(events.frame, np.arange(rows))
-    hidden = [name for name in (app.label, app.known_at, *app.outcomes) if name]
-    return frames.blank(kept, list(dict.fromkeys(hidden)), events.known_at[:rows] > instant)
 
 
 def _first_differences(full: Any, part: Any, rows: int) -> list[tuple[str, int, str, str, int]]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from mlwild import frames
 from mlwild.app import App
 from mlwild.cells import unlike
-from mlwild.checks import cut_off
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.gate.held import Held
 from mlwild.trials.served import request_by_request
+from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features
 
 

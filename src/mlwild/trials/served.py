@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mlwild import frames, models
 from mlwild.app import App, takes_tables
-from mlwild.checks import cut_off
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
 from mlwild.gate.trial import Served
+from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features
 
 #: Instants at which features are computed with the future cut off, where the app does not say how it serves.

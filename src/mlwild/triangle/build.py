@@ -19,6 +19,7 @@ def build(
     jobs: int | None = None,
     progress: Callable[[int, int, int], None] | None = None,
     models: Iterable[str] | None = None,
+    growing: bool = False,
 ) -> list[Triangle]:
     """
     Make the triangles of an app: every model, window and seed at every cutoff.
@@ -34,6 +35,8 @@ def build(
         Called with the numbers of vintages ready, in all, and fitted in this run.
     models : iterable of str, optional
         Names; default all.
+    growing : bool
+        Whether the history was longer at each call: then only new rows are predicted.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def build(
     for name in models or app.models:
         forecast = isinstance(app.models[name], Forecast)
         for seed in app.seeds[:1] if forecast else app.seeds:
-            triangle = Triangle(survey, name, seed, store, tally)
+            triangle = Triangle(survey, name, seed, store, tally, growing=growing)
             made.append(triangle)
             if forecast:
                 triangle.publish()

@@ -7,7 +7,7 @@ import json
 import pickle
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mlwild import frames, models
 from mlwild.digest import file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
-from mlwild.triangle.store import Store, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_predictions
 
 #: Rows predicted at a time: bounds the memory of a worker.
 CHUNK = 500_000
@@ -150,6 +150,8 @@ class Job:
         For an update: the cutoff of the parent, its entry, and how to update.
     predict : tuple of int
         Rows to predict, as the edges of their periods: the first is the vintage's own.
+    so_far : tuple of str and int, optional
+        Entry with predictions of the first so many of these rows, to be continued.
     """
 
     fit_key: str
@@ -164,6 +166,7 @@ class Job:
     after: int | None = None
     parent_key: str | None = None
     update: bytes | None = None
+    so_far: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ def run(job: Job, rows: Rows, store: Store) -> Done:
         warnings.simplefilter("always")
         try:
             model, fitted = _model(job, rows, store)
-            predictions, blind = _predictions(model, job, rows)
+            predictions, blind = _continued(model, job, rows, store)
         except (StoreError, MemoryError):
             raise
         except (Exception, SystemExit) as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
@@ -215,6 +218,21 @@ def run(job: Job, rows: Rows, store: Store) -> Done:
     return Done(job.fit_key, "", fitted, seconds, warned, blind)
 
 
+def _continued(model: Any, job: Job, rows: Rows, store: Store) -> tuple[NDArray[np.float32], str]:
+    """Predict all later rows; those that were predicted before are read."""
+    if job.so_far is None:
+        return _predictions(model, job, rows)
+    key, n = job.so_far
+    known = read_predictions(store.payload(key, "arrow"))
+    blind = str((store.get(key, "arrow") or {}).get("blind", ""))
+    begin = job.predict[0] + n
+    left = replace(job, predict=(begin, *(edge for edge in job.predict if edge > begin)))
+    if len(left.predict) == 1:
+        return known, blind
+    predictions, later = _predictions(model, left, rows)
+    return np.concatenate([known, predictions]), blind or later
+
+
 def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
     """
     Predict all later rows, NaN where a later period cannot be predicted; and say why not.
@@ -223,6 +241,8 @@ def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32],
     predict its own first period is no vintage.
     """
     low, high = job.predict[0], job.predict[-1]
+    if low == high:  # made at this very instant: no row has come yet
+        return _empty(job), ""
     try:
         parts = [
             models.predict(model, rows.features(slice(at, min(at + CHUNK, high))), job.ask, job.classes)
@@ -235,11 +255,15 @@ def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32],
     return (parts[0] if len(parts) == 1 else np.concatenate(parts)), ""
 
 
-def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
+def _empty(job: Job) -> NDArray[np.float32]:
+    """Return predictions of all rows of a job, none of them known."""
     n = job.predict[-1] - job.predict[0]
     matrix = job.ask == "probabilities" and job.classes is not None
-    made = np.full((n, len(job.classes)) if matrix and job.classes is not None else n, np.nan, dtype=np.float32)
-    said = ""
+    return np.full((n, len(job.classes)) if matrix and job.classes is not None else n, np.nan, dtype=np.float32)
+
+
+def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
+    made, said = _empty(job), ""
     for place, (low, high) in enumerate(zip(job.predict, job.predict[1:], strict=False)):
         if low == high:
             continue
@@ -248,7 +272,7 @@ def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.floa
         except MemoryError:
             raise
         except Exception as problem:
-            if place == 0:
+            if place == 0 and job.so_far is None:
                 raise
             said = said or (str(problem) if isinstance(problem, models.PredictionError) else _said(problem))
             continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlwild.errors import StoreError
 from mlwild.triangle.fitting import Done, Job, Rows, run
+from mlwild.triangle.growing import note
 from mlwild.triangle.store import Store
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def make(
     todo: dict[str, tuple[Job, list[tuple[Triangle, Vintage]]]] = {}
     ready = 0
     for triangle, vintage in wanted:
-        job = triangle.recipe.job(vintage)
+        job = triangle.job(vintage)
         if job.prediction_key in todo:
             todo[job.prediction_key][1].append((triangle, vintage))
         elif store.get(job.prediction_key, "arrow") is not None:
@@ -66,6 +67,8 @@ def make(
         triangle.mend_parent(vintage, rows)
     for key, done in run_all([job for job, _ in todo.values()], rows, store, jobs, run):
         job, takers = todo[key]
+        if takers[0][0].growing and not done.why:
+            note(job, store)
         for place, (triangle, vintage) in enumerate(takers):
             triangle.absorb(vintage, job, done if place == 0 else replace(done, fitted=False, seconds=0.0))
         ready, fitted = ready + len(takers), fitted + done.fitted

@@ -94,10 +94,10 @@ class Recipe:
                 self._keys[vintage] = digest(self._recipe, content)
         return self._keys[vintage]
 
-    def prediction_key(self, vintage: Vintage, fit_key: str) -> str:
-        """Return the digest of all that determines a vintage's predictions."""
+    def prediction_key(self, vintage: Vintage, fit_key: str, rows: int | None = None) -> str:
+        """Return the digest of all that determines a vintage's predictions, of the first so many rows or of all."""
         first = self.survey.grid.row_start[vintage.cutoff]
-        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:])
+        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:][:rows])
 
     def job(self, vintage: Vintage) -> Job:
         """Return the job that makes a vintage."""

@@ -62,12 +62,17 @@ class Store:
             return None
         return dict(note) if sound else None
 
+    def drop(self, key: str, kind: str) -> None:
+        """Remove an entry, the note that makes it count first."""
+        self._note(key, kind).unlink(missing_ok=True)
+        self.payload(key, kind).unlink(missing_ok=True)
+
     def damaged(self, key: str, kind: str) -> bool:
         """Say whether an entry is there but does not agree with its digest."""
         return self.payload(key, kind).exists() and self.get(key, kind) is None
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, *, doing: str = "rehearsing") -> Iterator[None]:
         """
         Hold an app's lock; it goes with the process, however that ends.
 
@@ -89,7 +94,7 @@ class Store:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
                 raise BusyError(
-                    f"store: {owner} is rehearsing {name!r} in {self.root}. Wait until it has finished, or "
+                    f"store: {owner} is {doing} {name!r} in {self.root}. Wait until it has finished, or "
                     "give another --store."
                 ) from None
             file.truncate(0)

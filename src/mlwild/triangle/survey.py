@@ -181,8 +181,17 @@ def survey(app: App) -> Survey:
     return lay_survey(app, *read_events(app))
 
 
-def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey:
-    """Compute the features of events that were read, and lay out their periods."""
+def cutoffs_of(app: App, events: Events, until: int | None = None) -> Times:
+    """
+    Return the instants of decision of a history, and the end of its last whole period.
+
+    Parameters
+    ----------
+    app : App
+    events : Events
+    until : int, optional
+        Instant up to which time has gone by, whether events came or not; default that of the last event.
+    """
     start = None if app.start is None else events.clock.parse(app.start, "start")
     first, last = int(events.time[0]), int(events.time[-1])
     if start is not None and start > last:
@@ -190,14 +199,23 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable]) -> Survey
             f"start: {app.start!r} comes after the last event, {events.clock.show(last)}. Give an earlier one, or "
             "leave it out."
         )
-    # The longest usual gap: dates come a day apart, or three over a weekend.
-    gaps = np.diff(np.unique(events.time))
-    gap = int(np.quantile(gaps, 0.95)) if len(gaps) else 0
-    edges = events.clock.cutoffs(first, last, app.every_, start, gap)
+    if until is None:
+        # The longest usual gap: dates come a day apart, or three over a weekend.
+        gaps = np.diff(np.unique(events.time))
+        edges = events.clock.cutoffs(first, last, app.every_, start, int(np.quantile(gaps, 0.95)) if len(gaps) else 0)
+    else:
+        edges = events.clock.cutoffs(first, until, app.every_, start)
+        edges = edges[edges <= until]
     if start is None:
         # Past-only: a cutoff counts once enough labels were known at it.
         arrived = np.sort(np.maximum(events.known_at, events.time))
         edges = edges[np.searchsorted(arrived, edges, side="right") >= app.min_rows]
+    return edges
+
+
+def lay_survey(app: App, events: Events, tables: dict[str, SideTable], edges: Times | None = None) -> Survey:
+    """Compute the features of events that were read, and lay out their periods, between given cutoffs if need be."""
+    edges = cutoffs_of(app, events) if edges is None else edges
     grid = lay_out(events, edges)
     labels, classes, ask = _encode(app, events)
     forecasts = _forecasts(app, events, classes, ask)

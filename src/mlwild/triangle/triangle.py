@@ -17,6 +17,7 @@ from mlwild.monitors.signal import Monitor, Signal, silent
 from mlwild.records import Failed, Vintage
 from mlwild.triangle import fitting, parallel
 from mlwild.triangle.fitting import Done, Job, Rows
+from mlwild.triangle.growing import continuing
 from mlwild.triangle.recipe import Recipe, parent_of
 from mlwild.triangle.refutation import Refutation
 from mlwild.triangle.scenes import Scenes, TriangleScene
@@ -62,6 +63,8 @@ class Triangle:
     store : Store
     tally : Tally
         Shared by all triangles of a rehearsal.
+    growing : bool
+        Whether rows are added to the same history one cutoff at a time: then only new ones are predicted.
     """
 
     survey: Survey
@@ -73,6 +76,7 @@ class Triangle:
     failed: dict[Vintage, Failed] = field(default_factory=dict)
     blind: dict[Vintage, tuple[int, str]] = field(default_factory=dict)
     settled: bool = False
+    growing: bool = False
     _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _gaps: dict[tuple[Vintage, Vintage, int], float] = field(default_factory=dict, repr=False)
     _last_known: dict[int, NDArray[np.int64]] = field(default_factory=dict, repr=False)
@@ -85,6 +89,11 @@ class Triangle:
         return Recipe(self.survey, self.model, self.seed)
 
     # -- making ----------------------------------------------------------------------------------
+
+    def job(self, vintage: Vintage) -> Job:
+        """Return the job that makes a vintage; in a life that grows, one that continues earlier predictions."""
+        job = self.recipe.job(vintage)
+        return continuing(job, self.recipe, vintage, self.store) if self.growing else job
 
     def absorb(self, vintage: Vintage, job: Job, done: Done | None) -> None:
         """Take in a finished job, or (None) one that was found finished."""

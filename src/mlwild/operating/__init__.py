@@ -1,0 +1,8 @@
+"""The rehearsed rule, run live."""
+
+from mlwild.operating.desk import Gate
+from mlwild.operating.driver import Operation, operate
+from mlwild.operating.standing import standing_gate
+from mlwild.operating.tick import Tick
+
+__all__ = ["Gate", "Operation", "Tick", "operate", "standing_gate"]

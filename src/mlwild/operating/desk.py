@@ -1,0 +1,90 @@
+"""What a tick works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.app import App
+from mlwild.clock import Clock
+from mlwild.events import Events, SideTable
+from mlwild.ledger import Ledger
+from mlwild.models import Forecast
+from mlwild.operating.lived import Lived, lived
+from mlwild.rules import Rule
+from mlwild.triangle import Triangle, build
+from mlwild.triangle.asof import as_of
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import lay_survey
+
+#: Says why an app must not go live on a day; empty if it may.
+Gate = Callable[[App, date], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """
+    An app with its history, its store and its ledger.
+
+    Parameters
+    ----------
+    app : App
+    events : Events
+        All rows there are; each tick sees those of its own time.
+    tables : dict of str to SideTable
+    edges : ndarray of int64
+        Instants of decision so far.
+    store : Store
+        Of this app in operation alone.
+    ledger : Ledger
+    rule : Rule
+    gate : callable, optional
+        Returns why an app, as it was known at a cutoff, must not go live; empty if it may. None: no gate.
+    jobs : int, optional
+    today : date
+        For waivers.
+    """
+
+    app: App
+    events: Events
+    tables: dict[str, SideTable]
+    edges: NDArray[np.int64]
+    store: Store
+    ledger: Ledger
+    rule: Rule
+    gate: Gate | None = None
+    jobs: int | None = None
+    today: date | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """What the instants mean."""
+        return self.events.clock
+
+    @cached_property
+    def published(self) -> bool:
+        """Whether the living model is a published forecast: then nothing is fitted."""
+        return isinstance(self.app.models[self.app.live], Forecast)
+
+    def lived(self) -> Lived:
+        """Return the life so far."""
+        found = lived(self.ledger)
+        assert found is not None
+        return found
+
+    def known(self, cutoff: int) -> tuple[Events, dict[str, SideTable]]:
+        """Return the history as it was known at a cutoff."""
+        return as_of(self.app, self.events, self.tables, int(self.edges[cutoff]))
+
+    def triangle(self, cutoff: int) -> Triangle:
+        """Return the triangle of what was known at a cutoff, with all earlier vintages."""
+        app = replace(self.app, seeds=self.app.seeds[:1])
+        read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
+        # A signal may ask other models for a second opinion.
+        models = None if hasattr(self.rule, "monitor") else [app.live]
+        return build(read, self.store, jobs=self.jobs, models=models, growing=True)[0]

@@ -1,0 +1,300 @@
+"""Operate: the rehearsed rule runs live, one tick at each cutoff that is due."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.app import App, check_windows
+from mlwild.digest import digest, fingerprint
+from mlwild.errors import AppError, DataError, StoreError
+from mlwild.events import Events
+from mlwild.ledger import Draft, Fact, Ledger
+from mlwild.operating.desk import Desk, Gate
+from mlwild.operating.lived import Lived, lived
+from mlwild.operating.tick import Tick, tick
+from mlwild.rehearsal import STORE, contest_of, folder_of, last_sheet, made_of_app, rehearse
+from mlwild.rules import DEFAULT, Rule
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import cutoffs_of, read_events
+
+#: Cutoffs before the first that a life can be opened at: fewer periods tell nothing.
+EARLIEST = 3
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    What an operation did.
+
+    Parameters
+    ----------
+    app, rule : str
+    ticks : tuple of Tick
+        Those that were due, in order.
+    until : str
+        Last cutoff that the data reach.
+    following : str
+        The next one.
+    dry : bool
+        Whether it was a plan: nothing was written.
+    live : str
+        What is live now.
+    """
+
+    app: str
+    rule: str
+    ticks: tuple[Tick, ...]
+    until: str
+    following: str
+    dry: bool
+    live: str
+
+    @property
+    def alarms(self) -> list[tuple[str, str]]:
+        """When somebody should look, and why."""
+        return [(one.at, one.alarm) for one in self.ticks if one.alarm]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        ticks = [{"cutoff": one.cutoff, "at": one.at, "facts": one.facts, "new": one.new} for one in self.ticks]
+        alarms = [{"at": at, "why": why} for at, why in self.alarms]
+        named = {name: getattr(self, name) for name in ("app", "rule", "until", "following", "dry", "live")}
+        return named | {"ticks": ticks, "alarms": alarms}
+
+
+def operate(
+    app: App,
+    *,
+    rule: Rule | str | None = None,
+    at: str | int | None = None,
+    begin: str | int | None = None,
+    gate: Gate | None = None,
+    dry: bool = False,
+    reopen: bool = False,
+    store: str | Path = STORE,
+    jobs: int | None = None,
+    today: date | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Operation:
+    """
+    Do every tick that is due, in order, each as of its own time; a second call does nothing more.
+
+    A tick observes what arrived, lets the rule decide, fits, has the gate judge what would go live, holds earlier
+    promises against what came, promises the next period's loss, and publishes what is live. All of it is in the
+    ledger, which is the state: a call that was killed is finished by the next one.
+
+    A cutoff is due when the data reach it. The first call opens the life, at the last such cutoff: with a model fitted
+    on all that is known there.
+
+    Parameters
+    ----------
+    app : App
+    rule : Rule or str, optional
+        When it is opened: what decides; default the one that the last rehearsal recommended.
+    at : str or int, optional
+        Do nothing beyond this instant.
+    begin : str or int, optional
+        When it is opened: the first cutoff at or after this instant.
+    gate : callable, optional
+        ``gate(app, today)`` returns why the app, as it was known at a cutoff, must not go live; empty if it may.
+    dry : bool
+        Only plan: nothing is written but fits.
+    reopen : bool
+        Open a new life of the same app, after its code or its rule has changed.
+    store, jobs : optional
+        As for `mlwild.rehearse`.
+    today : date, optional
+        Day that waivers of the gate are held against.
+    progress : callable, optional
+        Called before each tick with its instant.
+
+    Returns
+    -------
+    Operation
+
+    Raises
+    ------
+    AppError, DataError
+        If a field, the data or an argument is wrong.
+    BusyError
+        If another process operates the same app.
+    StoreError
+        If the ledger is damaged or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, pandas as pd
+    >>> from mlwild import App, Prices
+    >>> from mlwild.rules import BreakEven
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=400)
+    >>> rows = pd.DataFrame({"when": np.arange(400), "x": x, "y": x + rng.normal(size=400)})
+    >>> def train(X, y):
+    ...     slope = float((X["x"] * y).sum() / (X["x"] ** 2).sum())
+    ...     return lambda X: slope * X["x"].to_numpy()
+    >>> app = App(
+    ...     name="line", data=lambda: rows, time="when", label="y", delay=0, models={"line": train},
+    ...     loss="squared", every=50, start=50, prices=Prices(loss=1.0, retrain=5.0),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = operate(app, rule=BreakEven(), begin=250, store=folder)
+    ...     again = operate(app, store=folder)
+    >>> [one.action for one in first.ticks], len(again.ticks), first.live
+    (['start', 'keep', 'keep', 'keep'], 0, '4')
+    """
+    root = Store(folder_of(app, store) / "operate" / app.name)
+    events, tables = read_events(app)
+    edges = cutoffs_of(app, events)
+    if at is not None:
+        edges = edges[edges <= events.clock.parse(at, "at")]
+    with ExitStack() as stack:
+        stack.enter_context(root.lock("tick", doing="operating"))
+        path = root.root / "ledger.jsonl"
+        ledger = Draft(path) if dry else Ledger(path)
+        life = lived(ledger)
+        if life is None or reopen:
+            life = _opened(app, events, edges, ledger, root, (rule, begin, store))
+        else:
+            _same(app, life, rule, events, edges)
+        chosen = _rule_of(life, root)
+        desk = Desk(app, events, tables, edges, root, ledger, chosen, gate, jobs, today)
+        ticks = []
+        for cutoff in range(life.ticked + 1, len(edges)):
+            if progress is not None:
+                progress(events.clock.show(int(edges[cutoff])))
+            ticks.append(tick(desk, cutoff))
+        path_ = desk.lived().path
+    clock = events.clock
+    return Operation(
+        app=app.name,
+        rule=chosen.name,
+        ticks=tuple(ticks),
+        until=clock.show(int(edges[-1])) if len(edges) else "",
+        following=clock.show(clock.add(int(edges[-1]), app.every_)) if len(edges) else "",
+        dry=dry,
+        live=str(path_[-1]) if path_ else "",
+    )
+
+
+def _opened(
+    app: App,
+    events: Events,
+    edges: NDArray[np.int64],
+    ledger: Ledger,
+    root: Store,
+    asked: tuple[Rule | str | None, str | int | None, str | Path],
+) -> Lived:
+    """Open a life: note the rule, the code and the first cutoff."""
+    rule, begin, store = asked
+    clock = events.clock
+    first = len(edges) - 1
+    if begin is not None:
+        first = int(np.searchsorted(edges, clock.parse(begin, "begin")))
+        if first == len(edges):
+            end = clock.show(int(edges[-1])) if len(edges) else "nowhere"
+            raise AppError(f"begin: no cutoff at or after {begin!r}; the data reach {end}.")
+    if first < EARLIEST:
+        raise DataError(
+            f"data: there are {max(first, 0)} periods before the first cutoff of operation; it takes {EARLIEST}. Give "
+            "more history, or a later `begin`."
+        )
+    before = lived(ledger)
+    if before is not None and before.ticked >= first:
+        raise AppError(f"begin: the life so far goes on to cutoff {before.ticked}; a new one begins after it.")
+    chosen = _found(app, rule, store)
+    check_windows(app, [chosen])
+    key = digest("rule 1", fingerprint(chosen))
+    payload = cloudpickle.dumps(chosen)
+    root.put(key, "rule", lambda file: file.write(payload))
+    body = {
+        "app": app.name,
+        "at": clock.show(int(edges[first])),
+        "edge": int(edges[first]),
+        "rule": {"name": chosen.name, "key": key},
+        "made_of": made_of_app(app),
+        "delay": _usual_delay(events, edges, first),
+    }
+    ledger.append(Fact("opened", first, body))
+    life = lived(ledger)
+    assert life is not None
+    return life
+
+
+def _usual_delay(events: Events, edges: NDArray[np.int64], first: int) -> int:
+    """Return the periods after whose end half of the labels known at a cutoff had come."""
+    now = int(edges[first])
+    known = (events.time < now) & (events.known_at <= now) & (events.time >= edges[0])
+    if not known.any():
+        return 0
+    late = np.searchsorted(edges, events.known_at[known]) - np.searchsorted(edges, events.time[known], side="right")
+    return max(int(np.median(late)), 0)
+
+
+def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges: NDArray[np.int64]) -> None:
+    """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
+    opened = life.opened.body
+    if opened["made_of"] != made_of_app(app):
+        raise AppError(
+            f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "
+            "groups or cadence). What is live was made by that code. Restore it, or open a new life with --reopen."
+        )
+    named = rule if isinstance(rule, str) or rule is None else rule.name
+    if named is not None and named != opened["rule"]["name"]:
+        raise AppError(
+            f"rule: {app.name!r} runs under {opened['rule']['name']!r}. To change it, open a new life with --reopen."
+        )
+    last = life.decided[-1] if life.decided else None
+    expected = [(life.first, int(opened["edge"]))] + ([(last.cutoff, last.at)] if last is not None else [])
+    for cutoff, edge in expected:
+        if cutoff < len(edges) and int(edges[cutoff]) != edge:
+            clock = events.clock
+            raise DataError(
+                f"data: cutoff {cutoff} was at {clock.show(edge)} and is now at {clock.show(int(edges[cutoff]))}: the "
+                "history begins elsewhere than before. Restore the rows, or name the app's `start`."
+            )
+
+
+def _found(app: App, rule: Rule | str | None, store: str | Path) -> Rule:
+    """Return the rule of a name: the app's own, a standard one, or what the last rehearsal recommended."""
+    if rule is not None and not isinstance(rule, str):
+        return rule
+    if rule is None:
+        try:
+            rule = str(last_sheet(app, store=store)["recommended"]["rule"])
+        except AppError:
+            raise AppError(
+                f"rule: {app.name!r} was not rehearsed, so no rule is recommended. Run mlwild rehearse first, or name "
+                f"one: --rule {DEFAULT.name}."
+            ) from None
+    own = list(app.rules or ())
+    known = {one.name: one for one in own or _standard(app, store)}
+    if rule not in known:
+        raise AppError(f"rule: there is no {rule!r}; there is {', '.join(known)}.")
+    return known[rule]
+
+
+def _standard(app: App, store: str | Path) -> Sequence[Rule]:
+    """Return the standard rules with the limits that they have in a rehearsal."""
+    made = rehearse(app, store=store)
+    return contest_of(app, made.triangles[0], made.start)
+
+
+def _rule_of(life: Lived, root: Store) -> Rule:
+    key = str(life.opened.body["rule"]["key"])
+    if root.get(key, "rule") is None:
+        raise StoreError(f"store: the rule {life.opened.body['rule']['name']!r} is missing or damaged in {root.root}.")
+    found: Rule = pickle.loads(root.payload(key, "rule").read_bytes())
+    return found
+
+
+__all__ = ["EARLIEST", "Operation", "operate"]

@@ -1,0 +1,135 @@
+"""The life that a ledger tells of: what is live, since when, and what the rule remembers."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from mlwild.digest import digest, fingerprint
+from mlwild.ledger import Fact, Ledger
+from mlwild.records import Decided, Vintage
+from mlwild.rules import Rule, View
+from mlwild.step import State, begin, look
+from mlwild.triangle import Triangle
+from mlwild.triangle.store import Store
+
+
+@dataclass(frozen=True)
+class Lived:
+    """
+    What a ledger says of a life since it was opened last.
+
+    Parameters
+    ----------
+    opened : Fact
+    facts : tuple of Fact
+        From the opening on.
+    decided : tuple of Decided
+        One a cutoff.
+    """
+
+    opened: Fact
+    facts: tuple[Fact, ...]
+    decided: tuple[Decided, ...]
+
+    @property
+    def first(self) -> int:
+        """Cutoff at which it was opened."""
+        return self.opened.cutoff
+
+    @property
+    def path(self) -> tuple[Vintage, ...]:
+        """What was live in each period from the first on, the one that opened last included."""
+        return tuple(one.live for one in self.decided)
+
+    @property
+    def ticked(self) -> int:
+        """Last cutoff whose tick is finished; one before the first if none is."""
+        return max((fact.cutoff for fact in self.facts if fact.kind == "ticked"), default=self.first - 1)
+
+
+def lived(ledger: Ledger) -> Lived | None:
+    """Return the life that a ledger tells of, since it was opened last; None where it never was."""
+    facts = ledger.facts
+    opened = [place for place, fact in enumerate(facts) if fact.kind == "opened"]
+    if not opened:
+        return None
+    since = facts[opened[-1] :]
+    decided = tuple(_decided(fact) for fact in since if fact.kind == "decided")
+    return Lived(since[0], since, decided)
+
+
+def body_of(fact: Decided) -> dict[str, Any]:
+    """Return a decision as the ledger holds it."""
+    made = {name: value for name, value in fact.fact().items() if name != "cutoff"}
+    return made | {"vintage": of_vintage(fact.live)}
+
+
+def of_vintage(vintage: Vintage) -> dict[str, Any]:
+    """Return a vintage as the ledger holds it."""
+    return {"fitted": vintage.fitted, "window": vintage.window, "updates": list(vintage.updates)}
+
+
+def vintage_of(body: Mapping[str, Any]) -> Vintage:
+    """Return the vintage that a ledger holds."""
+    return Vintage(int(body["fitted"]), str(body["window"]), tuple(int(one) for one in body["updates"]))
+
+
+def _decided(fact: Fact) -> Decided:
+    body = fact.body
+    return Decided(
+        fact.cutoff, int(body["at"]), body["action"], vintage_of(body["vintage"]), body["reason"], body["price"]
+    )
+
+
+def view_of(triangle: Triangle, state: State, cutoff: int) -> View:
+    """Return what a rule sees at a cutoff."""
+    app = triangle.survey.app
+    return look(
+        state,
+        triangle,
+        cutoff=cutoff,
+        now=int(triangle.survey.grid.edges[cutoff]),
+        windows=tuple(str(window) for window in app.windows),
+        can_update=app.update is not None,
+        prices=app.prices,
+    )
+
+
+def replayed(rule: Rule, triangle: Triangle, decided: Sequence[Decided], store: Store) -> State:
+    """
+    Return the state after some decisions, as they are recorded; what the rule remembers is rebuilt.
+
+    The rule is asked again at every cutoff, and carries its memory on; what it says is not carried out. A memory that
+    was kept after the same decisions of the same rule is read instead.
+    """
+    state, _ = begin(decided[0].live, decided[0].at)
+    kept = store.get(key := _memory_key(rule, decided), "memory") is not None
+    for fact in decided[1:]:
+        memory = None if kept else rule.decide(view_of(triangle, state, fact.cutoff), state.memory).memory
+        moved = fact.live != state.live
+        state = State(
+            fact.live,
+            fact.cutoff if moved else state.since,
+            (*state.deployed, fact.live) if moved else state.deployed,
+            memory,
+        )
+    if not kept:
+        return state
+    return State(state.live, state.since, state.deployed, pickle.loads(store.payload(key, "memory").read_bytes()))
+
+
+def keep_memory(rule: Rule, decided: Sequence[Decided], memory: Any, store: Store) -> None:
+    """Keep what a rule remembers after some decisions; the one before is of no more use."""
+    payload = cloudpickle.dumps(memory)
+    store.put(_memory_key(rule, decided), "memory", lambda file: file.write(payload))
+    if len(decided) > 1:
+        store.drop(_memory_key(rule, decided[:-1]), "memory")
+
+
+def _memory_key(rule: Rule, decided: Sequence[Decided]) -> str:
+    return digest("memory 1", fingerprint(rule), [repr(one) for one in decided])

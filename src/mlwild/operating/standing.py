@@ -1,0 +1,42 @@
+"""The gate as it stands in operation: the app's own tests, and those beside its file."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from mlwild.app import App
+from mlwild.gating import judge, suite_of, waivers_beside
+from mlwild.loading import load_tests
+from mlwild.operating.desk import Gate
+from mlwild.rehearsal import STORE, folder_of
+
+
+def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: int | None = None) -> Gate:
+    """
+    Return the gate that judges whatever would go live: the suite of `mlwild gate`, waivers included.
+
+    Red blocks; what cannot be told from so few rows does not.
+
+    Parameters
+    ----------
+    file : Path, optional
+        The app file: tests and waivers lie beside it.
+    store, jobs : optional
+        As for `mlwild.rehearse`.
+
+    Returns
+    -------
+    callable
+        For `operate`.
+    """
+
+    def gate(app: App, today: date) -> str:
+        suite = suite_of(app, beside=load_tests(file) if file is not None else ())
+        waivers = waivers_beside(file, app.name) if file is not None else []
+        folder = folder_of(app, store) / "operate" / app.name
+        report = judge(app, tests=suite, waivers=waivers, today=today, past=False, store=folder.absolute(), jobs=jobs)
+        red = [verdict.test for verdict in report.verdicts if verdict.blocks]
+        return f"the gate blocks it: {', '.join(red)} red" if red else ""
+
+    return gate

@@ -1,0 +1,257 @@
+"""One tick: observe, decide, fit, judge, promise, publish; each a fact that is written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mlwild.auditions import promised_of_life
+from mlwild.disk import write_atomically
+from mlwild.errors import DataError, StoreError
+from mlwild.ledger import Fact
+from mlwild.operating.desk import Desk
+from mlwild.operating.lived import body_of, keep_memory, of_vintage, replayed, view_of
+from mlwild.records import Decided, Vintage
+from mlwild.stats.sequential import risk_violation
+from mlwild.step import State, begin, refuse, step
+from mlwild.triangle import Triangle
+from mlwild.triangle.settled import settled
+
+#: Nominal coverage of promises, and the chance that kept promises are ever taken for broken ones.
+LEVEL, ALPHA = 0.9, 0.05
+
+
+@dataclass(frozen=True)
+class Tick:
+    """
+    What a tick left in the ledger.
+
+    Parameters
+    ----------
+    cutoff : int
+    at : str
+        Its instant, for a reader.
+    facts : dict of str to dict
+        Bodies by kind.
+    new : int
+        Facts that were written; 0 if it was finished before.
+    """
+
+    cutoff: int
+    at: str
+    facts: dict[str, dict[str, Any]]
+    new: int
+
+    @property
+    def action(self) -> str:
+        """What was decided."""
+        return str(self.facts["decided"]["action"])
+
+    @property
+    def alarm(self) -> str:
+        """Why somebody should look: a refusal, or promises that are not kept; empty if all is well."""
+        if self.action == "refused":
+            return str(self.facts["decided"]["reason"])
+        return str(self.facts.get("scored", {}).get("alarm", ""))
+
+
+def tick(desk: Desk, cutoff: int) -> Tick:
+    """
+    Do what is due at a cutoff, as it was known then; what was done before is not done again.
+
+    A fact is written as soon as its part is done, so that a tick that was cut off goes on where it stopped. If a part
+    fails, that is a fact too, and the tick stays open.
+
+    Parameters
+    ----------
+    desk : Desk
+    cutoff : int
+        The first one after the last finished tick.
+
+    Raises
+    ------
+    DataError, StoreError
+        What went wrong; the ledger says so.
+    """
+    done = _Once(desk, cutoff)
+    if done.found("ticked"):
+        return done.tick()
+    part = "observed"
+    try:
+        triangle = desk.triangle(cutoff)
+        done("observed", lambda: _observed(desk, triangle, cutoff))
+        part = "decided"
+        done("decided", lambda: _decided(desk, triangle, cutoff))
+        part = "fitted"
+        if not desk.published:
+            done("fitted", lambda: _fitted(desk, triangle))
+        part = "scored"
+        done("scored", lambda: _scored(desk, triangle, cutoff))
+        part = "promised"
+        done("promised", lambda: _promised(desk, triangle))
+        part = "published"
+        done("published", lambda: _published(desk, cutoff))
+        done("ticked", lambda: {"at": _shown(desk, cutoff)})
+    except Exception as problem:
+        _fail(desk, cutoff, part, problem)
+        raise
+    return done.tick()
+
+
+class _Once:
+    """Facts of one cutoff: each is made and written once."""
+
+    def __init__(self, desk: Desk, cutoff: int) -> None:
+        self.desk, self.cutoff, self.new = desk, cutoff, 0
+
+    def found(self, kind: str) -> Fact | None:
+        since = self.desk.lived().facts
+        return next((fact for fact in since if (fact.kind, fact.cutoff) == (kind, self.cutoff)), None)
+
+    def __call__(self, kind: str, make: Callable[[], dict[str, Any]]) -> None:
+        if self.found(kind) is None:
+            self.desk.ledger.append(Fact(kind, self.cutoff, make()))
+            self.new += 1
+
+    def tick(self) -> Tick:
+        mine = [fact for fact in self.desk.lived().facts if fact.cutoff == self.cutoff and fact.kind != "failed"]
+        bodies = {fact.kind: dict(fact.body) for fact in mine}
+        return Tick(self.cutoff, _shown(self.desk, self.cutoff), bodies, self.new)
+
+
+def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
+    survey = triangle.survey
+    _, arrival, counts = survey.arrivals
+    return {
+        "at": _shown(desk, cutoff),
+        "rows": int(survey.grid.rows[cutoff - 1]),
+        "labels": int(counts[arrival == cutoff].sum()),
+        "data": survey.data_digest,
+    }
+
+
+def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
+    so_far = desk.lived().decided
+    if not so_far:
+        state, fact = _begun(desk, triangle, cutoff)
+    else:
+        before = replayed(desk.rule, triangle, so_far, desk.store)
+        state, fact = step(desk.rule, before, view_of(triangle, before, cutoff))
+        # What was live before has passed already.
+        if desk.gate is not None and state.live not in before.deployed:
+            why = _judged(desk, cutoff)
+            if why:
+                state, fact = refuse(before, state, fact, why)
+    keep_memory(desk.rule, (*so_far, fact), state.memory, desk.store)
+    return body_of(fact)
+
+
+def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]:
+    vintage = Vintage(cutoff, str(desk.app.windows[0]))
+    if not triangle.usable(vintage):
+        why = triangle.failed[vintage].why if vintage in triangle.failed else "it was refused"
+        raise DataError(f"models[{desk.app.live!r}]: no vintage could be made at {_shown(desk, cutoff)}: {why}.")
+    if desk.gate is not None and (said := _judged(desk, cutoff)):
+        raise DataError(f"{said}. A life begins with a model that passes; nothing is live. See: mlwild gate")
+    return begin(vintage, int(desk.edges[cutoff]))
+
+
+def _judged(desk: Desk, cutoff: int) -> str:
+    """Return why the gate blocks what would go live at a cutoff; empty if it does not."""
+    assert desk.gate is not None
+    assert desk.today is not None
+    known, tables = desk.known(cutoff)
+    named = {name: replace(one, data=tables[name].rows.to_native) for name, one in desk.app.tables.items()}
+    app = replace(desk.app, data=known.frame.to_native, tables=named)
+    return desk.gate(app, desk.today)
+
+
+def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
+    """Tell which artefact is live now, and its digest."""
+    live = desk.lived().path[-1]
+    triangle.ensure(live)
+    key = triangle.recipe.fit_key(live)
+    noted = desk.store.get(key, "model")
+    if noted is None:
+        raise StoreError(f"store: the model of vintage {live} is missing or damaged, and could not be made again.")
+    return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
+
+
+def _scored(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
+    """Hold earlier promises against the periods that have settled since the last tick."""
+    life = desk.lived()
+    before = [one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]]
+    told = {one["period"] for one in before}
+    done = settled(triangle.survey, cutoff)
+    news = []
+    for fact in life.facts:
+        period = fact.cutoff
+        if fact.kind != "promised" or period >= cutoff or period in told or not done[period]:
+            continue
+        total, weight = triangle.totals(life.path[period - life.first], cutoff)
+        if weight[period] > 0:
+            news.append(_outcome(desk, fact, float(total[period] / weight[period]), float(weight[period])))
+    judged = [one["kept"] for one in (*before, *news) if one["kept"] is not None]
+    missed = np.array([not kept for kept in judged], dtype=np.float64)
+    broken = len(missed) > 0 and risk_violation(missed, 1 - LEVEL, alpha=ALPHA).stopped_at is not None
+    alarm = (
+        f"rehearsal no longer describes reality: {int(missed.sum())} of {len(missed)} periods came outside their "
+        f"{LEVEL:.0%} intervals"
+    )
+    return {
+        "periods": news,
+        "kept": int(len(missed) - missed.sum()),
+        "of": len(missed),
+        "alarm": alarm if broken else "",
+    }
+
+
+def _outcome(desk: Desk, fact: Fact, loss: float, n: float) -> dict[str, Any]:
+    low, high = fact.body["low"], fact.body["high"]
+    kept = None if low is None or high is None else bool(low <= loss <= high)
+    opened = _shown(desk, fact.cutoff)
+    return {"period": fact.cutoff, "from": opened, "loss": loss, "n": n, "low": low, "high": high, "kept": kept}
+
+
+def _promised(desk: Desk, triangle: Triangle) -> dict[str, Any]:
+    life = desk.lived()
+    delay = int(life.opened.body["delay"])
+    made = promised_of_life(triangle, life.path, life.first, delay=delay, level=LEVEL)
+    return {name: made.get(name) for name in ("split", "estimate", "low", "high")} | {"level": LEVEL}
+
+
+def _published(desk: Desk, cutoff: int) -> dict[str, Any]:
+    """Point at what is live: whoever serves reads one small file."""
+    life = desk.lived()
+    live = life.path[-1]
+    fitted = next((fact.body for fact in reversed(life.facts) if fact.kind == "fitted"), {})
+    body = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live), "at": _shown(desk, cutoff)}
+    body |= {name: fitted[name] for name in ("key", "digest") if name in fitted}
+    if desk.ledger.lasting:
+        text = json.dumps(body, ensure_ascii=False, indent=1).encode()
+        write_atomically(desk.store.root / "live.json", lambda file: file.write(text))
+    return {name: body[name] for name in body if name != "app"}
+
+
+def _fail(desk: Desk, cutoff: int, part: str, problem: Exception) -> None:
+    """Leave word of a failure, once; where even that cannot be written, the problem itself says so."""
+    said = " ".join(str(problem).split())[:300]
+    body = {"part": part, "why": f"{type(problem).__name__}: {said}"}
+    last = desk.ledger.facts[-1] if desk.ledger.facts else None
+    if last is not None and (last.kind, last.cutoff, dict(last.body)) == ("failed", cutoff, body):
+        return
+    try:
+        desk.ledger.append(Fact("failed", cutoff, body))
+    except StoreError as worse:
+        problem.add_note(str(worse))
+
+
+def _shown(desk: Desk, cutoff: int) -> str:
+    return desk.clock.show(int(desk.edges[cutoff]))
+
+
+__all__ = ["ALPHA", "LEVEL", "Tick", "tick"]

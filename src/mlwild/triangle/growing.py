@@ -1,0 +1,32 @@
+"""A history that grows one cutoff at a time: what was predicted before is continued, not made again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from mlwild.disk import write_atomically
+from mlwild.records import Vintage
+from mlwild.triangle.fitting import Job
+from mlwild.triangle.recipe import Recipe
+from mlwild.triangle.store import Store
+
+
+def continuing(job: Job, recipe: Recipe, vintage: Vintage, store: Store) -> Job:
+    """Return a job that goes on where predictions of an earlier, shorter history end; itself without such ones."""
+    try:
+        known = json.loads(store.payload(job.fit_key, "so-far").read_bytes())
+        key, rows = str(known["key"]), int(known["rows"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return job
+    shorter = rows < job.predict[-1] - job.predict[0]
+    same = shorter and recipe.prediction_key(vintage, job.fit_key, rows) == key
+    return replace(job, so_far=(key, rows)) if same and store.get(key, "arrow") is not None else job
+
+
+def note(job: Job, store: Store) -> None:
+    """Note which entry the next predictions continue; the one that was continued is of no more use."""
+    known = json.dumps({"key": job.prediction_key, "rows": job.predict[-1] - job.predict[0]}).encode()
+    write_atomically(store.payload(job.fit_key, "so-far"), lambda file: file.write(known))
+    if job.so_far is not None:
+        store.drop(job.so_far[0], "arrow")
