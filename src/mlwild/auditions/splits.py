@@ -186,7 +186,7 @@ def promised_of_life(
     dict
         As ``split_audition["promise"]`` of a rehearsal; empty in the life's first period.
     """
-    if triangle.survey.grid.periods <= began + 1:
+    if triangle.survey.grid.periods <= began:
         return {}
     of_life = Procedure((triangle,), path[0].window, path, began)
     schemes = standard(delay=delay)

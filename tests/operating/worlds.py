@@ -1,0 +1,111 @@
+"""Apps whose data grow with time, and what a rehearsal of the whole history says of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import mlwild as wild
+from mlwild.auditions import promised_of_life
+from mlwild.clock import NEVER
+from mlwild.ledger import Ledger
+from mlwild.lives import fold
+from mlwild.operating.lived import lived
+from mlwild.records import Vintage
+from mlwild.triangle import build
+from mlwild.triangle.settled import settled
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import survey
+from tests.support import drifting, small_app
+
+
+class World:
+    """A history that comes about: at each moment only what was there by then can be read."""
+
+    def __init__(self, rows, **fields):
+        self.rows, self.now = rows, NEVER
+        self.app = small_app(data=self.read, **({"every": 50, "start": 100} | fields))
+
+    def read(self):
+        """Return the rows so far; labels that have not come are missing."""
+        seen = self.rows[self.rows["when"] < self.now].copy()
+        late = seen["known"] > self.now
+        seen["y"] = seen["y"].where(~late)
+        seen["known"] = seen["known"].astype("Int64").mask(late)
+        return seen
+
+
+def world(seed=0, n=900, drift=1.5, delay=60, **fields) -> World:
+    """Return a world whose slope changes half way."""
+    return World(drifting(n, seed, drift, delay), **fields)
+
+
+def tick_by_tick(world, store, rule, *, moments=None, begin=250, **words):
+    """Operate a world as time goes by; by default at every cutoff."""
+    last = int(world.rows["when"].max()) + 1
+    for moment in moments if moments is not None else range(begin, last, 50):
+        world.now = moment
+        wild.operate(world.app, rule=rule, begin=begin, store=store, **words)
+        begin, rule = None, None
+    world.now = NEVER
+    return ledger_of(world, store)
+
+
+def ledger_of(world, store) -> Ledger:
+    """Return the ledger of an app in operation."""
+    return Ledger(store / "operate" / world.app.name / "ledger.jsonl")
+
+
+def bodies(ledger):
+    """Return all facts but failures: what two ledgers must agree on."""
+    return [(fact.kind, fact.cutoff, dict(fact.body)) for fact in ledger.facts if fact.kind != "failed"]
+
+
+def rehearsed(world, store, rule, first):
+    """Return the decisions, promises and outcomes that the whole history gives, by plain loops."""
+    world.now = NEVER
+    read = survey(world.app)
+    triangle = build(read, Store(store / "whole"), jobs=1)[0]
+    life = fold(rule, triangle, Vintage(first, str(world.app.windows[0])))
+    decided = [(fact.cutoff, fact.at, fact.action, fact.live, fact.reason, fact.price) for fact in life.facts]
+    delay = next(fact for fact in ledger_of(world, store).facts if fact.kind == "opened").body["delay"]
+    made = promised_of_life(triangle, life.live, first, delay=delay)
+    promises = {
+        cutoff: (split, estimate, low, high)
+        for cutoff, split, estimate, low, high in zip(
+            made["cutoffs"], made["followed"], made["promised"], made["promised_low"], made["promised_high"], strict=True
+        )
+    }
+    return decided, promises, _outcomes(triangle, life, first)
+
+
+def _outcomes(triangle, life, first):
+    """Return when each period's loss was told, and what it was: the first time that the period was settled."""
+    survey, told, found = triangle.survey, set(), {}
+    for cutoff in range(first + 1, survey.grid.periods):
+        done = settled(survey, cutoff)
+        for period in range(first, cutoff):
+            rows = np.arange(survey.grid.row_start[period], survey.grid.row_start[period + 1])
+            rows = rows[survey.known_at[rows] <= survey.grid.edges[cutoff]]
+            if period in told or not done[period] or not len(rows):
+                continue
+            told.add(period)
+            found[period] = (cutoff, triangle.row_losses(life.live[period - first], rows).mean())
+    return found
+
+
+def operated(ledger):
+    """Return the same of a ledger."""
+    life = lived(ledger)
+    decided = [(one.cutoff, one.at, one.action, one.live, one.reason, one.price) for one in life.decided]
+    promises = {
+        fact.cutoff: tuple(fact.body[name] for name in ("split", "estimate", "low", "high"))
+        for fact in life.facts
+        if fact.kind == "promised" and fact.body["split"] is not None
+    }
+    outcomes = {
+        one["period"]: (fact.cutoff, one["loss"])
+        for fact in life.facts
+        if fact.kind == "scored"
+        for one in fact.body["periods"]
+    }
+    return decided, promises, outcomes
