@@ -54,9 +54,9 @@ column, a turned sign, other codes, rounded.
 """
 #: Measured as in the slow test of tests/ledger/test_clean.py.
 FIGURES = """\
-The clean project on 43 draws of its data, by `mlwild check`, `mlwild compare --strict` and the gate (25 tests, without the
-latency, which is timed): none was red; with 95 % confidence fewer than 6.7 % would be. Armed tests state a chance of
-0.07 % a draw on average, for a model that keeps every limit by its margin; each may state .5 %.
+The clean project on 100 draws of its data, by `mlwild check`, `mlwild compare --strict` and the gate (26 to 28 tests, without
+the latency, which is timed): none was red; with 95 % confidence fewer than 3.0 % would be. The tests state a chance of
+1.2 % a draw on average, for a model that keeps every limit by its margin; each armed one may state .5 %.
 
 An earlier form of the project with an unbounded loss was red on 1 of 100 draws, by `mild corruption`, and rightly: with a tenth of
 its outlet prices missing the loss rose by 0.114 over 100 draws of that fault, and the limit was 0.108."""

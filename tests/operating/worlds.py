@@ -72,7 +72,12 @@ def rehearsed(world, store, rule, first):
     promises = {
         cutoff: (split, estimate, low, high)
         for cutoff, split, estimate, low, high in zip(
-            made["cutoffs"], made["followed"], made["promised"], made["promised_low"], made["promised_high"], strict=True
+            made["cutoffs"],
+            made["followed"],
+            made["promised"],
+            made["promised_low"],
+            made["promised_high"],
+            strict=True,
         )
     }
     return decided, promises, _outcomes(triangle, life, first)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.clock import Clock
+from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Ledger
 from mlwild.models import Forecast
 from mlwild.operating.lived import Lived, lived
 from mlwild.rules import Rule
-from mlwild.triangle import Triangle, build
+from mlwild.triangle import Triangle, build, growing
 from mlwild.triangle.asof import as_of
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey
@@ -82,9 +83,16 @@ class Desk:
         return as_of(self.app, self.events, self.tables, int(self.edges[cutoff]))
 
     def triangle(self, cutoff: int) -> Triangle:
-        """Return the triangle of what was known at a cutoff, with all earlier vintages."""
+        """Return the triangle of what was known at a cutoff."""
         app = replace(self.app, seeds=self.app.seeds[:1])
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
-        # A signal may ask other models for a second opinion.
-        models = None if hasattr(self.rule, "monitor") else [app.live]
-        return build(read, self.store, jobs=self.jobs, models=models, growing=True)[0]
+        if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
+            return build(read, self.store, jobs=self.jobs, growing=True)[0]
+        made = growing(read, self.store, app.live)
+        for vintage in dict.fromkeys(self.lived().path):
+            if not made.ensure(vintage):
+                why = made.failed[vintage].why
+                raise DataError(
+                    f"models[{app.live!r}]: vintage {vintage}, which was live, cannot be used any more: {why}."
+                )
+        return made

@@ -63,6 +63,29 @@ def build(
     return made
 
 
+def growing(survey: Survey, store: Store, model: str) -> Triangle:
+    """
+    Return the triangle of a history that grows: a vintage is made when it is asked for.
+
+    Parameters
+    ----------
+    survey : Survey
+        The history so far.
+    store : Store
+        What was predicted of a shorter history is continued.
+    model : str
+        Name of the model; its first seed lives.
+
+    Returns
+    -------
+    Triangle
+    """
+    made = Triangle(survey, model, survey.app.seeds[0], store, Tally(), settled=True, growing=True)
+    if isinstance(survey.app.models[model], Forecast):
+        made.publish()
+    return made
+
+
 def update_chain(triangle: Triangle, start: Vintage) -> list[Vintage]:
     """Return the vintages that come of the first one and an update at every later cutoff."""
     chain = [start]

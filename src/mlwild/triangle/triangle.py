@@ -64,7 +64,8 @@ class Triangle:
     tally : Tally
         Shared by all triangles of a rehearsal.
     growing : bool
-        Whether rows are added to the same history one cutoff at a time: then only new ones are predicted.
+        Whether rows are added to the same history one cutoff at a time: then only new ones are predicted, and vintages
+        are made when they are asked for.
     """
 
     survey: Survey
@@ -115,12 +116,14 @@ class Triangle:
             note = self.store.get(job.prediction_key, "arrow") or {}
             self.blind[vintage] = (int(blind.sum()), str(note.get("blind", "")))
             first = int(self.survey.grid.row_start[vintage.cutoff])
-            if self.settled and (blind & ~self.unscored[first:]).any():
+            if self.settled and not self.growing and (blind & ~self.unscored[first:]).any():
                 at = int(self.survey.grid.edges[vintage.cutoff])
                 why = f"it cannot predict {int(blind.sum())} later rows that others can"
                 self.failed[vintage] = Failed(self.model, vintage, self.seed, at, why)
                 return
             self.unscored[first:] |= blind
+            if self.growing:
+                self.settle()
         if self.settled:
             self._score(vintage, predictions)
 
@@ -214,7 +217,9 @@ class Triangle:
     def freshest(self, window: str, cutoff: int) -> Vintage | None:
         """Return the newest usable vintage at a cutoff."""
         for k in range(cutoff, -1, -1):
-            if (vintage := Vintage(k, window)) in self.scores:
+            vintage = Vintage(k, window)
+            # In a life that grows, a challenger is made when it is asked for.
+            if vintage in self.scores or (self.growing and self.ensure(vintage)):
                 return vintage
         return None
 
