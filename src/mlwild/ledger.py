@@ -110,9 +110,9 @@ class Ledger:
         return tuple(self._facts)
 
     @property
-    def seal(self) -> str:
-        """Digest of all facts so far."""
-        return self._seal
+    def size(self) -> int:
+        """Bytes of the file that hold facts."""
+        return self._size
 
     def of(self, kind: str) -> list[Fact]:
         """Return the facts of a kind, oldest first."""

@@ -8,7 +8,7 @@ import mlwild as wild
 from mlwild.auditions import promised_of_life
 from mlwild.clock import NEVER
 from mlwild.ledger import Ledger
-from mlwild.lives import fold
+from mlwild.lives import first_vintage, fold
 from mlwild.operating.lived import lived
 from mlwild.records import Vintage
 from mlwild.triangle import build
@@ -68,18 +68,12 @@ def rehearsed(world, store, rule, first):
     life = fold(rule, triangle, Vintage(first, str(world.app.windows[0])))
     decided = [(fact.cutoff, fact.at, fact.action, fact.live, fact.reason, fact.price) for fact in life.facts]
     delay = next(fact for fact in ledger_of(world, store).facts if fact.kind == "opened").body["delay"]
-    made = promised_of_life(triangle, life.live, first, delay=delay)
-    promises = {
-        cutoff: (split, estimate, low, high)
-        for cutoff, split, estimate, low, high in zip(
-            made["cutoffs"],
-            made["followed"],
-            made["promised"],
-            made["promised_low"],
-            made["promised_high"],
-            strict=True,
-        )
-    }
+    start = first_vintage(triangle)
+    past = fold(rule, triangle, start).live[: first - start.cutoff]
+    made = promised_of_life(triangle, (*past, *life.live), start.cutoff, delay=delay)
+    names = ("cutoffs", "followed", "promised", "promised_low", "promised_high")
+    series = zip(*(made[name] for name in names), strict=True)
+    promises = {cutoff: tuple(promise) for cutoff, *promise in series if cutoff >= first}
     return decided, promises, _outcomes(triangle, life, first)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
-from mlwild.cli import rehearsing, releasing
+from mlwild.cli import operating, rehearsing, releasing
 from mlwild.cli.guarded import guarded
 
 HELP = """Rehearse a model's life in production over its own history.
@@ -44,6 +44,8 @@ for _command in (
     releasing.stress,
     releasing.patch,
     rehearsing.card,
+    operating.operate,
+    operating.status,
 ):
     cli.command()(guarded(_command))
 

@@ -37,14 +37,21 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise
         except Exception as problem:  # noqa: BLE001  the user's own file or functions raised
             _print_users_part(problem)
-            said = " ".join(str(problem).split())[:300]
-            print(f"mlwild: {_users_frame(problem)} raised {type(problem).__name__}: {said}", file=sys.stderr)
+            print(f"mlwild: {sentence(problem)}", file=sys.stderr)
             code = COULD_NOT
         else:
             return
         raise typer.Exit(code)
 
     return call
+
+
+def sentence(problem: Exception) -> str:
+    """Say in one sentence what went wrong, and where if it was in the user's own code."""
+    if isinstance(problem, MlwildError):
+        return str(problem)
+    said = " ".join(str(problem).split())[:300]
+    return f"{_users_frame(problem)} raised {type(problem).__name__}: {said}"
 
 
 def _print_users_part(problem: Exception) -> None:

@@ -72,6 +72,10 @@ class Desk:
         """Whether the living model is a published forecast: then nothing is fitted."""
         return isinstance(self.app.models[self.app.live], Forecast)
 
+    def following(self, cutoff: int) -> str:
+        """Return the instant of the cutoff after one, for a reader."""
+        return self.clock.show(self.clock.add(int(self.edges[cutoff]), self.app.every_))
+
     def lived(self) -> Lived:
         """Return the life so far."""
         found = lived(self.ledger)
@@ -89,7 +93,8 @@ class Desk:
         if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
             return build(read, self.store, jobs=self.jobs, growing=True)[0]
         made = growing(read, self.store, app.live)
-        for vintage in dict.fromkeys(self.lived().path):
+        life = self.lived()
+        for vintage in dict.fromkeys((*life.before[1], *life.path)):
             if not made.ensure(vintage):
                 why = made.failed[vintage].why
                 raise DataError(

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.app import App, check_windows
-from mlwild.digest import digest, fingerprint
+from mlwild.app import App
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.events import Events
-from mlwild.ledger import Draft, Fact, Ledger
+from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.lived import Lived, lived
+from mlwild.operating.opening import Wish, instant_of, opened
 from mlwild.operating.tick import Tick, tick
-from mlwild.rehearsal import STORE, contest_of, folder_of, last_sheet, made_of_app, rehearse
-from mlwild.rules import DEFAULT, Rule
+from mlwild.rehearsal import STORE, folder_of, made_of_app
+from mlwild.rules import Rule
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import cutoffs_of, read_events
-
-#: Cutoffs before the first that a life can be opened at: fewer periods tell nothing.
-EARLIEST = 3
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def operate(
     ledger, which is the state: a call that was killed is finished by the next one.
 
     A cutoff is due when the data reach it. The first call opens the life, at the last such cutoff: with a model fitted
-    on all that is known there.
+    on all that is known there, and with promises that rest on the life that the rule would have led until then.
 
     Parameters
     ----------
@@ -156,14 +152,16 @@ def operate(
     events, tables = read_events(app)
     edges = cutoffs_of(app, events)
     if at is not None:
-        edges = edges[edges <= events.clock.parse(at, "at")]
+        edges = edges[edges <= instant_of(events.clock, at, "at")]
+    if not len(edges):
+        raise DataError(f"data: no cutoff yet{'' if at is None else f' by {at}'}; there is nothing to operate on.")
     with ExitStack() as stack:
         stack.enter_context(root.lock("tick", doing="operating"))
         path = root.root / "ledger.jsonl"
         ledger = Draft(path) if dry else Ledger(path)
         life = lived(ledger)
         if life is None or reopen:
-            life = _opened(app, events, edges, ledger, root, (rule, begin, store))
+            life = opened(app, (events, tables), edges, ledger, root, Wish(rule, begin, store, jobs))
         else:
             _same(app, life, rule, events, edges)
         chosen = _rule_of(life, root)
@@ -174,70 +172,15 @@ def operate(
                 progress(events.clock.show(int(edges[cutoff])))
             ticks.append(tick(desk, cutoff))
         path_ = desk.lived().path
-    clock = events.clock
     return Operation(
         app=app.name,
         rule=chosen.name,
         ticks=tuple(ticks),
-        until=clock.show(int(edges[-1])) if len(edges) else "",
-        following=clock.show(clock.add(int(edges[-1]), app.every_)) if len(edges) else "",
+        until=events.clock.show(int(edges[-1])),
+        following=desk.following(len(edges) - 1),
         dry=dry,
         live=str(path_[-1]) if path_ else "",
     )
-
-
-def _opened(
-    app: App,
-    events: Events,
-    edges: NDArray[np.int64],
-    ledger: Ledger,
-    root: Store,
-    asked: tuple[Rule | str | None, str | int | None, str | Path],
-) -> Lived:
-    """Open a life: note the rule, the code and the first cutoff."""
-    rule, begin, store = asked
-    clock = events.clock
-    first = len(edges) - 1
-    if begin is not None:
-        first = int(np.searchsorted(edges, clock.parse(begin, "begin")))
-        if first == len(edges):
-            end = clock.show(int(edges[-1])) if len(edges) else "nowhere"
-            raise AppError(f"begin: no cutoff at or after {begin!r}; the data reach {end}.")
-    if first < EARLIEST:
-        raise DataError(
-            f"data: there are {max(first, 0)} periods before the first cutoff of operation; it takes {EARLIEST}. Give "
-            "more history, or a later `begin`."
-        )
-    before = lived(ledger)
-    if before is not None and before.ticked >= first:
-        raise AppError(f"begin: the life so far goes on to cutoff {before.ticked}; a new one begins after it.")
-    chosen = _found(app, rule, store)
-    check_windows(app, [chosen])
-    key = digest("rule 1", fingerprint(chosen))
-    payload = cloudpickle.dumps(chosen)
-    root.put(key, "rule", lambda file: file.write(payload))
-    body = {
-        "app": app.name,
-        "at": clock.show(int(edges[first])),
-        "edge": int(edges[first]),
-        "rule": {"name": chosen.name, "key": key},
-        "made_of": made_of_app(app),
-        "delay": _usual_delay(events, edges, first),
-    }
-    ledger.append(Fact("opened", first, body))
-    life = lived(ledger)
-    assert life is not None
-    return life
-
-
-def _usual_delay(events: Events, edges: NDArray[np.int64], first: int) -> int:
-    """Return the periods after whose end half of the labels known at a cutoff had come."""
-    now = int(edges[first])
-    known = (events.time < now) & (events.known_at <= now) & (events.time >= edges[0])
-    if not known.any():
-        return 0
-    late = np.searchsorted(edges, events.known_at[known]) - np.searchsorted(edges, events.time[known], side="right")
-    return max(int(np.median(late)), 0)
 
 
 def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges: NDArray[np.int64]) -> None:
@@ -264,31 +207,6 @@ def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges:
             )
 
 
-def _found(app: App, rule: Rule | str | None, store: str | Path) -> Rule:
-    """Return the rule of a name: the app's own, a standard one, or what the last rehearsal recommended."""
-    if rule is not None and not isinstance(rule, str):
-        return rule
-    if rule is None:
-        try:
-            rule = str(last_sheet(app, store=store)["recommended"]["rule"])
-        except AppError:
-            raise AppError(
-                f"rule: {app.name!r} was not rehearsed, so no rule is recommended. Run mlwild rehearse first, or name "
-                f"one: --rule {DEFAULT.name}."
-            ) from None
-    own = list(app.rules or ())
-    known = {one.name: one for one in own or _standard(app, store)}
-    if rule not in known:
-        raise AppError(f"rule: there is no {rule!r}; there is {', '.join(known)}.")
-    return known[rule]
-
-
-def _standard(app: App, store: str | Path) -> Sequence[Rule]:
-    """Return the standard rules with the limits that they have in a rehearsal."""
-    made = rehearse(app, store=store)
-    return contest_of(app, made.triangles[0], made.start)
-
-
 def _rule_of(life: Lived, root: Store) -> Rule:
     key = str(life.opened.body["rule"]["key"])
     if root.get(key, "rule") is None:
@@ -297,4 +215,4 @@ def _rule_of(life: Lived, root: Store) -> Rule:
     return found
 
 
-__all__ = ["EARLIEST", "Operation", "operate"]
+__all__ = ["Operation", "operate"]

@@ -47,6 +47,12 @@ class Lived:
         return tuple(one.live for one in self.decided)
 
     @property
+    def before(self) -> tuple[int, tuple[Vintage, ...]]:
+        """Return the first period of the life that the rule would have led before, and what would have been live."""
+        past = self.opened.body["past"]
+        return int(past["first"]), tuple(vintage_of(one) for one in past["path"])
+
+    @property
     def ticked(self) -> int:
         """Last cutoff whose tick is finished; one before the first if none is."""
         return max((fact.cutoff for fact in self.facts if fact.kind == "ticked"), default=self.first - 1)

@@ -15,6 +15,7 @@ from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import body_of, keep_memory, of_vintage, replayed, view_of
+from mlwild.operating.status import keep_status
 from mlwild.records import Decided, Vintage
 from mlwild.stats.sequential import risk_violation
 from mlwild.step import State, begin, refuse, step
@@ -95,10 +96,13 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         done("promised", lambda: _promised(desk, triangle))
         part = "published"
         done("published", lambda: _published(desk, cutoff))
-        done("ticked", lambda: {"at": _shown(desk, cutoff)})
+        done("ticked", lambda: {"at": _shown(desk, cutoff), "next": desk.following(cutoff)})
     except Exception as problem:
         _fail(desk, cutoff, part, problem)
         raise
+    finally:
+        if desk.ledger.lasting and desk.ledger.facts:
+            keep_status(desk.ledger, desk.store.root)
     return done.tick()
 
 
@@ -220,7 +224,9 @@ def _outcome(desk: Desk, fact: Fact, loss: float, n: float) -> dict[str, Any]:
 def _promised(desk: Desk, triangle: Triangle) -> dict[str, Any]:
     life = desk.lived()
     delay = int(life.opened.body["delay"])
-    made = promised_of_life(triangle, life.path, life.first, delay=delay, level=LEVEL)
+    first, past = life.before
+    began = first if past else life.first
+    made = promised_of_life(triangle, (*past, *life.path), began, delay=delay, level=LEVEL)
     return {name: made.get(name) for name in ("split", "estimate", "low", "high")} | {"level": LEVEL}
 
 

@@ -3,6 +3,7 @@
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
 from mlwild.show.gate import show_gate
+from mlwild.show.operation import show_operation, show_status
 from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
@@ -13,7 +14,9 @@ __all__ = [
     "show_check",
     "show_comparison",
     "show_gate",
+    "show_operation",
     "show_patch",
     "show_sheet",
+    "show_status",
     "show_stress",
 ]

@@ -1,0 +1,119 @@
+"""Commands about life in production: operate, status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlwild.cli.guarded import FAILED, sentence
+from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.errors import AppError
+
+
+def operate(
+    app: AppFile,
+    *,
+    at: Annotated[str | None, typer.Option("--at", help="Do nothing beyond this instant: 2026-03-01.")] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option(
+            "--begin", help="First call: begin at the first cutoff from here on.", show_default="the last one"
+        ),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", help="First call: what decides.", show_default="what the rehearsal recommended"),
+    ] = None,
+    every: Annotated[str | None, typer.Option("--every", help="Go on, and look again so often: 1h.")] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Judge what would go live by the tests of mlwild gate.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only plan: what would be done, why, at what price.")
+    ] = False,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Open a new life, after the code or the rule has changed.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the ticks as JSON.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Do every tick that is due: observe, decide, fit, judge, promise, publish. A second call does nothing more.
+
+    A tick is due when the data reach its cutoff. One that was killed is finished by the next call. Exit code 1: the
+    gate refused a model, or promises were not kept.
+
+    Example: mlwild operate flights.py --dry-run
+    """
+    from mlwild.clock import Duration, today
+    from mlwild.loading import load_app
+    from mlwild.operating import operate as run
+    from mlwild.operating import standing_gate
+    from mlwild.operating.loop import rounds
+    from mlwild.show import show_operation
+
+    can_write(json_file, "--json")
+    loaded = load_app(app)
+    standing = standing_gate(app, store=store, jobs=jobs) if gate else None
+
+    def once(*, first: bool) -> bool:
+        done = run(
+            loaded,
+            rule=rule if first else None,
+            at=at,
+            begin=begin if first else None,
+            gate=standing,
+            dry=dry_run,
+            reopen=reopen and first,
+            store=store,
+            jobs=jobs,
+            today=today(),
+            progress=lambda text: print(f"  tick {text}", file=sys.stderr),
+        )
+        show_operation(done)
+        write_json(json_file, done.as_dict())
+        return bool(done.alarms)
+
+    if every is None:
+        if once(first=True):
+            raise typer.Exit(FAILED)
+        return
+    if dry_run:
+        raise AppError("--every: a plan is made once. Leave out --every or --dry-run.")
+    seconds = Duration.parse(every, "--every")
+    if seconds.unit == "tick":
+        raise AppError(f"--every: {every!r} has no unit. Write a duration such as 1h.")
+    for number, missed in rounds(seconds.exact / 1e9):
+        if missed:
+            print(f"mlwild: {missed} runs were missed: the last one took longer than {every}.", file=sys.stderr)
+        try:
+            once(first=number == 0)
+        except Exception as problem:
+            if number == 0:
+                raise
+            # The tick stays open, and the next run finishes it.
+            print(f"mlwild: {sentence(problem)}", file=sys.stderr)
+
+
+def status(
+    store: StoreOption = ".mlwild",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the states as JSON.")] = None,
+) -> None:
+    """Show every app in operation: what is live, how old, promise against outcome, alarms, next tick.
+
+    Exit code 1: some app has an alarm.
+
+    Example: mlwild status
+    """
+    from mlwild.operating import status as read
+    from mlwild.show import show_status
+
+    can_write(json_file, "--json")
+    found = read(store)
+    show_status(found, store)
+    write_json(json_file, [one.as_dict() for one in found])
+    if any(one.alarm for one in found):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,173 @@
+"""How a life begins: by which rule, at which cutoff, and after which past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.app import App, check_windows
+from mlwild.clock import Clock
+from mlwild.digest import digest, fingerprint
+from mlwild.errors import AppError, DataError
+from mlwild.events import Events, SideTable
+from mlwild.ledger import Fact, Ledger
+from mlwild.lives import first_vintage, fold
+from mlwild.operating.lived import Lived, lived, of_vintage
+from mlwild.records import Vintage
+from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
+from mlwild.rules import DEFAULT, Rule
+from mlwild.triangle import Triangle, build
+from mlwild.triangle.asof import as_of
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import lay_survey
+
+#: Periods before the first cutoff that a life can be opened at: fewer tell nothing.
+EARLIEST = 3
+
+
+@dataclass(frozen=True)
+class Wish:
+    """
+    How a life is to begin.
+
+    Parameters
+    ----------
+    rule : Rule or str, optional
+        Default what the last rehearsal recommended.
+    begin : str or int, optional
+        The first cutoff at or after this instant; default the last one.
+    store : str or Path
+        Of rehearsals.
+    jobs : int, optional
+    """
+
+    rule: Rule | str | None
+    begin: str | int | None
+    store: str | Path
+    jobs: int | None
+
+
+def opened(
+    app: App,
+    history: tuple[Events, dict[str, SideTable]],
+    edges: NDArray[np.int64],
+    ledger: Ledger,
+    root: Store,
+    wish: Wish,
+) -> Lived:
+    """
+    Open a life: note the rule, the code, the first cutoff, and the life that the rule would have led until then.
+
+    Parameters
+    ----------
+    app : App
+    history : tuple of Events and dict of str to SideTable
+    edges : ndarray of int64
+        Instants of decision so far.
+    ledger : Ledger
+    root : Store
+        Of this app in operation.
+    wish : Wish
+
+    Returns
+    -------
+    Lived
+
+    Raises
+    ------
+    AppError, DataError
+        If the rule or the first cutoff cannot be.
+    """
+    events = history[0]
+    first = _first(events.clock, edges, wish.begin)
+    before = lived(ledger)
+    if before is not None and before.ticked >= first:
+        raise AppError(f"begin: the life so far goes on to cutoff {before.ticked}; a new one begins after it.")
+    name = _name(app, wish)
+    if not isinstance(name, str):
+        check_windows(app, [name])
+    rehearsals = Store(folder_of(app, wish.store))
+    with rehearsals.lock(app.name):
+        read = lay_survey(app, *as_of(app, *history, int(edges[first])), edges[: first + 1])
+        # A signal may ask other models for a second opinion.
+        models = None if hasattr(name, "monitor") or isinstance(name, str) else [app.live]
+        triangle = build(read, rehearsals, jobs=wish.jobs, models=models)[0]
+        start = first_vintage(triangle)
+        rule = _rule(app, name, triangle, start)
+        past = fold(rule, triangle, start).live if start is not None else ()
+        for vintage in dict.fromkeys(past):
+            _share(triangle, vintage, root)
+    key = digest("rule 1", fingerprint(rule))
+    payload = cloudpickle.dumps(rule)
+    root.put(key, "rule", lambda file: file.write(payload))
+    body = {
+        "app": app.name,
+        "at": events.clock.show(int(edges[first])),
+        "edge": int(edges[first]),
+        "rule": {"name": rule.name, "key": key},
+        "made_of": made_of_app(app),
+        "delay": read.grid.usual_delay,
+        "past": {"first": 0 if start is None else start.cutoff, "path": [of_vintage(one) for one in past]},
+    }
+    ledger.append(Fact("opened", first, body))
+    life = lived(ledger)
+    assert life is not None
+    return life
+
+
+def instant_of(clock: Clock, value: str | int, field: str) -> int:
+    """Read an instant; where time is counted in integers, as text too."""
+    whole = clock.kind == "tick" and isinstance(value, str) and value.lstrip("-").isdigit()
+    return clock.parse(int(value) if whole else value, field)
+
+
+def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> int:
+    first = len(edges) - 1
+    if begin is not None:
+        first = int(np.searchsorted(edges, instant_of(clock, begin, "begin")))
+        if first == len(edges):
+            raise AppError(f"begin: no cutoff at or after {begin!r}; the data reach {clock.show(int(edges[-1]))}.")
+    if first < EARLIEST:
+        raise DataError(
+            f"data: there are {first} periods before the first cutoff of operation; it takes {EARLIEST}. Give more "
+            "history, or a later `begin`."
+        )
+    return first
+
+
+def _name(app: App, wish: Wish) -> Rule | str:
+    """Return the rule that is wished for, or its name."""
+    if wish.rule is not None:
+        return wish.rule
+    try:
+        return str(last_sheet(app, store=wish.store)["recommended"]["rule"])
+    except AppError:
+        raise AppError(
+            f"rule: {app.name!r} was not rehearsed, so no rule is recommended. Run mlwild rehearse first, or name "
+            f"one: --rule {DEFAULT.name}."
+        ) from None
+
+
+def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None) -> Rule:
+    """Return the rule of a name: the app's own, or a standard one with limits from what was known."""
+    if not isinstance(name, str):
+        return name
+    contest: Sequence[Rule] = app.rules or (() if start is None else contest_of(app, triangle, start))
+    known = {one.name: one for one in contest}
+    if name not in known:
+        raise AppError(f"rule: there is no {name!r}; there is {', '.join(known) or 'none: no vintage could be made'}.")
+    return known[name]
+
+
+def _share(triangle: Triangle, vintage: Vintage, root: Store) -> None:
+    """Take over a model that a rehearsal has fitted."""
+    key = triangle.recipe.fit_key(vintage) if vintage in triangle.scores else ""
+    noted = triangle.store.get(key, "model") if key else None
+    if noted is not None and root.get(key, "model") is None:
+        payload = triangle.store.payload(key, "model").read_bytes()
+        root.put(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))

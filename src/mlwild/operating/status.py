@@ -1,0 +1,155 @@
+"""What every app in operation is doing, at a glance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mlwild.disk import write_atomically
+from mlwild.ledger import Ledger
+from mlwild.operating.lived import Lived, lived
+from mlwild.rehearsal import STORE
+
+FILE = "status.json"
+
+
+@dataclass(frozen=True)
+class Status:
+    """
+    One app in operation.
+
+    Parameters
+    ----------
+    app, rule : str
+    live : str
+        Vintage.
+    since : str
+        When it was put in place.
+    age : int
+        Periods since it last learned.
+    ticks : int
+        Finished ones, since the life was opened.
+    last, following : str
+        Last finished tick, and the cutoff of the next one.
+    promised : dict
+        Estimate and interval of the loss of the period that runs.
+    came : dict or None
+        The last period that was held against its promise.
+    kept, of : int
+        Promises that were kept, of those that were judged.
+    alarm : str
+        Why somebody should look; empty if all is well.
+    """
+
+    app: str
+    rule: str
+    live: str
+    since: str
+    age: int
+    ticks: int
+    last: str
+    following: str
+    promised: dict[str, Any]
+    came: dict[str, Any] | None
+    kept: int
+    of: int
+    alarm: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def status(store: str | Path = STORE) -> list[Status]:
+    """
+    Return the state of every app that is operated from a store, those with an alarm first.
+
+    What the last tick left is read, unless facts were added since: then the ledger itself.
+
+    Parameters
+    ----------
+    store : str or Path
+
+    Returns
+    -------
+    list of Status
+
+    Raises
+    ------
+    StoreError
+        If a ledger is damaged.
+    """
+    found = []
+    for folder in sorted(path.parent for path in Path(store).glob("operate/*/ledger.jsonl")):
+        kept = _kept(folder)
+        made = kept if kept is not None else status_of(Ledger(folder / "ledger.jsonl"))
+        if made is not None:
+            found.append(made)
+    return sorted(found, key=lambda one: (not one.alarm, one.app))
+
+
+def keep_status(ledger: Ledger, folder: Path) -> None:
+    """Leave the state beside the ledger, so that a thousand apps are read in a moment."""
+    made = status_of(ledger)
+    text = json.dumps({"size": ledger.size, "status": None if made is None else made.as_dict()}).encode()
+    write_atomically(folder / FILE, lambda file: file.write(text))
+
+
+def _kept(folder: Path) -> Status | None:
+    try:
+        kept = json.loads((folder / FILE).read_bytes())
+        if kept["size"] != (folder / "ledger.jsonl").stat().st_size or kept["status"] is None:
+            return None
+        return Status(**kept["status"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def status_of(ledger: Ledger) -> Status | None:
+    """Return what a ledger says; None where no life was opened."""
+    life = lived(ledger)
+    if life is None:
+        return None
+    opened = life.opened.body
+    last = max((fact for fact in life.facts if fact.kind == "ticked"), key=lambda fact: fact.cutoff, default=None)
+    now = life.decided[-1] if life.decided else None
+    moved = next((one for one in reversed(life.decided) if one.action not in ("keep", "refused")), None)
+    scored = [fact.body for fact in life.facts if fact.kind == "scored"]
+    told = [one for body in scored for one in body["periods"]]
+    promised = [fact.body for fact in life.facts if fact.kind == "promised"]
+    return Status(
+        app=str(opened["app"]),
+        rule=str(opened["rule"]["name"]),
+        live="" if now is None else str(now.live),
+        since=_when(life, moved.cutoff) if moved is not None else "",
+        age=0 if now is None else now.cutoff - now.live.cutoff,
+        ticks=sum(fact.kind == "ticked" for fact in life.facts),
+        last="" if last is None else str(last.body["at"]),
+        following=str(opened["at"]) if last is None else str(last.body["next"]),
+        promised=dict(promised[-1]) if promised else {},
+        came=told[-1] if told else None,
+        kept=int(scored[-1]["kept"]) if scored else 0,
+        of=int(scored[-1]["of"]) if scored else 0,
+        alarm=_alarm(life, scored),
+    )
+
+
+def _when(life: Lived, cutoff: int) -> str:
+    said = next((fact.body for fact in life.facts if (fact.kind, fact.cutoff) == ("observed", cutoff)), {})
+    return str(said.get("at", ""))
+
+
+def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
+    """Return the gravest thing: a tick that failed or was cut off, then broken promises, then a refusal."""
+    last = life.facts[-1]
+    if last.kind == "failed":
+        return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
+    if last.kind != "ticked":
+        return f"the tick at cutoff {last.cutoff} is not finished: run mlwild operate again"
+    if scored and scored[-1]["alarm"]:
+        return str(scored[-1]["alarm"])
+    if life.decided and life.decided[-1].action == "refused":
+        return life.decided[-1].reason
+    return ""

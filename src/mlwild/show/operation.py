@@ -1,0 +1,100 @@
+"""What an operation did, and how every app is doing, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mlwild.operating import Operation, Status, Tick
+from mlwild.show.terminal import terminal
+from mlwild.wording import between, count, number
+
+_STYLES = {"retrain": "bold", "update": "bold", "start": "bold", "fall back": "bold yellow", "refused": "bold red"}
+
+
+def show_operation(done: Operation) -> None:
+    """Print each tick that was due: what was decided and why, what is promised, and what earlier promises came to."""
+    console = terminal()
+    console.print()
+    if not done.ticks:
+        said = f"{done.app}: nothing is due. Live is vintage {done.live}; the data reach {done.until}."
+        console.print(Text(said, style="bold"))
+        console.print(Text(f"Next tick: when they reach {done.following}.", style="dim"))
+        return
+    head = f"{done.app}: " + (f"plan of {_ticks(done)} that are due" if done.dry else f"{_ticks(done)} done")
+    console.print(Text(f"{head} under rule {done.rule!r}. Live: vintage {done.live}.", style="bold"))
+    console.print(_table(done.ticks))
+    for at, why in done.alarms:
+        console.print(Text(f"{at}: {why}.", style="bold red"))
+    if done.dry:
+        console.print(Text("Nothing was written. Run the same command without --dry-run to do it.", style="dim"))
+    console.print(Text(f"Next tick: when the data reach {done.following}.", style="dim"))
+
+
+def _ticks(done: Operation) -> str:
+    n = len(done.ticks)
+    return f"{count(n)} tick{'s' * (n != 1)}"
+
+
+def _table(ticks: Sequence[Tick]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("tick", "rows", "labels", "decided", "live", "why", "promised loss", "came"):
+        table.add_column(name, justify="right" if name in ("rows", "labels") else "left", style=None)
+    for one in ticks:
+        observed, decided = one.facts["observed"], one.facts["decided"]
+        table.add_row(
+            one.at,
+            count(observed["rows"]),
+            count(observed["labels"]),
+            Text(decided["action"], style=_STYLES.get(decided["action"], "")),
+            decided["live"],
+            Text(decided["reason"], style="dim"),
+            promise_said(one.facts.get("promised", {})),
+            Text("; ".join(came_said(period) for period in one.facts.get("scored", {}).get("periods", [])[-1:])),
+        )
+    return table
+
+
+def promise_said(body: Mapping[str, Any]) -> str:
+    """Write a promise with its interval."""
+    if body.get("estimate") is None:
+        return "too early"
+    if body.get("low") is None:
+        return f"{number(body['estimate'], 3)} (no interval yet)"
+    return f"{number(body['estimate'], 3)} ({between(body['low'], body['high'], 3)})"
+
+
+def came_said(body: Mapping[str, Any]) -> str:
+    """Write what a promised period came to."""
+    word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
+    return f"{body['from']}: {number(body['loss'], 3)}, {word}"
+
+
+def show_status(found: Sequence[Status], store: str) -> None:
+    """Print every app in operation, those with an alarm first."""
+    console = terminal()
+    if not found:
+        console.print(f"No app is in operation in {store}. Begin with mlwild operate APP.py.")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("app", "live", "since", "age", "last tick", "next tick", "promised loss", "came", "kept", ""):
+        table.add_column(name, justify="right" if name in ("age", "kept") else "left")
+    for one in found:
+        table.add_row(
+            Text(one.app, style="bold"),
+            one.live,
+            one.since,
+            count(one.age),
+            one.last,
+            one.following,
+            promise_said(one.promised),
+            "" if one.came is None else came_said(one.came),
+            f"{count(one.kept)} of {count(one.of)}" if one.of else "",
+            Text(one.alarm or "ok", style="bold red" if one.alarm else "green"),
+        )
+    console.print(table)
+    red = sum(bool(one.alarm) for one in found)
+    console.print(Text(f"{count(len(found))} apps, {count(red)} with an alarm.", style="dim"))

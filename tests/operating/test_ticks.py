@@ -1,0 +1,238 @@
+"""Ticks that are missed, killed, repeated, planned, refused or that fail: each is finished once, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+
+import pytest
+
+import mlwild as wild
+from mlwild import rules
+from mlwild.clock import NEVER
+from mlwild.errors import AppError, DataError, StoreError
+from mlwild.ledger import Ledger
+from mlwild.operating.lived import lived
+from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
+
+RULE = rules.BreakEven(0.5)
+SHORT = {"n": 600}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The ledger of a life that nothing disturbed."""
+    made = world(**SHORT)
+    return bodies(tick_by_tick(made, tmp_path_factory.mktemp("undisturbed"), RULE))
+
+
+def test_the_life_retrains(undisturbed):
+    assert sum(body["action"] == "retrain" for kind, _, body in undisturbed if kind == "decided") >= 1
+
+
+@pytest.mark.parametrize("moments", [[599], [250, 251, 420, 421, 422, 599], [260, 333, 599, 599]])
+def test_missed_ticks_are_caught_up_in_order_as_of_their_own_time(moments, undisturbed, tmp_path):
+    made = world(**SHORT)
+    assert bodies(tick_by_tick(made, tmp_path, RULE, moments=moments)) == undisturbed
+
+
+class Killed(BaseException):
+    """What a process that is killed does: nothing more."""
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["after the fact was written", "before"])
+def test_a_life_killed_at_every_fact_is_finished_once(written, undisturbed, tmp_path, monkeypatch):
+    made, whole = world(**SHORT), Ledger._write
+    made.now = 599
+    seen = set()
+
+    def dies_once(self, data):
+        if self._size in seen:
+            whole(self, data)
+            return
+        seen.add(self._size)
+        if written:
+            whole(self, data)
+        raise Killed
+
+    monkeypatch.setattr(Ledger, "_write", dies_once)
+    deaths = 0
+    for _ in range(500):
+        try:
+            wild.operate(made.app, rule=None if ledger_of(made, tmp_path).facts else RULE, begin=250, store=tmp_path)
+        except Killed:
+            deaths += 1
+        else:
+            break
+    assert bodies(ledger_of(made, tmp_path)) == undisturbed
+    assert deaths >= len(undisturbed) - 1
+
+
+def test_a_repeated_tick_adds_no_fact(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    first = wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    before = ledger_of(made, tmp_path).path.read_bytes()
+    again = wild.operate(made.app, store=tmp_path)
+    assert again.ticks == ()
+    assert again.live == first.live
+    assert again.following == "450"
+    assert ledger_of(made, tmp_path).path.read_bytes() == before
+
+
+def test_a_plan_writes_no_fact_and_is_what_comes(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    before = ledger_of(made, tmp_path).path.read_bytes()
+    published = (tmp_path / "operate" / "small" / "live.json").read_bytes()
+    made.now = 599
+    plan = wild.operate(made.app, store=tmp_path, dry=True)
+    assert plan.dry
+    assert ledger_of(made, tmp_path).path.read_bytes() == before
+    assert (tmp_path / "operate" / "small" / "live.json").read_bytes() == published
+    done = wild.operate(made.app, store=tmp_path)
+    assert [one.facts for one in plan.ticks] == [one.facts for one in done.ticks]
+
+
+def test_what_is_live_is_published_with_the_digest_of_its_artefact(tmp_path):
+    made = world(**SHORT)
+    made.now = 599
+    found = wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    told = json.loads((tmp_path / "operate" / "small" / "live.json").read_text())
+    assert told["live"] == found.live
+    note = next((tmp_path / "operate" / "small" / "memo").rglob(f"{told['key']}.model.json"))
+    assert json.loads(note.read_text())["digest"] == told["digest"]
+
+
+def test_the_gate_sees_the_app_as_it_was_and_what_it_blocks_does_not_go_live(tmp_path):
+    made, seen = world(**SHORT), []
+    made.now = NEVER
+
+    def gate(app, today):
+        rows = app.data()
+        seen.append((int(rows["when"].max()), int(rows.loc[rows["y"].notna(), "known"].max()), today))
+        return "" if len(seen) == 1 else "the gate blocks it: churn red"
+
+    words = {"gate": gate, "today": date(2026, 1, 1)}
+    found = wild.operate(made.app, rule=rules.Every(3), begin=250, at=520, store=tmp_path, **words)
+    assert [one.action for one in found.ticks] == ["start", "keep", "keep", "refused", "keep", "keep"]
+    assert found.live == "3"
+    assert seen[0] == (249, 250, date(2026, 1, 1))
+    assert [one[0] for one in seen] == [249, 399]
+    assert all(known <= when + 1 for when, known, _ in seen)
+    assert found.alarms[0] == ("400", "the gate blocks it: churn red")
+
+
+def test_nothing_begins_with_a_model_that_the_gate_blocks(tmp_path):
+    made = world(**SHORT)
+    with pytest.raises(DataError, match="A life begins with a model that passes"):
+        wild.operate(
+            made.app, rule=RULE, begin=250, store=tmp_path, gate=lambda app, today: "red", today=date(2026, 1, 1)
+        )
+
+
+def test_a_part_that_fails_is_a_fact_and_the_tick_stays_open(tmp_path, undisturbed, monkeypatch):
+    made = world(**SHORT)
+    made.now = 599
+
+    def fails(*args, **words):
+        raise DataError("the splits are away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("mlwild.operating.tick.promised_of_life", fails)
+        for _ in range(2):
+            with pytest.raises(DataError, match="splits are away"):
+                wild.operate(
+                    made.app, rule=None if ledger_of(made, tmp_path).facts else RULE, begin=250, store=tmp_path
+                )
+    facts = ledger_of(made, tmp_path).facts
+    assert [fact.kind for fact in facts] == ["opened", "observed", "decided", "fitted", "scored", "failed"]
+    assert facts[-1].body == {"part": "promised", "why": "DataError: the splits are away"}
+    found = wild.operate(made.app, store=tmp_path)
+    assert found.ticks[0].facts["ticked"] == {"at": "250", "next": "300"}
+    assert bodies(ledger_of(made, tmp_path)) == undisturbed
+
+
+def test_data_that_cannot_be_read_leave_no_half_tick(tmp_path, undisturbed):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    before = ledger_of(made, tmp_path).path.read_bytes()
+    read, made.read = made.read, None
+    away = wild.App(**{**vars(made.app), "data": lambda: (_ for _ in ()).throw(OSError("the database is away"))})
+    with pytest.raises(OSError, match="database is away"):
+        wild.operate(away, store=tmp_path)
+    assert ledger_of(made, tmp_path).path.read_bytes() == before
+    made.read, made.now = read, 599
+    wild.operate(made.app, store=tmp_path)
+    assert bodies(ledger_of(made, tmp_path)) == undisturbed
+
+
+def test_an_artefact_that_was_damaged_is_made_again_before_anything_goes_on(tmp_path, undisturbed):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    root = tmp_path / "operate" / "small"
+    told = json.loads((root / "live.json").read_text())
+    next((root / "memo").rglob(f"{told['key']}.model")).write_bytes(b"other weights")
+    made.now = 599
+    wild.operate(made.app, store=tmp_path)
+    assert bodies(ledger_of(made, tmp_path)) == undisturbed
+
+
+def test_another_code_or_rule_needs_a_new_life(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    before = ledger_of(made, tmp_path).path.read_bytes()
+    other = wild.App(**{**vars(made.app), "features": lambda rows: rows[["a"]]})
+    with pytest.raises(AppError, match="is not what it was when it was opened at 250"):
+        wild.operate(other, store=tmp_path)
+    with pytest.raises(AppError, match=r"runs under 'break-even x0\.5'"):
+        wild.operate(made.app, rule="never", store=tmp_path)
+    assert ledger_of(made, tmp_path).path.read_bytes() == before
+    made.now = 599
+    found = wild.operate(other, rule=rules.Never(), reopen=True, begin=450, store=tmp_path)
+    assert [one.action for one in found.ticks] == ["start", "keep", "keep"]
+    life = lived(ledger_of(made, tmp_path))
+    assert (life.first, life.opened.body["rule"]["name"]) == (9 - 2, "never")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"rule": "breakeven"}, "rule: there is no 'breakeven'; there is break-even"),
+        ({}, "rule: 'small' was not rehearsed"),
+        ({"rule": RULE, "begin": 10_000}, "begin: no cutoff at or after 10000; the data reach 600"),
+        ({"rule": RULE, "begin": 100}, "data: there are 0 periods before the first cutoff of operation; it takes 3"),
+        ({"rule": RULE, "begin": "soon"}, "begin: 'soon' is not an int"),
+        ({"rule": rules.Every(2, window="7")}, "rules: 'every 2 (7)' trains on the window '7'"),
+    ],
+)
+def test_a_wrong_wish_gets_a_sentence_and_writes_nothing(words, said, tmp_path):
+    made = world(**SHORT)
+    with pytest.raises((AppError, DataError), match=re.escape(said)):
+        wild.operate(made.app, store=tmp_path, **words)
+    assert not ledger_of(made, tmp_path).facts
+
+
+def test_the_history_must_begin_where_it_did(tmp_path):
+    made = world(n=800, start=None)
+    made.now = 650
+    wild.operate(made.app, rule=RULE, begin=550, store=tmp_path)
+    made.rows = made.rows.iloc[75:]
+    made.now = 799
+    with pytest.raises(DataError, match="the history begins elsewhere than before"):
+        wild.operate(made.app, store=tmp_path)
+
+
+def test_a_ledger_that_was_changed_is_not_built_upon(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    path = ledger_of(made, tmp_path).path
+    path.write_text(path.read_text().replace('"keep"', '"kept"'))
+    with pytest.raises(StoreError, match="does not agree with its digest"):
+        wild.operate(made.app, store=tmp_path)
