@@ -10,7 +10,6 @@ import pytest
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.clock import NEVER
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating.lived import lived
@@ -108,7 +107,7 @@ def test_what_is_live_is_published_with_the_digest_of_its_artefact(tmp_path):
 
 def test_the_gate_sees_the_app_as_it_was_and_what_it_blocks_does_not_go_live(tmp_path):
     made, seen = world(**SHORT), []
-    made.now = NEVER
+    made.now = None
 
     def gate(app, today):
         rows = app.data()
@@ -222,7 +221,8 @@ def test_the_history_must_begin_where_it_did(tmp_path):
     made = world(n=800, start=None)
     made.now = 650
     wild.operate(made.app, rule=RULE, begin=550, store=tmp_path)
-    made.rows = made.rows.iloc[75:]
+    made.whole = made.whole.iloc[75:]
+    made.known = made.known.iloc[75:]
     made.now = 799
     with pytest.raises(DataError, match="the history begins elsewhere than before"):
         wild.operate(made.app, store=tmp_path)

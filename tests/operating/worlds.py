@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 
 import mlwild as wild
+from mlwild import frames
 from mlwild.auditions import promised_of_life
-from mlwild.clock import NEVER
 from mlwild.ledger import Ledger
 from mlwild.lives import first_vintage, fold
 from mlwild.operating.lived import lived
@@ -21,32 +24,41 @@ from tests.support import drifting, small_app
 class World:
     """A history that comes about: at each moment only what was there by then can be read."""
 
-    def __init__(self, rows, **fields):
-        self.rows, self.now = rows, NEVER
-        self.app = small_app(data=self.read, **({"every": 50, "start": 100} | fields))
+    def __init__(self, app):
+        self.whole = frames.load(app.data, "data", root=app.root, kind="pandas").to_native()
+        self.app, self.now = replace(app, data=self.read), None
+        if app.known_at is None:
+            delay = app.delay if isinstance(app.delay, int) else pd.Timedelta(app.delay)
+            self.known = self.whole[app.time] + delay
+        else:
+            self.known = self.whole[app.known_at]
 
     def read(self):
-        """Return the rows so far; labels that have not come are missing."""
-        seen = self.rows[self.rows["when"] < self.now].copy()
-        late = seen["known"] > self.now
-        seen["y"] = seen["y"].where(~late)
-        seen["known"] = seen["known"].astype("Int64").mask(late)
-        return seen
+        """Return the rows so far; labels and outcomes that have not come are missing."""
+        if self.now is None:
+            return self.whole
+        seen = self.whole[self.app.time] < self.now
+        rows, late = self.whole[seen].copy(), self.known[seen] > self.now
+        hidden = {self.app.label, self.app.known_at, *self.app.outcomes} - {None}
+        for name in hidden:
+            column = rows[name]
+            rows[name] = (column.astype("Int64") if column.dtype.kind in "ib" else column).mask(late)
+        return rows
 
 
 def world(seed=0, n=900, drift=1.5, delay=60, **fields) -> World:
     """Return a world whose slope changes half way."""
-    return World(drifting(n, seed, drift, delay), **fields)
+    return World(small_app(drifting(n, seed, drift, delay), **({"every": 50, "start": 100} | fields)))
 
 
 def tick_by_tick(world, store, rule, *, moments=None, begin=250, **words):
     """Operate a world as time goes by; by default at every cutoff."""
-    last = int(world.rows["when"].max()) + 1
+    last = int(world.whole["when"].max()) + 1
     for moment in moments if moments is not None else range(begin, last, 50):
         world.now = moment
         wild.operate(world.app, rule=rule, begin=begin, store=store, **words)
         begin, rule = None, None
-    world.now = NEVER
+    world.now = None
     return ledger_of(world, store)
 
 
@@ -62,7 +74,7 @@ def bodies(ledger):
 
 def rehearsed(world, store, rule, first):
     """Return the decisions, promises and outcomes that the whole history gives, by plain loops."""
-    world.now = NEVER
+    world.now = None
     read = survey(world.app)
     triangle = build(read, Store(store / "whole"), jobs=1)[0]
     life = fold(rule, triangle, Vintage(first, str(world.app.windows[0])))
@@ -88,8 +100,15 @@ def _outcomes(triangle, life, first):
             if period in told or not done[period] or not len(rows):
                 continue
             told.add(period)
-            found[period] = (cutoff, triangle.row_losses(life.live[period - first], rows).mean())
+            found[period] = (cutoff, _loss(triangle, life.live[period - first], rows))
     return found
+
+
+def _loss(triangle, vintage, rows):
+    survey = triangle.survey
+    predicted = triangle.predictions(vintage)[rows - int(survey.grid.row_start[vintage.cutoff])]
+    of = survey.loss.of_set if survey.loss.per == "set" else survey.loss.rows
+    return float(np.mean(of(survey.labels[rows], predicted)))
 
 
 def operated(ledger):

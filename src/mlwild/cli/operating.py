@@ -19,9 +19,7 @@ def operate(
     at: Annotated[str | None, typer.Option("--at", help="Do nothing beyond this instant: 2026-03-01.")] = None,
     begin: Annotated[
         str | None,
-        typer.Option(
-            "--begin", help="First call: begin at the first cutoff from here on.", show_default="the last one"
-        ),
+        typer.Option("--begin", help="First call: begin at the first cutoff from here.", show_default="the last one"),
     ] = None,
     rule: Annotated[
         str | None,
