@@ -26,6 +26,8 @@ from mlwild.rules import Rule
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import cutoffs_of, read_events
 
+_NAMED = ("app", "rule", "until", "following", "dry", "live", "loss", "unit")
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -45,6 +47,10 @@ class Operation:
         Whether it was a plan: nothing was written.
     live : str
         What is live now.
+    loss : str
+        Name of the loss that is promised.
+    unit : str
+        Currency of prices; empty without prices.
     """
 
     app: str
@@ -54,6 +60,8 @@ class Operation:
     following: str
     dry: bool
     live: str
+    loss: str
+    unit: str
 
     @property
     def alarms(self) -> list[tuple[str, str]]:
@@ -64,7 +72,7 @@ class Operation:
         """Return plain data."""
         ticks = [{"cutoff": one.cutoff, "at": one.at, "facts": one.facts, "new": one.new} for one in self.ticks]
         alarms = [{"at": at, "why": why} for at, why in self.alarms]
-        named = {name: getattr(self, name) for name in ("app", "rule", "until", "following", "dry", "live")}
+        named = {name: getattr(self, name) for name in _NAMED}
         return named | {"ticks": ticks, "alarms": alarms}
 
 
@@ -180,6 +188,8 @@ def operate(
         following=desk.following(len(edges) - 1),
         dry=dry,
         live=str(path_[-1]) if path_ else "",
+        loss=app.loss_.name,
+        unit=app.prices.unit if app.prices is not None else "",
     )
 
 

@@ -26,7 +26,7 @@ def show_operation(done: Operation) -> None:
         return
     head = f"{done.app}: " + (f"plan of {_ticks(done)} that are due" if done.dry else f"{_ticks(done)} done")
     console.print(Text(f"{head} under rule {done.rule!r}. Live: vintage {done.live}.", style="bold"))
-    console.print(_table(done.ticks))
+    console.print(_table(done))
     for at, why in done.alarms:
         console.print(Text(f"{at}: {why}.", style="bold red"))
     if done.dry:
@@ -39,23 +39,31 @@ def _ticks(done: Operation) -> str:
     return f"{count(n)} tick{'s' * (n != 1)}"
 
 
-def _table(ticks: Sequence[Tick]) -> Table:
+def _table(done: Operation) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("tick", "rows", "labels", "decided", "live", "why", "promised loss", "came"):
-        table.add_column(name, justify="right" if name in ("rows", "labels") else "left", style=None)
-    for one in ticks:
-        observed, decided = one.facts["observed"], one.facts["decided"]
-        table.add_row(
-            one.at,
-            count(observed["rows"]),
-            count(observed["labels"]),
-            Text(decided["action"], style=_STYLES.get(decided["action"], "")),
-            decided["live"],
-            Text(decided["reason"], style="dim"),
-            promise_said(one.facts.get("promised", {})),
-            Text("; ".join(came_said(period) for period in one.facts.get("scored", {}).get("periods", [])[-1:])),
-        )
+    priced = f"price ({done.unit})" if done.unit else "price"
+    for name in ("tick", "rows", "labels", "decided", "live", priced, "why", f"promised {done.loss}", "came"):
+        right = name in ("rows", "labels", priced)
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why")
+    for one in done.ticks:
+        table.add_row(*_row(one))
     return table
+
+
+def _row(one: Tick) -> tuple[str | Text, ...]:
+    observed, decided = one.facts["observed"], one.facts["decided"]
+    periods = one.facts.get("scored", {}).get("periods", [])
+    return (
+        one.at,
+        count(observed["rows"]),
+        count(observed["labels"]),
+        Text(decided["action"], style=_STYLES.get(decided["action"], "")),
+        decided["live"],
+        number(decided["price"], 3) if decided["price"] else "",
+        Text(decided["reason"], style="dim"),
+        promise_said(one.facts.get("promised", {})),
+        Text(came_said(periods[-1]) if periods else ""),
+    )
 
 
 def promise_said(body: Mapping[str, Any]) -> str:
