@@ -436,3 +436,15 @@ def test_features_that_are_no_table_are_refused():
 
 def test_frame_passes_through_as_a_narwhals_frame():
     assert isinstance(frames.eager(pd.DataFrame({"t": [1]}), "data"), nw.DataFrame)
+
+
+def test_whole_numbers_with_gaps_are_the_integers_that_pandas_could_not_hold():
+    made = frames.eager(
+        pd.DataFrame({"t": [3.0, np.nan, 5.0], "half": [3.0, np.nan, 5.5], "full": [1.0, 2.0, 3.0]}), "data"
+    )
+    times, clock = frames.times(made, "t", "known_at")
+    assert times.tolist() == [3, NEVER, 5]
+    assert clock.kind == "tick"
+    for name in ("half", "full"):
+        with pytest.raises(DataError, match="holds double, not times"):
+            frames.times(made, name, "known_at")

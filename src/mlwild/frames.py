@@ -190,6 +190,8 @@ def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_floating(array.type):
+        array = _gapped(array)
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         sample = next((value for value in array.to_pylist() if value is not None), "")
@@ -210,6 +212,18 @@ def times(frame: Frame, column: str, field: str) -> tuple[Times, Clock]:
     else:
         raise DataError(f"{field}: column {column!r} holds {kind}, not times. Give dates, datetimes or integers.")
     return np.asarray(pc.fill_null(array, NEVER).to_numpy(zero_copy_only=False), dtype=np.int64), clock
+
+
+def _gapped(array: Any) -> Any:
+    """Return whole numbers with gaps as integers: pandas has no other way to hold them; other floats as they are."""
+    import pyarrow as pa
+
+    numbers = np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+    gaps = np.isnan(numbers)
+    whole = gaps.any() and not gaps.all() and bool((numbers[~gaps] == np.floor(numbers[~gaps])).all())
+    if not whole or np.abs(numbers[~gaps]).max() > 2**53:
+        return array
+    return pa.array(np.where(gaps, 0, numbers).astype(np.int64), mask=gaps)
 
 
 def _objects(series: Any, column: str, field: str) -> Any:

@@ -1,0 +1,143 @@
+"""mlwild operate and mlwild status as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from mlwild.ledger import Ledger
+from mlwild.operating.loop import rounds
+from tests.test_cli import GOOD, MLWILD, run
+
+
+def write(folder, more=""):
+    """Write the little app, with another line in its data function."""
+    (folder / "app.py").write_text(GOOD.replace("#MORE", more))
+
+
+def ledger(folder):
+    """Return the facts of the app."""
+    return Ledger(next(folder.glob(".mlwild/operate/*/ledger.jsonl"))).facts
+
+
+def test_a_plan_a_life_and_its_state(tmp_path):
+    write(tmp_path)
+    asked = ("operate", "app.py", "--rule", "every 2", "--begin", "400", "--no-gate")
+    plan = run(*asked, "--dry-run", "--json", "plan.json", cwd=tmp_path).stdout
+    assert "plan of" in plan
+    assert "Nothing was written" in plan
+    assert "No app is in operation" in run("status", cwd=tmp_path).stdout
+    done = run(*asked, "--json", "done.json", cwd=tmp_path)
+    assert "retrain" in done.stdout
+    assert "tick 400" in done.stderr
+    planned, did = (json.loads((tmp_path / name).read_text()) for name in ("plan.json", "done.json"))
+    assert planned["dry"]
+    assert planned["ticks"] == did["ticks"]
+    assert "nothing is due" in run("operate", "app.py", cwd=tmp_path).stdout
+    shown = run("status", "--json", "status.json", cwd=tmp_path).stdout
+    assert "1 apps, 0 with an alarm" in shown
+    state = json.loads((tmp_path / "status.json").read_text())[0]
+    assert state["live"] == did["live"]
+    assert state["ticks"] == len(did["ticks"])
+    assert state["of"] >= 1
+
+
+def test_the_gate_refuses_with_exit_code_1_and_status_says_so(tmp_path):
+    write(tmp_path)
+    run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--at", "440", "--no-gate", cwd=tmp_path)
+    (tmp_path / "app_tests.py").write_text("def test_never(events):\n    assert len(events) < 0, 'always red'\n")
+    done = run("operate", "app.py", "--at", "500", cwd=tmp_path, code=1)
+    assert "the gate blocks it: never red" in " ".join(done.stdout.split())
+    assert "refused" in done.stdout
+    refused = [fact.body for fact in ledger(tmp_path) if fact.kind == "decided" and fact.body["action"] == "refused"]
+    assert len(refused) == 1
+    assert "the gate blocks it" in run("status", cwd=tmp_path, code=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "code"),
+    [
+        (("--rule", "evry 2"), "there is no 'evry 2'", 2),
+        (("--every", "1h", "--dry-run", "--rule", "every 2"), "a plan is made once", 2),
+        (("--every", "soon", "--rule", "every 2"), "'soon' is not a duration", 2),
+        (("--every", "5", "--rule", "every 2"), "'5' is not a duration", 2),
+        (("--rule", "every 2", "--at", "1"), "no cutoff yet by 1", 4),
+        (("--rule", "every 2", "--json", "no/x.json"), "there is no folder", 2),
+        ((), "was not rehearsed", 2),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_nothing_is_written(more, said, code, tmp_path):
+    write(tmp_path)
+    done = run("operate", "app.py", *more, cwd=tmp_path, code=code)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob(".mlwild/operate/*/ledger.jsonl"))
+
+
+def test_the_rule_is_the_one_that_the_rehearsal_recommended(tmp_path):
+    write(tmp_path)
+    run("rehearse", "app.py", "--json", "app.json", cwd=tmp_path)
+    recommended = json.loads((tmp_path / "app.json").read_text())["recommended"]["rule"]
+    done = run("operate", "app.py", "--begin", "500", "--no-gate", cwd=tmp_path)
+    assert f"under rule {recommended!r}" in " ".join(done.stdout.split())
+
+
+def test_a_running_operator_survives_a_database_that_is_away_and_stops_when_asked(tmp_path):
+    write(
+        tmp_path,
+        "import pathlib\n    if pathlib.Path('away').exists(): raise OSError('the database is away')\n"
+        "    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]",
+    )
+    (tmp_path / "now").write_text("460")
+    command = [*MLWILD, "operate", "app.py", "--rule", "every 2", "--begin", "400", "--no-gate", "--every", "1s"]
+    going = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ticked():
+        return [fact.cutoff for fact in ledger(tmp_path) if fact.kind == "ticked"] if _begun(tmp_path) else []
+
+    try:
+        first = _until(ticked, going)
+        (tmp_path / "away").touch()
+        time.sleep(2.0)
+        (tmp_path / "now").write_text("600")
+        (tmp_path / "away").unlink()
+        _until(lambda: len(ticked()) > len(first), going)
+        assert going.poll() is None
+    finally:
+        going.send_signal(signal.SIGINT)
+        said = going.communicate(timeout=60)
+    assert going.returncode == 130
+    assert "the database is away" in said[1]
+    assert ticked() == list(range(ticked()[0], ticked()[0] + len(ticked())))
+
+
+def _begun(folder):
+    return bool(list(folder.glob(".mlwild/operate/*/ledger.jsonl")))
+
+
+def _until(found, process, most=90.0):
+    """Wait until something is there, the process ends, or too much time has gone by."""
+    began = time.monotonic()
+    while not found() and process.poll() is None and time.monotonic() - began < most:
+        time.sleep(0.1)
+    assert found()
+    return found()
+
+
+def test_runs_that_were_missed_are_counted_whatever_the_calendar_does():
+    now, slept = [100.0], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    made = rounds(10.0, sleep=sleep, clock=lambda: now[0])
+    assert next(made) == (0, 0)
+    assert next(made) == (1, 0)
+    now[0] += 34.0  # one run took so long
+    assert next(made) == (5, 3)
+    assert slept == [10.0, 6.0]
