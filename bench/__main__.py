@@ -23,6 +23,7 @@ def main() -> None:
         "contracts",
         "digits",
         "slices",
+        "operate",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:
