@@ -20,6 +20,7 @@ from mlwild.digest import file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
 from mlwild.triangle.store import Store, read_predictions, write_predictions
+from mlwild.triangle.survey import Survey
 
 #: Rows predicted at a time: bounds the memory of a worker.
 CHUNK = 500_000
@@ -79,6 +80,14 @@ class Rows:
         table = _table(self.folder / "features.arrow")
         part = table.slice(rows.start, rows.stop - rows.start) if isinstance(rows, slice) else table.take(rows)
         return frames.from_arrow(part, self.kind)
+
+
+def spill(survey: Survey, store: Store) -> Rows:
+    """Write the rows of a history to where workers read them."""
+    folder = store.workspace(survey.app.name, survey.data_digest)
+    return Rows.write(
+        folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels, entity=survey.entity
+    )
 
 
 _FILES = ("features.arrow", "time.npy", "known_at.npy", "label.npy", "entity.npy")

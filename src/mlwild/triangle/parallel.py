@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlwild.errors import StoreError
-from mlwild.triangle.fitting import Done, Job, Rows, run
+from mlwild.triangle.fitting import Done, Job, Rows, run, spill
 from mlwild.triangle.growing import note
 from mlwild.triangle.store import Store
 
@@ -58,10 +58,7 @@ def make(
         progress(ready, len(wanted), fitted)
     if not todo:
         return
-    folder = store.workspace(survey.app.name, survey.data_digest)
-    rows = Rows.write(
-        folder, survey.features, survey.kind, survey.time, survey.known_at, survey.labels, entity=survey.entity
-    )
+    rows = first.rows if first.growing else spill(survey, store)
     for _, takers in todo.values():
         triangle, vintage = takers[0]
         triangle.mend_parent(vintage, rows)

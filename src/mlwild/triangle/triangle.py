@@ -91,6 +91,11 @@ class Triangle:
 
     # -- making ----------------------------------------------------------------------------------
 
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows as jobs read them, written once: a life that grows makes its vintages one by one."""
+        return fitting.spill(self.survey, self.store)
+
     def job(self, vintage: Vintage) -> Job:
         """Return the job that makes a vintage; in a life that grows, one that continues earlier predictions."""
         job = self.recipe.job(vintage)
