@@ -46,6 +46,7 @@ for _command in (
     rehearsing.card,
     operating.operate,
     operating.status,
+    operating.export,
 ):
     cli.command()(guarded(_command))
 

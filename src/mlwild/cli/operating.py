@@ -1,16 +1,25 @@
-"""Commands about life in production: operate, status."""
+"""Commands about life in production: operate, status, export."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mlwild.cli.guarded import FAILED, sentence
-from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.cli.parts import AppFile, StoreOption, can_write, write, write_json
 from mlwild.errors import AppError
+
+
+class Scheduler(StrEnum):
+    """Who calls."""
+
+    cron = "cron"
+    github = "github"
+    airflow = "airflow"
 
 
 def operate(
@@ -94,6 +103,34 @@ def operate(
                 raise
             # The tick stays open, and the next run finishes it.
             print(f"mlwild: {sentence(problem)}", file=sys.stderr)
+
+
+def export(
+    scheduler: Annotated[Scheduler, typer.Argument(help="Which scheduler.", show_default=False)],
+    app: AppFile,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.", show_default="print")] = None,
+) -> None:
+    """Write what another scheduler needs to tick an app: lines of a crontab, a GitHub workflow, an Airflow DAG.
+
+    Example: mlwild export airflow flights.py -o dags/flights_ticks.py
+    """
+    from mlwild.clock import today
+    from mlwild.exporting import airflow_dag, crontab, github_workflow, plan_of
+    from mlwild.loading import load_app
+
+    can_write(out, "--out")
+    plan = plan_of(load_app(app), app, today())
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = {
+        Scheduler.cron: lambda: crontab(plan),
+        Scheduler.github: lambda: github_workflow(plan, python),
+        Scheduler.airflow: lambda: airflow_dag(plan),
+    }[scheduler]()
+    if out is None:
+        print(text, end="")
+        return
+    write(out, text)
+    print(f"Wrote {out}.")
 
 
 def status(
