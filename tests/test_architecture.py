@@ -57,7 +57,7 @@ def test_nothing_swallows_an_error(path):
 def test_only_the_clock_could_ask_the_time():
     for path in SOURCES:
         text = path.read_text()
-        assert "datetime.now" not in text, path
+        assert "datetime.now" not in text or path.name == "clock.py", path
         assert "time.time(" not in text, path
 
 

@@ -275,10 +275,11 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypa
 
 def test_every_verb_has_its_function():
     import mlwild as wild
+    from mlwild import operating
     from mlwild.cli import cli
 
     verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
-    # A waiver is a file that a person signs: what writes it is a command alone.
+    # A waiver is a file that a person signs, and a schedule one for other programs: what writes them is a command alone.
     functions = {
         "new": wild.new,
         "check": wild.check,
@@ -288,8 +289,10 @@ def test_every_verb_has_its_function():
         "stress": wild.stress,
         "patch": wild.patch,
         "card": wild.Rehearsal.card,
+        "operate": wild.operate,
+        "status": operating.status,
     }
-    assert verbs == {*functions, "waive"}
+    assert verbs == {*functions, "waive", "export"}
     assert all(map(callable, functions.values()))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlwild.starting import new
     from mlwild.stressing import stress
     from mlwild.trading import Trading
+    from mlwild.warehouse import Stored
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ _HOME = {
     "Prices": "mlwild.records",
     "Rehearsal": "mlwild.rehearsal",
     "Serving": "mlwild.serving",
+    "Stored": "mlwild.warehouse",
     "Table": "mlwild.events",
     "Trading": "mlwild.trading",
     "check": "mlwild.checks",
@@ -56,6 +58,7 @@ __all__ = [
     "Prices",
     "Rehearsal",
     "Serving",
+    "Stored",
     "Table",
     "Trading",
     "__version__",

@@ -135,6 +135,20 @@ class Clock:
         except (ZoneInfoNotFoundError, ValueError) as problem:
             raise DataError(f"time: the time zone {self.zone!r} is not known here.") from problem
 
+    def now(self) -> int:
+        """
+        Return this machine's time as an instant; where times have no zone, as this machine's wall clock shows it.
+
+        Raises
+        ------
+        AppError
+            If time is counted in integers: a machine knows nothing of those.
+        """
+        if self.kind == "tick":
+            raise AppError("time: the time column holds integers, and no clock says which one is now.")
+        wall = datetime.now(UTC) if self.kind == "instant" else datetime.now()  # noqa: DTZ005, TID251
+        return self.instant(wall)
+
     def local(self, at: int) -> datetime:
         """Return the wall clock at an instant, to the microsecond."""
         return (_EPOCH + timedelta(microseconds=int(at) // 1_000)).astimezone(self._tz())

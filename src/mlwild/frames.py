@@ -43,7 +43,10 @@ def load(source: Source, field: str, *, root: Path, kind: str) -> Frame:
     DataError
         If what it returns is not a frame, or has no row.
     """
-    native = source() if callable(source) else _read(source, field, root, kind)
+    if hasattr(source, "located"):  # a stored table: it gives Arrow, and the app says what it wants
+        native = from_arrow(source.located(root)(), kind, field)
+    else:
+        native = source() if callable(source) else _read(source, field, root, kind)
     frame = eager(native, field)
     if frame.shape[0] == 0:
         raise DataError(f"{field}: the table has no row. Point it at data that hold events.")

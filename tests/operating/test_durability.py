@@ -19,6 +19,8 @@ from mlwild.ledger import Draft, Fact, Ledger
 from tests.operating.test_ticks import RULE, SHORT
 from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
 
+ROOT = str(Path(__file__).parents[2])
+
 WRITER = textwrap.dedent(
     """
     import sys
@@ -75,7 +77,7 @@ def test_a_writer_killed_two_hundred_times_loses_no_acknowledged_fact(tmp_path):
 
 
 def _kill_operators(store, times, seed):
-    rng, environment = random.Random(seed), os.environ | {"OMP_NUM_THREADS": "1"}
+    rng, environment = random.Random(seed), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
     killed = 0
     for _ in range(times):
         run = subprocess.Popen([sys.executable, "-c", OPERATOR, str(store)], env=environment)
@@ -105,7 +107,7 @@ def test_operators_killed_forty_times_leave_the_life_of_one_that_was_not(tmp_pat
 
 
 def test_of_several_operators_at_once_one_acts_and_the_others_say_so(tmp_path):
-    made, environment = world(**SHORT), os.environ | {"OMP_NUM_THREADS": "1"}
+    made, environment = world(**SHORT), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", OPERATOR, str(tmp_path / "many")], env=environment, stderr=subprocess.PIPE

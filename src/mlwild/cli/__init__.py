@@ -8,6 +8,7 @@ import typer
 
 from mlwild import __version__
 from mlwild.cli import operating, rehearsing, releasing
+from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 
 HELP = """Rehearse a model's life in production over its own history.
@@ -49,6 +50,8 @@ for _command in (
     operating.export,
 ):
     cli.command()(guarded(_command))
+
+cli.add_typer(data, name="data")
 
 
 def main() -> None:

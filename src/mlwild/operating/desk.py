@@ -21,7 +21,8 @@ from mlwild.rules import Rule
 from mlwild.triangle import Triangle, build, growing
 from mlwild.triangle.asof import as_of
 from mlwild.triangle.store import Store
-from mlwild.triangle.survey import lay_survey
+from mlwild.triangle.survey import lay_survey, read_events
+from mlwild.warehouse import Stored
 
 #: Says why an app must not go live on a day; empty if it may.
 Gate = Callable[[App, date], str]
@@ -83,8 +84,22 @@ class Desk:
         return found
 
     def known(self, cutoff: int) -> tuple[Events, dict[str, SideTable]]:
-        """Return the history as it was known at a cutoff."""
-        return as_of(self.app, self.events, self.tables, int(self.edges[cutoff]))
+        """Return the history as it was known at a cutoff; stored tables without corrections that came later."""
+        instant = int(self.edges[cutoff])
+        if not any(isinstance(one, Stored) for one in (self.app.data, *(one.data for one in self.app.tables.values()))):
+            return as_of(self.app, self.events, self.tables, instant)
+        data = self.app.data.known_at(instant) if isinstance(self.app.data, Stored) else self.app.data
+        tables = {
+            name: replace(one, data=one.data.known_at(instant)) if isinstance(one.data, Stored) else one
+            for name, one in self.app.tables.items()
+        }
+        return as_of(self.app, *read_events(replace(self.app, data=data, tables=tables)), instant)
+
+    def versions(self) -> dict[str, int]:
+        """Return the version of each stored table that is read."""
+        sources = (self.app.data, *(one.data for one in self.app.tables.values()))
+        stored = [one.located(self.app.root) for one in sources if isinstance(one, Stored)]
+        return {one.name: one.table.version for one in stored}
 
     def triangle(self, cutoff: int) -> Triangle:
         """Return the triangle of what was known at a cutoff."""

@@ -31,7 +31,7 @@ def rounds(
 
     Examples
     --------
-    >>> at = iter([0.0, 0.0, 25.0, 25.0])
+    >>> at = iter([0.0, 25.0])  # the first run took 25 seconds
     >>> slept = []
     >>> made = rounds(10.0, sleep=slept.append, clock=lambda: next(at))
     >>> next(made), next(made), slept

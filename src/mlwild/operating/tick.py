@@ -135,6 +135,7 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "rows": int(survey.grid.rows[cutoff - 1]),
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
+        "tables": desk.versions(),
     }
 
 

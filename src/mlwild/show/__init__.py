@@ -8,11 +8,15 @@ from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
 from mlwild.show.stress import show_stress
+from mlwild.show.warehouse import show_batches, show_difference, show_entries
 
 __all__ = [
     "fits_bar",
+    "show_batches",
     "show_check",
     "show_comparison",
+    "show_difference",
+    "show_entries",
     "show_gate",
     "show_operation",
     "show_patch",

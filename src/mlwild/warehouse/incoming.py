@@ -1,0 +1,104 @@
+"""Rows on their way into a table: read in batches, so that a file may be larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mlwild import frames
+from mlwild.digest import digest, file_digest, row_hashes
+from mlwild.errors import DataError
+
+#: Rows that are read at a time.
+CHUNK = 262_144
+
+
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """
+    A Parquet or CSV file, or a table in memory.
+
+    Parameters
+    ----------
+    source : str, Path or frame
+    where : str
+        For errors.
+    types : mapping of str to pyarrow.DataType
+        Types that columns of a CSV are read as.
+    """
+
+    source: Any
+    where: str
+    types: Mapping[str, Any]
+
+    @cached_property
+    def path(self) -> Path | None:
+        """The file; None for a table in memory."""
+        return Path(self.source) if isinstance(self.source, str | Path) else None
+
+    @cached_property
+    def schema(self) -> Any:
+        """The columns, as they are given."""
+        return self._reader()[0]
+
+    @property
+    def said(self) -> str:
+        """Name of the file."""
+        return self.path.name if self.path is not None else "a table"
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the file, or of the rows."""
+        if self.path is not None:
+            return file_digest(self.path)
+        return digest(row_hashes(self._table))
+
+    @cached_property
+    def _table(self) -> Any:
+        return frames.to_arrow(self.source, self.where)[0]
+
+    def batches(self) -> Iterator[Any]:
+        """
+        Yield tables of some rows, in order.
+
+        Raises
+        ------
+        DataError
+            If the file is cut off or is no such file.
+        """
+        import pyarrow as pa
+
+        try:
+            yield from self._reader()[1]
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as problem:
+            raise self._unreadable(problem) from problem
+
+    def _unreadable(self, problem: Exception) -> DataError:
+        said = " ".join(str(problem).split())[:300]
+        return DataError(f"{self.where}: {self.said} cannot be read whole, so nothing was added: {said}")
+
+    def _reader(self) -> tuple[Any, Iterator[Any]]:
+        import pyarrow as pa
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        if self.path is None:
+            return self._table.schema, (self._table.slice(at, CHUNK) for at in range(0, self._table.num_rows, CHUNK))
+        if not self.path.is_file():
+            raise DataError(f"{self.where}: there is no file {str(self.path)!r}.")
+        if self.path.stat().st_size == 0:
+            raise DataError(f"{self.where}: {self.said} is empty.")
+        try:
+            if self.path.suffix in (".parquet", ".pq"):
+                file = pyarrow.parquet.ParquetFile(self.path)
+                return file.schema_arrow, (pa.Table.from_batches([one]) for one in file.iter_batches(CHUNK))
+            if self.path.suffix in (".csv", ".gz"):
+                options = pyarrow.csv.ConvertOptions(column_types=dict(self.types), strings_can_be_null=True)
+                reader = pyarrow.csv.open_csv(self.path, convert_options=options)
+                return reader.schema, (pa.Table.from_batches([one]) for one in reader)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as problem:
+            raise self._unreadable(problem) from problem
+        raise DataError(f"{self.where}: {self.said} is neither .parquet nor .csv.")
