@@ -24,6 +24,7 @@ def main() -> None:
         "digits",
         "slices",
         "operate",
+        "tables",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

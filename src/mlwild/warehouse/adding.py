@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.clock import NEVER, Clock
-from mlwild.digest import row_hashes
+from mlwild.digest import digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.warehouse.description import BATCH, KEY, KNOWN, ROW, Description
 from mlwild.warehouse.fitting import as_kept, declared, first_description, fitting, schema_of
@@ -25,6 +26,8 @@ Ints = NDArray[np.int64]
 
 #: From when rows count as known: their own time (a history that is taken over), or when they came.
 OWN_TIME, NOW = "time", "now"
+#: Threads that hash rows.
+WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ class _Read:
 
     keys: Ints
     rows: Ints
+    known: Ints
     first: int
     last: int
 
@@ -208,13 +212,13 @@ def _commit(
         return Added(said.name, table.version, known=rule, **counts)
     body = {
         "file": incoming.said,
-        "digest": incoming.digest,
+        "digest": digest(read.rows),
         **counts,
         "known": rule,
         "first": said.clock.show(read.first),
         "last": said.clock.show(read.last),
     }
-    table.commit(_reader(said, incoming, keep, rule, at, number), number, body, said if described else None)
+    table.commit(_reader(said, incoming, keep, read, number), number, body, said if described else None)
     return Added(said.name, number, known=rule, **counts)
 
 
@@ -228,26 +232,34 @@ def _last(table: StoredTable) -> int:
 
 def _read(said: Description, incoming: Incoming, rule: str, at: Known) -> _Read:
     """Read all rows once: what they are called and hold, and whether each has a key and a time."""
-    keys, rows, ends, n = [], [], [], 0
-    for batch in incoming.batches():
-        if not batch.num_rows:
-            continue
-        made = as_kept(said, incoming, batch, n)
+    parts, n = [], 0
+
+    def read_part(batch: Any, first: int) -> tuple[Ints, Ints, Ints, int, int]:
+        made = as_kept(said, incoming, batch, first)
         gaps = np.asarray(made.column(said.key).is_null().to_numpy())
         if gaps.any():
-            row = n + int(np.flatnonzero(gaps)[0])
+            row = first + int(np.flatnonzero(gaps)[0])
             raise DataError(
                 f"{said.name}: key {said.key!r} is missing in row {row} of {incoming.said}. Nothing was added."
             )
-        times = _times(said, made, said.time, incoming, n)
-        _knowledge(said, made, rule, at, times, incoming, n)
-        keys.append(row_hashes(made.select([said.key])).view(np.int64))
-        rows.append(row_hashes(made).view(np.int64))
-        ends += [int(times.min()), int(times.max())]
-        n += made.num_rows
+        times = _times(said, made, said.time, incoming, first)
+        known = _knowledge(said, made, rule, at, times, incoming, first)
+        key, row_ = (row_hashes(one).view(np.int64) for one in (made.select([said.key]), made))
+        return key, row_, known, int(times.min()), int(times.max())
+
+    # Hashing leaves the interpreter free: while some rows are hashed, the next are read.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for batch in incoming.batches():
+            if batch.num_rows:
+                parts.append(pool.submit(read_part, batch, n))
+                n += batch.num_rows
+            if len(parts) > 2 * WORKERS:
+                parts[-2 * WORKERS].result()  # no more of the file in memory than that
+        found = [part.result() for part in parts]
     if not n:
         raise DataError(f"{said.name}: {incoming.said} has no row.")
-    return _Read(np.concatenate(keys), np.concatenate(rows), min(ends), max(ends))
+    keys, rows, known, first, last = zip(*found, strict=True)
+    return _Read(np.concatenate(keys), np.concatenate(rows), np.concatenate(known), min(first), max(last))
 
 
 def _times(said: Description, made: Any, column: str, incoming: Incoming, at: int) -> Ints:
@@ -271,6 +283,9 @@ def _knowledge(said: Description, made: Any, rule: str, at: Known, times: Ints, 
 
 def _once(said: Description, incoming: Incoming, read: _Read) -> NDArray[np.bool_]:
     """Keep the first of rows that are there twice; refuse two of one key that differ."""
+    sorted_ = np.sort(read.keys)
+    if not (sorted_[1:] == sorted_[:-1]).any():
+        return np.ones(len(sorted_), dtype=bool)
     order = np.lexsort((np.arange(len(read.keys)), read.keys))
     again = np.zeros(len(order), dtype=bool)
     again[1:] = read.keys[order[1:]] == read.keys[order[:-1]]
@@ -311,7 +326,7 @@ def _contradiction(table: StoredTable, said: Description, incoming: Incoming, ro
     )
 
 
-def _reader(said: Description, incoming: Incoming, keep: NDArray[np.bool_], rule: str, at: Known, number: int) -> Any:
+def _reader(said: Description, incoming: Incoming, keep: NDArray[np.bool_], read: _Read, number: int) -> Any:
     """Return the rows that are kept, with the table's own columns, as a stream."""
     import pyarrow as pa
 
@@ -323,22 +338,15 @@ def _reader(said: Description, incoming: Incoming, keep: NDArray[np.bool_], rule
     def rows() -> Iterator[Any]:
         n = 0
         for batch in incoming.batches():
-            mine = keep[n : n + batch.num_rows]
-            made = as_kept(said, incoming, batch, n)
+            here = slice(n, n + batch.num_rows)
+            mine = keep[here]
+            if mine.any():
+                made = as_kept(said, incoming, batch, n)
+                columns = (read.keys[here], read.rows[here], read.known[here], np.full(len(mine), number))
+                for (name, _), values in zip(own, columns, strict=True):
+                    made = made.append_column(name, pa.array(values))
+                made = made if mine.all() else made.filter(pa.array(mine))
+                yield from made.cast(schema).to_batches()
             n += batch.num_rows
-            if not mine.any():
-                continue
-            times = _times(said, made, said.time, incoming, n)
-            known = _knowledge(said, made, rule, at, times, incoming, n)
-            columns = [
-                row_hashes(made.select([said.key])).view(np.int64),
-                row_hashes(made).view(np.int64),
-                known,
-                np.full(len(mine), number),
-            ]
-            for (name, _), values in zip(own, columns, strict=True):
-                made = made.append_column(name, pa.array(values))
-            made = made if mine.all() else made.filter(pa.array(mine))
-            yield from made.cast(schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, rows())

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mlwild import frames
-from mlwild.digest import digest, file_digest, row_hashes
 from mlwild.errors import DataError
 
 #: Rows that are read at a time.
@@ -48,13 +47,6 @@ class Incoming:
     def said(self) -> str:
         """Name of the file."""
         return self.path.name if self.path is not None else "a table"
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the file, or of the rows."""
-        if self.path is not None:
-            return file_digest(self.path)
-        return digest(row_hashes(self._table))
 
     @cached_property
     def _table(self) -> Any:

@@ -183,6 +183,7 @@ class StoredTable:
                 name=self.name,
                 configuration=_KEPT,
                 commit_properties=properties,
+                writer_properties=_as_written(reader.schema),
             )
         delta = self.delta()
         self.sync(delta.version())
@@ -289,6 +290,16 @@ class StoredTable:
         order = place[np.argsort(times, kind="stable")]
         taken = found.take(order)
         return pa.table({name: taken.column(name).cast(said.schema.field(name).type) for name in wanted})
+
+
+def _as_written(schema: Any) -> Any:
+    """Return how columns are written: a list of distinct values helps hashes and fractions nothing, and costs time."""
+    import pyarrow as pa
+    from deltalake import ColumnProperties, WriterProperties
+
+    plain = ColumnProperties(dictionary_enabled=False)
+    distinct = [field.name for field in schema if field.name in (KEY, ROW) or pa.types.is_floating(field.type)]
+    return WriterProperties(compression="SNAPPY", column_properties=dict.fromkeys(distinct, plain))
 
 
 def _scalar(instant: int, kind: Any) -> Any:
