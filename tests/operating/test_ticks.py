@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 
+import pandas as pd
 import pytest
 
 import mlwild as wild
@@ -236,3 +237,62 @@ def test_a_ledger_that_was_changed_is_not_built_upon(tmp_path):
     path.write_text(path.read_text().replace('"keep"', '"kept"'))
     with pytest.raises(StoreError, match="does not agree with its digest"):
         wild.operate(made.app, store=tmp_path)
+
+
+def _with_late_rows(made):
+    """Return rows of long ago that come now, and labels of long ago that were corrected."""
+    late = made.whole.iloc[40:60].assign(a=5.0)
+    rows = pd.concat([made.whole, late]).sort_values("when", kind="stable").reset_index(drop=True)
+    rows.loc[rows["when"].between(100, 120), "y"] += 2.0
+    made.whole, made.known = rows, rows["known"]
+
+
+def test_rows_that_come_late_are_counted_and_what_is_live_stays_what_it_is(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    before = wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
+    root = tmp_path / "operate" / "small"
+    told = json.loads((root / "live.json").read_text())
+    _with_late_rows(made)
+    made.now = 599
+    after = wild.operate(made.app, store=tmp_path)
+    assert [one.facts["observed"]["late"] for one in before.ticks] == [0] * len(before.ticks)
+    assert [one.facts["observed"]["late"] for one in after.ticks] == [20] + [0] * (len(after.ticks) - 1)
+    assert {one.facts["fitted"]["digest"] for one in (*before.ticks, *after.ticks)} == {told["digest"]}
+    assert json.loads((root / "live.json").read_text())["key"] == told["key"]
+
+
+def test_an_artefact_that_was_lost_with_its_rows_is_not_replaced_by_another(tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
+    _with_late_rows(made)
+    root = tmp_path / "operate" / "small"
+    told = json.loads((root / "live.json").read_text())
+    for path in (root / "memo").rglob(f"{told['key']}.model*"):
+        path.unlink()
+    made.now = 599
+    with pytest.raises(
+        StoreError, match=r"was lost, and what was made again is not the same .*: its rows have changed"
+    ):
+        wild.operate(made.app, store=tmp_path)
+    assert ledger_of(made, tmp_path).facts[-1].kind == "failed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prices": wild.Prices(loss=1.0, retrain=2.0)},
+        {"windows": (200,)},
+        {"every": 100},
+        {"update": "partial_fit"},
+        {"seeds": (1,)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_a_decision_rests_on_cannot_change_in_silence(change, tmp_path):
+    made = world(**SHORT)
+    made.now = 400
+    wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
+    with pytest.raises(AppError, match="is not what it was when it was opened"):
+        wild.operate(wild.App(**{**vars(made.app), **change}), store=tmp_path)

@@ -106,9 +106,9 @@ class Desk:
         app = replace(self.app, seeds=self.app.seeds[:1])
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
         if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
-            return build(read, self.store, jobs=self.jobs, growing=True)[0]
-        made = growing(read, self.store, app.live)
+            return build(read, self.store, jobs=self.jobs, growing=True, pins=self.lived().artefacts)[0]
         life = self.lived()
+        made = growing(read, self.store, app.live, life.artefacts)
         for vintage in dict.fromkeys((*life.before[1], *life.path)):
             if not made.ensure(vintage):
                 why = made.failed[vintage].why

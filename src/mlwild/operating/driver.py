@@ -19,9 +19,9 @@ from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import Wish, instant_of, opened
+from mlwild.operating.opening import Wish, code_of, instant_of, opened
 from mlwild.operating.tick import Tick, tick
-from mlwild.rehearsal import STORE, folder_of, made_of_app
+from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import cutoffs_of, read_events
@@ -196,10 +196,11 @@ def operate(
 def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges: NDArray[np.int64]) -> None:
     """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
     opened = life.opened.body
-    if opened["made_of"] != made_of_app(app):
+    if opened["made_of"] != code_of(app):
         raise AppError(
             f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "
-            "groups or cadence). What is live was made by that code. Restore it, or open a new life with --reopen."
+            "cadence, windows, prices or the like). What is live was made by that code. Restore it, or open a new life "
+            "with --reopen."
         )
     named = rule if isinstance(rule, str) or rule is None else rule.name
     if named is not None and named != opened["rule"]["name"]:

@@ -53,6 +53,15 @@ class Lived:
         return int(past["first"]), tuple(vintage_of(one) for one in past["path"])
 
     @property
+    def artefacts(self) -> dict[Vintage, str]:
+        """Keys of the models that were live: what learned from rows that have changed since is still what it was."""
+        past = self.before[1]
+        keys = self.opened.body["past"]["keys"]
+        made = {one: str(keys[str(one)]) for one in past if str(one) in keys}
+        live = {fact.cutoff: fact.live for fact in self.decided}
+        return made | {live[fact.cutoff]: str(fact.body["key"]) for fact in self.facts if fact.kind == "fitted"}
+
+    @property
     def ticked(self) -> int:
         """Last cutoff whose tick is finished; one before the first if none is."""
         return max((fact.cutoff for fact in self.facts if fact.kind == "ticked"), default=self.first - 1)

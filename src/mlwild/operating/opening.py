@@ -100,8 +100,7 @@ def opened(
         start = first_vintage(triangle)
         rule = _rule(app, name, triangle, start)
         past = fold(rule, triangle, start).live if start is not None else ()
-        for vintage in dict.fromkeys(past):
-            _share(triangle, vintage, root)
+        keys = {str(vintage): _shared(triangle, vintage, root) for vintage in dict.fromkeys(past)}
     key = digest("rule 1", fingerprint(rule))
     payload = cloudpickle.dumps(rule)
     root.put(key, "rule", lambda file: file.write(payload))
@@ -110,9 +109,13 @@ def opened(
         "at": events.clock.show(int(edges[first])),
         "edge": int(edges[first]),
         "rule": {"name": rule.name, "key": key},
-        "made_of": made_of_app(app),
+        "made_of": code_of(app),
         "delay": read.grid.usual_delay,
-        "past": {"first": 0 if start is None else start.cutoff, "path": [of_vintage(one) for one in past]},
+        "past": {
+            "first": 0 if start is None else start.cutoff,
+            "path": [of_vintage(one) for one in past],
+            "keys": keys,
+        },
     }
     ledger.append(Fact("opened", first, body))
     life = lived(ledger)
@@ -164,10 +167,18 @@ def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None)
     return known[name]
 
 
-def _share(triangle: Triangle, vintage: Vintage, root: Store) -> None:
-    """Take over a model that a rehearsal has fitted."""
-    key = triangle.recipe.fit_key(vintage) if vintage in triangle.scores else ""
-    noted = triangle.store.get(key, "model") if key else None
+def _shared(triangle: Triangle, vintage: Vintage, root: Store) -> str:
+    """Take over a model that a rehearsal has fitted, and return its key."""
+    key = triangle.recipe.fit_key(vintage)
+    noted = triangle.store.get(key, "model")
     if noted is not None and root.get(key, "model") is None:
         payload = triangle.store.payload(key, "model").read_bytes()
         root.put(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))
+    return key
+
+
+def code_of(app: App) -> str:
+    """Return a digest of all in an app that decisions and losses rest on, beside its rows."""
+    declared = (app.time, app.known_at, app.delay, app.entity, app.propensity, app.feedback, app.seeds[0], app.prices)
+    windows = tuple(str(window) for window in app.windows)
+    return digest("operated 1", made_of_app(app), [str(one) for one in declared], windows, fingerprint(app.update))

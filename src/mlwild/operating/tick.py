@@ -130,9 +130,14 @@ class _Once:
 def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
     survey = triangle.survey
     _, arrival, counts = survey.arrivals
+    now, before = len(survey.time), int(survey.grid.row_start[cutoff - 1])
+    last = [fact.body["all_rows"] for fact in desk.lived().facts if fact.kind == "observed"]
     return {
         "at": _shown(desk, cutoff),
         "rows": int(survey.grid.rows[cutoff - 1]),
+        # Rows of earlier periods that were not there at the last tick (below 0: that are gone).
+        "late": before - last[-1] if last else 0,
+        "all_rows": now,
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
         "tables": desk.versions(),
@@ -183,6 +188,13 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
     noted = desk.store.get(key, "model")
     if noted is None:
         raise StoreError(f"store: the model of vintage {live} is missing or damaged, and could not be made again.")
+    told = next((fact.body for fact in desk.lived().facts if fact.kind == "fitted" and fact.body["key"] == key), None)
+    if told is not None and told["digest"] != noted["digest"]:
+        raise StoreError(
+            f"store: the model of vintage {live} was lost, and what was made again is not the same (digest "
+            f"{noted['digest'][:8]}, was {told['digest'][:8]}): its rows have changed. Restore {desk.store.root}, or "
+            "open a new life with --reopen."
+        )
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
 

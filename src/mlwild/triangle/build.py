@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from mlwild.models import Forecast
 from mlwild.records import Vintage
@@ -20,6 +20,7 @@ def build(
     progress: Callable[[int, int, int], None] | None = None,
     models: Iterable[str] | None = None,
     growing: bool = False,
+    pins: Mapping[Vintage, str] | None = None,
 ) -> list[Triangle]:
     """
     Make the triangles of an app: every model, window and seed at every cutoff.
@@ -37,6 +38,8 @@ def build(
         Names; default all.
     growing : bool
         Whether the history was longer at each call: then only new rows are predicted.
+    pins : mapping of Vintage to str, optional
+        Artefacts of the living model's first seed that are what they are.
 
     Returns
     -------
@@ -51,6 +54,8 @@ def build(
         for seed in app.seeds[:1] if forecast else app.seeds:
             triangle = Triangle(survey, name, seed, store, tally, growing=growing)
             made.append(triangle)
+            if pins and name == app.live and seed == app.seeds[0]:
+                triangle.recipe.pin(pins)
             if forecast:
                 triangle.publish()
                 continue
@@ -63,7 +68,7 @@ def build(
     return made
 
 
-def growing(survey: Survey, store: Store, model: str) -> Triangle:
+def growing(survey: Survey, store: Store, model: str, pins: Mapping[Vintage, str]) -> Triangle:
     """
     Return the triangle of a history that grows: a vintage is made when it is asked for.
 
@@ -75,12 +80,15 @@ def growing(survey: Survey, store: Store, model: str) -> Triangle:
         What was predicted of a shorter history is continued.
     model : str
         Name of the model; its first seed lives.
+    pins : mapping of Vintage to str
+        Artefacts that are what they are.
 
     Returns
     -------
     Triangle
     """
     made = Triangle(survey, model, survey.app.seeds[0], store, Tally(), settled=True, growing=True)
+    made.recipe.pin(pins)
     if isinstance(survey.app.models[model], Forecast):
         made.publish()
     return made

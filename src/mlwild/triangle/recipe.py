@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -81,6 +82,10 @@ class Recipe:
         survey = self.survey
         cutoff = int(edges[vintage.cutoff])
         return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
+
+    def pin(self, keys: Mapping[Vintage, str]) -> None:
+        """Name vintages by the artefacts that went live, whatever has become of the rows that they learned from."""
+        self._keys.update(keys)
 
     def fit_key(self, vintage: Vintage) -> str:
         """Return the digest of all that determines a fitted model."""
