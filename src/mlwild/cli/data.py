@@ -71,21 +71,31 @@ def _pair(text: str) -> tuple[str, str]:
 
 def show(
     name: Annotated[str | None, typer.Argument(help="Name of the table.", show_default="all")] = None,
+    *,
+    app: Annotated[
+        list[Path] | None, typer.Option("--app", help="An app file: which columns it reads, and would break without.")
+    ] = None,
     json_file: JsonFile = None,
     warehouse: Warehouse = HOME,
 ) -> None:
-    """Show the catalogue, or one table: columns, units, ranges, gaps, owner, freshness.
+    """Show the catalogue, or one table: columns, units, ranges, gaps, owner, freshness, and which apps read what.
 
-    Example: mlwild data show orders
+    Examples: mlwild data show; mlwild data show orders --app churn.py --app fraud.py
     """
+    from mlwild.checks.readers import reader_of
+    from mlwild.loading import load_app
     from mlwild.show import show_entries
     from mlwild.warehouse import StoredTable, describe, tables
 
     can_write(json_file, "--json")
+    if app and name is None:
+        raise AppError("--app: name the table too, such as mlwild data show orders --app churn.py.")
     chosen = tables(warehouse) if name is None else [StoredTable(Path(warehouse) / name)]
     entries = [describe(one) for one in chosen]
-    show_entries(entries, warehouse, columns=name is not None)
-    write_json(json_file, [one.as_dict() for one in entries])
+    readers = [reader_of(load_app(path), str(name)) for path in app or []]
+    found = [one for one in readers if one is not None]
+    show_entries(entries, warehouse, columns=name is not None, readers={one.app: one.columns for one in found})
+    write_json(json_file, [one.as_dict() | {"readers": [vars(reader) for reader in found]} for one in entries])
 
 
 def history(name: Name, json_file: JsonFile = None, warehouse: Warehouse = HOME) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,8 +12,14 @@ from mlwild.warehouse import Batch, Difference, Entry
 from mlwild.wording import count, number
 
 
-def show_entries(entries: Sequence[Entry], warehouse: str, *, columns: bool) -> None:
-    """Print the catalogue; of one table, its columns too."""
+def show_entries(
+    entries: Sequence[Entry],
+    warehouse: str,
+    *,
+    columns: bool,
+    readers: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Print the catalogue; of one table, its columns too, and what apps do with them."""
     console = terminal()
     if not entries:
         console.print(f"No table in {warehouse}. Begin with mlwild data add NAME FILE --key COLUMN --time COLUMN.")
@@ -27,11 +33,13 @@ def show_entries(entries: Sequence[Entry], warehouse: str, *, columns: bool) -> 
     if not columns:
         return
     console.print()
-    inner = _plain(("column", "type", "unit", "from", "to", "missing"), right=("missing",))
+    read = readers or {}
+    inner = _plain(("column", "type", "unit", "from", "to", "missing", *read), right=("missing",))
     for column in entries[0].columns:
         word = {entries[0].key: " (key)", entries[0].time: " (time)"}.get(column.name, "")
         missing = f"{column.missing:.2%}" if column.missing else ""
         cells = (f"{column.name}{word}", column.type, column.unit, column.low, column.high, missing)
+        cells += tuple(of_app.get(column.name, "") for of_app in read.values())
         inner.add_row(*(Text(cell) for cell in cells))  # a type in brackets is no markup
     console.print(inner)
 
