@@ -38,8 +38,8 @@ def show_entries(
     for column in entries[0].columns:
         word = {entries[0].key: " (key)", entries[0].time: " (time)"}.get(column.name, "")
         missing = f"{column.missing:.2%}" if column.missing else ""
-        cells = (f"{column.name}{word}", column.type, column.unit, column.low, column.high, missing)
-        cells += tuple(of_app.get(column.name, "") for of_app in read.values())
+        own = (f"{column.name}{word}", column.type, column.unit, column.low, column.high, missing)
+        cells = (*own, *(of_app.get(column.name, "") for of_app in read.values()))
         inner.add_row(*(Text(cell) for cell in cells))  # a type in brackets is no markup
     console.print(inner)
 
