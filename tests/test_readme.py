@@ -33,6 +33,7 @@ def test_every_make_target_and_verb_that_is_named_exists():
     from mlwild.cli import cli
 
     verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
+    verbs |= {group.name for group in cli.registered_groups}
     assert set(re.findall(r"^mlwild ([a-z]+)", TEXT, re.MULTILINE)) <= verbs
 
 

@@ -128,7 +128,7 @@ class Ledger:
         for fact in facts:
             line = {"kind": fact.kind, "cutoff": fact.cutoff, "body": plain(fact.body), "written": now_text()}
             seal = _sealed(seal, line)
-            lines.append(json.dumps(line | {"seal": seal}, allow_nan=False, ensure_ascii=False) + "\n")
+            lines.append(json.dumps(line | {"seal": seal}, allow_nan=False) + "\n")
         data = "".join(lines).encode()
         self._write(data)
         self._facts += [Fact(fact.kind, fact.cutoff, plain(fact.body)) for fact in facts]
@@ -169,7 +169,7 @@ class Draft(Ledger):
 
 
 def _sealed(before: str, line: Mapping[str, Any]) -> str:
-    return digest(before, json.dumps(line, sort_keys=True, ensure_ascii=False))
+    return digest(before, json.dumps(line, sort_keys=True))
 
 
 def _sync_folder(folder: Path) -> None:

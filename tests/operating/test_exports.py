@@ -70,9 +70,8 @@ def test_the_daily_look_is_silent_while_all_is_well_and_loud_when_not(odd):
 def test_the_workflow_keeps_the_life_on_a_branch_of_its_own(odd, tmp_path):
     """The steps are run by a shell, against a repository beside: twice, as two machines would that share nothing."""
     text = github_workflow(_plan(odd), "3.11")
-    fetch, keep = (textwrap.dedent(part) for part in re.findall(r"run: \|\n((?: {10}.*\n)+)", text))
-    tick = re.search(r"run: (mlwild operate .*)", text)[1].replace("mlwild", f"{sys.executable} -m mlwild.cli", 1)
-    tick += " --no-gate"
+    _, fetch, tick, keep = (textwrap.dedent(part) for part in re.findall(r"run: \|\n((?: {10}.*\n)+)", text))
+    tick = tick.strip().replace("mlwild", f"{sys.executable} -m mlwild.cli", 1) + " --no-gate"
     origin = tmp_path / "origin.git"
     subprocess.run(["git", "init", "-q", "--bare", str(origin)], check=True)
     ledgers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,19 +13,23 @@ from tests import real
 from tests.operating.test_acid import agree
 from tests.operating.worlds import World, ledger_of, operated, rehearsed
 
+SECOND = pd.Timedelta("1s")
+
 
 def lived_through(app, rule, first, store, *, steps=4):
     """Operate an app through its whole history, as it comes about, in a few calls; return its ledger."""
     made = World(app)
     events, _ = read_events(app)
-    edges = cutoffs_of(app, events)[:-1]
+    edges = cutoffs_of(app, events)
     ticks = events.clock.kind == "tick"
-    for place in sorted({first, *range(first + 2, len(edges), max(len(edges) // steps, 1)), len(edges) - 1}):
+    last = len(edges) - 2
+    for place in sorted({first, *range(first + 2, last, max(last // steps, 1)), last}):
         instant = int(edges[place])
-        made.now = instant if ticks else pd.Timestamp(events.clock.show(instant, seconds=True))
+        reached = int(events.time[np.searchsorted(events.time, instant)])  # the event that makes it due
+        made.now = reached + 1 if ticks else pd.Timestamp(events.clock.show(reached, seconds=True)) + SECOND
         if not ticks and made.whole[app.time].dt.tz is not None:
             made.now = made.now.tz_localize(events.clock.zone)
-        begin = instant if ticks else str(made.now)
+        begin = instant if ticks else events.clock.show(instant, seconds=True)
         new = not ledger_of(made, store).facts
         wild.operate(made.app, rule=rule if new else None, begin=begin if new else None, store=store)
     return made, ledger_of(made, store)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 import mlwild as wild
 from mlwild import rules
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.ledger import Ledger
+from mlwild.operating import status
 from mlwild.operating.lived import lived
 from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
+from tests.support import Line, drifting, small_app
 
 RULE = rules.BreakEven(0.5)
 SHORT = {"n": 600}
@@ -31,7 +36,7 @@ def test_the_life_retrains(undisturbed):
     assert sum(body["action"] == "retrain" for kind, _, body in undisturbed if kind == "decided") >= 1
 
 
-@pytest.mark.parametrize("moments", [[599], [250, 251, 420, 421, 422, 599], [260, 333, 599, 599]])
+@pytest.mark.parametrize("moments", [[599], [251, 252, 420, 421, 422, 599], [260, 333, 599, 599]])
 def test_missed_ticks_are_caught_up_in_order_as_of_their_own_time(moments, undisturbed, tmp_path):
     made = world(**SHORT)
     assert bodies(tick_by_tick(made, tmp_path, RULE, moments=moments)) == undisturbed
@@ -71,7 +76,7 @@ def test_a_life_killed_at_every_fact_is_finished_once(written, undisturbed, tmp_
 
 def test_a_repeated_tick_adds_no_fact(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     first = wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     before = ledger_of(made, tmp_path).path.read_bytes()
     again = wild.operate(made.app, store=tmp_path)
@@ -83,7 +88,7 @@ def test_a_repeated_tick_adds_no_fact(tmp_path):
 
 def test_a_plan_writes_no_fact_and_is_what_comes(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     before = ledger_of(made, tmp_path).path.read_bytes()
     published = (tmp_path / "operate" / "small" / "live.json").read_bytes()
@@ -157,7 +162,7 @@ def test_a_part_that_fails_is_a_fact_and_the_tick_stays_open(tmp_path, undisturb
 
 def test_data_that_cannot_be_read_leave_no_half_tick(tmp_path, undisturbed):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     before = ledger_of(made, tmp_path).path.read_bytes()
     read, made.read = made.read, None
@@ -172,7 +177,7 @@ def test_data_that_cannot_be_read_leave_no_half_tick(tmp_path, undisturbed):
 
 def test_an_artefact_that_was_damaged_is_made_again_before_anything_goes_on(tmp_path, undisturbed):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     root = tmp_path / "operate" / "small"
     told = json.loads((root / "live.json").read_text())
@@ -184,7 +189,7 @@ def test_an_artefact_that_was_damaged_is_made_again_before_anything_goes_on(tmp_
 
 def test_another_code_or_rule_needs_a_new_life(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     before = ledger_of(made, tmp_path).path.read_bytes()
     other = wild.App(**{**vars(made.app), "features": lambda rows: rows[["a"]]})
@@ -205,7 +210,7 @@ def test_another_code_or_rule_needs_a_new_life(tmp_path):
     [
         ({"rule": "breakeven"}, "rule: there is no 'breakeven'; there is break-even"),
         ({}, "rule: 'small' was not rehearsed"),
-        ({"rule": RULE, "begin": 10_000}, "begin: no cutoff at or after 10000; the data reach 600"),
+        ({"rule": RULE, "begin": 10_000}, "begin: no cutoff at or after 10000; the data reach 550"),
         ({"rule": RULE, "begin": 100}, "data: there are 0 periods before the first cutoff of operation; it takes 3"),
         ({"rule": RULE, "begin": "soon"}, "begin: 'soon' is not an int"),
         ({"rule": rules.Every(2, window="7")}, "rules: 'every 2 (7)' trains on the window '7'"),
@@ -218,20 +223,21 @@ def test_a_wrong_wish_gets_a_sentence_and_writes_nothing(words, said, tmp_path):
     assert not ledger_of(made, tmp_path).facts
 
 
-def test_the_history_must_begin_where_it_did(tmp_path):
-    made = world(n=800, start=None)
-    made.now = 650
+def test_the_calendar_of_a_life_stays_and_a_history_that_begins_after_it_is_refused(tmp_path):
+    made = world(n=900, start=None)
+    made.now = 651
     wild.operate(made.app, rule=RULE, begin=550, store=tmp_path)
-    made.whole = made.whole.iloc[75:]
-    made.known = made.known.iloc[75:]
-    made.now = 799
+    whole, known = made.whole, made.known
+    made.whole, made.known, made.now = whole.iloc[75:], known.iloc[75:], 701
+    assert [one.facts["observed"]["late"] for one in wild.operate(made.app, store=tmp_path).ticks] == [-75]
+    made.whole, made.known, made.now = whole.iloc[520:], known.iloc[520:], 899
     with pytest.raises(DataError, match="the history begins elsewhere than before"):
         wild.operate(made.app, store=tmp_path)
 
 
 def test_a_ledger_that_was_changed_is_not_built_upon(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     path = ledger_of(made, tmp_path).path
     path.write_text(path.read_text().replace('"keep"', '"kept"'))
@@ -249,7 +255,7 @@ def _with_late_rows(made):
 
 def test_rows_that_come_late_are_counted_and_what_is_live_stays_what_it_is(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     before = wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
     root = tmp_path / "operate" / "small"
     told = json.loads((root / "live.json").read_text())
@@ -264,7 +270,7 @@ def test_rows_that_come_late_are_counted_and_what_is_live_stays_what_it_is(tmp_p
 
 def test_an_artefact_that_was_lost_with_its_rows_is_not_replaced_by_another(tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
     _with_late_rows(made)
     root = tmp_path / "operate" / "small"
@@ -292,7 +298,130 @@ def test_an_artefact_that_was_lost_with_its_rows_is_not_replaced_by_another(tmp_
 )
 def test_what_a_decision_rests_on_cannot_change_in_silence(change, tmp_path):
     made = world(**SHORT)
-    made.now = 400
+    made.now = 401
     wild.operate(made.app, rule=RULE, begin=250, store=tmp_path)
     with pytest.raises(AppError, match="is not what it was when it was opened"):
         wild.operate(wild.App(**{**vars(made.app), **change}), store=tmp_path)
+
+
+class Bounded:
+    """A model that raises on what is far from all it has seen, as many do."""
+
+    def fit(self, X, y):
+        self.most = float(np.abs(np.asarray(X)).max())
+        return self
+
+    def predict(self, X):
+        if np.abs(np.asarray(X)).max() > 10 * self.most:
+            raise ValueError("found unknown values")
+        return np.zeros(len(X))
+
+
+def test_a_model_that_gives_no_answer_is_an_alarm_and_its_promise_is_missed(tmp_path):
+    made = world(n=1200, delay=0, models={"bounded": Bounded()})
+    made.whole.loc[made.whole["when"].between(950, 999), "a"] = 1e6
+    found = wild.operate(made.app, rule=rules.Never(), begin=800, store=tmp_path)
+    ticks = {one.at: one for one in found.ticks}
+    assert "vintage 14 gave no answer to 50 of 50 rows of the last period" in ticks["1000"].alarm
+    assert "found unknown values" in ticks["1000"].alarm
+    outcome = ticks["1000"].facts["scored"]["periods"][0]
+    assert (outcome["loss"], outcome["kept"]) == (None, False)
+    assert not ticks["950"].alarm
+
+
+def test_a_cutoff_is_due_when_nothing_before_it_is_to_come(tmp_path):
+    """Rows come in bursts: the last one before a cutoff, and the next one long after it."""
+    made = world(**SHORT)
+    made.whole = made.whole[made.whole["when"] % 25 < 5].reset_index(drop=True)
+    made.known = made.whole["known"]
+    for moment, reached in ((400, "350"), (401, "400"), (449, "400"), (451, "450")):
+        made.now = moment
+        known = ledger_of(made, tmp_path).facts
+        wild.operate(made.app, rule=None if known else RULE, begin=None if known else 250, store=tmp_path)
+        assert lived(ledger_of(made, tmp_path)).decided[-1].at == int(reached)
+
+
+def test_a_new_class_does_not_change_what_older_models_said(tmp_path):
+    rows = drifting(900, 0, 0.0, 0)
+    rows["y"] = np.where(rows["a"] > 0.5, "d", np.where(rows["a"] < -0.5, "b", "c"))
+    rows.loc[430, "y"] = "a"  # it sorts before all others
+    app = small_app(
+        rows, models={"tree": DecisionTreeClassifier(random_state=0)}, loss="zero_one", every=50, start=100, prices=None
+    )
+    found = wild.operate(app, rule=rules.Never(), begin=250, store=tmp_path)
+    losses = [one["loss"] for tick in found.ticks for one in tick.facts["scored"]["periods"]]
+    assert len(losses) > 8
+    assert max(losses) <= 0.04  # the one row of the new class, and nothing else
+
+
+def test_a_plan_or_a_kill_changes_nothing_that_is_decided_afterwards(tmp_path):
+    """Labels of the past are corrected meanwhile: what a rule remembers is what it saw then."""
+    decided = []
+    for disturbed in (False, True):
+        made = world(**SHORT, delay=0)
+        made.now = 451
+        store = tmp_path / str(disturbed)
+        wild.operate(made.app, rule=rules.OnRiskLimit(0.5), begin=250, store=store)
+        made.whole.loc[made.whole["when"].between(255, 300), "y"] -= 0.5
+        made.now = 599
+        if disturbed:
+            wild.operate(made.app, store=store, dry=True)
+        decided.append([one.facts["decided"] for one in wild.operate(made.app, store=store).ticks])
+    assert decided[0] == decided[1]
+
+
+def test_a_life_that_cannot_begin_may_begin_later_and_one_that_goes_on_may_not(tmp_path):
+    made = world(**SHORT)
+    words = {"store": tmp_path, "today": date(2026, 1, 1)}
+    with pytest.raises(DataError, match="nothing is live"):
+        wild.operate(made.app, rule=RULE, begin=250, gate=lambda app, today: "red", **words)
+    found = wild.operate(made.app, begin=350, gate=lambda app, today: "", **words)
+    assert found.ticks[0].at == "350"
+    assert found.rule == RULE.name
+    with pytest.raises(AppError, match="began at 350 and goes on"):
+        wild.operate(made.app, begin=400, **words)
+    with pytest.raises(AppError, match="is not an int"):
+        wild.operate(made.app, begin="--5", **words)
+    with pytest.raises(AppError, match="with other parameters"):
+        _other_parameters(tmp_path / "named")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A rule whose name does not tell its parameter."""
+
+    every: int
+    name: str = "named"
+
+    def decide(self, view, memory):
+        return rules.Every(self.every).decide(view, memory)
+
+
+def _other_parameters(store):
+    made = world(**SHORT)
+    wild.operate(made.app, rule=Named(5), begin=450, store=store)
+    wild.operate(made.app, rule=Named(2), store=store)
+
+
+def test_status_shows_what_could_not_be_operated_and_what_is_damaged(tmp_path):
+    for name in ("one", "two"):
+        wild.operate(world(**SHORT, name=name).app, rule=RULE, begin=450, store=tmp_path)
+    assert [(one.app, one.alarm) for one in status(tmp_path)] == [("one", ""), ("two", "")]
+    with pytest.raises(AppError):
+        wild.operate(world(**SHORT, name="one", features=lambda rows: rows[["a"]]).app, store=tmp_path)
+    assert "could not be operated: app: 'one' is not what it was" in status(tmp_path)[0].alarm
+    wild.operate(world(**SHORT, name="one").app, store=tmp_path)
+    assert status(tmp_path)[0].alarm == ""
+    path = tmp_path / "operate" / "two" / "ledger.jsonl"
+    path.write_text(path.read_text()[1:])
+    assert [one.app for one in status(tmp_path)] == ["two", "one"]
+    assert "does not agree with its digest" in status(tmp_path)[0].alarm
+
+
+def test_the_next_tick_is_counted_from_the_first(tmp_path):
+    rows = drifting(900, 0, 0.0, 0)
+    rows["when"] = pd.Timestamp("2024-01-31") + pd.to_timedelta(np.arange(900) * 6, unit="h")
+    rows["known"] = rows["when"]
+    app = small_app(rows, every="1M", start="2024-01-31", prices=None, models={"line": Line()})
+    found = wild.operate(app, rule=rules.Never(), begin="2024-05-01", at="2024-06-30", store=tmp_path)
+    assert [one.facts["ticked"]["next"] for one in found.ticks] == ["2024-06-30", "2024-07-31"]

@@ -54,7 +54,7 @@ def world(seed=0, n=900, drift=1.5, delay=60, **fields) -> World:
 def tick_by_tick(world, store, rule, *, moments=None, begin=250, **words):
     """Operate a world as time goes by; by default at every cutoff."""
     last = int(world.whole["when"].max()) + 1
-    for moment in moments if moments is not None else range(begin, last, 50):
+    for moment in moments if moments is not None else range(begin + 1, last, 50):
         world.now = moment
         wild.operate(world.app, rule=rule, begin=begin, store=store, **words)
         begin, rule = None, None

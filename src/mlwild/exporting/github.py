@@ -31,8 +31,9 @@ jobs:
         with:
           python-version: "$python"
       - run: pip install -r requirements.txt
-      - run: mlwild check $quoted
-      - run: mlwild gate $quoted --undecided-passes --junit gate.xml
+      - run: |
+          mlwild check $quoted
+          mlwild gate $quoted --undecided-passes --junit gate.xml
   tick:
     if: github.event_name != 'pull_request'
     runs-on: ubuntu-latest
@@ -61,7 +62,8 @@ jobs:
             git -C .mlwild/operate/$name rm -rfq .
           fi
       - name: Tick
-        run: mlwild operate $quoted --rule "$$RULE"
+        run: |
+          mlwild operate $quoted --rule "$$RULE"
         env:
           RULE: break-even # what mlwild rehearse recommends; to change it later, open a new life with --reopen
       - name: Keep the life

@@ -74,8 +74,10 @@ class Desk:
         return isinstance(self.app.models[self.app.live], Forecast)
 
     def following(self, cutoff: int) -> str:
-        """Return the instant of the cutoff after one, for a reader."""
-        return self.clock.show(self.clock.add(int(self.edges[cutoff]), self.app.every_))
+        """Return the instant of the cutoff after one, for a reader: counted from the first, as all are."""
+        now, every = int(self.edges[cutoff]), self.app.every_
+        ahead = self.clock.cutoffs(int(self.events.time[0]), now + 3 * every.exact, every, self.lived().since[0])
+        return self.clock.show(int(ahead[ahead > now][0]))
 
     def lived(self) -> Lived:
         """Return the life so far."""
@@ -105,10 +107,11 @@ class Desk:
         """Return the triangle of what was known at a cutoff."""
         app = replace(self.app, seeds=self.app.seeds[:1])
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
-        if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
-            return build(read, self.store, jobs=self.jobs, growing=True, pins=self.lived().artefacts)[0]
         life = self.lived()
-        made = growing(read, self.store, app.live, life.artefacts)
+        if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
+            made = build(read, self.store, jobs=self.jobs, growing=True, pins=life.artefacts)[0]
+        else:
+            made = growing(read, self.store, app.live, life.artefacts)
         for vintage in dict.fromkeys((*life.before[1], *life.path)):
             if not made.ensure(vintage):
                 why = made.failed[vintage].why

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
-from mlwild.errors import AppError, DataError, StoreError
+from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import Wish, code_of, instant_of, opened
+from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
+from mlwild.operating.status import LEDGER, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
@@ -97,8 +98,9 @@ def operate(
     promises against what came, promises the next period's loss, and publishes what is live. All of it is in the
     ledger, which is the state: a call that was killed is finished by the next one.
 
-    A cutoff is due when the data reach it. The first call opens the life, at the last such cutoff: with a model fitted
-    on all that is known there, and with promises that rest on the life that the rule would have led until then.
+    A cutoff is due when the data reach it: when an event at or after it is there. The first call opens the life, at the
+    last such cutoff: with a model fitted on all that is known there, and with promises that rest on the life that the
+    rule would have led until then.
 
     Parameters
     ----------
@@ -154,31 +156,53 @@ def operate(
     ...     first = operate(app, rule=BreakEven(), begin=250, store=folder)
     ...     again = operate(app, store=folder)
     >>> [one.action for one in first.ticks], len(again.ticks), first.live
-    (['start', 'keep', 'keep', 'keep'], 0, '4')
+    (['start', 'keep', 'keep'], 0, '4')
     """
     root = Store(folder_of(app, store) / "operate" / app.name)
+    try:
+        return _operated(app, root, Wish(rule, begin, store, jobs), at, gate, dry, reopen, today, progress)
+    except BusyError:
+        raise
+    except Exception as problem:
+        if not dry and (root.root / LEDGER).exists():
+            keep_trouble(root.root, problem)
+        raise
+
+
+def _operated(
+    app: App,
+    root: Store,
+    wish: Wish,
+    at: str | int | None,
+    gate: Gate | None,
+    dry: bool,
+    reopen: bool,
+    today: date | None,
+    progress: Callable[[str], None] | None,
+) -> Operation:
     events, tables = read_events(app)
-    edges = cutoffs_of(app, events)
-    if at is not None:
-        edges = edges[edges <= instant_of(events.clock, at, "at")]
-    if not len(edges):
-        raise DataError(f"data: no cutoff yet{'' if at is None else f' by {at}'}; there is nothing to operate on.")
     with ExitStack() as stack:
         stack.enter_context(root.lock("tick", doing="operating"))
-        path = root.root / "ledger.jsonl"
+        path = root.root / LEDGER
         ledger = Draft(path) if dry else Ledger(path)
         life = lived(ledger)
-        if life is None or reopen:
-            life = opened(app, (events, tables), edges, ledger, root, Wish(rule, begin, store, jobs))
+        edges = _due(app, events, None if reopen or life is None else life.since, at)
+        # A life that was opened and has not begun may begin otherwise.
+        wished = wish.rule is not None or wish.begin is not None
+        if life is None or reopen or (not life.decided and wished):
+            kept = wish.rule or (None if life is None or reopen else _rule_of(life, root))
+            life = opened(app, (events, tables), edges, ledger, root, replace(wish, rule=kept))
         else:
-            _same(app, life, rule, events, edges)
+            _same(app, life, wish, events, edges)
         chosen = _rule_of(life, root)
-        desk = Desk(app, events, tables, edges, root, ledger, chosen, gate, jobs, today)
+        desk = Desk(app, events, tables, edges, root, ledger, chosen, gate, wish.jobs, today)
         ticks = []
         for cutoff in range(life.ticked + 1, len(edges)):
             if progress is not None:
                 progress(events.clock.show(int(edges[cutoff])))
             ticks.append(tick(desk, cutoff))
+        if not dry:
+            keep_status(ledger, root.root)
         path_ = desk.lived().path
     return Operation(
         app=app.name,
@@ -193,7 +217,18 @@ def operate(
     )
 
 
-def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges: NDArray[np.int64]) -> None:
+def _due(app: App, events: Events, since: tuple[int, int] | None, at: str | int | None) -> NDArray[np.int64]:
+    """Return the cutoffs that the data have reached: an event at or after them is there, so none before is to come."""
+    edges = cutoffs_of(app, events, since)
+    edges = edges[edges <= events.time[-1]]
+    if at is not None:
+        edges = edges[edges <= instant_of(events.clock, at, "at")]
+    if not len(edges):
+        raise DataError(f"data: no cutoff yet{'' if at is None else f' by {at}'}; there is nothing to operate on.")
+    return np.asarray(edges)
+
+
+def _same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.int64]) -> None:
     """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
     opened = life.opened.body
     if opened["made_of"] != code_of(app):
@@ -202,10 +237,18 @@ def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges:
             "cadence, windows, prices or the like). What is live was made by that code. Restore it, or open a new life "
             "with --reopen."
         )
-    named = rule if isinstance(rule, str) or rule is None else rule.name
-    if named is not None and named != opened["rule"]["name"]:
+    have = opened["rule"]
+    named = wish.rule if isinstance(wish.rule, str) or wish.rule is None else wish.rule.name
+    other = not isinstance(wish.rule, str) and wish.rule is not None and rule_key(wish.rule) != have["key"]
+    if (named is not None and named != have["name"]) or other:
+        said = " with other parameters" if other and named == have["name"] else ""
         raise AppError(
-            f"rule: {app.name!r} runs under {opened['rule']['name']!r}. To change it, open a new life with --reopen."
+            f"rule: {app.name!r} runs under {have['name']!r}{said}. To change it, open a new life with --reopen."
+        )
+    if wish.begin is not None and first_cutoff(events.clock, edges, wish.begin) != life.first:
+        raise AppError(
+            f"begin: the life of {app.name!r} began at {opened['at']} and goes on. Leave --begin out, or open a new "
+            "life with --reopen."
         )
     last = life.decided[-1] if life.decided else None
     expected = [(life.first, int(opened["edge"]))] + ([(last.cutoff, last.at)] if last is not None else [])
@@ -214,15 +257,19 @@ def _same(app: App, life: Lived, rule: Rule | str | None, events: Events, edges:
             clock = events.clock
             raise DataError(
                 f"data: cutoff {cutoff} was at {clock.show(edge)} and is now at {clock.show(int(edges[cutoff]))}: the "
-                "history begins elsewhere than before. Restore the rows, or name the app's `start`."
+                "history begins elsewhere than before. Restore its first rows, or open a new life with --reopen."
             )
 
 
 def _rule_of(life: Lived, root: Store) -> Rule:
-    key = str(life.opened.body["rule"]["key"])
-    if root.get(key, "rule") is None:
-        raise StoreError(f"store: the rule {life.opened.body['rule']['name']!r} is missing or damaged in {root.root}.")
-    found: Rule = pickle.loads(root.payload(key, "rule").read_bytes())
+    path = rule_path(root, str(life.opened.body["rule"]["key"]))
+    try:
+        found: Rule = pickle.loads(path.read_bytes())
+    except (OSError, pickle.UnpicklingError, EOFError) as problem:
+        raise StoreError(
+            f"store: the rule {life.opened.body['rule']['name']!r} cannot be read from {path}. Restore the file, or "
+            "open a new life with --reopen."
+        ) from problem
     return found
 
 

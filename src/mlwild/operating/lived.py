@@ -42,6 +42,12 @@ class Lived:
         return self.opened.cutoff
 
     @property
+    def since(self) -> tuple[int, int]:
+        """What its cutoffs are counted from, and the first of them."""
+        origin, first = self.opened.body["since"]
+        return int(origin), int(first)
+
+    @property
     def path(self) -> tuple[Vintage, ...]:
         """What was live in each period from the first on, the one that opened last included."""
         return tuple(one.live for one in self.decided)
@@ -139,9 +145,13 @@ def replayed(rule: Rule, triangle: Triangle, decided: Sequence[Decided], store: 
 
 
 def keep_memory(rule: Rule, decided: Sequence[Decided], memory: Any, store: Store) -> None:
-    """Keep what a rule remembers after some decisions; the one before is of no more use."""
+    """Keep what a rule remembers after some decisions."""
     payload = cloudpickle.dumps(memory)
     store.put(_memory_key(rule, decided), "memory", lambda file: file.write(payload))
+
+
+def drop_memory(rule: Rule, decided: Sequence[Decided], store: Store) -> None:
+    """Remove what a rule remembered before the last decision, once that is written down."""
     if len(decided) > 1:
         store.drop(_memory_key(rule, decided[:-1]), "memory")
 

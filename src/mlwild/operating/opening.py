@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mlwild.app import App, check_windows
 from mlwild.clock import Clock
 from mlwild.digest import digest, fingerprint
+from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Fact, Ledger
@@ -21,10 +23,12 @@ from mlwild.operating.lived import Lived, lived, of_vintage
 from mlwild.records import Vintage
 from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
 from mlwild.rules import DEFAULT, Rule
-from mlwild.triangle import Triangle, build
+from mlwild.stats.lateness import arrived_share
+from mlwild.triangle import Survey, Triangle, build
 from mlwild.triangle.asof import as_of
+from mlwild.triangle.settled import SETTLED
 from mlwild.triangle.store import Store
-from mlwild.triangle.survey import lay_survey
+from mlwild.triangle.survey import lay_survey, origin_of
 
 #: Periods before the first cutoff that a life can be opened at: fewer tell nothing.
 EARLIEST = 3
@@ -101,9 +105,9 @@ def opened(
         rule = _rule(app, name, triangle, start)
         past = fold(rule, triangle, start).live if start is not None else ()
         keys = {str(vintage): _shared(triangle, vintage, root) for vintage in dict.fromkeys(past)}
-    key = digest("rule 1", fingerprint(rule))
+    key = rule_key(rule)
     payload = cloudpickle.dumps(rule)
-    root.put(key, "rule", lambda file: file.write(payload))
+    write_atomically(rule_path(root, key), lambda file: file.write(payload))
     body = {
         "app": app.name,
         "at": events.clock.show(int(edges[first])),
@@ -111,28 +115,58 @@ def opened(
         "rule": {"name": rule.name, "key": key},
         "made_of": code_of(app),
         "delay": read.grid.usual_delay,
+        "settles": settles(read),
+        "since": [origin_of(app, events), int(edges[0])],
         "past": {
             "first": 0 if start is None else start.cutoff,
             "path": [of_vintage(one) for one in past],
             "keys": keys,
         },
     }
-    ledger.append(Fact("opened", first, body))
+    # One that was opened in the same way, and has not begun, is that one.
+    if before is None or before.decided or (before.first, dict(before.opened.body)) != (first, body):
+        ledger.append(Fact("opened", first, body))
     life = lived(ledger)
     assert life is not None
     return life
 
 
+def rule_key(rule: Rule) -> str:
+    """Return a digest of a rule and its parameters."""
+    return digest("rule 1", fingerprint(rule))
+
+
+def rule_path(root: Store, key: str) -> Path:
+    """Return where the rule of a life is kept: beside the ledger, since it cannot be made again."""
+    return root.root / "rules" / f"{key}.pickle"
+
+
+def first_cutoff(clock: Clock, edges: NDArray[np.int64], begin: str | int) -> int:
+    """Return the first cutoff at or after an instant; one more than there are if none is."""
+    return int(np.searchsorted(edges, instant_of(clock, begin, "begin")))
+
+
 def instant_of(clock: Clock, value: str | int, field: str) -> int:
     """Read an instant; where time is counted in integers, as text too."""
-    whole = clock.kind == "tick" and isinstance(value, str) and value.lstrip("-").isdigit()
-    return clock.parse(int(value) if whole else value, field)
+    if clock.kind == "tick" and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = int(value)
+    return clock.parse(value, field)
+
+
+def settles(survey: Survey) -> int:
+    """Return the periods after whose end nine in ten of the labels that come have come."""
+    period, arrival, counts = survey.arrivals
+    known = arrival <= survey.grid.periods
+    period, arrival, counts = period[known], arrival[known], counts[known]
+    share = arrived_share(arrival - period - 1, survey.grid.periods - 1 - period, counts)
+    return int(np.argmax(share >= SETTLED)) if len(share) else 0
 
 
 def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> int:
     first = len(edges) - 1
     if begin is not None:
-        first = int(np.searchsorted(edges, instant_of(clock, begin, "begin")))
+        first = first_cutoff(clock, edges, begin)
         if first == len(edges):
             raise AppError(f"begin: no cutoff at or after {begin!r}; the data reach {clock.show(int(edges[-1]))}.")
     if first < EARLIEST:
@@ -181,4 +215,7 @@ def code_of(app: App) -> str:
     """Return a digest of all in an app that decisions and losses rest on, beside its rows."""
     declared = (app.time, app.known_at, app.delay, app.entity, app.propensity, app.feedback, app.seeds[0], app.prices)
     windows = tuple(str(window) for window in app.windows)
-    return digest("operated 1", made_of_app(app), [str(one) for one in declared], windows, fingerprint(app.update))
+    sides = [(name, one.time, one.available_at, one.delay, one.keys) for name, one in app.tables.items()]
+    shape = (app.frame, app.min_rows, app.not_features if app.features is None else ())
+    told = [str(one) for one in (*declared, windows, sides, shape)]
+    return digest("operated 1", made_of_app(app), told, fingerprint(app.update))

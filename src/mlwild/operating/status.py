@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlwild.disk import write_atomically
+from mlwild.errors import StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating.lived import Lived, lived
 from mlwild.rehearsal import STORE
 
-FILE = "status.json"
+FILE, LEDGER = "status.json", "ledger.jsonl"
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,14 @@ def status(store: str | Path = STORE) -> list[Status]:
     Returns
     -------
     list of Status
-
-    Raises
-    ------
-    StoreError
-        If a ledger is damaged.
     """
     found = []
-    for folder in sorted(path.parent for path in Path(store).glob("operate/*/ledger.jsonl")):
+    for folder in sorted(path.parent for path in Path(store).glob(f"operate/*/{LEDGER}")):
         kept = _kept(folder)
-        made = kept if kept is not None else status_of(Ledger(folder / "ledger.jsonl"))
+        try:
+            made = kept if kept is not None else status_of(Ledger(folder / LEDGER))
+        except StoreError as problem:  # the others are shown all the same
+            made = Status(folder.name, "", "", "", 0, 0, "", "", {}, None, 0, 0, str(problem))
         if made is not None:
             found.append(made)
     return sorted(found, key=lambda one: (not one.alarm, one.app))
@@ -92,7 +91,22 @@ def status(store: str | Path = STORE) -> list[Status]:
 
 def keep_status(ledger: Ledger, folder: Path) -> None:
     """Leave the state beside the ledger, so that a thousand apps are read in a moment."""
-    made = status_of(ledger)
+    _keep(ledger, folder, status_of(ledger))
+
+
+def keep_trouble(folder: Path, problem: Exception) -> None:
+    """Leave word of what kept an app from being operated at all: the ledger has no fact of it."""
+    try:
+        ledger = Ledger(folder / LEDGER)
+        made = status_of(ledger)
+        said = " ".join(str(problem).split())[:300]
+        if made is not None and not made.alarm.startswith("the tick at"):
+            _keep(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
+    except StoreError as worse:  # the problem itself is on its way, and says more
+        problem.add_note(str(worse))
+
+
+def _keep(ledger: Ledger, folder: Path, made: Status | None) -> None:
     text = json.dumps({"size": ledger.size, "status": None if made is None else made.as_dict()}).encode()
     write_atomically(folder / FILE, lambda file: file.write(text))
 
@@ -100,7 +114,7 @@ def keep_status(ledger: Ledger, folder: Path) -> None:
 def _kept(folder: Path) -> Status | None:
     try:
         kept = json.loads((folder / FILE).read_bytes())
-        if kept["size"] != (folder / "ledger.jsonl").stat().st_size or kept["status"] is None:
+        if kept["size"] != (folder / LEDGER).stat().st_size or kept["status"] is None:
             return None
         return Status(**kept["status"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mlwild.auditions import promised_of_life
+from mlwild.clock import today
 from mlwild.disk import write_atomically
 from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
-from mlwild.operating.lived import body_of, keep_memory, of_vintage, replayed, view_of
+from mlwild.operating.lived import Lived, body_of, drop_memory, keep_memory, of_vintage, replayed, view_of
 from mlwild.operating.status import keep_status
 from mlwild.records import Decided, Vintage
 from mlwild.stats.sequential import risk_violation
@@ -87,6 +88,8 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         done("observed", lambda: _observed(desk, triangle, cutoff))
         part = "decided"
         done("decided", lambda: _decided(desk, triangle, cutoff))
+        if desk.ledger.lasting:
+            drop_memory(desk.rule, desk.lived().decided, desk.store)
         part = "fitted"
         if not desk.published:
             done("fitted", lambda: _fitted(desk, triangle))
@@ -173,11 +176,10 @@ def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]
 def _judged(desk: Desk, cutoff: int) -> str:
     """Return why the gate blocks what would go live at a cutoff; empty if it does not."""
     assert desk.gate is not None
-    assert desk.today is not None
     known, tables = desk.known(cutoff)
     named = {name: replace(one, data=tables[name].rows.to_native) for name, one in desk.app.tables.items()}
     app = replace(desk.app, data=known.frame.to_native, tables=named)
-    return desk.gate(app, desk.today)
+    return desk.gate(app, desk.today or today())
 
 
 def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
@@ -192,8 +194,8 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
     if told is not None and told["digest"] != noted["digest"]:
         raise StoreError(
             f"store: the model of vintage {live} was lost, and what was made again is not the same (digest "
-            f"{noted['digest'][:8]}, was {told['digest'][:8]}): its rows have changed. Restore {desk.store.root}, or "
-            "open a new life with --reopen."
+            f"{noted['digest'][:8]}, was {told['digest'][:8]}): its rows have changed, or its fit cannot be repeated. "
+            f"Restore {desk.store.root}, or open a new life with --reopen."
         )
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
@@ -210,26 +212,40 @@ def _scored(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         if fact.kind != "promised" or period >= cutoff or period in told or not done[period]:
             continue
         total, weight = triangle.totals(life.path[period - life.first], cutoff)
-        if weight[period] > 0:
-            news.append(_outcome(desk, fact, float(total[period] / weight[period]), float(weight[period])))
+        n = float(weight[period])
+        news.append(_outcome(desk, fact, float(total[period]) / n if n else None, n))
     judged = [one["kept"] for one in (*before, *news) if one["kept"] is not None]
     missed = np.array([not kept for kept in judged], dtype=np.float64)
-    broken = len(missed) > 0 and risk_violation(missed, 1 - LEVEL, alpha=ALPHA).stopped_at is not None
+    # Promises that are made before the outcome of an earlier one is known may fail together.
+    lag = int(life.opened.body["settles"]) + 1
+    broken = len(missed) > 0 and risk_violation(missed, 1 - LEVEL, alpha=ALPHA, lag=lag).stopped_at is not None
+    silent = _silent(triangle, life, cutoff)
     alarm = (
         f"rehearsal no longer describes reality: {int(missed.sum())} of {len(missed)} periods came outside their "
         f"{LEVEL:.0%} intervals"
     )
-    return {
-        "periods": news,
-        "kept": int(len(missed) - missed.sum()),
-        "of": len(missed),
-        "alarm": alarm if broken else "",
-    }
+    kept = int(len(missed) - missed.sum())
+    return {"periods": news, "kept": kept, "of": len(missed), "alarm": silent or (alarm if broken else "")}
 
 
-def _outcome(desk: Desk, fact: Fact, loss: float, n: float) -> dict[str, Any]:
+def _silent(triangle: Triangle, life: Lived, cutoff: int) -> str:
+    """Say how many rows of the last period what was live gave no answer to; empty if it answered all."""
+    grid, period = triangle.survey.grid, cutoff - 1
+    if period < life.first:
+        return ""
+    vintage = life.path[period - life.first]
+    first = int(grid.row_start[vintage.cutoff])
+    made = triangle.predictions(vintage)[int(grid.row_start[period]) - first : int(grid.row_start[period + 1]) - first]
+    gaps = np.isnan(made if made.ndim == 1 else made[:, 0])
+    if not gaps.any():
+        return ""
+    why = triangle.blind.get(vintage, (0, ""))[1]
+    return f"vintage {vintage} gave no answer to {int(gaps.sum()):,} of {len(gaps):,} rows of the last period: {why}"
+
+
+def _outcome(desk: Desk, fact: Fact, loss: float | None, n: float) -> dict[str, Any]:
     low, high = fact.body["low"], fact.body["high"]
-    kept = None if low is None or high is None else bool(low <= loss <= high)
+    kept = None if low is None or high is None else loss is not None and bool(low <= loss <= high)
     opened = _shown(desk, fact.cutoff)
     return {"period": fact.cutoff, "from": opened, "loss": loss, "n": n, "low": low, "high": high, "kept": kept}
 

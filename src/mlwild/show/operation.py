@@ -20,11 +20,11 @@ def show_operation(done: Operation) -> None:
     console = terminal()
     console.print()
     if not done.ticks:
-        said = f"{done.app}: nothing is due. Live is vintage {done.live}; the data reach {done.until}."
+        said = f"{done.app}: nothing is due. Live is vintage {done.live}; the last cutoff is {done.until}."
         console.print(Text(said, style="bold"))
         console.print(Text(f"Next tick: when they reach {done.following}.", style="dim"))
         return
-    head = f"{done.app}: " + (f"plan of {_ticks(done)} that are due" if done.dry else f"{_ticks(done)} done")
+    head = f"{done.app}: " + (f"plan of {_ticks(done)}" if done.dry else f"{_ticks(done)} done")
     console.print(Text(f"{head} under rule {done.rule!r}. Live: vintage {done.live}.", style="bold"))
     console.print(_table(done))
     for at, why in done.alarms:
@@ -62,8 +62,13 @@ def _row(one: Tick) -> tuple[str | Text, ...]:
         number(decided["price"], 3) if decided["price"] else "",
         Text(decided["reason"], style="dim"),
         promise_said(one.facts.get("promised", {})),
-        Text(came_said(periods[-1]) if periods else ""),
+        Text("; ".join(came_said(one) for one in (periods[-1:] if len(periods) < 2 else _telling(periods)))),
     )
+
+
+def _telling(periods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the periods that were missed, and the last one."""
+    return [one for one in periods if one["kept"] is False or one is periods[-1]]
 
 
 def promise_said(body: Mapping[str, Any]) -> str:
@@ -78,7 +83,7 @@ def promise_said(body: Mapping[str, Any]) -> str:
 def came_said(body: Mapping[str, Any]) -> str:
     """Write what a promised period came to."""
     word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
-    return f"{body['from']}: {number(body['loss'], 3)}, {word}"
+    return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 
 def show_status(found: Sequence[Status], store: str) -> None:

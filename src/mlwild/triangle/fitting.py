@@ -161,6 +161,8 @@ class Job:
         Rows to predict, as the edges of their periods: the first is the vintage's own.
     so_far : tuple of str and int, optional
         Entry with predictions of the first so many of these rows, to be continued.
+    was_live : bool
+        Whether it was live already: then it is a vintage, whatever it cannot predict.
     """
 
     fit_key: str
@@ -176,6 +178,7 @@ class Job:
     parent_key: str | None = None
     update: bytes | None = None
     so_far: tuple[str, int] | None = None
+    was_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,7 +284,7 @@ def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.floa
         except MemoryError:
             raise
         except Exception as problem:
-            if place == 0 and job.so_far is None:
+            if place == 0 and job.so_far is None and not job.was_live:
                 raise
             said = said or (str(problem) if isinstance(problem, models.PredictionError) else _said(problem))
             continue

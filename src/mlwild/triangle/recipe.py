@@ -39,6 +39,7 @@ class Recipe:
     model: str
     seed: int
     _keys: dict[Vintage, str] = field(default_factory=dict, repr=False, compare=False)
+    _pinned: set[Vintage] = field(default_factory=set, repr=False, compare=False)
 
     @cached_property
     def _recipe(self) -> str:
@@ -86,6 +87,7 @@ class Recipe:
     def pin(self, keys: Mapping[Vintage, str]) -> None:
         """Name vintages by the artefacts that went live, whatever has become of the rows that they learned from."""
         self._keys.update(keys)
+        self._pinned.update(keys)
 
     def fit_key(self, vintage: Vintage) -> str:
         """Return the digest of all that determines a fitted model."""
@@ -102,7 +104,8 @@ class Recipe:
     def prediction_key(self, vintage: Vintage, fit_key: str, rows: int | None = None) -> str:
         """Return the digest of all that determines a vintage's predictions, of the first so many rows or of all."""
         first = self.survey.grid.row_start[vintage.cutoff]
-        return digest("predict 1", fit_key, self.survey.ask, self.survey.hashes[first:][:rows])
+        classes = None if self.survey.classes is None else digest(self.survey.classes)
+        return digest("predict 2", fit_key, self.survey.ask, classes, self.survey.hashes[first:][:rows])
 
     def job(self, vintage: Vintage) -> Job:
         """Return the job that makes a vintage."""
@@ -123,6 +126,7 @@ class Recipe:
             after=after,
             parent_key=parent,
             update=cloudpickle.dumps(app.update) if vintage.updates else None,
+            was_live=vintage in self._pinned,
         )
 
 

@@ -181,7 +181,14 @@ def survey(app: App) -> Survey:
     return lay_survey(app, *read_events(app))
 
 
-def cutoffs_of(app: App, events: Events, until: int | None = None) -> Times:
+def origin_of(app: App, events: Events) -> int:
+    """Return the instant that cutoffs are counted from."""
+    if app.start is not None:
+        return events.clock.parse(app.start, "start")
+    return events.clock.floor(int(events.time[0]), app.every_)
+
+
+def cutoffs_of(app: App, events: Events, since: tuple[int, int] | None = None) -> Times:
     """
     Return the instants of decision of a history, and the end of its last whole period.
 
@@ -189,23 +196,24 @@ def cutoffs_of(app: App, events: Events, until: int | None = None) -> Times:
     ----------
     app : App
     events : Events
-    until : int, optional
-        Instant up to which time has gone by, whether events came or not; default that of the last event.
+    since : tuple of int, optional
+        Of a life that goes on: what its cutoffs are counted from, and the first. Rows and labels that come late do not
+        move them.
     """
-    start = None if app.start is None else events.clock.parse(app.start, "start")
     first, last = int(events.time[0]), int(events.time[-1])
+    if since is not None:
+        edges = events.clock.cutoffs(first, last, app.every_, since[0])
+        return edges[edges >= since[1]]
+    start = None if app.start is None else events.clock.parse(app.start, "start")
     if start is not None and start > last:
         raise AppError(
             f"start: {app.start!r} comes after the last event, {events.clock.show(last)}. Give an earlier one, or "
             "leave it out."
         )
-    if until is None:
-        # The longest usual gap: dates come a day apart, or three over a weekend.
-        gaps = np.diff(np.unique(events.time))
-        edges = events.clock.cutoffs(first, last, app.every_, start, int(np.quantile(gaps, 0.95)) if len(gaps) else 0)
-    else:
-        edges = events.clock.cutoffs(first, until, app.every_, start)
-        edges = edges[edges <= until]
+    # The longest usual gap: dates come a day apart, or three over a weekend.
+    gaps = np.diff(np.unique(events.time))
+    gap = int(np.quantile(gaps, 0.95)) if len(gaps) else 0
+    edges = events.clock.cutoffs(first, last, app.every_, start, gap)
     if start is None:
         # Past-only: a cutoff counts once enough labels were known at it.
         arrived = np.sort(np.maximum(events.known_at, events.time))
