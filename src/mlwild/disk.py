@@ -47,3 +47,37 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
+    """
+    Hold a lock; it goes with the process, however that ends.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there.
+    refusal : callable
+        Returns the sentence for who comes second, given who holds it.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it.
+    """
+    import fcntl
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise BusyError(refusal(file.read().strip() or "another process")) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield

@@ -106,7 +106,7 @@ def test_rows_are_synced_before_they_are_acknowledged(tmp_path, monkeypatch):
 
 def test_of_two_writers_one_waits_its_turn(tmp_path):
     add("t", rows(0, 10), key="id", time="at", warehouse=tmp_path)
-    with StoredTable(tmp_path / "t").lock(), pytest.raises(BusyError, match="another process is adding to 't'"):
+    with StoredTable(tmp_path / "t").lock(), pytest.raises(BusyError, match=r"process \d+ is adding to 't'"):
         add("t", rows(10, 20), warehouse=tmp_path)
     assert add("t", rows(10, 20), warehouse=tmp_path).new == 10
 

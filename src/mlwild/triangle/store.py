@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.digest import digest, file_digest
-from mlwild.disk import write_atomically, writing
-from mlwild.errors import BusyError
+from mlwild.disk import held, write_atomically
 
 
 @dataclass(frozen=True)
@@ -81,25 +79,8 @@ class Store:
         BusyError
             If another process holds it.
         """
-        import fcntl
-
-        path = self.root / f"{name}.lock"
-        with writing(path):
-            self.root.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
-                raise BusyError(
-                    f"store: {owner} is {doing} {name!r} in {self.root}. Wait until it has finished, or "
-                    "give another --store."
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+        wait = f"{doing} {name!r} in {self.root}. Wait until it has finished, or give another --store."
+        with held(self.root / f"{name}.lock", lambda owner: f"store: {owner} is {wait}"):
             yield
 
     def workspace(self, name: str, key: str) -> Path:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.disk import writing
-from mlwild.errors import BusyError, DataError
+from mlwild.disk import held, writing
+from mlwild.errors import DataError
 from mlwild.ledger import Fact, Ledger
 from mlwild.warehouse.description import BATCH, KEY, KNOWN, OWN, ROW, Description
 
@@ -135,19 +135,8 @@ class StoredTable:
         BusyError
             If another process writes.
         """
-        import fcntl
-
-        path = self.folder / "lock"
-        with writing(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError(
-                    f"data: another process is adding to {self.name!r}. Run the same command again when it is done."
-                ) from None
+        wait = f"adding to {self.name!r}. Run the same command again when it is done."
+        with held(self.folder / "lock", lambda owner: f"data: {owner} is {wait}"):
             yield
 
     def reconcile(self) -> None:
