@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -160,7 +159,7 @@ def operate(
     """
     root = Store(folder_of(app, store) / "operate" / app.name)
     try:
-        return _operated(app, root, Wish(rule, begin, store, jobs), at, gate, dry, reopen, today, progress)
+        return _operated(app, root, Wish(rule, begin, store, jobs), _Call(at, gate, dry, reopen, today, progress))
     except BusyError:
         raise
     except Exception as problem:
@@ -169,39 +168,40 @@ def operate(
         raise
 
 
-def _operated(
-    app: App,
-    root: Store,
-    wish: Wish,
-    at: str | int | None,
-    gate: Gate | None,
-    dry: bool,
-    reopen: bool,
-    today: date | None,
-    progress: Callable[[str], None] | None,
-) -> Operation:
+@dataclass(frozen=True)
+class _Call:
+    """How far a call goes, and by what it is judged: the arguments of `operate`."""
+
+    at: str | int | None
+    gate: Gate | None
+    dry: bool
+    reopen: bool
+    today: date | None
+    progress: Callable[[str], None] | None
+
+
+def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
     events, tables = read_events(app)
-    with ExitStack() as stack:
-        stack.enter_context(root.lock("tick", doing="operating"))
+    with root.lock("tick", doing="operating"):
         path = root.root / LEDGER
-        ledger = Draft(path) if dry else Ledger(path)
-        life = lived(ledger)
-        edges = _due(app, events, None if reopen or life is None else life.since, at)
+        ledger = Draft(path) if call.dry else Ledger(path)
+        life = None if call.reopen else lived(ledger)
+        edges = _due(app, events, None if life is None else life.since, call.at)
         # A life that was opened and has not begun may begin otherwise.
         wished = wish.rule is not None or wish.begin is not None
-        if life is None or reopen or (not life.decided and wished):
-            kept = wish.rule or (None if life is None or reopen else _rule_of(life, root))
+        if life is None or (not life.decided and wished):
+            kept = wish.rule or (None if life is None else _rule_of(life, root))
             life = opened(app, (events, tables), edges, ledger, root, replace(wish, rule=kept))
         else:
             _same(app, life, wish, events, edges)
         chosen = _rule_of(life, root)
-        desk = Desk(app, events, tables, edges, root, ledger, chosen, gate, wish.jobs, today)
+        desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today)
         ticks = []
         for cutoff in range(life.ticked + 1, len(edges)):
-            if progress is not None:
-                progress(events.clock.show(int(edges[cutoff])))
+            if call.progress is not None:
+                call.progress(events.clock.show(int(edges[cutoff])))
             ticks.append(tick(desk, cutoff))
-        if not dry:
+        if not call.dry:
             keep_status(ledger, root.root)
         path_ = desk.lived().path
     return Operation(
@@ -210,7 +210,7 @@ def _operated(
         ticks=tuple(ticks),
         until=events.clock.show(int(edges[-1])),
         following=desk.following(len(edges) - 1),
-        dry=dry,
+        dry=call.dry,
         live=str(path_[-1]) if path_ else "",
         loss=app.loss_.name,
         unit=app.prices.unit if app.prices is not None else "",
