@@ -234,9 +234,9 @@ def test_a_killed_rehearsal_leaves_no_lock(tmp_path):
 def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypatch, capsys):
     import typer
 
+    from mlwild import disk
     from mlwild.cli.guarded import guarded
     from mlwild.cli.rehearsing import rehearse
-    from mlwild.triangle import store
 
     write(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypa
         os.close(arguments[0])
         return Full()
 
-    monkeypatch.setattr(store.os, "fdopen", fdopen)
+    monkeypatch.setattr(disk.os, "fdopen", fdopen)
     with pytest.raises(typer.Exit) as stopped:
         guarded(rehearse)(Path("app.py"), json_file=Path("out.json"), jobs=1)
     assert stopped.value.exit_code == 4
