@@ -425,3 +425,25 @@ def test_the_next_tick_is_counted_from_the_first(tmp_path):
     app = small_app(rows, every="1M", start="2024-01-31", prices=None, models={"line": Line()})
     found = wild.operate(app, rule=rules.Never(), begin="2024-05-01", at="2024-06-30", store=tmp_path)
     assert [one.facts["ticked"]["next"] for one in found.ticks] == ["2024-06-30", "2024-07-31"]
+
+
+def test_rows_or_labels_that_stop_coming_are_an_alarm(tmp_path):
+    def alarms(made, store):
+        found = wild.operate(made.app, rule=rules.Never(), begin=250, store=store)
+        return {int(one.at): one.alarm for one in found.ticks}, found
+
+    gap = world(n=900)
+    gap.whole = gap.whole[~gap.whole["when"].between(450, 549)]
+    told, found = alarms(gap, tmp_path / "gap")
+    assert [at for at, why in told.items() if "no row came in the last period" in why] == [500, 550]
+    assert [at for at, why in told.items() if "no label came" in why] == []
+    silent = world(n=900)  # a label takes up to 60 of a period's 50
+    silent.whole.loc[silent.whole["when"] > 400, "y"] = np.nan
+    told, found = alarms(silent, tmp_path / "silent")
+    assert [at for at, why in told.items() if "no label came in the last 2 periods" in why] == list(range(550, 900, 50))
+    assert "no label came" in status(tmp_path / "silent")[0].alarm
+    # A single label of the period in which they stopped is not taken for its loss.
+    assert {one.facts["promised"]["estimate"] for one in found.ticks[-5:]} == {
+        found.ticks[-1].facts["promised"]["estimate"]
+    }
+    assert found.ticks[-1].facts["promised"]["estimate"] > 0.2

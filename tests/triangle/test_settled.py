@@ -80,6 +80,16 @@ def test_a_week_without_labels_is_not_settled():
     assert np.flatnonzero(~settled(_survey(broken), 20)).tolist() == [5]
 
 
+def test_a_week_in_which_labels_stopped_is_not_settled_by_the_one_that_came():
+    def stopped(day, rng):
+        late = np.where(rng.random(len(day)) < 0.4, 1.0, np.nan)
+        late[(day // 7 == 6)] = np.nan
+        late[np.flatnonzero(day // 7 == 6)[0]] = 1.0
+        return late
+
+    assert np.flatnonzero(~settled(_survey(stopped), 20)).tolist() == [5]
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), cutoff=st.integers(3, 25))
 def test_what_comes_later_changes_nothing(seed, cutoff):

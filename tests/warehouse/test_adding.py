@@ -141,6 +141,19 @@ def test_what_does_not_fit_is_refused_with_its_row_and_nothing_is_added(case, tm
     assert everything(tmp_path) == before
 
 
+def test_a_key_that_is_not_a_number_is_missing_and_clocks_do_not_mix(tmp_path):
+    nan = pa.table({"id": [1.0, float("nan")], "at": [1, 2]})
+    with pytest.raises(DataError, match="key 'id' is missing in row 1"):
+        add("t", nan, key="id", time="at", warehouse=tmp_path)
+    mixed = pa.table(
+        {"id": [1], "at": pa.array([1], pa.timestamp("us", "UTC")), "then": pa.array([1], pa.timestamp("us"))}
+    )
+    with pytest.raises(DataError, match="'then' and 'at' are of different kinds"):
+        add("t", mixed, key="id", time="at", known="then", warehouse=tmp_path)
+    assert tables(tmp_path) == []
+    assert "1 row added" in add("t", pa.table({"id": [1], "at": [1]}), key="id", time="at", warehouse=tmp_path).said
+
+
 def test_a_file_that_is_cut_or_empty_or_absent_leaves_no_trace(tmp_path):
     home, whole, cut = tmp_path / "home", tmp_path / "whole.parquet", tmp_path / "cut.parquet"
     orders().to_parquet(whole)

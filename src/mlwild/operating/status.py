@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +45,18 @@ class Status:
     """
 
     app: str
-    rule: str
-    live: str
-    since: str
-    age: int
-    ticks: int
-    last: str
-    following: str
-    promised: dict[str, Any]
-    came: dict[str, Any] | None
-    kept: int
-    of: int
-    alarm: str
+    rule: str = ""
+    live: str = ""
+    since: str = ""
+    age: int = 0
+    ticks: int = 0
+    last: str = ""
+    following: str = ""
+    promised: dict[str, Any] = field(default_factory=dict)
+    came: dict[str, Any] | None = None
+    kept: int = 0
+    of: int = 0
+    alarm: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -83,7 +83,7 @@ def status(store: str | Path = STORE) -> list[Status]:
         try:
             made = kept if kept is not None else status_of(Ledger(folder / LEDGER))
         except StoreError as problem:  # the others are shown all the same
-            made = Status(folder.name, "", "", "", 0, 0, "", "", {}, None, 0, 0, str(problem))
+            made = Status(app=folder.name, alarm=str(problem))
         if made is not None:
             found.append(made)
     return sorted(found, key=lambda one: (not one.alarm, one.app))
@@ -162,6 +162,9 @@ def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
         return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
     if last.kind != "ticked":
         return f"the tick at cutoff {last.cutoff} is not finished: run mlwild operate again"
+    observed = [fact.body["alarm"] for fact in life.facts if fact.kind == "observed"]
+    if observed and observed[-1]:
+        return str(observed[-1])
     if scored and scored[-1]["alarm"]:
         return str(scored[-1]["alarm"])
     if life.decided and life.decided[-1].action == "refused":

@@ -55,10 +55,10 @@ class Tick:
 
     @property
     def alarm(self) -> str:
-        """Why somebody should look: a refusal, or promises that are not kept; empty if all is well."""
+        """Why somebody should look: a refusal, a feed that is down, promises not kept; empty if all is well."""
         if self.action == "refused":
             return str(self.facts["decided"]["reason"])
-        return str(self.facts.get("scored", {}).get("alarm", ""))
+        return str(self.facts["observed"]["alarm"] or self.facts.get("scored", {}).get("alarm", ""))
 
 
 def tick(desk: Desk, cutoff: int) -> Tick:
@@ -144,7 +144,24 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
         "tables": desk.versions(),
+        "alarm": _dried_up(desk, triangle, cutoff),
     }
+
+
+def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
+    """Say whether rows or labels have stopped coming; empty if they have not."""
+    grid = triangle.survey.grid
+    if not grid.rows[cutoff - 1]:
+        return "no row came in the last period: is the feed down?"
+    # Labels of rows so old have come by now, nine in ten of those that ever do.
+    wait = int(desk.lived().opened.body["settles"]) + 1
+    _, arrival, counts = triangle.survey.arrivals
+    came = counts[(arrival > cutoff - wait) & (arrival <= cutoff)].sum()
+    asked = cutoff >= wait and grid.rows[cutoff - wait] > 0
+    if came or not asked:
+        return ""
+    periods = "the last period" if wait == 1 else f"the last {wait} periods"
+    return f"no label came in {periods}, though nine in ten usually come sooner: is their feed down?"
 
 
 def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from mlwild.triangle.survey import Survey
 
 #: A period is settled when this share of its rows has a label, or of the labels that come as late as it is old.
 SETTLED = 0.9
+#: A period with less than this part of the labels that are usual was cut off, not chosen so.
+FEWEST = 0.1
 
 
 def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
@@ -17,8 +19,8 @@ def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
     Say of each period before a cutoff whether it is settled then.
 
     Labels that come early are seldom like those that come late: a period that is half known is not judged. Where most
-    rows never get a label (only who was accepted repays), the share that has one says nothing; the delay does, as far
-    as it is known at the cutoff.
+    rows never get a label (only who was accepted repays), the share that has one says little; the delay does, as far as
+    it is known at the cutoff. Where labels stopped coming, one row is no period.
 
     Parameters
     ----------
@@ -39,4 +41,6 @@ def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
     age = cutoff - 1 - np.arange(cutoff)
     come = np.append(by_lag, np.ones(max(cutoff - len(by_lag), 0)))[age]
     share = labelled / np.maximum(survey.grid.rows[:cutoff], 1)
-    return np.asarray((labelled > 0) & ((share >= SETTLED) | (come >= SETTLED)))
+    done = (labelled > 0) & ((share >= SETTLED) | (come >= SETTLED))
+    usual = np.median(share[done]) if done.any() else 0.0
+    return np.asarray(done & (share >= FEWEST * usual))

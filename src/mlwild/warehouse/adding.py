@@ -57,13 +57,15 @@ class Added:
     def said(self) -> str:
         """Say it in a sentence."""
         if not self.new and not self.corrected:
-            return f"{self.table}: all {self.same:,} rows were there already; nothing was added."
+            all_ = "its 1 row was" if self.same == 1 else f"all {self.same:,} rows were"
+            return f"{self.table}: {all_} there already; nothing was added."
         known = {OWN_TIME: "known at their own time (history)", NOW: "known from now on"}.get(
             self.known, f"known as column {self.known!r} says"
         )
         more = f", {self.corrected:,} corrected" if self.corrected else ""
         same = f", {self.same:,} were there already" if self.same else ""
-        return f"{self.table}: {self.new:,} rows added{more}{same}; they count as {known}. Version {self.version}."
+        rows = "1 row" if self.new == 1 else f"{self.new:,} rows"
+        return f"{self.table}: {rows} added{more}{same}; they count as {known}. Version {self.version}."
 
 
 def add(
@@ -236,7 +238,7 @@ def _read(said: Description, incoming: Incoming, rule: str, at: Known) -> _Read:
 
     def read_part(batch: Any, first: int) -> tuple[Ints, Ints, Ints, int, int]:
         made = as_kept(said, incoming, batch, first)
-        gaps = np.asarray(made.column(said.key).is_null().to_numpy())
+        gaps = np.asarray(made.column(said.key).is_null(nan_is_null=True).to_numpy())
         if gaps.any():
             row = first + int(np.flatnonzero(gaps)[0])
             raise DataError(
@@ -264,7 +266,12 @@ def _read(said: Description, incoming: Incoming, rule: str, at: Known) -> _Read:
 
 def _times(said: Description, made: Any, column: str, incoming: Incoming, at: int) -> Ints:
     given = made.select([column]).cast(schema_of([said.schema.field(column)]))
-    times, _ = frames.times(frames.eager(given, said.name), column, said.name)
+    times, clock = frames.times(frames.eager(given, said.name), column, said.name)
+    if clock.kind != said.clock.kind:
+        raise DataError(
+            f"{said.name}: {column!r} and {said.time!r} are of different kinds: one has a time zone, or is a number, "
+            "and the other is not. Nothing was added. Give both of them the same kind."
+        )
     gaps = np.flatnonzero(times == NEVER)
     if len(gaps):
         row = at + int(gaps[0])
