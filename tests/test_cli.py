@@ -60,9 +60,10 @@ def test_new_check_rehearse_card_follow_one_another(tmp_path):
     assert "mlwild rehearse shop.py" in out
     assert "no check failed" in run("check", "shop.py", cwd=tmp_path).stdout
     done = run("rehearse", "shop.py", "--json", "shop.json", "--card", "shop.html", cwd=tmp_path)
-    *_, made, coming = done.stdout.strip().splitlines()
+    *_, made, coming, after = done.stdout.strip().splitlines()
     assert made == "Card: shop.html"
     assert coming.startswith("Next: mlwild gate shop.py")
+    assert after.startswith("then mlwild operate shop.py --dry-run")
     sheet = json.loads((tmp_path / "shop.json").read_text())
     assert sheet["app"] == "shop"
     assert sheet["fits"]["made"] > 80

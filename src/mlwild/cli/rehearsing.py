@@ -105,7 +105,8 @@ def rehearse(
         print(f"Card: {rehearsal.card(card)}")
     else:
         print(f"Card: mlwild card {app}")
-    print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?)")
+    print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?),")
+    print(f"then mlwild operate {app} --dry-run (what would it do live?).")
 
 
 def compare(
