@@ -102,7 +102,8 @@ def test_a_running_operator_survives_a_database_that_is_away_and_stops_when_aske
     try:
         first = _until(ticked, going)
         (tmp_path / "away").touch()
-        time.sleep(2.0)
+        kept = next(tmp_path.glob(".mlwild/operate/*/ledger.jsonl")).with_name("status.json")
+        _until(lambda: "the database is away" in kept.read_text(), going)
         (tmp_path / "now").write_text("600")
         (tmp_path / "away").unlink()
         _until(lambda: len(ticked()) > len(first), going)

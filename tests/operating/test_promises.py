@@ -1,0 +1,69 @@
+"""The alarm that promises are not kept: how often it errs, with labels at once and late."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mlwild as wild
+from mlwild import rules
+from mlwild.operating import status
+from mlwild.operating.tick import ALPHA, LEVEL
+from mlwild.stats.sequential import risk_violation
+from tests.operating.worlds import world
+
+
+def false_alarms(delay, lag, *, lives, periods=104, seed=0):
+    """Share of lives with an alarm though every interval is exact, given what was known when it was promised."""
+    rng, alarms = np.random.default_rng(seed), 0
+    for _ in range(lives):
+        loss = np.cumsum(rng.normal(size=periods + delay + 1))
+        gap = loss[delay + 1 :] - loss[: -delay - 1]  # a random walk: the last outcome that was known is the best guess
+        missed = (np.abs(gap) > 1.6448536269514722 * np.sqrt(delay + 1)).astype(float)
+        alarms += risk_violation(missed, 1 - LEVEL, alpha=ALPHA, lag=lag).stopped_at is not None
+    return alarms / lives
+
+
+def _held(lives):
+    slack = 3 * np.sqrt(ALPHA * (1 - ALPHA) / lives)
+    for delay in (0, 4, 8):
+        assert false_alarms(delay, delay + 1, lives=lives) <= ALPHA + slack
+    # What bets on overlapping promises as if they followed one another errs far more often.
+    assert false_alarms(8, 1, lives=lives) > 2 * ALPHA
+
+
+def test_kept_promises_are_seldom_taken_for_broken_ones_however_late_labels_are():
+    _held(400)
+
+
+@pytest.mark.slow
+def test_kept_promises_are_seldom_taken_for_broken_ones_in_many_lives():
+    _held(4000)
+
+
+@pytest.mark.parametrize(("delay", "lag"), [(0, 1), (60, 2), (120, 3)])
+def test_promises_made_before_an_outcome_is_known_are_bet_on_apart(delay, lag, tmp_path, monkeypatch):
+    asked = []
+
+    def spied(missed, limit, **words):
+        asked.append((limit, words["lag"]))
+        return risk_violation(missed, limit, **words)
+
+    monkeypatch.setattr("mlwild.operating.tick.risk_violation", spied)
+    made = world(n=900, delay=delay)
+    wild.operate(made.app, rule=rules.Never(), begin=600, store=tmp_path)
+    assert {one[1] for one in asked} == {lag}
+    assert [one[0] for one in asked] == pytest.approx([1 - LEVEL] * len(asked))
+
+
+def test_promises_that_are_broken_are_an_alarm(tmp_path, monkeypatch):
+    """Whoever promises that nothing is ever lost is found out, and not at the first miss."""
+    nothing = {"split": "wishes", "estimate": 0.0, "low": 0.0, "high": 0.0}
+    monkeypatch.setattr("mlwild.operating.tick.promised_of_life", lambda *args, **words: nothing)
+    made = world(n=900, delay=0)
+    found = wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
+    alarms = [(int(at), why) for at, why in found.alarms]
+    assert 300 < alarms[0][0] < 600
+    assert [at for at, _ in alarms] == list(range(alarms[0][0], 900, 50))
+    assert all("rehearsal no longer describes reality" in why for _, why in alarms)
+    assert status(tmp_path)[0].alarm == alarms[-1][1]
