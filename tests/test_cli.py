@@ -292,6 +292,8 @@ def test_every_verb_has_its_function():
         "card": wild.Rehearsal.card,
         "operate": wild.operate,
         "status": operating.status,
+        "deploy": operating.deploy,
+        "rollback": operating.rollback,
     }
     assert verbs == {*functions, "waive", "export"}
     assert all(map(callable, functions.values()))

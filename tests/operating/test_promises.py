@@ -8,7 +8,7 @@ import pytest
 import mlwild as wild
 from mlwild import rules
 from mlwild.operating import status
-from mlwild.operating.tick import ALPHA, LEVEL
+from mlwild.operating.promises import ALPHA, LEVEL
 from mlwild.stats.sequential import risk_violation
 from tests.operating.worlds import world
 
@@ -59,7 +59,7 @@ def test_promises_made_before_an_outcome_is_known_are_bet_on_apart(delay, lag, t
 def test_promises_that_are_broken_are_an_alarm(tmp_path, monkeypatch):
     """Whoever promises that nothing is ever lost is found out, and not at the first miss."""
     nothing = {"split": "wishes", "estimate": 0.0, "low": 0.0, "high": 0.0}
-    monkeypatch.setattr("mlwild.operating.tick.promised_of_life", lambda *args, **words: nothing)
+    monkeypatch.setattr("mlwild.operating.promises.promised_of_life", lambda *args, **words: nothing)
     made = world(n=900, delay=0)
     found = wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
     alarms = [(int(at), why) for at, why in found.alarms]

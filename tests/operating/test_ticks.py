@@ -146,7 +146,7 @@ def test_a_part_that_fails_is_a_fact_and_the_tick_stays_open(tmp_path, undisturb
         raise DataError("the splits are away")
 
     with monkeypatch.context() as broken:
-        broken.setattr("mlwild.operating.tick.promised_of_life", fails)
+        broken.setattr("mlwild.operating.promises.promised_of_life", fails)
         for _ in range(2):
             with pytest.raises(DataError, match="splits are away"):
                 wild.operate(

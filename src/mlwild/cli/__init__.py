@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
-from mlwild.cli import operating, rehearsing, releasing
+from mlwild.cli import deploying, operating, rehearsing, releasing
 from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 
@@ -46,6 +46,8 @@ for _command in (
     releasing.patch,
     rehearsing.card,
     operating.operate,
+    deploying.deploy,
+    deploying.rollback,
     operating.status,
     operating.export,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
+from mlwild.digest import digest
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
+from mlwild.operating.publishing import publish_again
 from mlwild.operating.status import LEDGER, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
 from mlwild.rehearsal import STORE, folder_of
@@ -26,7 +29,7 @@ from mlwild.rules import Rule
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import cutoffs_of, read_events
 
-_NAMED = ("app", "rule", "until", "following", "dry", "live", "loss", "unit")
+_NAMED = ("app", "rule", "until", "following", "dry", "live", "loss", "unit", "was", "reopened", "price", "seal")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ class Operation:
         Name of the loss that is promised.
     unit : str
         Currency of prices; empty without prices.
+    was : str
+        What was live before; empty if nothing was.
+    reopened : bool
+        Whether a new life was opened: the first one, or one of other code.
+    made_of : str
+        Digest of the app's code.
     """
 
     app: str
@@ -62,6 +71,20 @@ class Operation:
     live: str
     loss: str
     unit: str
+    was: str = ""
+    reopened: bool = False
+    made_of: str = ""
+
+    @property
+    def price(self) -> float:
+        """What the decisions cost."""
+        return float(sum(one.facts["decided"]["price"] for one in self.ticks))
+
+    @property
+    def seal(self) -> str:
+        """Digest of all that was done, or would be: two plans with one seal are one plan."""
+        ticks = [(one.cutoff, one.facts) for one in self.ticks]
+        return digest("plan 1", self.app, self.made_of, self.rule, self.reopened, json.dumps(ticks, sort_keys=True))
 
     @property
     def alarms(self) -> list[tuple[str, str]]:
@@ -185,17 +208,19 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
     with root.lock("tick", doing="operating"):
         path = root.root / LEDGER
         ledger = Draft(path) if call.dry else Ledger(path)
-        life = None if call.reopen else lived(ledger)
-        edges = _due(app, events, None if life is None else life.since, call.at)
+        before = lived(ledger)
+        life = None if call.reopen else before
+        edges = due(app, events, None if life is None else life.since, call.at)
         # A life that was opened and has not begun may begin otherwise.
         wished = wish.rule is not None or wish.begin is not None
         if life is None or (not life.decided and wished):
-            kept = wish.rule or (None if life is None else _rule_of(life, root))
+            kept = wish.rule or (None if life is None else rule_of(life, root))
             life = opened(app, (events, tables), edges, ledger, root, replace(wish, rule=kept))
         else:
-            _same(app, life, wish, events, edges)
-        chosen = _rule_of(life, root)
+            same(app, life, wish, events, edges)
+        chosen = rule_of(life, root)
         desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today)
+        publish_again(desk)
         ticks = []
         for cutoff in range(life.ticked + 1, len(edges)):
             if call.progress is not None:
@@ -214,10 +239,13 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         live=str(path_[-1]) if path_ else "",
         loss=app.loss_.name,
         unit=app.prices.unit if app.prices is not None else "",
+        was=str(before.path[-1]) if before is not None and before.path else "",
+        reopened=before is None or before.opened != desk.lived().opened,
+        made_of=code_of(app),
     )
 
 
-def _due(app: App, events: Events, since: tuple[int, int] | None, at: str | int | None) -> NDArray[np.int64]:
+def due(app: App, events: Events, since: tuple[int, int] | None, at: str | int | None) -> NDArray[np.int64]:
     """Return the cutoffs that the data have reached: an event at or after them is there, so none before is to come."""
     edges = cutoffs_of(app, events, since)
     edges = edges[edges <= events.time[-1]]
@@ -228,7 +256,7 @@ def _due(app: App, events: Events, since: tuple[int, int] | None, at: str | int 
     return np.asarray(edges)
 
 
-def _same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.int64]) -> None:
+def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.int64]) -> None:
     """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
     opened = life.opened.body
     if opened["made_of"] != code_of(app):
@@ -261,7 +289,7 @@ def _same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.i
             )
 
 
-def _rule_of(life: Lived, root: Store) -> Rule:
+def rule_of(life: Lived, root: Store) -> Rule:
     path = rule_path(root, str(life.opened.body["rule"]["key"]))
     try:
         found: Rule = pickle.loads(path.read_bytes())

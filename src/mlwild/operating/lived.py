@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cloudpickle
@@ -29,12 +29,22 @@ class Lived:
     facts : tuple of Fact
         From the opening on.
     decided : tuple of Decided
-        One a cutoff.
+        One a cutoff; where a person ordered otherwise, what he ordered.
     """
 
     opened: Fact
     facts: tuple[Fact, ...]
     decided: tuple[Decided, ...]
+
+    @property
+    def orders(self) -> list[Fact]:
+        """What a person ordered, oldest first."""
+        return [fact for fact in self.facts if fact.kind == "ordered"]
+
+    def replaced(self, cutoff: int) -> Vintage | None:
+        """Return what a person replaced in the middle of a period; None if nobody did."""
+        first = next((fact for fact in self.orders if fact.cutoff == cutoff), None)
+        return None if first is None else vintage_of(first.body["instead_of"])
 
     @property
     def first(self) -> int:
@@ -64,7 +74,7 @@ class Lived:
         past = self.before[1]
         keys = self.opened.body["past"]["keys"]
         made = {one: str(keys[str(one)]) for one in past if str(one) in keys}
-        live = {fact.cutoff: fact.live for fact in self.decided}
+        live = {fact.cutoff: vintage_of(fact.body["vintage"]) for fact in self.facts if fact.kind == "decided"}
         return made | {live[fact.cutoff]: str(fact.body["key"]) for fact in self.facts if fact.kind == "fitted"}
 
     @property
@@ -80,8 +90,13 @@ def lived(ledger: Ledger) -> Lived | None:
     if not opened:
         return None
     since = facts[opened[-1] :]
-    decided = tuple(_decided(fact) for fact in since if fact.kind == "decided")
-    return Lived(since[0], since, decided)
+    decided: list[Decided] = []
+    for fact in since:
+        if fact.kind == "decided":
+            decided.append(_decided(fact))
+        elif fact.kind == "ordered":  # it counts from the period that runs
+            decided[-1] = _ordered(fact, decided[-1])
+    return Lived(since[0], since, tuple(decided))
 
 
 def body_of(fact: Decided) -> dict[str, Any]:
@@ -105,6 +120,12 @@ def _decided(fact: Fact) -> Decided:
     return Decided(
         fact.cutoff, int(body["at"]), body["action"], vintage_of(body["vintage"]), body["reason"], body["price"]
     )
+
+
+def _ordered(fact: Fact, before: Decided) -> Decided:
+    """Return a decision as a person changed it: what was paid is paid."""
+    live, price = vintage_of(fact.body["vintage"]), before.price + float(fact.body["price"])
+    return replace(before, action="fall back", live=live, reason=str(fact.body["why"]), price=price)
 
 
 def view_of(triangle: Triangle, state: State, cutoff: int) -> View:
@@ -148,6 +169,13 @@ def keep_memory(rule: Rule, decided: Sequence[Decided], memory: Any, store: Stor
     """Keep what a rule remembers after some decisions."""
     payload = cloudpickle.dumps(memory)
     store.put(_memory_key(rule, decided), "memory", lambda file: file.write(payload))
+
+
+def move_memory(rule: Rule, before: Sequence[Decided], after: Sequence[Decided], store: Store) -> None:
+    """Keep for decisions as a person changed them what the rule remembers after its own."""
+    if store.get(key := _memory_key(rule, before), "memory") is not None:
+        payload = store.payload(key, "memory").read_bytes()
+        store.put(_memory_key(rule, after), "memory", lambda file: file.write(payload))
 
 
 def drop_memory(rule: Rule, decided: Sequence[Decided], store: Store) -> None:

@@ -14,6 +14,8 @@ from mlwild.operating.lived import Lived, lived
 from mlwild.rehearsal import STORE
 
 FILE, LEDGER = "status.json", "ledger.jsonl"
+#: Facts that belong to no tick.
+BETWEEN = ("ordered",)
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def _when(life: Lived, cutoff: int) -> str:
 
 def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
     """Return the gravest thing: a tick that failed or was cut off, then broken promises, then a refusal."""
-    last = life.facts[-1]
+    last = next(fact for fact in reversed(life.facts) if fact.kind not in BETWEEN)
     if last.kind == "failed":
         return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
     if last.kind != "ticked":

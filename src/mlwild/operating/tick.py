@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from mlwild.auditions import promised_of_life
 from mlwild.clock import today
-from mlwild.disk import write_atomically
 from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
-from mlwild.operating.lived import Lived, body_of, drop_memory, keep_memory, of_vintage, replayed, view_of
+from mlwild.operating.lived import body_of, drop_memory, keep_memory, replayed, view_of
+from mlwild.operating.promises import promised, scored
+from mlwild.operating.publishing import published
 from mlwild.operating.status import keep_status
 from mlwild.records import Decided, Vintage
-from mlwild.stats.sequential import risk_violation
 from mlwild.step import State, begin, refuse, step
 from mlwild.triangle import Triangle
-from mlwild.triangle.settled import settled
-
-#: Nominal coverage of promises, and the chance that kept promises are ever taken for broken ones.
-LEVEL, ALPHA = 0.9, 0.05
 
 
 @dataclass(frozen=True)
@@ -94,11 +86,11 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         if not desk.published:
             done("fitted", lambda: _fitted(desk, triangle))
         part = "scored"
-        done("scored", lambda: _scored(desk, triangle, cutoff))
+        done("scored", lambda: scored(desk, triangle, cutoff))
         part = "promised"
-        done("promised", lambda: _promised(desk, triangle))
+        done("promised", lambda: promised(desk, triangle, cutoff))
         part = "published"
-        done("published", lambda: _published(desk, cutoff))
+        done("published", lambda: published(desk, cutoff))
         done("ticked", lambda: {"at": _shown(desk, cutoff), "next": desk.following(cutoff)})
     except Exception as problem:
         _fail(desk, cutoff, part, problem)
@@ -176,8 +168,20 @@ def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
             why = _judged(desk, cutoff)
             if why:
                 state, fact = refuse(before, state, fact, why)
+        state, fact = _held(desk, cutoff, before, state, fact)
     keep_memory(desk.rule, (*so_far, fact), state.memory, desk.store)
     return body_of(fact)
+
+
+def _held(desk: Desk, cutoff: int, before: State, state: State, fact: Decided) -> tuple[State, Decided]:
+    """Keep what a person put back, for as long as he said."""
+    last = desk.lived().orders[-1:]
+    if state.live == before.live or not last or cutoff > last[0].cutoff + int(last[0].body["hold"]):
+        return state, fact
+    until = last[0].cutoff + int(last[0].body["hold"])
+    more = f" ({fact.reason})" if fact.reason else ""
+    stays, kept = refuse(before, state, fact, f"held by hand until cutoff {until}; the rule would {fact.action}{more}")
+    return stays, replace(kept, action="keep")
 
 
 def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]:
@@ -217,78 +221,6 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
 
-def _scored(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
-    """Hold earlier promises against the periods that have settled since the last tick."""
-    life = desk.lived()
-    before = [one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]]
-    told = {one["period"] for one in before}
-    done = settled(triangle.survey, cutoff)
-    news = []
-    for fact in life.facts:
-        period = fact.cutoff
-        if fact.kind != "promised" or period >= cutoff or period in told or not done[period]:
-            continue
-        total, weight = triangle.totals(life.path[period - life.first], cutoff)
-        n = float(weight[period])
-        news.append(_outcome(desk, fact, float(total[period]) / n if n else None, n))
-    judged = [one["kept"] for one in (*before, *news) if one["kept"] is not None]
-    missed = np.array([not kept for kept in judged], dtype=np.float64)
-    # Promises that are made before the outcome of an earlier one is known may fail together.
-    lag = int(life.opened.body["settles"]) + 1
-    broken = len(missed) > 0 and risk_violation(missed, 1 - LEVEL, alpha=ALPHA, lag=lag).stopped_at is not None
-    silent = _silent(triangle, life, cutoff)
-    alarm = (
-        f"rehearsal no longer describes reality: {int(missed.sum())} of {len(missed)} periods came outside their "
-        f"{LEVEL:.0%} intervals"
-    )
-    kept = int(len(missed) - missed.sum())
-    return {"periods": news, "kept": kept, "of": len(missed), "alarm": silent or (alarm if broken else "")}
-
-
-def _silent(triangle: Triangle, life: Lived, cutoff: int) -> str:
-    """Say how many rows of the last period what was live gave no answer to; empty if it answered all."""
-    grid, period = triangle.survey.grid, cutoff - 1
-    if period < life.first:
-        return ""
-    vintage = life.path[period - life.first]
-    first = int(grid.row_start[vintage.cutoff])
-    made = triangle.predictions(vintage)[int(grid.row_start[period]) - first : int(grid.row_start[period + 1]) - first]
-    gaps = np.isnan(made if made.ndim == 1 else made[:, 0])
-    if not gaps.any():
-        return ""
-    why = triangle.blind.get(vintage, (0, ""))[1]
-    return f"vintage {vintage} gave no answer to {int(gaps.sum()):,} of {len(gaps):,} rows of the last period: {why}"
-
-
-def _outcome(desk: Desk, fact: Fact, loss: float | None, n: float) -> dict[str, Any]:
-    low, high = fact.body["low"], fact.body["high"]
-    kept = None if low is None or high is None else loss is not None and bool(low <= loss <= high)
-    opened = _shown(desk, fact.cutoff)
-    return {"period": fact.cutoff, "from": opened, "loss": loss, "n": n, "low": low, "high": high, "kept": kept}
-
-
-def _promised(desk: Desk, triangle: Triangle) -> dict[str, Any]:
-    life = desk.lived()
-    delay = int(life.opened.body["delay"])
-    first, past = life.before
-    began = first if past else life.first
-    made = promised_of_life(triangle, (*past, *life.path), began, delay=delay, level=LEVEL)
-    return {name: made.get(name) for name in ("split", "estimate", "low", "high")} | {"level": LEVEL}
-
-
-def _published(desk: Desk, cutoff: int) -> dict[str, Any]:
-    """Point at what is live: whoever serves reads one small file."""
-    life = desk.lived()
-    live = life.path[-1]
-    fitted = next((fact.body for fact in reversed(life.facts) if fact.kind == "fitted"), {})
-    body = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live), "at": _shown(desk, cutoff)}
-    body |= {name: fitted[name] for name in ("key", "digest") if name in fitted}
-    if desk.ledger.lasting:
-        text = json.dumps(body, ensure_ascii=False, indent=1).encode()
-        write_atomically(desk.store.root / "live.json", lambda file: file.write(text))
-    return {name: body[name] for name in body if name != "app"}
-
-
 def _fail(desk: Desk, cutoff: int, part: str, problem: Exception) -> None:
     """Leave word of a failure, once; where even that cannot be written, the problem itself says so."""
     said = " ".join(str(problem).split())[:300]
@@ -306,4 +238,4 @@ def _shown(desk: Desk, cutoff: int) -> str:
     return desk.clock.show(int(desk.edges[cutoff]))
 
 
-__all__ = ["ALPHA", "LEVEL", "Tick", "tick"]
+__all__ = ["Tick", "tick"]

@@ -3,7 +3,7 @@
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
 from mlwild.show.gate import show_gate
-from mlwild.show.operation import show_operation, show_status
+from mlwild.show.operation import show_operation, show_rollback, show_status
 from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
@@ -20,6 +20,7 @@ __all__ = [
     "show_gate",
     "show_operation",
     "show_patch",
+    "show_rollback",
     "show_sheet",
     "show_status",
     "show_stress",

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.operating import Operation, Status, Tick
+from mlwild.operating import Operation, Rollback, Status, Tick
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 
@@ -30,8 +30,68 @@ def show_operation(done: Operation) -> None:
     for at, why in done.alarms:
         console.print(Text(f"{at}: {why}.", style="bold red"))
     if done.dry:
+        console.print(Text(_change(done), style="bold"))
         console.print(Text("Nothing was written. Run the same command without --dry-run to do it.", style="dim"))
     console.print(Text(f"Next tick: when the data reach {done.following}.", style="dim"))
+
+
+def _change(done: Operation) -> str:
+    """Say what would be other in production."""
+    opened = "a new life would be opened; " if done.reopened else ""
+    if done.was == done.live:
+        change = f"vintage {done.live} would stay live"
+    elif done.was:
+        change = f"vintage {done.live} would be live instead of {done.was}"
+    else:
+        change = f"vintage {done.live} would go live; nothing is now"
+    price = f"; its decisions cost {number(done.price, 3)}{' ' * bool(done.unit)}{done.unit}" if done.price else ""
+    return f"What would change: {opened}{change}{price}."
+
+
+def show_rollback(done: Rollback) -> None:
+    """Print what was put back in place, and how every earlier vintage would have done since."""
+    console = terminal()
+    console.print()
+    head = f"{done.app}: vintage {done.to} {'would be' if done.dry else 'is'} live instead of {done.live}"
+    price = f", at {number(done.price, 3)}{' ' * bool(done.unit)}{done.unit}" if done.price else ""
+    console.print(Text(f"{head}{price}.", style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in (
+        "vintage",
+        "live since",
+        "age",
+        "rows since",
+        f"its {done.loss}",
+        f"{done.live} lost",
+        "gain by going back",
+    ):
+        table.add_column(name, justify="left" if name in ("vintage", "live since") else "right")
+    for way in done.ways:
+        known = way.gain is not None
+        table.add_row(
+            Text(way.vintage, style="bold" if way.vintage == done.to else ""),
+            way.since,
+            count(way.age),
+            count(way.n),
+            number(way.loss, 3) if way.loss is not None else "no label yet",
+            number(way.live_loss, 3) if way.live_loss is not None else "",
+            (number(way.gain, 2) if way.gain is not None else "") + (_between(way.low, way.high) if known else ""),
+        )
+    console.print(table)
+    console.print(
+        Text("On the labelled rows since what is live came. Gain above 0: the earlier one did better.", style="dim")
+    )
+    if done.held:
+        ticks = "tick" if done.held == 1 else "ticks"
+        console.print(Text(f"The rule must keep it for {count(done.held)} {ticks}.", style="dim"))
+    elif not done.dry:
+        console.print(Text("The rule decides again at the next tick; --hold N makes it wait.", style="dim"))
+    if done.dry:
+        console.print(Text("Nothing was written. Run the same command without --dry-run to do it.", style="dim"))
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return f" ({between(low, high, 2)})" if low is not None and high is not None else " (too few rows to say)"
 
 
 def _ticks(done: Operation) -> str:

@@ -1,0 +1,131 @@
+"""Commands that change what is live by hand: deploy, rollback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlwild.cli.guarded import FAILED
+from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.errors import AppError
+
+JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write what was done, or the plan, as JSON.")]
+
+
+def deploy(
+    app: AppFile,
+    *,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Carry out this plan, if it is still what would be done.")
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", help="For a new life: what decides.", show_default="as before, or as rehearsed"),
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--begin", help="For a new life: begin at the first cutoff from here.")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Judge what would go live by the tests of mlwild gate.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only plan: what would change, why, at what price.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_file: JsonFile = None,
+    jobs: JobsOption = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Put an app into production, or its new code: shows the plan, asks, and carries it out.
+
+    Exit code 1: the gate refused a model, or promises were not kept.
+
+    Examples: mlwild deploy flights.py; mlwild deploy flights.py --dry-run --json plan.json, then --plan plan.json
+    """
+    from mlwild.clock import today
+    from mlwild.loading import load_app
+    from mlwild.operating import deploy as run
+    from mlwild.operating import standing_gate
+    from mlwild.show import show_operation
+
+    can_write(json_file, "--json")
+    planned = None if plan is None else _plan(plan)
+    loaded = load_app(app)
+    asked: dict[str, Any] = {
+        "rule": rule,
+        "begin": begin,
+        "gate": standing_gate(app, store=store, jobs=jobs) if gate else None,
+        "store": store,
+        "jobs": jobs,
+        "today": today(),
+    }
+    if planned is None:
+        would = run(loaded, dry=True, **asked)
+        show_operation(would)
+        if dry_run:
+            write_json(json_file, would.as_dict())
+            return
+        if not would.ticks:
+            return
+        if not yes and not _agreed():
+            raise typer.Exit(FAILED)
+        planned = would.as_dict()
+    done = run(loaded, plan=planned, dry=dry_run, **asked)
+    show_operation(done)
+    write_json(json_file, done.as_dict())
+    if done.alarms:
+        raise typer.Exit(FAILED)
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise AppError("--yes: nobody can be asked here. Say --yes, or carry out a plan with --plan FILE.")
+    return typer.confirm("Do it?")
+
+
+def _plan(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise AppError(f"--plan: {path} cannot be read: {problem.strerror or problem}.") from problem
+    except ValueError as problem:
+        raise AppError(f"--plan: {path} is no JSON: {problem}.") from problem
+    if not isinstance(read, dict):
+        raise AppError(f"--plan: {path} is no plan. Make one with mlwild deploy --dry-run --json plan.json.")
+    return read
+
+
+def rollback(
+    app: AppFile,
+    *,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Which vintage.", show_default="the one that was live before")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="For the ledger.")] = "",
+    hold: Annotated[
+        int, typer.Option("--hold", min=0, help="So many ticks the rule must keep it: it might retrain on bad rows.")
+    ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what there is to go back to, and how it would have done.")
+    ] = False,
+    json_file: JsonFile = None,
+    jobs: JobsOption = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Put an earlier vintage back in place, at once; says how it would have done on the rows since.
+
+    Example: mlwild rollback flights.py --why "the last fit saw a broken feed" --hold 2
+    """
+    from mlwild.loading import load_app
+    from mlwild.operating import rollback as run
+    from mlwild.show import show_rollback
+
+    can_write(json_file, "--json")
+    done = run(load_app(app), to=to, why=why, hold=hold, dry=dry_run, store=store, jobs=jobs)
+    show_rollback(done)
+    write_json(json_file, done.as_dict())

@@ -1,0 +1,46 @@
+"""What is live, for whoever serves: one small file that names the artefact and its digest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mlwild.disk import write_atomically
+from mlwild.operating.desk import Desk
+from mlwild.operating.lived import Lived, of_vintage
+
+FILE = "live.json"
+
+
+def published(desk: Desk, cutoff: int) -> dict[str, Any]:
+    """Point at what is live, and return what was said."""
+    body = _body(desk, desk.lived(), cutoff)
+    if desk.ledger.lasting:
+        text = json.dumps(body, ensure_ascii=False, indent=1).encode()
+        write_atomically(desk.store.root / FILE, lambda file: file.write(text))
+    return {name: body[name] for name in body if name != "app"}
+
+
+def publish_again(desk: Desk) -> None:
+    """Point at what the ledger says is live, where something else is pointed at: a process may have died between."""
+    life = desk.lived()
+    if not desk.ledger.lasting or not life.decided or life.ticked != life.decided[-1].cutoff:
+        return  # the tick that is not finished publishes
+    try:
+        said = json.loads((desk.store.root / FILE).read_bytes())
+    except (OSError, ValueError):
+        said = None
+    if said != json.loads(json.dumps(_body(desk, life, life.ticked))):
+        published(desk, life.ticked)
+
+
+def _body(desk: Desk, life: Lived, cutoff: int) -> dict[str, Any]:
+    live = life.path[-1]
+    body = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live)}
+    body["at"] = desk.clock.show(int(desk.edges[cutoff]))
+    if desk.published:
+        return body
+    told = next(
+        (fact.body for fact in reversed(life.facts) if fact.kind == "fitted" and fact.body["live"] == str(live)), {}
+    )
+    return body | {name: told[name] for name in ("key", "digest") if name in told}

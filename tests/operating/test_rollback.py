@@ -1,0 +1,177 @@
+"""Going back by hand: the life goes on as if the rule had fallen back itself, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mlwild as wild
+from mlwild import rules
+from mlwild.errors import AppError, StoreError
+from mlwild.ledger import Ledger
+from mlwild.lives import fold
+from mlwild.operating import rollback, status
+from mlwild.operating.lived import lived
+from mlwild.records import FallBack, Vintage
+from mlwild.rules.view import Decision
+from mlwild.stats.paired import fixed_b
+from mlwild.triangle import build
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import survey
+from tests.operating.worlds import ledger_of, tick_by_tick, world
+
+
+@dataclass(frozen=True)
+class Overruled:
+    """A rule that is overruled once: what a person does by hand, as a rule would do it."""
+
+    rule: Any
+    at: int
+    to: Vintage
+    name: str = "overruled"
+
+    def decide(self, view, memory):
+        """Say what the rule says, but fall back once."""
+        said = self.rule.decide(view, memory)
+        if view.cutoff != self.at:
+            return said
+        return Decision(FallBack(self.to), said.reason, memory=said.memory, shadows=said.shadows)
+
+
+def live_json(made, folder):
+    return json.loads((folder / "operate" / made.app.name / "live.json").read_text())
+
+
+RULES = [rules.Every(3), rules.BreakEven(), rules.CumulativeThreshold(0.3), rules.LossThreshold(0.1)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_the_life_goes_on_as_if_the_rule_had_fallen_back_itself(rule, tmp_path):
+    made = world()
+    tick_by_tick(made, tmp_path, rule, moments=[*range(251, 700, 50)])
+    before = lived(ledger_of(made, tmp_path))
+    assert len(set(before.path)) > 1
+    made.now = 651
+    done = rollback(made.app, why="broken feed", store=tmp_path)
+    assert done.live == str(before.path[-1])
+    assert live_json(made, tmp_path)["live"] == done.to
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[701, 751, 801, 851, 900])
+    life = lived(ledger_of(made, tmp_path))
+    ordered = life.orders[0]
+    assert ordered.body["why"] == "rolled back by hand: broken feed"
+    to = next(one for one in before.path if str(one) == done.to)
+    made.now = None
+    triangle = build(survey(made.app), Store(tmp_path / "whole"), jobs=1)[0]
+    overruled = fold(Overruled(rule, ordered.cutoff, to), triangle, Vintage(3, "all"))
+    assert life.path == overruled.live
+    for ours, theirs in zip(life.decided, overruled.facts, strict=True):
+        assert (ours.cutoff, ours.at, ours.live) == (theirs.cutoff, theirs.at, theirs.live)
+        if ours.cutoff != ordered.cutoff:
+            assert (ours.action, ours.reason, ours.price) == (theirs.action, theirs.reason, theirs.price)
+    told = {one["period"]: one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]}
+    assert told[ordered.cutoff]["kept"] is None
+    assert told[ordered.cutoff]["replaced"] == done.live
+    assert [one["kept"] for period, one in told.items() if period > ordered.cutoff].count(None) == 0
+
+
+def test_what_going_back_would_have_cost_is_what_plain_loops_give(tmp_path):
+    made = world(drift=0.0)
+    tick_by_tick(made, tmp_path, rules.Every(4), moments=[900])
+    found = rollback(made.app, to="8", dry=True, store=tmp_path)
+    assert (found.dry, found.live, found.to) == (True, "12", "8")
+    assert [way.vintage for way in found.ways] == ["8", "4", "3"]
+    made.now = None
+    read = survey(made.app)
+    triangle = build(read, Store(tmp_path / "whole"), jobs=1)[0]
+    life = lived(ledger_of(made, tmp_path))
+    assert not life.orders  # nothing was done
+    end = int(read.grid.edges[life.ticked])
+    rows = [row for row in range(len(read.time)) if read.grid.edges[12] <= read.time[row] < end]
+    rows = np.array([row for row in rows if read.known_at[row] <= end])
+    way = next(one for one in found.ways if one.vintage == "8")
+    ours, theirs = (triangle.row_losses(Vintage(k, "all"), rows) for k in (12, 8))
+    assert way.n == len(rows) > 0
+    assert way.gain == pytest.approx(float((ours - theirs).mean()))
+    want = fixed_b(ours, theirs)
+    assert (way.low, way.high) == (pytest.approx(want.low), pytest.approx(want.high))
+
+
+def test_what_is_held_stays_for_so_many_ticks(tmp_path):
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(1), moments=[451])
+    made.now = 451
+    done = rollback(made.app, hold=2, store=tmp_path)
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[501, 551, 601])
+    after = lived(ledger_of(made, tmp_path)).decided[-3:]
+    assert [one.action for one in after] == ["keep", "keep", "retrain"]
+    assert str(after[1].live) == done.to
+    assert after[0].reason == "held by hand until cutoff 9; the rule would retrain (the schedule says so)"
+    assert not status(tmp_path)[0].alarm
+
+
+def test_one_that_died_before_it_published_is_published_by_the_next_call(tmp_path, monkeypatch):
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(2), moments=[451])
+    made.now = 451
+    was = live_json(made, tmp_path)["live"]
+    with monkeypatch.context() as patch:
+        patch.setattr("mlwild.operating.going_back.publish_again", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rollback(made.app, store=tmp_path)
+    assert live_json(made, tmp_path)["live"] == was
+    done = wild.operate(made.app, store=tmp_path)
+    assert not done.ticks
+    assert live_json(made, tmp_path)["live"] == done.live != was
+
+
+def test_two_rollbacks_in_one_period(tmp_path):
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(2), moments=[601])
+    made.now = 601
+    first = rollback(made.app, store=tmp_path)
+    second = rollback(made.app, to="3", store=tmp_path)
+    assert second.live == first.to
+    assert live_json(made, tmp_path)["live"] == "3"
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[651])
+    assert str(lived(ledger_of(made, tmp_path)).replaced(10)) == first.live
+
+
+def test_a_model_that_is_not_the_one_that_was_live_is_not_put_back(tmp_path):
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(2), moments=[451])
+    made.now = 451
+    life = lived(ledger_of(made, tmp_path))
+    root = Store(tmp_path / "operate" / made.app.name)
+    key = life.artefacts[list(dict.fromkeys(life.path))[-2]]
+    root.put(key, "model", lambda file: file.write(b"another"))
+    facts = len(ledger_of(made, tmp_path).facts)
+    with pytest.raises(StoreError, match="missing, or is not the one that was live"):
+        rollback(made.app, store=tmp_path)
+    assert len(ledger_of(made, tmp_path).facts) == facts
+
+
+def test_what_cannot_be_gone_back_to_is_said(tmp_path):
+    made = world()
+    with pytest.raises(AppError, match="not in operation"):
+        rollback(made.app, store=tmp_path)
+    tick_by_tick(made, tmp_path, rules.Never(), moments=[451])
+    made.now = 451
+    with pytest.raises(AppError, match="had one vintage only, 3"):
+        rollback(made.app, store=tmp_path)
+    other = world(seed=1)
+    tick_by_tick(other, tmp_path / "b", rules.Every(2), moments=[451])
+    other.now = 451
+    with pytest.raises(AppError, match="vintage '99' was never live"):
+        rollback(other.app, to="99", store=tmp_path / "b")
+    with pytest.raises(AppError, match="below 0"):
+        rollback(other.app, hold=-1, store=tmp_path / "b")
+    path = tmp_path / "b" / "operate" / other.app.name / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))  # the last tick is not finished
+    with pytest.raises(AppError, match="not finished"):
+        rollback(other.app, store=tmp_path / "b")
+    assert len(Ledger(path).facts) == len(lines) - 1
