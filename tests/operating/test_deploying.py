@@ -36,15 +36,16 @@ def test_a_plan_that_is_out_of_date_is_not_carried_out(tmp_path):
     made = world()
     made.now = 451
     plan = deploy(made.app, rule=rules.Every(3), begin=250, dry=True, store=tmp_path).as_dict()
-    made.whole.loc[40, "a"] += 1.0  # somebody mends a row
+    was = made.whole.loc[40, "a"]
+    made.whole.loc[40, "a"] = was + 1.0  # somebody mends a row
     with pytest.raises(AppError, match="out of date: at 250 what the life begins with would be other"):
         deploy(made.app, plan=plan, rule=rules.Every(3), store=tmp_path)
     assert not ledger_of(made, tmp_path).facts
-    made.whole.loc[40, "a"] -= 1.0
-    with pytest.raises(AppError, match="the code or the rule is another"):
+    made.whole.loc[40, "a"] = was
+    with pytest.raises(AppError, match="the code is another"):
         deploy(replace(made.app, min_rows=7), plan=plan, rule=rules.Every(3), store=tmp_path)
     deploy(made.app, plan=plan, rule=rules.Every(3), store=tmp_path)
-    with pytest.raises(AppError, match="out of date: the code or the rule|has 5 ticks, and 0 are due"):
+    with pytest.raises(AppError, match="has 5 ticks, and 0 are due"):
         deploy(made.app, plan=plan, store=tmp_path)  # it was carried out
 
 

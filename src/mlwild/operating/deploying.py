@@ -18,7 +18,6 @@ from mlwild.operating.status import LEDGER
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
 
-
 #: What a fact is to a reader.
 _PARTS = {
     "opened": "what the life begins with",
@@ -116,7 +115,7 @@ def _before(app: App, store: str | Path) -> Lived | None:
 
 
 def _is_of(plan: Mapping[str, Any], app: App) -> None:
-    needed = ("app", "seal", "until", "ticks", "reopened", "rule", "dry")
+    needed = ("app", "seal", "until", "ticks", "reopened", "rule", "made_of", "dry")
     missing = [name for name in needed if name not in plan]
     if missing or not plan["dry"]:
         why = f"it has no {missing[0]!r}" if missing else "it tells of ticks that were done"
@@ -127,11 +126,12 @@ def _is_of(plan: Mapping[str, Any], app: App) -> None:
 
 def _differs(plan: Mapping[str, Any], again: Operation) -> str:
     """Say where what would be done now first differs from a plan."""
+    for name, said in (("made_of", "the code is"), ("rule", "the rule is")):
+        if plan[name] != getattr(again, name):
+            return f"it is out of date: {said} another."
     for planned, now in zip(plan["ticks"], again.ticks, strict=False):
         if (planned["cutoff"], planned["facts"]) != (now.cutoff, now.facts):
             kinds = [kind for kind in now.facts if planned["facts"].get(kind) != now.facts[kind]]
             part = _PARTS.get(kinds[0], kinds[0]) if kinds else "the tick"
             return f"it is out of date: at {now.at} {part} would be other, since data have changed."
-    if len(plan["ticks"]) != len(again.ticks):
-        return f"it is out of date: it has {len(plan['ticks'])} ticks, and {len(again.ticks)} are due."
-    return "it is out of date: the code or the rule is another."
+    return f"it is out of date: it has {len(plan['ticks'])} ticks, and {len(again.ticks)} are due."

@@ -29,7 +29,21 @@ from mlwild.rules import Rule
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import cutoffs_of, read_events
 
-_NAMED = ("app", "rule", "until", "following", "dry", "live", "loss", "unit", "was", "reopened", "price", "seal")
+_NAMED = (
+    "app",
+    "rule",
+    "until",
+    "following",
+    "dry",
+    "live",
+    "loss",
+    "unit",
+    "was",
+    "reopened",
+    "price",
+    "made_of",
+    "seal",
+)
 
 
 @dataclass(frozen=True)
