@@ -294,6 +294,7 @@ def test_every_verb_has_its_function():
         "status": operating.status,
         "deploy": operating.deploy,
         "rollback": operating.rollback,
+        "shadow": operating.challenge,
     }
     assert verbs == {*functions, "waive", "export"}
     assert all(map(callable, functions.values()))

@@ -48,6 +48,7 @@ for _command in (
     operating.operate,
     deploying.deploy,
     deploying.rollback,
+    deploying.shadow,
     operating.status,
     operating.export,
 ):

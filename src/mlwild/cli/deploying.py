@@ -1,4 +1,4 @@
-"""Commands that change what is live by hand: deploy, rollback."""
+"""Commands that change what is live by hand, and what runs beside it: deploy, rollback, shadow."""
 
 from __future__ import annotations
 
@@ -129,3 +129,46 @@ def rollback(
     done = run(load_app(app), to=to, why=why, hold=hold, dry=dry_run, store=store, jobs=jobs)
     show_rollback(done)
     write_json(json_file, done.as_dict())
+
+
+def shadow(
+    app: AppFile,
+    challenger: Annotated[
+        str | None,
+        typer.Argument(help="Another of the app's models, or another app file.", show_default="show the one that runs"),
+    ] = None,
+    *,
+    least: Annotated[
+        float | None,
+        typer.Option("--least", help="Smallest gain worth a change.", show_default="what pays for a retrain"),
+    ] = None,
+    level: Annotated[float, typer.Option("--level", min=0.5, max=0.999, help="Of the verdict.")] = 0.95,
+    stop: Annotated[bool, typer.Option("--stop", help="End the challenge that runs.")] = False,
+    why: Annotated[str, typer.Option("--why", help="With --stop: for the ledger.")] = "",
+    json_file: JsonFile = None,
+    jobs: JobsOption = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Let a challenger run beside the champion: scored on the same rows at every tick until it is settled.
+
+    Says beforehand how long that will take. Nothing is put in place: that is for mlwild deploy.
+
+    Examples: mlwild shadow flights.py linear; mlwild shadow flights.py flights_new.py; mlwild shadow flights.py
+    """
+    from mlwild.loading import load_app
+    from mlwild.operating import challenge, challenge_of, end_challenge
+    from mlwild.show import show_challenge
+
+    can_write(json_file, "--json")
+    if stop and challenger is not None:
+        raise AppError("--stop: it ends the challenge that runs. Leave out the challenger.")
+    loaded = load_app(app)
+    if stop:
+        found = end_challenge(loaded, why=why, store=store, jobs=jobs)
+    elif challenger is None:
+        found = challenge_of(loaded, store=store, jobs=jobs)
+    else:
+        named = Path(challenger) if challenger.endswith(".py") else challenger
+        found = challenge(loaded, named, least=least, level=level, store=store, jobs=jobs)
+    show_challenge(found)
+    write_json(json_file, found.as_dict())

@@ -1,5 +1,6 @@
 """The rehearsed rule, run live."""
 
+from mlwild.operating.challenging import Challenge, challenge, challenge_of, end_challenge
 from mlwild.operating.deploying import deploy
 from mlwild.operating.desk import Gate
 from mlwild.operating.driver import Operation, operate
@@ -9,12 +10,16 @@ from mlwild.operating.status import Status, status
 from mlwild.operating.tick import Tick
 
 __all__ = [
+    "Challenge",
     "Gate",
     "Operation",
     "Rollback",
     "Status",
     "Tick",
+    "challenge",
+    "challenge_of",
     "deploy",
+    "end_challenge",
     "operate",
     "rollback",
     "standing_gate",

@@ -15,7 +15,7 @@ from mlwild.rehearsal import STORE
 
 FILE, LEDGER = "status.json", "ledger.jsonl"
 #: Facts that belong to no tick.
-BETWEEN = ("ordered",)
+BETWEEN = ("ordered", "challenged", "unchallenged")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Status:
         Promises that were kept, of those that were judged.
     alarm : str
         Why somebody should look; empty if all is well.
+    challenger : str
+        What runs in shadow, and where it stands; empty if nothing does.
     """
 
     app: str
@@ -59,6 +61,7 @@ class Status:
     kept: int = 0
     of: int = 0
     alarm: str = ""
+    challenger: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -149,7 +152,16 @@ def status_of(ledger: Ledger) -> Status | None:
         kept=int(scored[-1]["kept"]) if scored else 0,
         of=int(scored[-1]["of"]) if scored else 0,
         alarm=_alarm(life, scored),
+        challenger=_challenger(life),
     )
+
+
+def _challenger(life: Lived) -> str:
+    last = next((f for f in reversed(life.facts) if f.kind in ("challenged", "unchallenged")), None)
+    if last is None or last.kind == "unchallenged":
+        return ""
+    said = [fact.body["said"] for fact in life.facts[life.facts.index(last) :] if fact.kind == "shadowed"]
+    return f"{last.body['name']!r}: {said[-1] if said else 'begins with the next tick'}"
 
 
 def _when(life: Lived, cutoff: int) -> str:

@@ -3,7 +3,7 @@
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
 from mlwild.show.gate import show_gate
-from mlwild.show.operation import show_operation, show_rollback, show_status
+from mlwild.show.operation import show_challenge, show_operation, show_rollback, show_status
 from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
@@ -13,6 +13,7 @@ from mlwild.show.warehouse import show_batches, show_difference, show_entries
 __all__ = [
     "fits_bar",
     "show_batches",
+    "show_challenge",
     "show_check",
     "show_comparison",
     "show_difference",

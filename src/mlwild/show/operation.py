@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.operating import Operation, Rollback, Status, Tick
+from mlwild.operating import Challenge, Operation, Rollback, Status, Tick
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 
@@ -27,6 +27,10 @@ def show_operation(done: Operation) -> None:
     head = f"{done.app}: " + (f"plan of {_ticks(done)}" if done.dry else f"{_ticks(done)} done")
     console.print(Text(f"{head} under rule {done.rule!r}. Live: vintage {done.live}.", style="bold"))
     console.print(_table(done))
+    for one in done.ticks[-1:]:
+        if "shadowed" in one.facts:
+            body = one.facts["shadowed"]
+            console.print(Text(f"{one.at}: challenger {body['name']!r}: {body['said']}.", style="cyan"))
     for at, why in done.alarms:
         console.print(Text(f"{at}: {why}.", style="bold red"))
     if done.dry:
@@ -88,6 +92,27 @@ def show_rollback(done: Rollback) -> None:
         console.print(Text("The rule decides again at the next tick; --hold N makes it wait.", style="dim"))
     if done.dry:
         console.print(Text("Nothing was written. Run the same command without --dry-run to do it.", style="dim"))
+
+
+def show_challenge(found: Challenge) -> None:
+    """Print what a challenger is to show, how long that takes, and where it stands."""
+    console = terminal()
+    console.print()
+    plan = found.plan
+    head = f"{found.app}: {found.name!r} runs in shadow since {found.since}"
+    console.print(Text(f"{head}." if found.running else f"{head}, and is settled or ended.", style="bold"))
+    gain = f"The smallest gain that counts is {number(plan.least, 2)} ({found.why_least})."
+    console.print(Text(gain))
+    if plan.rows is None or found.periods is None:
+        console.print(Text("No run in reach would find a gain as small as that: name a greater one with --least."))
+    else:
+        long = f"about {count(max(found.periods, 1))} periods at the usual number of labels"
+        said = f"It takes {number(plan.rows, 2)} labelled rows to find it with a chance of 80 %: {long}."
+        console.print(Text(said))
+    rests = f"Planned from {count(plan.n)} rows of the past; valid however often one looks, at {plan.level:.0%}."
+    console.print(Text(rests, style="dim"))
+    said = str(found.standing.get("said", "No tick since: mlwild operate scores it."))
+    console.print(Text(said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."), style="bold"))
 
 
 def _between(low: float | None, high: float | None) -> str:
@@ -169,5 +194,8 @@ def show_status(found: Sequence[Status], store: str) -> None:
             Text(one.alarm or "ok", style="bold red" if one.alarm else "green"),
         )
     console.print(table)
+    for one in found:
+        if one.challenger:
+            console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
     console.print(Text(f"{count(len(found))} apps, {count(red)} with an alarm.", style="dim"))

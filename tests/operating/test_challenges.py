@@ -1,0 +1,186 @@
+"""A challenger in shadow: the champion's rows, another model, one verdict however often one looks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlwild import rules
+from mlwild.comparisons.challenged import Plan, standing
+from mlwild.errors import AppError, DataError
+from mlwild.operating import challenge, challenge_of, end_challenge, operate, status
+from mlwild.operating.lived import lived
+from mlwild.records import Vintage
+from mlwild.triangle import build
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import survey
+from tests.operating.test_cli import ledger, write
+from tests.operating.worlds import ledger_of, tick_by_tick, world
+from tests.support import Line
+from tests.test_cli import run
+
+
+def rivals(seed=0, ridge=300.0, **fields):
+    """Return a world with another model: one that shrinks too much."""
+    made = world(seed=seed, **fields)
+    made.app = replace(made.app, models=dict(made.app.models) | {"shrunk": Line(ridge=ridge)})
+    return made
+
+
+def facts(made, folder, kind="shadowed"):
+    return [fact for fact in lived(ledger_of(made, folder)).facts if fact.kind == kind]
+
+
+def test_what_is_said_is_what_plain_loops_say(tmp_path):
+    made = rivals(ridge=3000.0, n=1500)
+    tick_by_tick(made, tmp_path, rules.Every(3), moments=[401])
+    made.now = 401
+    begun = challenge(made.app, "shrunk", least=0.3, store=tmp_path)
+    assert begun.running
+    assert not begun.standing
+    tick_by_tick(made, tmp_path, None, begin=None, moments=range(451, 900, 50))
+    said = facts(made, tmp_path)
+    made.now = None
+    read = survey(made.app)
+    triangles = {one.model: one for one in build(read, Store(tmp_path / "whole"), jobs=1)}
+    life = lived(ledger_of(made, tmp_path))
+    start = facts(made, tmp_path, "challenged")[0].cutoff
+    plan = Plan(**facts(made, tmp_path, "challenged")[0].body["plan"])
+    assert said
+    for fact in said:
+        now, gaps = int(read.grid.edges[fact.cutoff]), []
+        for row in range(int(read.grid.row_start[start]), int(read.grid.row_start[fact.cutoff])):
+            if read.known_at[row] > now:
+                continue
+            period = int(np.searchsorted(read.grid.row_start, row, side="right") - 1)
+            live = life.path[period - life.first]
+            ours, theirs = (
+                float(triangles[model].row_losses(vintage, np.array([row]))[0])
+                for model, vintage in ((made.app.live, live), ("shrunk", Vintage(live.cutoff, "all")))
+            )
+            gaps.append((read.known_at[row], row, theirs, ours, period))
+        gaps.sort()
+        champion, challenger = np.array([one[3] for one in gaps]), np.array([one[2] for one in gaps])
+        want = standing(challenger, champion, plan, periods=len({one[4] for one in gaps}))
+        assert fact.body["verdict"] == want.verdict
+        assert fact.body["n"] == want.n == len(gaps)
+        for name in ("difference", "low", "high"):
+            assert fact.body[name] == pytest.approx(getattr(want, name), rel=1e-9)
+    assert said[-1].body["over"]
+    assert said[-1].body["verdict"] in ("worse", "no gain worth it")
+    # Once it is settled no tick scores it any more.
+    assert said[-1].cutoff < life.decided[-1].cutoff
+    assert not challenge_of(made.app, store=tmp_path).running
+
+
+def test_the_champion_lives_as_if_there_were_no_challenger(tmp_path):
+    beside, alone = rivals(), rivals()
+    for made, folder in ((beside, tmp_path / "a"), (alone, tmp_path / "b")):
+        tick_by_tick(made, folder, rules.BreakEven(), moments=[401])
+        made.now = 401
+        if made is beside:
+            challenge(made.app, "shrunk", store=folder)
+        tick_by_tick(made, folder, None, begin=None, moments=[701])
+    kept = [
+        [(fact.kind, fact.cutoff, dict(fact.body)) for fact in ledger_of(made, folder).facts]
+        for made, folder in ((beside, tmp_path / "a"), (alone, tmp_path / "b"))
+    ]
+    assert [one for one in kept[0] if one[0] not in ("challenged", "shadowed")] == kept[1]
+
+
+def test_a_better_challenger_is_found_better(tmp_path):
+    made = rivals(drift=0.0, n=1500)
+    made.app = replace(made.app, models={"shrunk": Line(ridge=3000.0), "line": Line()})
+    tick_by_tick(made, tmp_path, rules.Never(), moments=[401])
+    made.now = 401
+    challenge(made.app, "line", store=tmp_path)
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[1500])
+    last = facts(made, tmp_path)[-1].body
+    assert last["verdict"] == "better"
+    assert last["high"] < 0
+    assert last["challenger"] < last["champion"]
+    assert "'line': better after" in status(tmp_path)[0].challenger
+
+
+def test_a_challenger_costs_a_fit_for_each_of_the_champions(tmp_path):
+    made = rivals()
+    tick_by_tick(made, tmp_path, rules.Every(4), moments=[401])
+    made.now = 401
+
+    def models():
+        return len(list(tmp_path.glob("operate/*/memo/*/*.model")))
+
+    before = models()
+    challenge(made.app, "shrunk", least=1e-9, store=tmp_path)
+    begun = models() - before
+    assert begun >= 1
+    tick_by_tick(made, tmp_path, None, begin=None, moments=range(451, 900, 50))
+    life = lived(ledger_of(made, tmp_path))
+    new = len({one for one in life.path if one.cutoff > facts(made, tmp_path, "challenged")[0].cutoff})
+    assert new >= 2
+    assert models() - before - begun == 2 * new  # the champion's and the challenger's
+
+
+def test_one_that_cannot_be_made_says_so_and_the_champion_goes_on(tmp_path):
+    class Raises:
+        def fit(self, X, y):
+            if len(X) > 320:
+                raise ValueError("too many rows for me")
+            self.mean = float(np.mean(y))
+            return self
+
+        def predict(self, X):
+            return np.full(len(X), self.mean)
+
+    made = world()
+    made.app = replace(made.app, models=dict(made.app.models) | {"raises": Raises()})
+    tick_by_tick(made, tmp_path, rules.Every(2), moments=[351])
+    made.now = 351
+    challenge(made.app, "raises", store=tmp_path)
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[401, 501, 601])
+    last = facts(made, tmp_path)[-1].body
+    assert last["verdict"] == "failed"
+    assert "too many rows for me" in last["said"]
+    assert not status(tmp_path)[0].alarm
+    assert lived(ledger_of(made, tmp_path)).path[-1].cutoff > 6
+
+
+def test_what_does_not_compare_is_refused(tmp_path):
+    made = rivals()
+    with pytest.raises(AppError, match="not in operation"):
+        challenge(made.app, "shrunk", store=tmp_path)
+    tick_by_tick(made, tmp_path, rules.Every(3), moments=[401])
+    made.now = 401
+    with pytest.raises(AppError, match="no other model 'other'; it has 'shrunk'"):
+        challenge(made.app, "other", store=tmp_path)
+    with pytest.raises(AppError, match="none runs beside 'small'"):
+        challenge_of(made.app, store=tmp_path)
+    with pytest.raises(DataError, match="above zero"):
+        challenge(made.app, "shrunk", least=0.0, store=tmp_path)
+    assert not facts(made, tmp_path, "challenged")
+    challenge(made.app, "shrunk", store=tmp_path)
+    with pytest.raises(AppError, match="'shrunk' runs already"):
+        challenge(made.app, "shrunk", store=tmp_path)
+    changed = replace(made.app, models=dict(made.app.models) | {"shrunk": Line(ridge=2.0)})
+    made.now = 451
+    with pytest.raises(AppError, match="the code of 'shrunk' is not what it was"):
+        operate(changed, store=tmp_path)
+    assert "failed (shadowed)" in status(tmp_path)[0].alarm
+    operate(made.app, store=tmp_path)
+    ended = end_challenge(made.app, why="enough", store=tmp_path)
+    assert not ended.running
+    assert not status(tmp_path)[0].challenger
+
+
+def test_another_app_file_as_a_person_meets_it(tmp_path):
+    write(tmp_path)
+    run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--at", "440", "--no-gate", cwd=tmp_path)
+    text = (tmp_path / "app.py").read_text()
+    (tmp_path / "new.py").write_text(text + "\nimport dataclasses\napp = dataclasses.replace(app, min_rows=7)\n")
+    same = run("shadow", "app.py", "new.py", cwd=tmp_path, code=4)
+    assert "lose the same on every row" in same.stderr
+    (tmp_path / "other.py").write_text(text + "\nimport dataclasses\napp = dataclasses.replace(app, every=7)\n")
+    assert "declares every=7" in run("shadow", "app.py", "other.py", cwd=tmp_path, code=2).stderr
+    assert [fact.kind for fact in ledger(tmp_path)][-1] == "ticked"
