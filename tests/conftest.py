@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Commands of tests put nothing on record, but where that is what is tested.
+os.environ["MLWILD_RECORD"] = "0"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -52,6 +52,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def bytes_digest(data: bytes) -> str:
+    """Return the digest that a file of these bytes has."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def _mix(values: RowHashes) -> RowHashes:
     # splitmix64's finaliser (Steele, Lea, Flood 2014): every input bit moves every output bit.
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -61,7 +61,12 @@ def write_stress(report: Mapping[str, Any], path: Path) -> Path:
     StoreError
         If the file cannot be written.
     """
-    return write_page(environment().get_template("stress.html").render(view(report)) + "\n", path)
+    return write_page(stress_html(report), path)
+
+
+def stress_html(report: Mapping[str, Any]) -> str:
+    """Return the page as HTML text."""
+    return environment().get_template("stress.html").render(view(report)) + "\n"
 
 
 def view(report: Mapping[str, Any]) -> dict[str, Any]:

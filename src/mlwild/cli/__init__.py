@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
-from mlwild.cli import deploying, operating, rehearsing, releasing
+from mlwild.cli import deploying, operating, rehearsing, releasing, versions
 from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 
@@ -50,6 +50,9 @@ for _command in (
     deploying.rollback,
     deploying.shadow,
     operating.status,
+    versions.history,
+    versions.show,
+    versions.reproduce,
     operating.export,
 ):
     cli.command()(guarded(_command))

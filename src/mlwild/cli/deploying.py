@@ -11,6 +11,7 @@ import typer
 
 from mlwild.cli.guarded import FAILED
 from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.cli.versions import RecordOption, registrar_of
 from mlwild.errors import AppError
 
 JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")]
@@ -37,6 +38,7 @@ def deploy(
         bool, typer.Option("--dry-run", help="Only plan: what would change, why, at what price.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    record: RecordOption = True,
     json_file: JsonFile = None,
     jobs: JobsOption = None,
     store: StoreOption = ".mlwild",
@@ -59,6 +61,7 @@ def deploy(
     asked: dict[str, Any] = {
         "rule": rule,
         "begin": begin,
+        "registrar": registrar_of(loaded, store) if record else None,
         "gate": standing_gate(app, store=store, jobs=jobs) if gate else None,
         "store": store,
         "jobs": jobs,
@@ -113,6 +116,7 @@ def rollback(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what there is to go back to, and how it would have done.")
     ] = False,
+    record: RecordOption = True,
     json_file: JsonFile = None,
     jobs: JobsOption = None,
     store: StoreOption = ".mlwild",
@@ -126,7 +130,9 @@ def rollback(
     from mlwild.show import show_rollback
 
     can_write(json_file, "--json")
-    done = run(load_app(app), to=to, why=why, hold=hold, dry=dry_run, store=store, jobs=jobs)
+    loaded = load_app(app)
+    registrar = registrar_of(loaded, store) if record else None
+    done = run(loaded, to=to, why=why, hold=hold, dry=dry_run, registrar=registrar, store=store, jobs=jobs)
     show_rollback(done)
     write_json(json_file, done.as_dict())
 

@@ -11,6 +11,7 @@ import typer
 
 from mlwild.cli.guarded import FAILED, sentence
 from mlwild.cli.parts import AppFile, StoreOption, can_write, write, write_json
+from mlwild.cli.versions import RecordOption, registrar_of
 from mlwild.errors import AppError
 
 
@@ -44,6 +45,7 @@ def operate(
     reopen: Annotated[
         bool, typer.Option("--reopen", help="Open a new life, after the code or the rule has changed.")
     ] = False,
+    record: RecordOption = True,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the ticks as JSON.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
@@ -73,6 +75,7 @@ def operate(
             at=at,
             begin=begin if first else None,
             gate=standing,
+            registrar=registrar_of(loaded, store) if record else None,
             dry=dry_run,
             reopen=reopen and first,
             store=store,

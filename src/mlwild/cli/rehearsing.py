@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlwild.cli.guarded import FAILED
 from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.cli.versions import RecordOption, now, on_record
 from mlwild.errors import AppError
+
+if TYPE_CHECKING:
+    from mlwild.app import App
 
 
 class SplitChoice(StrEnum):
@@ -77,6 +81,7 @@ def check(
 
 def rehearse(
     app: AppFile,
+    *,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer sheet as JSON.")] = None,
     card: Annotated[Path | None, typer.Option("--card", help="Write the card, one HTML file.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
@@ -85,18 +90,20 @@ def rehearse(
         SplitChoice, typer.Option("--splits", help="all: cross-validation too, at a few cutoffs; it fits models.")
     ] = SplitChoice.free,
     every_rule: Annotated[bool, typer.Option("--all-rules", help="Show every rule, not only the first dozen.")] = False,
+    record: RecordOption = True,
 ) -> None:
     """Replay the app's history: how fast the model ages, and what each retraining rule would have cost.
 
     Example: mlwild rehearse flights.py --card flights.html --json flights.json
     """
+    from mlwild.card import card_html
     from mlwild.loading import load_app
     from mlwild.rehearsal import rehearse as run
     from mlwild.show import fits_bar, show_sheet
 
     can_write(json_file, "--json")
     can_write(card, "--card")
-    loaded = load_app(app)
+    loaded, began = load_app(app), now()
     with fits_bar() as progress:
         rehearsal = run(loaded, splits=splits.value, store=store, jobs=jobs, progress=progress)
     show_sheet(rehearsal.sheet, every_rule=every_rule)
@@ -105,6 +112,18 @@ def rehearse(
         print(f"Card: {rehearsal.card(card)}")
     else:
         print(f"Card: mlwild card {app}")
+    sheet = rehearsal.sheet
+    on_record(
+        record,
+        loaded,
+        "rehearsal",
+        sheet,
+        store=store,
+        began=began,
+        params={"model": sheet["model"], "rule": sheet["recommended"]["rule"], "splits": splits.value}
+        | {"seeds": ", ".join(map(str, loaded.seeds)), "loss": sheet["loss"]["name"]},
+        page=lambda: {"card.html": card_html(sheet)},
+    )
     print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?),")
     print(f"then mlwild operate {app} --dry-run (what would it do live?).")
 
@@ -127,19 +146,21 @@ def compare(
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    record: RecordOption = True,
 ) -> None:
     """Say which model is better, by a procedure that suits the data; of an app, or of past experiments.
 
     Examples: mlwild compare flights.py; mlwild compare runs.csv --metric accuracy --by model --card runs.html
     """
-    from mlwild.card import write_comparison
+    from mlwild.card import comparison_html, write_comparison
     from mlwild.comparisons import compare as run
     from mlwild.comparisons import read_experiments, read_prefer
     from mlwild.show import fits_bar, show_comparison
 
     can_write(json_file, "--json")
     can_write(card, "--card")
-    rule = None if prefer is None else read_prefer(prefer)
+    rule, began = None if prefer is None else read_prefer(prefer), now()
+    of: App | str = path.stem
     extra: dict[str, object] = {}
     if path.suffix != ".py":
         table = read_experiments(path, metric=metric, better=better, by=by, seed=seed_column)
@@ -156,12 +177,24 @@ def compare(
         loaded = load_app(path)
         with fits_bar() as progress:
             found, facts, findings = compare_app(loaded, prefer=rule, store=store, jobs=jobs, progress=progress)
-        title, measure = loaded.name, measure_of(loaded)
+        of, title, measure = loaded, loaded.name, measure_of(loaded)
     show_comparison(found, title=title, facts=facts, findings=findings)
     write_json(json_file, found.as_dict() | extra)
     if card is not None:
         page = write_comparison(found, card, title=title, facts=facts, findings=findings, measure=measure)
         print(f"Card: {page}")
+    told = {"title": title, "facts": facts, "findings": list(findings), "measure": dict(measure)}
+    on_record(
+        record,
+        of,
+        "comparison",
+        found.as_dict() | extra,
+        store=store,
+        began=began,
+        params={"method": found.method, "best": found.best or "no clear best", "metric": str(measure["name"])},
+        page=lambda: {"card.html": comparison_html(found.as_dict() | told)},
+        against=", ".join(found.names),
+    )
     if strict and findings:
         raise typer.Exit(FAILED)
 

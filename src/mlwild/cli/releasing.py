@@ -12,6 +12,7 @@ import typer
 
 from mlwild.cli.guarded import FAILED, UNDECIDED
 from mlwild.cli.parts import AppFile, StoreOption, can_write, write, write_json
+from mlwild.cli.versions import RecordOption, now, on_record
 from mlwild.errors import AppError
 
 
@@ -28,6 +29,7 @@ def gate(
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    record: RecordOption = True,
 ) -> None:
     """Judge the app's candidate by every test; one red test blocks.
 
@@ -44,7 +46,7 @@ def gate(
 
     can_write(json_file, "--json")
     can_write(junit, "--junit")
-    loaded = load_app(app)
+    loaded, began = load_app(app), now()
     suite = suite_of(loaded, beside=load_tests(app))
     waivers = waivers_beside(app, loaded.name)
     with fits_bar() as progress:
@@ -63,6 +65,9 @@ def gate(
     write_json(json_file, report.as_dict())
     if junit is not None:
         write(junit, junit_xml(report))
+    said = report.as_dict()
+    params = {"verdict": str(said["verdict"])}
+    on_record(record, loaded, "gate", said, store=store, began=began, params=params)
     if report.blocked:
         raise typer.Exit(FAILED)
     if report.undecided and not undecided_passes:
@@ -111,19 +116,20 @@ def stress(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found as JSON.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    record: RecordOption = True,
 ) -> None:
     """Search the worst case: groups, slices, periods, regimes, stress; and whether such promises were kept.
 
     Example: mlwild stress flights.py --page stress.html
     """
-    from mlwild.card import write_stress
+    from mlwild.card import stress_html, write_stress
     from mlwild.loading import load_app
     from mlwild.show import fits_bar, show_stress
     from mlwild.stressing import stress as run
 
     can_write(json_file, "--json")
     can_write(page, "--page")
-    loaded = load_app(app)
+    loaded, began = load_app(app), now()
     with fits_bar() as progress:
         report = run(
             loaded,
@@ -137,6 +143,8 @@ def stress(
     write_json(json_file, report.as_dict())
     if page is not None:
         print(f"Page: {write_stress(report.as_dict(), page)}")
+    said = report.as_dict()
+    on_record(record, loaded, "stress", said, store=store, began=began, page=lambda: {"card.html": stress_html(said)})
 
 
 def patch(

@@ -10,7 +10,7 @@ from typing import Any
 from mlwild.app import App
 from mlwild.errors import AppError
 from mlwild.ledger import Ledger
-from mlwild.operating.desk import Gate
+from mlwild.operating.desk import Gate, Registrar
 from mlwild.operating.driver import Operation, operate
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import code_of
@@ -36,6 +36,7 @@ def deploy(
     rule: Rule | str | None = None,
     begin: str | int | None = None,
     gate: Gate | None = None,
+    registrar: Registrar | None = None,
     dry: bool = False,
     store: str | Path = STORE,
     jobs: int | None = None,
@@ -54,7 +55,7 @@ def deploy(
     plan : mapping, optional
         What `deploy` or `operate` said with ``dry=True``, as plain data: it is carried out only if it is still what
         would be done, tick by tick.
-    rule, begin, gate, dry, store, jobs, today, progress : optional
+    rule, begin, gate, registrar, dry, store, jobs, today, progress : optional
         As for `operate`.
 
     Returns
@@ -95,7 +96,14 @@ def deploy(
         )
     if reopen and rule is None and before is not None:
         rule = str(before.opened.body["rule"]["name"])
-    asked: dict[str, Any] = {"store": store, "jobs": jobs, "gate": gate, "today": today, "progress": progress}
+    asked: dict[str, Any] = {
+        "store": store,
+        "jobs": jobs,
+        "gate": gate,
+        "registrar": registrar,
+        "today": today,
+        "progress": progress,
+    }
     asked |= {"reopen": reopen, "rule": rule, "begin": begin}
     if plan is None:
         return operate(app, dry=dry, **asked)

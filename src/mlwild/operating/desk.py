@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,22 @@ from mlwild.warehouse import Stored
 
 #: Says why an app must not go live on a day; empty if it may.
 Gate = Callable[[App, date], str]
+
+
+class Registrar(Protocol):
+    """Keeps models that were live under versions, and says which one is: `mlwild.versions.Registrar` is one."""
+
+    def champion(self, app: App, vintage: str, noted: Mapping[str, Any], model: Path) -> dict[str, Any]:
+        """Register what is live, if it is not yet there; return run and version."""
+        ...
+
+    def challenger(self, app: App, vintage: str, noted: Mapping[str, Any], model: Path) -> dict[str, Any]:
+        """Register what runs in shadow."""
+        ...
+
+    def no_challenger(self, app: App) -> None:
+        """Say that nothing runs in shadow any more."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +68,8 @@ class Desk:
     jobs : int, optional
     today : date
         For waivers.
+    registrar : Registrar, optional
+        Keeps models under versions. None: the ledger alone does.
     """
 
     app: App
@@ -62,6 +82,7 @@ class Desk:
     gate: Gate | None = None
     jobs: int | None = None
     today: date | None = None
+    registrar: Registrar | None = None
 
     @property
     def clock(self) -> Clock:

@@ -18,7 +18,7 @@ from mlwild.digest import digest
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
-from mlwild.operating.desk import Desk, Gate
+from mlwild.operating.desk import Desk, Gate, Registrar
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
 from mlwild.operating.publishing import publish_again
@@ -120,6 +120,7 @@ def operate(
     at: str | int | None = None,
     begin: str | int | None = None,
     gate: Gate | None = None,
+    registrar: Registrar | None = None,
     dry: bool = False,
     reopen: bool = False,
     store: str | Path = STORE,
@@ -149,6 +150,8 @@ def operate(
         When it is opened: the first cutoff at or after this instant.
     gate : callable, optional
         ``gate(app, today)`` returns why the app, as it was known at a cutoff, must not go live; empty if it may.
+    registrar : Registrar, optional
+        Keeps what goes live under versions: `mlwild.versions.Registrar`.
     dry : bool
         Only plan: nothing is written but fits.
     reopen : bool
@@ -196,7 +199,9 @@ def operate(
     """
     root = Store(folder_of(app, store) / "operate" / app.name)
     try:
-        return _operated(app, root, Wish(rule, begin, store, jobs), _Call(at, gate, dry, reopen, today, progress))
+        return _operated(
+            app, root, Wish(rule, begin, store, jobs), _Call(at, gate, registrar, dry, reopen, today, progress)
+        )
     except BusyError:
         raise
     except Exception as problem:
@@ -211,6 +216,7 @@ class _Call:
 
     at: str | int | None
     gate: Gate | None
+    registrar: Registrar | None
     dry: bool
     reopen: bool
     today: date | None
@@ -233,7 +239,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         else:
             same(app, life, wish, events, edges)
         chosen = rule_of(life, root)
-        desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today)
+        desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today, call.registrar)
         publish_again(desk)
         ticks = []
         for cutoff in range(life.ticked + 1, len(edges)):

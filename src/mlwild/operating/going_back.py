@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from mlwild.app import App
 from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Draft, Fact, Ledger
 from mlwild.models import Forecast
-from mlwild.operating.desk import Desk
+from mlwild.operating.desk import Desk, Registrar
 from mlwild.operating.driver import due, rule_of, same
 from mlwild.operating.lived import Lived, lived, move_memory, of_vintage
 from mlwild.operating.opening import Wish
 from mlwild.operating.publishing import publish_again
+from mlwild.operating.registering import registered, to_register
 from mlwild.operating.status import LEDGER, keep_status
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
@@ -113,6 +114,7 @@ def rollback(
     why: str = "",
     hold: int = 0,
     dry: bool = False,
+    registrar: Registrar | None = None,
     store: str | Path = STORE,
     jobs: int | None = None,
 ) -> Rollback:
@@ -133,6 +135,8 @@ def rollback(
         So many ticks the rule must keep it: it might retrain on the same bad rows.
     dry : bool
         Only say what there is to go back to, and how it would have done.
+    registrar : Registrar, optional
+        As for `operate`; where it is away, the next tick tells it.
     store, jobs : optional
         As for `operate`.
 
@@ -195,6 +199,10 @@ def rollback(
             move_memory(desk.rule, life.decided, desk.lived().decided, desk.store)
             publish_again(desk)
             keep_status(desk.ledger, desk.store.root)
+            there = replace(desk, registrar=registrar)
+            if to_register(there):
+                desk.ledger.append(Fact("registered", cutoff, registered(there, cutoff)))
+                keep_status(desk.ledger, desk.store.root)
     return Rollback(
         app=app.name,
         live=str(live),

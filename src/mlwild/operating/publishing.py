@@ -40,7 +40,11 @@ def _body(desk: Desk, life: Lived, cutoff: int) -> dict[str, Any]:
     body["at"] = desk.clock.show(int(desk.edges[cutoff]))
     if desk.published:
         return body
-    told = next(
-        (fact.body for fact in reversed(life.facts) if fact.kind == "fitted" and fact.body["live"] == str(live)), {}
-    )
+    told = live_fit(life)
     return body | {name: told[name] for name in ("key", "digest") if name in told}
+
+
+def live_fit(life: Lived) -> dict[str, Any]:
+    """Return which artefact is live, with its digest; empty where nothing is fitted."""
+    fits = (fact.body for fact in reversed(life.facts) if fact.kind == "fitted")
+    return dict(next((body for body in fits if body["live"] == str(life.path[-1])), {}))

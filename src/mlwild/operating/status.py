@@ -15,7 +15,7 @@ from mlwild.rehearsal import STORE
 
 FILE, LEDGER = "status.json", "ledger.jsonl"
 #: Facts that belong to no tick.
-BETWEEN = ("ordered", "challenged", "unchallenged")
+BETWEEN = ("ordered", "registered", "challenged", "unchallenged")
 
 
 @dataclass(frozen=True)

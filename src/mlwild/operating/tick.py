@@ -13,6 +13,7 @@ from mlwild.operating.desk import Desk
 from mlwild.operating.lived import body_of, drop_memory, keep_memory, replayed, view_of
 from mlwild.operating.promises import promised, scored
 from mlwild.operating.publishing import published
+from mlwild.operating.registering import registered, to_register
 from mlwild.operating.shadowing import running, shadowed
 from mlwild.operating.status import keep_status
 from mlwild.records import Decided, Vintage
@@ -91,6 +92,9 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         if running(desk.lived(), cutoff):
             part = "shadowed"
             done("shadowed", lambda: shadowed(desk, triangle, cutoff))
+        if to_register(desk):
+            part = "registered"
+            done("registered", lambda: registered(desk, cutoff))
         part = "promised"
         done("promised", lambda: promised(desk, triangle, cutoff))
         part = "published"

@@ -8,6 +8,7 @@ from mlwild.show.patch import show_patch
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
 from mlwild.show.stress import show_stress
+from mlwild.show.versions import show_history, show_reproduced, show_run
 from mlwild.show.warehouse import show_batches, show_difference, show_entries
 
 __all__ = [
@@ -19,9 +20,12 @@ __all__ = [
     "show_difference",
     "show_entries",
     "show_gate",
+    "show_history",
     "show_operation",
     "show_patch",
+    "show_reproduced",
     "show_rollback",
+    "show_run",
     "show_sheet",
     "show_status",
     "show_stress",
