@@ -2,6 +2,16 @@
 
 from mlwild.card.build import card_html, write_card
 from mlwild.card.comparison import comparison_html, write_comparison
+from mlwild.card.life import life_html, life_view
 from mlwild.card.stress import stress_html, write_stress
 
-__all__ = ["card_html", "comparison_html", "stress_html", "write_card", "write_comparison", "write_stress"]
+__all__ = [
+    "card_html",
+    "comparison_html",
+    "life_html",
+    "life_view",
+    "stress_html",
+    "write_card",
+    "write_comparison",
+    "write_stress",
+]

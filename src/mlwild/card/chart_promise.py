@@ -59,13 +59,13 @@ def promise(facts: Facts, width: int) -> Markup:
     middle = Scale(-0.5, len(came) - 0.5, box.left, room)
     drawn = [
         text(0, 12, f"{facts.mean_title}, {facts.per_event}", "tick"),
-        _key(),
+        key(),
         axes.vertical(y, box, 5),
         axes.dates(facts.cutoffs, edges, Box(box.left, box.top, room, box.bottom), rules=False),
-        _bands(low, high, middle, y),
+        bands(low, high, middle, y),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(promised)]), class_="fresh"),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(came)]), class_="line"),
-        _broken(low, high, came, middle, y),
+        broken(low, high, came, middle, y),
         _ahead(facts, ahead, (room + 16, y)),
         _tooltips(facts, edges, box) if size == 1 else Markup(""),
     ]
@@ -76,7 +76,8 @@ def _placed(value: float | None, y: Scale) -> float | None:
     return None if value is None else y(value)
 
 
-def _key() -> Markup:
+def key() -> Markup:
+    """Return the key of a chart of promises."""
     drawn, x = [], 0.0
     for name, words in (("line", "came"), ("fresh", "promised"), ("band", "its interval")):
         if name == "band":
@@ -89,7 +90,8 @@ def _key() -> Markup:
     return join(drawn)
 
 
-def _bands(low: Values, high: Values, x: Scale, y: Scale) -> Markup:
+def bands(low: Values, high: Values, x: Scale, y: Scale) -> Markup:
+    """Return the intervals that were promised, as bands; they break where nothing was."""
     drawn, piece = [], list[tuple[float, float, float]]()
     for k, (under, over) in enumerate([*zip(low, high, strict=True), (None, None)]):
         if under is not None and over is not None:
@@ -108,7 +110,8 @@ def _band(piece: Sequence[tuple[float, float, float]], half: float) -> Markup:
     return tag("path", d="M" + "L".join(f"{place(px)} {place(py)}" for px, py in outline) + "Z", class_="band")
 
 
-def _broken(low: Values, high: Values, came: Values, x: Scale, y: Scale) -> Markup:
+def broken(low: Values, high: Values, came: Values, x: Scale, y: Scale) -> Markup:
+    """Return marks of what came outside its interval."""
     return join(
         tag("path", d=mark("diamond", x(k), y(value), 5), class_="dot bad")
         for k, (under, over, value) in enumerate(zip(low, high, came, strict=True))

@@ -54,6 +54,7 @@ for _command in (
     versions.show,
     versions.reproduce,
     operating.export,
+    operating.ui,
 ):
     cli.command()(guarded(_command))
 

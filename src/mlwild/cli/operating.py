@@ -155,3 +155,19 @@ def status(
     write_json(json_file, [one.as_dict() for one in found])
     if any(one.alarm for one in found):
         raise typer.Exit(FAILED)
+
+
+def ui(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 8642,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen at. There is no password: leave it as it is.")
+    ] = "127.0.0.1",
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Show the workspace in a browser: apps, their lives, runs side by side, cards. It only reads.
+
+    Example: mlwild ui
+    """
+    from mlwild.web import serve
+
+    serve(store, port=port, host=host, ready=lambda address: print(f"{address}  (Ctrl-C ends it)", flush=True))

@@ -19,6 +19,7 @@ from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate, Registrar
+from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
 from mlwild.operating.publishing import publish_again
@@ -207,6 +208,7 @@ def operate(
     except Exception as problem:
         if not dry and (root.root / LEDGER).exists():
             keep_trouble(root.root, problem)
+            keep_card(Ledger(root.root / LEDGER), root.root)
         raise
 
 
@@ -248,6 +250,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
             ticks.append(tick(desk, cutoff))
         if not call.dry:
             keep_status(ledger, root.root)
+            keep_card(ledger, root.root)
         path_ = desk.lived().path
     return Operation(
         app=app.name,

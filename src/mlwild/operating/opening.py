@@ -114,6 +114,8 @@ def opened(
         "edge": int(edges[first]),
         "rule": {"name": rule.name, "key": key},
         "made_of": code_of(app),
+        "loss": app.loss_.name,
+        "unit": "" if app.prices is None else app.prices.unit,
         "delay": read.grid.usual_delay,
         "settles": settles(read),
         "since": [origin_of(app, events), int(edges[0])],

@@ -24,9 +24,9 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         "seconds": ("seconds",),
     },
     "stress": {
-        "worst_loss": ("headline", "estimate"),
-        "worst_loss_low": ("headline", "low"),
+        "worst_loss": ("headline", "loss"),
         "worst_loss_high": ("headline", "high"),
+        "expected_loss": ("expected", "loss"),
         "searched": ("searched",),
     },
     "gate": {"seconds": ("seconds",)},
