@@ -135,5 +135,28 @@ def diff(
     write_json(json_file, found.as_dict())
 
 
-for _command in (add, show, history, diff):
+def estimate(
+    app: Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)],
+    *,
+    sql: Annotated[bool, typer.Option("--sql", help="Show what would be asked.")] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Say what one read of an app's database tables would scan, without making it.
+
+    Example: mlwild data estimate flights.py
+    """
+    from mlwild.loading import load_app
+    from mlwild.show import show_estimates
+    from mlwild.warehouse import Sql
+    from mlwild.warehouse.sql import estimate as ask
+
+    can_write(json_file, "--json")
+    loaded = load_app(app)
+    sources = {"data": loaded.data} | {f"tables[{name!r}]": one.data for name, one in loaded.tables.items()}
+    found = {where: ask(one) for where, one in sources.items() if isinstance(one, Sql)}
+    show_estimates(found, loaded.name, asked=sql)
+    write_json(json_file, {where: one.as_dict() for where, one in found.items()})
+
+
+for _command in (add, show, history, diff, estimate):
     data.command()(guarded(_command))

@@ -24,7 +24,7 @@ from mlwild.triangle import Triangle, build, growing
 from mlwild.triangle.asof import as_of
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey, read_events
-from mlwild.warehouse import Stored
+from mlwild.warehouse import Stored, tells_corrections
 
 #: Says why an app must not go live on a day; empty if it may.
 Gate = Callable[[App, date], str]
@@ -109,11 +109,11 @@ class Desk:
     def known(self, cutoff: int) -> tuple[Events, dict[str, SideTable]]:
         """Return the history as it was known at a cutoff; stored tables without corrections that came later."""
         instant = int(self.edges[cutoff])
-        if not any(isinstance(one, Stored) for one in (self.app.data, *(one.data for one in self.app.tables.values()))):
+        if not any(tells_corrections(one) for one in (self.app.data, *(one.data for one in self.app.tables.values()))):
             return as_of(self.app, self.events, self.tables, instant)
-        data = self.app.data.known_at(instant) if isinstance(self.app.data, Stored) else self.app.data
+        data = self.app.data.known_at(instant) if tells_corrections(self.app.data) else self.app.data
         tables = {
-            name: replace(one, data=one.data.known_at(instant)) if isinstance(one.data, Stored) else one
+            name: replace(one, data=one.data.known_at(instant)) if tells_corrections(one.data) else one
             for name, one in self.app.tables.items()
         }
         return as_of(self.app, *read_events(replace(self.app, data=data, tables=tables)), instant)

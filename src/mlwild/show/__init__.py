@@ -9,7 +9,7 @@ from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
 from mlwild.show.stress import show_stress
 from mlwild.show.versions import show_history, show_reproduced, show_run
-from mlwild.show.warehouse import show_batches, show_difference, show_entries
+from mlwild.show.warehouse import show_batches, show_difference, show_entries, show_estimates
 
 __all__ = [
     "fits_bar",
@@ -19,6 +19,7 @@ __all__ = [
     "show_comparison",
     "show_difference",
     "show_entries",
+    "show_estimates",
     "show_gate",
     "show_history",
     "show_operation",

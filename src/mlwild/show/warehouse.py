@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mlwild.show.terminal import terminal
 from mlwild.warehouse import Batch, Difference, Entry
+from mlwild.warehouse.sql import Estimate
 from mlwild.wording import count, number
 
 
@@ -78,3 +79,16 @@ def _plain(names: Sequence[str], right: Sequence[str] = ()) -> Table:
     for name in names:
         table.add_column(name, justify="right" if name in right else "left")
     return table
+
+
+def show_estimates(found: Mapping[str, Estimate], app: str, *, asked: bool) -> None:
+    """Print what a read of each database table would scan."""
+    console = terminal()
+    if not found:
+        console.print(f"{app} reads no database: nothing would be scanned there.")
+        return
+    for where, one in found.items():
+        rows = "an unknown number of" if one.rows is None else count(one.rows)
+        console.print(Text(f"{where}: {rows} rows, {number(one.bytes / 1e6, 3)} MB, of {one.source} ({one.by})."))
+        if asked:
+            console.print(Text(one.sql, style="dim"))

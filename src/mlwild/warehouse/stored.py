@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from mlwild.warehouse.sql import Sql
 from mlwild.warehouse.table import WAREHOUSE, StoredTable
 
 
@@ -55,3 +56,8 @@ class Stored:
     def __call__(self) -> Any:
         """Return the rows, as an Arrow table."""
         return self.table.read(as_of=self.as_of, version=self.version)
+
+
+def tells_corrections(source: Any) -> TypeGuard[Stored | Sql]:
+    """Say whether a source can be read as it was known at an instant."""
+    return isinstance(source, Stored) or (isinstance(source, Sql) and source.tells_corrections)
