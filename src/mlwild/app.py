@@ -66,6 +66,9 @@ class App:
         back): ``mlwild check`` hides them with it.
     key : str, optional
         Column that names each event once.
+    labels : callable, str or Path, optional
+        Labels as a table of their own, with the columns `key`, `label` and `known_at`: the events then lack the last
+        two. Of an event whose label changed the value known last counts.
     entity : str, optional
         Column that says whom an event is about; one entity has at most one event at a time.
     groups : sequence of str
@@ -140,6 +143,7 @@ class App:
     tables: Mapping[str, Table] = field(default_factory=dict)
     outcomes: Sequence[str] = ()
     key: str | None = None
+    labels: Source | None = None
     entity: str | None = None
     groups: Sequence[str] = ()
     windows: Sequence[str | int] = (ALL,)
@@ -169,6 +173,12 @@ class App:
         _check_functions(self)
         _check_models(self)
         _check_numbers(self)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that is read: events, labels of their own, side tables."""
+        own = () if self.labels is None else (self.labels,)
+        return (self.data, *own, *(one.data for one in self.tables.values()))
 
     @property
     def loss_(self) -> Loss:
@@ -256,6 +266,14 @@ def _check_label_arrival(app: App) -> None:
     if (app.known_at is None) == (app.delay is None):
         both = "both are given" if app.delay is not None else "neither is given"
         raise AppError(f"known_at: {both}. Say when labels arrive: known_at='column', or delay='36h' (0 if at once).")
+    if app.labels is not None:
+        _need(
+            callable(app.labels) or isinstance(app.labels, str | Path),
+            "labels",
+            f"{type(app.labels).__name__} is neither a function that returns a table nor a path.",
+        )
+        _need(app.key is not None, "labels", "name the column of their events: key='order_id'.")
+        _need(app.known_at is not None, "labels", "name the column that says from when they are known: known_at='at'.")
     _ = app.delay_
     _ = app.every_
 

@@ -13,6 +13,7 @@ from mlwild import frames
 from mlwild.clock import NEVER, Clock, Times
 from mlwild.errors import DataError
 from mlwild.frames import Frame
+from mlwild.labels import Told
 
 Bools = NDArray[np.bool_]
 
@@ -36,6 +37,8 @@ class Events:
         1, or one over the propensity where feedback is selective.
     clock : Clock
         What the integers in `time` mean.
+    told : Told, optional
+        What the table of labels held, where labels have one of their own.
     """
 
     frame: Frame
@@ -44,6 +47,7 @@ class Events:
     label: NDArray[Any]
     weight: NDArray[np.float64]
     clock: Clock
+    told: Told | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -59,7 +59,13 @@ def findings_of(
 ) -> list[Finding]:
     """Return all findings on an app whose data were read."""
     maturity, _ = times.label_maturity(survey)
-    findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
+    findings: list[Finding] = [
+        *times.times(events),
+        *times.labels(events),
+        maturity,
+        times.duplicates(survey),
+        probes.pickles(survey),
+    ]
     findings += contract.held(app, events, survey.features)
     if reads_features(app):
         findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)

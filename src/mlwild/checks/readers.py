@@ -52,6 +52,10 @@ def reader_of(app: App, table: str) -> Reader | None:
     """
     if isinstance(app.data, Stored) and app.data.name == table:
         return Reader(app.name, _of_events(app))
+    if isinstance(app.labels, Stored) and app.labels.name == table:
+        held = app.labels.located(app.root).table.description.schema.names
+        roles = {app.key: "key", app.label: "label", app.known_at: "known_at"} | dict.fromkeys(app.outcomes, "outcome")
+        return Reader(app.name, {str(name): role for name, role in roles.items() if name in held})
     for name, side in app.tables.items():
         if isinstance(side.data, Stored) and side.data.name == table:
             return Reader(app.name, _of_side(app, name))

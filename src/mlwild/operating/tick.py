@@ -144,8 +144,17 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
         "tables": desk.versions(),
+        **_of_labels(desk, cutoff),
         "alarm": _dried_up(desk, triangle, cutoff),
     }
+
+
+def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
+    """Count labels that changed, and those whose event is not there, where labels have a table of their own."""
+    if desk.app.labels is None:
+        return {}
+    told = desk.known(cutoff)[0].told
+    return {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
@@ -207,7 +216,7 @@ def _judged(desk: Desk, cutoff: int) -> str:
     assert desk.gate is not None
     known, tables = desk.known(cutoff)
     named = {name: replace(one, data=tables[name].rows.to_native) for name, one in desk.app.tables.items()}
-    app = replace(desk.app, data=known.frame.to_native, tables=named)
+    app = replace(desk.app, data=known.frame.to_native, labels=None, tables=named)
     return desk.gate(app, desk.today or today())
 
 

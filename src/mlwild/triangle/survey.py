@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlwild.clock import Clock, Times, delay_of, fits
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table
+from mlwild.labels import with_labels
 from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.records import ALL
@@ -83,9 +84,24 @@ class Survey:
         return both // size, both % size, counts
 
 
-def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
-    """Read the app's data and side tables."""
+def read_events(app: App, until: int | None = None) -> tuple[Events, dict[str, SideTable]]:
+    """Read the app's data and side tables; of labels that have a table of their own, those known by an instant."""
     frame = frames.load(app.data, "data", root=app.root, kind=app.frame)
+    told = None
+    if app.labels is not None:
+        labels = frames.load(app.labels, "labels", root=app.root, kind=app.frame)
+        assert app.key is not None
+        assert app.known_at is not None
+        frame, told = with_labels(
+            frame,
+            labels,
+            key=app.key,
+            label=app.label,
+            known_at=app.known_at,
+            time=app.time,
+            outcomes=app.outcomes,
+            until=until,
+        )
     named = {"outcomes": app.outcomes, "groups": app.groups}
     for where, columns in named.items():
         frames.need(frame, list(columns), where)
@@ -100,6 +116,7 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
         entity=app.entity,
         propensity=app.propensity,
     )
+    events = replace(events, told=told)
     tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"

@@ -211,7 +211,7 @@ def _pinned(app: App, versions: Mapping[str, int]) -> App:
     if missing:
         raise AppError(f"run: it read no stored table {missing[0]!r}, and the app does now.")
     tables = {name: replace(one, data=at(one.data)) for name, one in app.tables.items()}
-    return replace(app, data=at(app.data), tables=tables)
+    return replace(app, data=at(app.data), labels=at(app.labels), tables=tables)
 
 
 def _around(run: Run, files: Mapping[str, bytes], home: Path) -> list[str]:
