@@ -25,6 +25,7 @@ def main() -> None:
         "slices",
         "operate",
         "tables",
+        "features",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

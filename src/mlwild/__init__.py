@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
     from mlwild.operating import operate
+    from mlwild.past import past_events
     from mlwild.patching.patch import patch
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
@@ -44,6 +45,7 @@ _HOME = {
     "load_app": "mlwild.loading",
     "new": "mlwild.starting",
     "operate": "mlwild.operating",
+    "past_events": "mlwild.past",
     "patch": "mlwild.patching.patch",
     "pinball": "mlwild.losses",
     "rehearse": "mlwild.rehearsal",
@@ -70,6 +72,7 @@ __all__ = [
     "monitors",
     "new",
     "operate",
+    "past_events",
     "patch",
     "pinball",
     "rehearse",

@@ -17,6 +17,7 @@ from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import Lived, body_of, drop_memory, keep_memory, of_vintage, replayed, view_of
 from mlwild.operating.status import keep_status
+from mlwild.past import OwnEvents
 from mlwild.records import Decided, Vintage
 from mlwild.stats.sequential import risk_violation
 from mlwild.step import State, begin, refuse, step
@@ -194,7 +195,10 @@ def _judged(desk: Desk, cutoff: int) -> str:
     """Return why the gate blocks what would go live at a cutoff; empty if it does not."""
     assert desk.gate is not None
     known, tables = desk.known(cutoff)
-    named = {name: replace(one, data=tables[name].rows.to_native) for name, one in desk.app.tables.items()}
+    named = {
+        name: one if isinstance(one.data, OwnEvents) else replace(one, data=tables[name].rows.to_native)
+        for name, one in desk.app.tables.items()
+    }
     app = replace(desk.app, data=known.frame.to_native, tables=named)
     return desk.gate(app, desk.today or today())
 

@@ -17,6 +17,7 @@ from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table
 from mlwild.losses import Loss
 from mlwild.models import Forecast
+from mlwild.past import OwnEvents, own_table
 from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
 
@@ -103,6 +104,10 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
     tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
+        if isinstance(table.data, OwnEvents):
+            late = (app.label, app.known_at, app.propensity, *app.outcomes)
+            tables[name] = own_table(table, events, [one for one in late if one], app.time, where)
+            continue
         rows = frames.load(table.data, where, root=app.root, kind=app.frame)
         delay = None if table.delay is None else delay_of(table.delay)
         tables[name] = side_table(table, rows, delay, app.time, where)
