@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlwild.starting import new
     from mlwild.stressing import stress
     from mlwild.trading import Trading
+    from mlwild.triangle.logged import log_features
     from mlwild.warehouse import Stored
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ _HOME = {
     "compare": "mlwild.comparisons",
     "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
+    "log_features": "mlwild.triangle.logged",
     "new": "mlwild.starting",
     "operate": "mlwild.operating",
     "past_events": "mlwild.past",
@@ -69,6 +71,7 @@ __all__ = [
     "gate",
     "judge",
     "load_app",
+    "log_features",
     "monitors",
     "new",
     "operate",

@@ -16,6 +16,7 @@ from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import Lived, body_of, drop_memory, keep_memory, of_vintage, replayed, view_of
+from mlwild.operating.noting import note_features
 from mlwild.operating.status import keep_status
 from mlwild.past import OwnEvents
 from mlwild.records import Decided, Vintage
@@ -136,6 +137,8 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
     _, arrival, counts = survey.arrivals
     now, before = len(survey.time), int(survey.grid.row_start[cutoff - 1])
     last = [fact.body["all_rows"] for fact in desk.lived().facts if fact.kind == "observed"]
+    # First, so that versions name the log with these rows.
+    noted = note_features(desk, triangle, cutoff)
     return {
         "at": _shown(desk, cutoff),
         "rows": int(survey.grid.rows[cutoff - 1]),
@@ -146,7 +149,7 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "data": survey.data_digest,
         "tables": desk.versions(),
         "alarm": _dried_up(desk, triangle, cutoff),
-    }
+    } | noted
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
@@ -199,7 +202,7 @@ def _judged(desk: Desk, cutoff: int) -> str:
         name: one if isinstance(one.data, OwnEvents) else replace(one, data=tables[name].rows.to_native)
         for name, one in desk.app.tables.items()
     }
-    app = replace(desk.app, data=known.frame.to_native, tables=named)
+    app = replace(desk.with_log(cutoff), data=known.frame.to_native, tables=named)
     return desk.gate(app, desk.today or today())
 
 

@@ -20,6 +20,7 @@ from mlwild.models import Forecast
 from mlwild.past import OwnEvents, own_table
 from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
+from mlwild.triangle.logged import with_log
 
 Ints = NDArray[np.int64]
 
@@ -235,6 +236,7 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable], edges: Ti
     groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
     if reads_features(app):
         table, kind = make_features(app, events.frame, tables)
+        table = with_log(app, events, table)
     else:
         import pyarrow as pa
 
