@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +69,7 @@ class Logged:
         if name not in self.table.column_names:
             return np.zeros(len(self.place), dtype=bool)
         sets = pc.dictionary_encode(self.table.column(MADE)).combine_chunks()
-        with_it = np.array([name in said.split("\n") for said in sets.dictionary.to_pylist()], dtype=bool)
+        with_it = np.array([name in json.loads(said) for said in sets.dictionary.to_pylist()], dtype=bool)
         rows = with_it[sets.indices.to_numpy(zero_copy_only=False)]
         return np.asarray(self.there & rows[self.place])
 
@@ -225,7 +226,7 @@ def append(
         EVENT: keys,
         TIME: _instants(times, clock),
         LOGGED: _instants(at, clock),
-        MADE: pa.array(["\n".join(named)] * len(keys)),
+        MADE: pa.array([json.dumps(list(named), ensure_ascii=False)] * len(keys)),
         **(more or {}),
         **named,
     }
