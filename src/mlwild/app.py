@@ -23,6 +23,7 @@ from mlwild.rules import Rule
 from mlwild.serving import Serving
 from mlwild.stressors import Stressor
 from mlwild.trading import Trading
+from mlwild.warehouse import Stored
 
 FEEDBACK = ("none", "selective", "bandit")
 
@@ -61,6 +62,9 @@ class App:
         what was known at each row's time. Default: all columns but time, label and the like.
     tables : dict of str to Table, optional
         Side tables, joined point in time by ``tables["name"].asof(events)``.
+    logged : str or Stored, optional
+        Stored table, by key of the event, in which features are kept as they were computed live; they count where
+        there are any.
     outcomes : sequence of str
         Other columns that become known only with the label (the actual arrival, the amount paid
         back): ``mlwild check`` hides them with it.
@@ -160,6 +164,7 @@ class App:
     stressors: Sequence[Stressor] | None = None
     owner: str = ""
     contract: str | Path | None = None
+    logged: str | Stored | None = None
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -369,6 +374,10 @@ def _check_numbers(app: App) -> None:
     _need(traded, "trading", f"the loss {app.loss_.name!r} asks for classes, and positions are made of numbers.")
     _need(app.contract is None or isinstance(app.contract, str | Path), "contract", f"{app.contract!r} is not a path.")
     _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
+    if app.logged is not None:
+        good = isinstance(app.logged, str | Stored) and app.logged != ""
+        _need(good, "logged", f"{app.logged!r} is neither the name of a stored table nor a Stored(...).")
+        _need(app.key is not None, "key", "features are logged by it: name the column that names each event once.")
 
 
 def _check_monitors(monitors: Sequence[Monitor]) -> None:

@@ -23,6 +23,7 @@ from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived
 from mlwild.rules import Rule
 from mlwild.triangle import Triangle, build, growing
+from mlwild.triangle.logged import log_as_of, log_of
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey
 from mlwild.warehouse import Stored
@@ -115,14 +116,19 @@ class Desk:
             self._known[cutoff] = known_then(self.app, self.events, self.tables, int(self.edges[cutoff]))
         return self._known[cutoff]
 
+    def with_log(self, cutoff: int) -> App:
+        """Return the app with its log of features as it was at a cutoff."""
+        return log_as_of(self.app, int(self.edges[cutoff]))
+
     def versions(self) -> dict[str, int]:
         """Return the version of each stored table that is read."""
-        stored = [one.located(self.app.root) for one in self.app.sources if isinstance(one, Stored)]
+        sources = (*self.app.sources, log_of(self.app))
+        stored = [one.located(self.app.root) for one in sources if isinstance(one, Stored)]
         return {one.name: one.table.version for one in stored}
 
     def triangle(self, cutoff: int) -> Triangle:
         """Return the triangle of what was known at a cutoff."""
-        app = replace(self.app, seeds=self.app.seeds[:1])
+        app = replace(self.with_log(cutoff), seeds=self.app.seeds[:1])
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
         life = self.lived()
         if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models

@@ -18,8 +18,10 @@ from mlwild.events import Events, SideTable, gather, side_table
 from mlwild.labels import with_labels
 from mlwild.losses import Loss
 from mlwild.models import Forecast
+from mlwild.past import OwnEvents, own_table
 from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
+from mlwild.triangle.logged import with_log
 
 Ints = NDArray[np.int64]
 
@@ -120,6 +122,10 @@ def read_events(app: App, until: int | None = None) -> tuple[Events, dict[str, S
     tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
+        if isinstance(table.data, OwnEvents):
+            late = (app.label, app.known_at, app.propensity, *app.outcomes)
+            tables[name] = own_table(table, events, [one for one in late if one], app.time, where)
+            continue
         rows = frames.load(table.data, where, root=app.root, kind=app.frame)
         delay = None if table.delay is None else delay_of(table.delay)
         tables[name] = side_table(table, rows, delay, app.time, where)
@@ -247,6 +253,7 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable], edges: Ti
     groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
     if reads_features(app):
         table, kind = make_features(app, events.frame, tables)
+        table = with_log(app, events, table)
     else:
         import pyarrow as pa
 

@@ -153,7 +153,8 @@ def _fitted(
     # Another model of the app ran in shadow.
     name = str(before.get("name", app.live))
     with at_desk(app, store=Path(store).absolute(), dry=True) as desk:
-        read = lay_survey(replace(app, seeds=app.seeds[:1]), *desk.known(cutoff), desk.edges[: cutoff + 1])
+        then = replace(desk.with_log(cutoff), seeds=app.seeds[:1])
+        read = lay_survey(then, *desk.known(cutoff), desk.edges[: cutoff + 1])
     triangle = growing(read, Store(scratch), name, {})
     if not triangle.ensure(vintage):
         raise StoreError(f"run: vintage {vintage} could not be made again: {triangle.failed[vintage].why}.")
