@@ -107,7 +107,6 @@ def _same_as_by_one(folder):
     """Compare what is there with what one operator leaves in the same place who does everything in one call."""
     left = [(fact.kind, fact.cutoff, fact.body) for fact in ledger(folder)]
     shutil.rmtree(folder / ".mlwild")
-    write(folder)
     run("operate", "app.py", "--no-gate", "--no-record", "--rule", "every 2", "--begin", "400", cwd=folder)
     assert left == [(fact.kind, fact.cutoff, fact.body) for fact in ledger(folder)]
 
