@@ -24,6 +24,7 @@ def main() -> None:
         "digits",
         "slices",
         "operate",
+        "promises",
         "tables",
         "runs",
         "compute",

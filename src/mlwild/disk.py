@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from mlwild.errors import BusyError, StoreError
+
+#: A lock may be held for a moment by who only looks whether it is: it is tried so often, so many seconds apart.
+LOOKS, LOOK = 4, 0.05
 
 
 @contextmanager
@@ -85,12 +89,30 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise BusyError(refusal(file.read().strip() or "another process")) from None
+        for left in reversed(range(LOOKS)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    file.seek(0)
+                    raise BusyError(refusal(file.read().strip() or "another process")) from None
+                time.sleep(LOOK)
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a process holds a lock; who asks holds it for a moment himself, which `held` waits for."""
+    import fcntl
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

@@ -15,6 +15,8 @@ from mlwild.errors import DataError
 from mlwild.frames import Frame
 from mlwild.labels import Told
 
+_HOUR = 3_600_000_000_000
+
 Bools = NDArray[np.bool_]
 
 
@@ -141,10 +143,12 @@ def _arrivals(frame: Frame, asked: Times, clock: Clock, time: str, known_at: str
     early = np.flatnonzero(arrival < asked)
     if len(early):
         row = int(early[0])
+        twice = clock.kind == "naive" and int((asked - arrival)[early].max()) <= _HOUR
+        hint = " Where clocks go back, local times come twice: give them a time zone." if twice else ""
         raise DataError(
             f"known_at: {len(early)} labels are known before their event, first in row {row}: "
             f"{known_at} {clock.show(int(arrival[row]), seconds=True)} < "
-            f"{time} {clock.show(int(asked[row]), seconds=True)}. Correct the column or give a delay."
+            f"{time} {clock.show(int(asked[row]), seconds=True)}. Correct the column or give a delay.{hint}"
         )
     return arrival
 

@@ -74,7 +74,7 @@ def _interrupted(data, folder):
         "groups": data.draw(st.sampled_from([(), ("a",)]), "groups"),
     }
     rule = data.draw(st.sampled_from(RULES), "rule")
-    moments = data.draw(st.lists(st.integers(250, 598), max_size=6), "moments")
+    moments = data.draw(st.lists(st.integers(251, 598), max_size=6), "moments")
     deaths = data.draw(st.sets(st.integers(0, 60), max_size=8), "deaths")
     made = world(n=600, **fields)
     write, written = Ledger._write, [0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 import signal
 import subprocess
 import time
@@ -76,6 +78,48 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(more, said, code, 
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob(".mlwild/operate/*/ledger.jsonl"))
+
+
+def _two_at_once(folder, times, seed):
+    """Start two operators of one app so often, one a moment after the other, while rows come; say what each said."""
+    write(folder, "import pathlib\n    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]")
+    rng, refused = random.Random(seed), 0
+    command = [*MLWILD, "operate", "app.py", "--no-gate", "--no-record"]
+    for number in range(times):
+        (folder / "now").write_text(str(460 + 140 * (number + 1) // times))
+        first = ["--rule", "every 2", "--begin", "400"] if number == 0 else []
+        runs = []
+        for _ in range(2):
+            runs.append(
+                subprocess.Popen([*command, *first], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+            )
+            time.sleep(rng.random() * 0.6)
+        said = [run.communicate(timeout=120)[1].decode() for run in runs]
+        codes = [run.returncode for run in runs]
+        assert codes in ([0, 0], [0, 4], [4, 0])
+        assert all("is operating 'little' in" in text for text, code in zip(said, codes, strict=True) if code), said
+        assert not any("Traceback" in text for text in said)
+        refused += sum(code == 4 for code in codes)
+    return refused
+
+
+def _same_as_by_one(folder):
+    """Compare what is there with what one operator leaves in the same place who does everything in one call."""
+    left = [(fact.kind, fact.cutoff, fact.body) for fact in ledger(folder)]
+    shutil.rmtree(folder / ".mlwild")
+    run("operate", "app.py", "--no-gate", "--no-record", "--rule", "every 2", "--begin", "400", cwd=folder)
+    assert left == [(fact.kind, fact.cutoff, fact.body) for fact in ledger(folder)]
+
+
+def test_of_two_operators_one_acts_and_the_other_is_told_who_does(tmp_path):
+    _two_at_once(tmp_path, 2, seed=0)
+    _same_as_by_one(tmp_path)
+
+
+@pytest.mark.slow
+def test_of_two_operators_however_they_meet_nothing_is_done_twice(tmp_path):
+    assert _two_at_once(tmp_path, 20, seed=1) >= 3
+    _same_as_by_one(tmp_path)
 
 
 def test_the_rule_is_the_one_that_the_rehearsal_recommended(tmp_path):

@@ -19,7 +19,9 @@ from mlwild.ledger import Draft, Fact, Ledger
 from tests.operating.test_ticks import RULE, SHORT
 from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = Path(__file__).parents[2]
+#: Where a process of its own finds these tests and this very code.
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "src")])
 
 WRITER = textwrap.dedent(
     """
@@ -77,7 +79,7 @@ def test_a_writer_killed_two_hundred_times_loses_no_acknowledged_fact(tmp_path):
 
 
 def _kill_operators(store, times, seed):
-    rng, environment = random.Random(seed), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
+    rng, environment = random.Random(seed), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS}
     killed = 0
     for _ in range(times):
         run = subprocess.Popen([sys.executable, "-c", OPERATOR, str(store)], env=environment)
@@ -107,7 +109,7 @@ def test_operators_killed_forty_times_leave_the_life_of_one_that_was_not(tmp_pat
 
 
 def test_of_several_operators_at_once_one_acts_and_the_others_say_so(tmp_path):
-    made, environment = world(**SHORT), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
+    made, environment = world(**SHORT), os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS}
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", OPERATOR, str(tmp_path / "many")], env=environment, stderr=subprocess.PIPE

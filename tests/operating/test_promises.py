@@ -49,7 +49,7 @@ def test_promises_made_before_an_outcome_is_known_are_bet_on_apart(delay, lag, t
         asked.append((limit, words["lag"]))
         return risk_violation(missed, limit, **words)
 
-    monkeypatch.setattr("mlwild.operating.tick.risk_violation", spied)
+    monkeypatch.setattr("mlwild.operating.promises.risk_violation", spied)
     made = world(n=900, delay=delay)
     wild.operate(made.app, rule=rules.Never(), begin=600, store=tmp_path)
     assert {one[1] for one in asked} == {lag}

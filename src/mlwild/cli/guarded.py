@@ -35,7 +35,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             code = WRONG if isinstance(problem, AppError) else COULD_NOT
         except (typer.Exit, typer.Abort):
             raise
-        except Exception as problem:  # noqa: BLE001  the user's own file or functions raised
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's own file or functions raised, or left
             _print_users_part(problem)
             print(f"mlwild: {sentence(problem)}", file=sys.stderr)
             code = COULD_NOT
@@ -46,7 +46,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return call
 
 
-def sentence(problem: Exception) -> str:
+def sentence(problem: BaseException) -> str:
     """Say in one sentence what went wrong, and where if it was in the user's own code."""
     if isinstance(problem, MlwildError):
         return str(problem)
@@ -54,7 +54,7 @@ def sentence(problem: Exception) -> str:
     return f"{_users_frame(problem)} raised {type(problem).__name__}: {said}"
 
 
-def _print_users_part(problem: Exception) -> None:
+def _print_users_part(problem: BaseException) -> None:
     """Print the traceback without our own frames."""
     shown = traceback.TracebackException.from_exception(problem)
     kept = [frame for frame in shown.stack if not frame.filename.startswith((_OURS, "<frozen importlib"))]

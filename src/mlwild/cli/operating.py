@@ -101,7 +101,7 @@ def operate(
             print(f"mlwild: {missed} runs were missed: the last one took longer than {every}.", file=sys.stderr)
         try:
             once(first=number == 0)
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             if number == 0:
                 raise
             # The tick stays open, and the next run finishes it.

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from mlwild.app import App
 from mlwild.clock import Clock
 from mlwild.compute import Jobs
-from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Ledger
 from mlwild.models import Forecast
 from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived
+from mlwild.operating.rescue import examine
 from mlwild.rules import Rule
 from mlwild.triangle import Triangle, build, growing
 from mlwild.triangle.logged import log_as_of, log_of
@@ -46,6 +46,18 @@ class Registrar(Protocol):
     def no_challenger(self, app: App) -> None:
         """Say that nothing runs in shadow any more."""
         ...
+
+
+def pinned(app: App) -> App:
+    """Return an app whose stored tables stay at the version that they have now: others may add rows meanwhile."""
+
+    def at_rest(source: Any) -> Any:
+        return source.located(app.root).pinned() if isinstance(source, Stored) else source
+
+    data = at_rest(app.data)  # before the side tables: what belongs to its rows is there by then
+    return replace(
+        app, data=data, tables={name: replace(one, data=at_rest(one.data)) for name, one in app.tables.items()}
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +136,7 @@ class Desk:
         """Return the version of each stored table that is read."""
         sources = (*self.app.sources, log_of(self.app))
         stored = [one.located(self.app.root) for one in sources if isinstance(one, Stored)]
-        return {one.name: one.table.version for one in stored}
+        return {one.name: one.version or one.table.version for one in stored}
 
     def triangle(self, cutoff: int) -> Triangle:
         """Return the triangle of what was known at a cutoff."""
@@ -132,13 +144,8 @@ class Desk:
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
         life = self.lived()
         if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models
-            made = build(read, self.store, jobs=self.jobs, growing=True, pins=life.artefacts)[0]
+            made = build(read, self.store, jobs=self.jobs, growing=True, pins=life.artefacts, artefacts=life.digests)[0]
         else:
-            made = growing(read, self.store, app.live, life.artefacts)
-        for vintage in dict.fromkeys((*life.before[1], *life.path)):
-            if not made.ensure(vintage):
-                why = made.failed[vintage].why
-                raise DataError(
-                    f"models[{app.live!r}]: vintage {vintage}, which was live, cannot be used any more: {why}."
-                )
+            made = growing(read, self.store, app.live, life.artefacts, life.digests)
+        examine(made, life)
         return made

@@ -19,7 +19,7 @@ from mlwild.digest import digest
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.ledger import Draft, Ledger
-from mlwild.operating.desk import Desk, Gate, Registrar
+from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
@@ -206,7 +206,7 @@ def operate(
         )
     except BusyError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         if not dry and (root.root / LEDGER).exists():
             keep_trouble(root.root, problem)
             keep_card(Ledger(root.root / LEDGER), root.root)
@@ -227,8 +227,9 @@ class _Call:
 
 
 def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
+    app = pinned(app)
     events, tables = read_events(app)
-    with root.lock("tick", doing="operating"):
+    with root.lock("tick", doing="operating", what=app.name):
         path = root.root / LEDGER
         ledger = Draft(path) if call.dry else Ledger(path)
         before = lived(ledger)

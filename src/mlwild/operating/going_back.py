@@ -16,7 +16,7 @@ from mlwild.compute import Jobs
 from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Draft, Fact, Ledger
 from mlwild.models import Forecast
-from mlwild.operating.desk import Desk, Registrar
+from mlwild.operating.desk import Desk, Registrar, pinned
 from mlwild.operating.driver import due, rule_of, same
 from mlwild.operating.lived import Lived, lived, move_memory, of_vintage
 from mlwild.operating.opening import Wish
@@ -181,7 +181,7 @@ def rollback(
         cutoff, live = life.ticked, life.path[-1]
         chosen = _chosen(life, to, app.name)
         triangle = desk.triangle(cutoff)
-        sound = [one for one in _candidates(life) if one == chosen or triangle.ensure(one)]
+        sound = [one for one in _candidates(life) if one == chosen or triangle.usable(one)]
         ways = tuple(_way(desk, triangle, one, live) for one in sound)
         _check_artefact(desk, triangle, chosen)
         prices = app.prices
@@ -235,8 +235,9 @@ def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False
         raise AppError(
             f"app: {app.name!r} is not in operation in {root.root.parent.parent}. Begin with mlwild operate."
         )
+    app = pinned(app)
     events, tables = read_events(app)
-    with root.lock("tick", doing="operating"):
+    with root.lock("tick", doing="operating", what=app.name):
         ledger = Draft(root.root / LEDGER) if dry else Ledger(root.root / LEDGER)
         life = lived(ledger)
         if life is None or not life.decided or life.ticked != life.decided[-1].cutoff:
@@ -274,7 +275,7 @@ def _check_artefact(desk: Desk, triangle: Triangle, vintage: Vintage) -> None:
         (fact.body for fact in desk.lived().facts if fact.kind == "fitted" and fact.body["live"] == str(vintage)), None
     )
     noted = desk.store.get(triangle.recipe.fit_key(vintage), "model")
-    if noted is None or (told is not None and noted["digest"] != told["digest"]):
+    if vintage in triangle.lost or noted is None or (told is not None and noted["digest"] != told["digest"]):
         raise StoreError(
             f"store: the model of vintage {vintage} is missing, or is not the one that was live (other digest). "
             f"Nothing was changed. Go back to another vintage, or restore {desk.store.root}."

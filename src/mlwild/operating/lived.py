@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +78,23 @@ class Lived:
         return made | {live[fact.cutoff]: str(fact.body["key"]) for fact in self.facts if fact.kind == "fitted"}
 
     @property
+    def finished(self) -> Lived:
+        """The same without the tick that is not finished."""
+        last = self.ticked
+        kept = tuple(fact for fact in self.facts if fact is self.opened or fact.cutoff <= last)
+        return replace(self, facts=kept, decided=tuple(one for one in self.decided if one.cutoff <= last))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digests of the models that were live, by key."""
+        return {str(fact.body["key"]): str(fact.body["digest"]) for fact in self.facts if fact.kind == "fitted"}
+
+    @property
+    def rescues(self) -> frozenset[int]:
+        """Cutoffs at which the rule was not asked, since what was live could not be used any more."""
+        return frozenset(fact.cutoff for fact in self.facts if fact.kind == "decided" and "lost" in fact.body)
+
+    @property
     def ticked(self) -> int:
         """Last cutoff whose tick is finished; one before the first if none is."""
         return max((fact.cutoff for fact in self.facts if fact.kind == "ticked"), default=self.first - 1)
@@ -132,7 +149,7 @@ def view_of(triangle: Triangle, state: State, cutoff: int) -> View:
     """Return what a rule sees at a cutoff."""
     app = triangle.survey.app
     return look(
-        state,
+        replace(state, deployed=tuple(one for one in state.deployed if one not in triangle.lost)),
         triangle,
         cutoff=cutoff,
         now=int(triangle.survey.grid.edges[cutoff]),
@@ -142,17 +159,22 @@ def view_of(triangle: Triangle, state: State, cutoff: int) -> View:
     )
 
 
-def replayed(rule: Rule, triangle: Triangle, decided: Sequence[Decided], store: Store) -> State:
+def replayed(
+    rule: Rule, triangle: Triangle, decided: Sequence[Decided], store: Store, rescues: Container[int] = ()
+) -> State:
     """
     Return the state after some decisions, as they are recorded; what the rule remembers is rebuilt.
 
     The rule is asked again at every cutoff, and carries its memory on; what it says is not carried out. A memory that
-    was kept after the same decisions of the same rule is read instead.
+    was kept after the same decisions of the same rule is read instead. Where a vintage stood in for one that was lost,
+    the rule was not asked.
     """
     state, _ = begin(decided[0].live, decided[0].at)
     kept = store.get(key := _memory_key(rule, decided), "memory") is not None
     for fact in decided[1:]:
-        memory = None if kept else rule.decide(view_of(triangle, state, fact.cutoff), state.memory).memory
+        memory = state.memory
+        if not kept and fact.cutoff not in rescues:
+            memory = rule.decide(view_of(triangle, state, fact.cutoff), state.memory).memory
         moved = fact.live != state.live
         state = State(
             fact.live,

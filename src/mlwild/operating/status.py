@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlwild.disk import write_atomically
+from mlwild.disk import is_held, write_atomically
 from mlwild.errors import StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating.lived import Lived, lived
 from mlwild.rehearsal import STORE
 
-FILE, LEDGER = "status.json", "ledger.jsonl"
+FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
+CUT_OFF = "is not finished: run mlwild operate again"
 #: Facts that belong to no tick.
 BETWEEN = ("ordered", "registered", "challenged", "unchallenged")
 
@@ -87,6 +88,8 @@ def status(store: str | Path = STORE) -> list[Status]:
         kept = _kept(folder)
         try:
             made = kept if kept is not None else status_of(Ledger(folder / LEDGER))
+            if made is not None and made.alarm.endswith(CUT_OFF) and is_held(folder / LOCK):
+                made = status_of(Ledger(folder / LEDGER), running=True)
         except StoreError as problem:  # the others are shown all the same
             made = Status(app=folder.name, alarm=str(problem))
         if made is not None:
@@ -99,7 +102,7 @@ def keep_status(ledger: Ledger, folder: Path) -> None:
     _keep(ledger, folder, status_of(ledger))
 
 
-def keep_trouble(folder: Path, problem: Exception) -> None:
+def keep_trouble(folder: Path, problem: BaseException) -> None:
     """Leave word of what kept an app from being operated at all: the ledger has no fact of it."""
     try:
         ledger = Ledger(folder / LEDGER)
@@ -126,11 +129,16 @@ def _kept(folder: Path) -> Status | None:
         return None
 
 
-def status_of(ledger: Ledger) -> Status | None:
-    """Return what a ledger says; None where no life was opened."""
-    life = lived(ledger)
-    if life is None:
+def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
+    """
+    Return what a ledger says as of the last finished tick; None where no life was opened.
+
+    A tick that is not finished is an alarm, unless it is running.
+    """
+    whole = lived(ledger)
+    if whole is None:
         return None
+    life = whole.finished
     opened = life.opened.body
     last = max((fact for fact in life.facts if fact.kind == "ticked"), key=lambda fact: fact.cutoff, default=None)
     now = life.decided[-1] if life.decided else None
@@ -151,7 +159,7 @@ def status_of(ledger: Ledger) -> Status | None:
         came=told[-1] if told else None,
         kept=int(scored[-1]["kept"]) if scored else 0,
         of=int(scored[-1]["of"]) if scored else 0,
-        alarm=_alarm(life, scored),
+        alarm=("" if running else _unfinished(whole)) or _alarm(life, scored),
         challenger=_challenger(life),
     )
 
@@ -169,13 +177,19 @@ def _when(life: Lived, cutoff: int) -> str:
     return str(said.get("at", ""))
 
 
-def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
-    """Return the gravest thing: a tick that failed or was cut off, then broken promises, then a refusal."""
+def _unfinished(life: Lived) -> str:
+    """Say that the last tick failed or was cut off; empty if it was not."""
     last = next(fact for fact in reversed(life.facts) if fact.kind not in BETWEEN)
     if last.kind == "failed":
         return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
-    if last.kind != "ticked":
-        return f"the tick at cutoff {last.cutoff} is not finished: run mlwild operate again"
+    return "" if last.kind == "ticked" else f"the tick at cutoff {last.cutoff} {CUT_OFF}"
+
+
+def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
+    """Return the gravest thing of finished ticks: what stands in, broken promises, a refusal."""
+    decided = next((fact for fact in reversed(life.facts) if fact.kind == "decided"), None)
+    if decided is not None and decided.body.get("alarm") and life.replaced(decided.cutoff) is None:
+        return str(decided.body["alarm"])
     observed = [fact.body["alarm"] for fact in life.facts if fact.kind == "observed"]
     if observed and observed[-1]:
         return str(observed[-1])

@@ -15,6 +15,7 @@ from mlwild.operating.noting import note_features
 from mlwild.operating.promises import promised, scored
 from mlwild.operating.publishing import published
 from mlwild.operating.registering import registered, to_register
+from mlwild.operating.rescue import rescued, told, told_of_rescue, with_lost
 from mlwild.operating.shadowing import running, shadowed
 from mlwild.operating.status import keep_status
 from mlwild.past import OwnEvents
@@ -51,9 +52,10 @@ class Tick:
 
     @property
     def alarm(self) -> str:
-        """Why somebody should look: a refusal, a feed that is down, promises not kept; empty if all is well."""
-        if self.action == "refused":
-            return str(self.facts["decided"]["reason"])
+        """Why somebody should look: a stand-in, a refusal, a feed that is down, broken promises; or empty."""
+        decided = self.facts["decided"]
+        if "alarm" in decided or self.action == "refused":
+            return str(decided.get("alarm") or decided["reason"])
         return str(self.facts["observed"]["alarm"] or self.facts.get("scored", {}).get("alarm", ""))
 
 
@@ -102,7 +104,7 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         part = "published"
         done("published", lambda: published(desk, cutoff))
         done("ticked", lambda: {"at": _shown(desk, cutoff), "next": desk.following(cutoff)})
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         _fail(desk, cutoff, part, problem)
         raise
     finally:
@@ -139,7 +141,7 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
     last = [fact.body["all_rows"] for fact in desk.lived().facts if fact.kind == "observed"]
     # First, so that versions name the log with these rows.
     noted = note_features(desk, triangle, cutoff)
-    return {
+    seen = {
         "at": _shown(desk, cutoff),
         "rows": int(survey.grid.rows[cutoff - 1]),
         # Rows of earlier periods that were not there at the last tick (below 0: that are gone).
@@ -151,6 +153,7 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         **_of_labels(desk, cutoff),
         "alarm": _dried_up(desk, triangle, cutoff),
     } | noted
+    return with_lost(seen, desk.lived(), triangle)
 
 
 def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
@@ -182,7 +185,11 @@ def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
     if not so_far:
         state, fact = _begun(desk, triangle, cutoff)
     else:
-        before = replayed(desk.rule, triangle, so_far, desk.store)
+        before = replayed(desk.rule, triangle, so_far, desk.store, desk.lived().rescues)
+        if before.live in triangle.lost:
+            state, fact = rescued(before, triangle, desk.lived(), cutoff)
+            keep_memory(desk.rule, (*so_far, fact), state.memory, desk.store)
+            return body_of(fact) | told_of_rescue(desk.lived(), fact)
         state, fact = step(desk.rule, before, view_of(triangle, before, cutoff))
         # What was live before has passed already.
         if desk.gate is not None and state.live not in before.deployed:
@@ -191,7 +198,7 @@ def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
                 state, fact = refuse(before, state, fact, why)
         state, fact = _held(desk, cutoff, before, state, fact)
     keep_memory(desk.rule, (*so_far, fact), state.memory, desk.store)
-    return body_of(fact)
+    return body_of(fact) | told(desk.lived(), triangle, fact)
 
 
 def _held(desk: Desk, cutoff: int, before: State, state: State, fact: Decided) -> tuple[State, Decided]:
@@ -245,7 +252,7 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
 
-def _fail(desk: Desk, cutoff: int, part: str, problem: Exception) -> None:
+def _fail(desk: Desk, cutoff: int, part: str, problem: BaseException) -> None:
     """Leave word of a failure, once; where even that cannot be written, the problem itself says so."""
     said = " ".join(str(problem).split())[:300]
     body = {"part": part, "why": f"{type(problem).__name__}: {said}"}

@@ -10,7 +10,8 @@ from mlwild.records import Vintage
 from mlwild.triangle import parallel
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Survey
-from mlwild.triangle.triangle import Tally, Triangle
+from mlwild.triangle.tally import Tally
+from mlwild.triangle.triangle import Triangle
 
 
 def build(
@@ -22,6 +23,7 @@ def build(
     models: Iterable[str] | None = None,
     growing: bool = False,
     pins: Mapping[Vintage, str] | None = None,
+    artefacts: Mapping[str, str] | None = None,
 ) -> list[Triangle]:
     """
     Make the triangles of an app: every model, window and seed at every cutoff.
@@ -40,7 +42,9 @@ def build(
     growing : bool
         Whether the history was longer at each call: then only new rows are predicted.
     pins : mapping of Vintage to str, optional
-        Artefacts of the living model's first seed that are what they are.
+        Artefacts of the living model's first seed that are what they are, by key.
+    artefacts : mapping of str to str, optional
+        Their digests by key: no other is loaded in their place.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def build(
             triangle = Triangle(survey, name, seed, store, tally, growing=growing)
             made.append(triangle)
             if pins and name == app.live and seed == app.seeds[0]:
-                triangle.recipe.pin(pins)
+                triangle.recipe.pin(pins, artefacts)
             if forecast:
                 triangle.publish()
                 continue
@@ -69,7 +73,13 @@ def build(
     return made
 
 
-def growing(survey: Survey, store: Store, model: str, pins: Mapping[Vintage, str]) -> Triangle:
+def growing(
+    survey: Survey,
+    store: Store,
+    model: str,
+    pins: Mapping[Vintage, str],
+    artefacts: Mapping[str, str] | None = None,
+) -> Triangle:
     """
     Return the triangle of a history that grows: a vintage is made when it is asked for.
 
@@ -82,14 +92,16 @@ def growing(survey: Survey, store: Store, model: str, pins: Mapping[Vintage, str
     model : str
         Name of the model; its first seed lives.
     pins : mapping of Vintage to str
-        Artefacts that are what they are.
+        Artefacts that are what they are, by key.
+    artefacts : mapping of str to str, optional
+        Their digests by key: no other is loaded in their place.
 
     Returns
     -------
     Triangle
     """
     made = Triangle(survey, model, survey.app.seeds[0], store, Tally(), settled=True, growing=True)
-    made.recipe.pin(pins)
+    made.recipe.pin(pins, artefacts)
     if isinstance(survey.app.models[model], Forecast):
         made.publish()
     return made

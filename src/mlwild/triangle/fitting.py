@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames, models
-from mlwild.digest import file_digest
+from mlwild.digest import bytes_digest, file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
 from mlwild.triangle.store import Store, read_predictions, write_predictions
@@ -163,6 +163,8 @@ class Job:
         Entry with predictions of the first so many of these rows, to be continued.
     was_live : bool
         Whether it was live already: then it is a vintage, whatever it cannot predict.
+    artefact : str
+        Digest of the model that was live; no other is loaded, or made in its place. Empty if none was.
     """
 
     fit_key: str
@@ -179,6 +181,7 @@ class Job:
     update: bytes | None = None
     so_far: tuple[str, int] | None = None
     was_live: bool = False
+    artefact: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,10 @@ class CannotFitError(ValueError):
     """The rows known at a cutoff cannot train a model."""
 
 
+class LostError(CannotFitError):
+    """What was live is not there any more, and cannot be made again."""
+
+
 def run(job: Job, rows: Rows, store: Store) -> Done:
     """
     Fit (unless the fitted model is kept already), predict, and keep both.
@@ -221,7 +228,7 @@ def run(job: Job, rows: Rows, store: Store) -> Done:
         except (StoreError, MemoryError):
             raise
         except (Exception, SystemExit) as problem:  # noqa: BLE001  a user's model may raise anything; it is reported
-            why = str(problem) if isinstance(problem, CannotFitError | models.PredictionError) else _said(problem)
+            why = str(problem) if isinstance(problem, CannotFitError | models.PredictionError) else raised(problem)
             return Done(job.fit_key, why, fitted, time.perf_counter() - began)
     warned = tuple(sorted({f"{item.category.__name__}: {item.message}" for item in caught}))
     seconds = time.perf_counter() - began
@@ -254,7 +261,7 @@ def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32],
     """
     low, high = job.predict[0], job.predict[-1]
     if low == high:  # made at this very instant: no row has come yet
-        return _empty(job), ""
+        return nothing(job), ""
     try:
         parts = [
             models.predict(model, rows.features(slice(at, min(at + CHUNK, high))), job.ask, job.classes)
@@ -262,12 +269,12 @@ def _predictions(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32],
         ]
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  looked at period by period below, where it is told
+    except (Exception, SystemExit):  # noqa: BLE001  looked at period by period below, where it is told
         return _period_by_period(model, job, rows)
     return (parts[0] if len(parts) == 1 else np.concatenate(parts)), ""
 
 
-def _empty(job: Job) -> NDArray[np.float32]:
+def nothing(job: Job) -> NDArray[np.float32]:
     """Return predictions of all rows of a job, none of them known."""
     n = job.predict[-1] - job.predict[0]
     matrix = job.ask == "probabilities" and job.classes is not None
@@ -275,7 +282,7 @@ def _empty(job: Job) -> NDArray[np.float32]:
 
 
 def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.float32], str]:
-    made, said = _empty(job), ""
+    made, said = nothing(job), ""
     for place, (low, high) in enumerate(zip(job.predict, job.predict[1:], strict=False)):
         if low == high:
             continue
@@ -283,10 +290,10 @@ def _period_by_period(model: Any, job: Job, rows: Rows) -> tuple[NDArray[np.floa
             part = models.predict(model, rows.features(slice(low, high)), job.ask, job.classes)
         except MemoryError:
             raise
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             if place == 0 and job.so_far is None and not job.was_live:
                 raise
-            said = said or (str(problem) if isinstance(problem, models.PredictionError) else _said(problem))
+            said = said or (str(problem) if isinstance(problem, models.PredictionError) else raised(problem))
             continue
         made[low - job.predict[0] : high - job.predict[0]] = part
     return made, said
@@ -296,13 +303,15 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _said(problem: BaseException) -> str:
+def raised(problem: BaseException) -> str:
+    """Say in a line what the user's code raised."""
     text = " ".join(str(problem).split())
     return f"{type(problem).__name__}: {text[:300]}"
 
 
 def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
-    if store.get(job.fit_key, "model") is not None:
+    noted = store.get(job.fit_key, "model")
+    if noted is not None and job.artefact in ("", noted["digest"]):
         return pickle.loads(store.payload(job.fit_key, "model").read_bytes()), False
     picked = training_rows(rows.array("time"), rows.array("known_at"), job.opens, job.cutoff, job.after)
     n = count(picked)
@@ -320,5 +329,10 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
         parent = pickle.loads(store.payload(job.parent_key, "model").read_bytes())
         model = models.update(parent, pickle.loads(job.update), rows.features(picked), labels) if n else parent
     payload = cloudpickle.dumps(model)
+    if job.artefact not in ("", made := bytes_digest(payload)):
+        raise LostError(
+            f"its artefact was lost, and what was made again is not the same (digest {made[:8]}, was "
+            f"{job.artefact[:8]}): its rows have changed, or its fit cannot be repeated"
+        )
     store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
     return model, True

@@ -40,6 +40,7 @@ class Recipe:
     seed: int
     _keys: dict[Vintage, str] = field(default_factory=dict, repr=False, compare=False)
     _pinned: set[Vintage] = field(default_factory=set, repr=False, compare=False)
+    _artefacts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _recipe(self) -> str:
@@ -84,8 +85,13 @@ class Recipe:
         cutoff = int(edges[vintage.cutoff])
         return fitting.training_rows(survey.time, survey.known_at, opens, cutoff, after), after
 
-    def pin(self, keys: Mapping[Vintage, str]) -> None:
-        """Name vintages by the artefacts that went live, whatever has become of the rows that they learned from."""
+    def pin(self, keys: Mapping[Vintage, str], artefacts: Mapping[str, str] | None = None) -> None:
+        """
+        Name vintages by the artefacts that went live, whatever has become of the rows that they learned from.
+
+        Where the digest of an artefact is given by its key, no other is loaded in its place.
+        """
+        self._artefacts.update(artefacts or {})
         self._keys.update(keys)
         self._pinned.update(keys)
 
@@ -127,6 +133,7 @@ class Recipe:
             parent_key=parent,
             update=cloudpickle.dumps(app.update) if vintage.updates else None,
             was_live=vintage in self._pinned,
+            artefact=self._artefacts.get(fit_key, ""),
         )
 
 

@@ -84,7 +84,7 @@ class Store:
         return self.payload(key, kind).exists() and self.get(key, kind) is None
 
     @contextmanager
-    def lock(self, name: str, *, doing: str = "rehearsing") -> Iterator[None]:
+    def lock(self, name: str, *, doing: str = "rehearsing", what: str = "") -> Iterator[None]:
         """
         Hold an app's lock; it goes with the process, however that ends.
 
@@ -93,7 +93,7 @@ class Store:
         BusyError
             If another process holds it.
         """
-        wait = f"{doing} {name!r} in {self.root}. Wait until it has finished, or give another --store."
+        wait = f"{doing} {what or name!r} in {self.root}. Wait until it has finished, or give another --store."
         with held(self.root / f"{name}.lock", lambda owner: f"store: {owner} is {wait}"):
             yield
 

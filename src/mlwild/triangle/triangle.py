@@ -17,34 +17,16 @@ from mlwild.monitors.signal import Monitor, Signal, silent
 from mlwild.records import Failed, Vintage
 from mlwild.triangle import fitting, parallel
 from mlwild.triangle.fitting import Done, Job, Rows
-from mlwild.triangle.growing import continuing
+from mlwild.triangle.growing import continuing, predicted_before
 from mlwild.triangle.recipe import Recipe, parent_of
 from mlwild.triangle.refutation import Refutation
 from mlwild.triangle.scenes import Scenes, TriangleScene
 from mlwild.triangle.scores import Scores, score
 from mlwild.triangle.store import Store, read_predictions
 from mlwild.triangle.survey import Survey
+from mlwild.triangle.tally import Tally
 
 Floats = NDArray[np.float64]
-
-
-@dataclass
-class Tally:
-    """What the making of triangles took."""
-
-    made: int = 0
-    reused: int = 0
-    mended: int = 0
-    seconds: float = 0.0
-    warned: dict[str, int] = field(default_factory=dict)
-
-    def count(self, done: Done) -> None:
-        """Add a finished job."""
-        self.made += done.fitted
-        self.reused += not done.fitted and not done.why
-        self.seconds += done.seconds
-        for text in done.warned:
-            self.warned[text] = self.warned.get(text, 0) + 1
 
 
 @dataclass
@@ -76,6 +58,7 @@ class Triangle:
     scores: dict[Vintage, Scores] = field(default_factory=dict)
     failed: dict[Vintage, Failed] = field(default_factory=dict)
     blind: dict[Vintage, tuple[int, str]] = field(default_factory=dict)
+    lost: dict[Vintage, str] = field(default_factory=dict)
     settled: bool = False
     growing: bool = False
     _mapped: dict[Vintage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
@@ -144,6 +127,21 @@ class Triangle:
         for vintage, predictions in self._mapped.items():
             self._score(vintage, predictions)
 
+    def lose(self, vintage: Vintage, why: str, owed: NDArray[np.bool_]) -> None:
+        """
+        Count a vintage that cannot be used any more on what it predicted before.
+
+        Rows that it owes an answer to, since it was live when they came, count for none.
+        """
+        predictions = predicted_before(self, vintage)
+        blind = np.isnan(predictions if predictions.ndim == 1 else predictions[:, 0])
+        first = int(self.survey.grid.row_start[vintage.cutoff])
+        self.unscored[first:] |= blind & owed[first:]
+        self.failed.pop(vintage, None)
+        self.lost[vintage], self.blind[vintage] = why, (int(blind.sum()), why)
+        self._mapped[vintage] = predictions
+        self.settle()
+
     def mend_parent(self, vintage: Vintage, rows: Rows) -> None:
         """Fit the model that an update starts from again, if it was damaged or removed."""
         if not vintage.updates:
@@ -159,6 +157,9 @@ class Triangle:
         first = int(survey.grid.row_start[vintage.cutoff])
         labels, loss = survey.labels, survey.loss
         unscored = self.unscored if self.unscored.any() else None
+        if vintage in self.lost:  # it has no say on later rows, and others have
+            unscored = self.unscored.copy()
+            unscored[first:] |= np.isnan(predictions if predictions.ndim == 1 else predictions[:, 0])
         self.scores[vintage] = score(predictions, first, vintage.cutoff, labels, loss, survey.grid, unscored)
 
     @cached_property
@@ -190,7 +191,7 @@ class Triangle:
 
     def usable(self, vintage: Vintage) -> bool:
         """Say whether a vintage could be made; makes an update that was not asked for before."""
-        return self.ensure(vintage)
+        return vintage not in self.lost and self.ensure(vintage)
 
     def _cells(self, cutoff: int) -> NDArray[np.int64]:
         if cutoff not in self._last_known:
@@ -224,7 +225,7 @@ class Triangle:
         for k in range(cutoff, -1, -1):
             vintage = Vintage(k, window)
             # In a life that grows, a challenger is made when it is asked for.
-            if vintage in self.scores or (self.growing and self.ensure(vintage)):
+            if vintage not in self.lost and (vintage in self.scores or (self.growing and self.ensure(vintage))):
                 return vintage
         return None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ Ints = NDArray[np.int64]
 
 #: From when rows count as known: their own time (a history that is taken over), or when they came.
 OWN_TIME, NOW = "time", "now"
+#: Nanoseconds by which clocks differ without a word.
+SLACK = 60 * 10**9
 #: Threads that hash rows.
 WORKERS = 2
 
@@ -44,6 +47,8 @@ class Added:
         Rows with a new key, with a known key and other values, and that were there already.
     known : str
         From when they count as known.
+    since : str
+        The instant, where this machine's clock is behind what it was when rows came last; else empty.
     """
 
     table: str
@@ -52,6 +57,7 @@ class Added:
     corrected: int
     same: int
     known: str
+    since: str = ""
 
     @property
     def said(self) -> str:
@@ -62,6 +68,8 @@ class Added:
         known = {OWN_TIME: "known at their own time (history)", NOW: "known from now on"}.get(
             self.known, f"known as column {self.known!r} says"
         )
+        if self.since:  # they must not count as known before what came before them
+            known = f"known from {self.since} on, when rows came last: this machine's clock is behind that"
         more = f", {self.corrected:,} corrected" if self.corrected else ""
         same = f", {self.same:,} were there already" if self.same else ""
         rows = "1 row" if self.new == 1 else f"{self.new:,} rows"
@@ -161,14 +169,27 @@ def _trace(table: StoredTable) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Known:
-    """From when rows count as known that are known now: this machine's time, or in ticks the last one there is."""
+    """
+    From when rows count as known that are known now: this machine's time, or in ticks the last one there is.
+
+    All rows of a file at one instant, and none before what came before it: a machine's clock may go back.
+    """
 
     clock: Clock
     last: int
 
+    @cached_property
+    def machine(self) -> int:
+        """Time of this machine, asked once."""
+        return self.last if self.clock.kind == "tick" else self.clock.now()
+
     def now(self) -> int:
         """Return the instant."""
-        return self.last if self.clock.kind == "tick" else max(self.clock.now(), self.last)
+        return max(self.machine, self.last)
+
+    def since(self) -> str:
+        """Return the instant for a reader where the machine's clock is behind it by more than clocks differ."""
+        return self.clock.show(self.last) if self.last - self.machine > SLACK else ""
 
 
 @dataclass(frozen=True)
@@ -204,14 +225,14 @@ def _commit(
     if changed.any() and not correct:
         raise _contradiction(table, said, incoming, int(np.flatnonzero(changed)[0]), int(changed.sum()))
     number = table.version + 1
-    counts = {
+    counts: dict[str, Any] = {
         "new": int((keep & ~there).sum()),
         "corrected": int((keep & changed).sum()),
         "same": int(len(keep) - keep.sum()),
     }
     described = before is None or said.body() != before.body()
     if not keep.any():
-        return Added(said.name, table.version, known=rule, **counts)
+        return Added(said.name, table.version, **counts, known=rule, since="")
     body = {
         "file": incoming.said,
         "digest": digest(read.rows),
@@ -221,15 +242,18 @@ def _commit(
         "last": said.clock.show(read.last),
     }
     table.commit(_reader(said, incoming, keep, read, number), number, body, said if described else None)
-    return Added(said.name, number, known=rule, **counts)
+    since = at.since() if rule == NOW else ""
+    return Added(said.name, number, **counts, known=rule, since=since)
 
 
 def _last(table: StoredTable) -> int:
-    """Return the greatest time of any row: in ticks there is no other now."""
-    if not table.exists or table.description.clock.kind != "tick":
+    """Return the instant before which nothing counts as known: in ticks the greatest time, else when rows came last."""
+    if not table.exists:
         return 0
     said = table.description
-    return int(np.max(np.asarray(table.read([said.time]).column(0).to_numpy())))
+    if said.clock.kind == "tick":
+        return int(np.max(np.asarray(table.read([said.time]).column(0).to_numpy())))
+    return table.came_last([one.number for one in table.batches if one.known == NOW])
 
 
 def _read(said: Description, incoming: Incoming, rule: str, at: Known) -> _Read:

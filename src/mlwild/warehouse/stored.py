@@ -49,6 +49,10 @@ class Stored:
         """Return the same with a relative warehouse beside an app."""
         return self if Path(self.warehouse).is_absolute() else replace(self, warehouse=root / self.warehouse)
 
+    def pinned(self) -> Stored:
+        """Return the same at the version that the table has now, whatever is added while it is read."""
+        return replace(self, version=self.table.version or None) if self.version is None else self
+
     def known_at(self, instant: int) -> Stored:
         """Return the same as it was known at an instant."""
         return replace(self, as_of=instant)

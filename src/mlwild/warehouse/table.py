@@ -205,6 +205,15 @@ class StoredTable:
         place = _newest(found)
         return keys[place], rows[place]
 
+    def came_last(self, batches: Sequence[int]) -> int:
+        """Return from when on the rows of some batches count as known, the last of them; 0 without any."""
+        import pyarrow.dataset as ds
+
+        if not batches:
+            return 0
+        known = self._scan([KNOWN], ds.field(BATCH).isin(list(batches))).column(KNOWN).to_numpy()
+        return int(known.max(initial=0))
+
     def _scan(self, columns: Sequence[str], condition: Any) -> Any:
         import pyarrow as pa
         import pyarrow.dataset as ds
