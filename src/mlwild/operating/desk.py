@@ -54,10 +54,9 @@ def pinned(app: App) -> App:
     def at_rest(source: Any) -> Any:
         return source.located(app.root).pinned() if isinstance(source, Stored) else source
 
-    data = at_rest(app.data)  # before the side tables: what belongs to its rows is there by then
-    return replace(
-        app, data=data, tables={name: replace(one, data=at_rest(one.data)) for name, one in app.tables.items()}
-    )
+    data = at_rest(app.data)  # first: labels and side tables that belong to its rows are there by then
+    sides = {name: replace(one, data=at_rest(one.data)) for name, one in app.tables.items()}
+    return replace(app, data=data, labels=at_rest(app.labels), tables=sides)
 
 
 @dataclass(frozen=True, eq=False)
