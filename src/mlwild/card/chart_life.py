@@ -45,14 +45,14 @@ def life(sheet: Mapping[str, Any], width: int) -> Markup:
     low, high, promised, came = (_column(periods, name, size) for name in ("low", "high", "promised", "came"))
     top, bottom = 46.0, 250.0 if width == WIDE else 230.0
     y = Scale(*padded([*low, *high, *promised, *came]), bottom, top)
-    box = Box(axes.gutter(y, 5), top, width - 10, bottom)
+    box = Box(axes.gutter(y, 7), top, width - 10, bottom)
     edges = Scale(0, len(periods), box.left, box.right)
     middle = Scale(-0.5, len(came) - 0.5, box.left, box.right)
     height = bottom + STRIP + 62
     drawn = [
         text(0, 12, f"Mean {loss_name(sheet)} by period", "tick"),
         key(single=size == 1),
-        axes.vertical(y, box, 5),
+        axes.vertical(y, box, 7),
         bands(low, high, middle, y) if len(came) > 1 else Markup(""),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(promised)]), class_="fresh"),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(came)]), class_="line"),

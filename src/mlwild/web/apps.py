@@ -10,8 +10,8 @@ from mlwild.card.life import SHORT
 from mlwild.operating import Status
 from mlwild.web.paging import page_of
 from mlwild.web.pictures import within
-from mlwild.web.words import KEPT, promise
-from mlwild.wording import count, number
+from mlwild.web.words import KEPT, outcome, promise
+from mlwild.wording import count
 
 #: Apps that one page shows.
 EACH = 100
@@ -52,7 +52,7 @@ def _row(one: Status) -> dict[str, Any]:
         "age": f"{count(one.age)} period{'s' * (one.age != 1)} old" if one.live else "",
         "promised": said,
         "bounds": bounds,
-        "came": ("no answer" if came.get("loss") is None else number(came["loss"], 3)) if came else "",
+        "came": outcome(came) if came else "",
         "of": came.get("from", ""),
         "word": KEPT.get(came.get("kept"), "") if came else "",
         "picture": within(came.get("low"), came.get("high"), came.get("loss")),

@@ -18,20 +18,25 @@ from mlwild.wording import count, number
 ROWS, GROUPS = 100, 100
 #: Settings that say where a file is, not what was tried.
 _HIDDEN = ("file", "key")
+#: Numbers that say how much there was to do, not how well it was done.
+_SIZES = ("rows", "n", "seconds", "fits_made", "searched")
 
 
 def view(found: Sequence[Run], asked: Asked) -> dict[str, Any]:
     """Return what the page of runs shows."""
     kept = chosen(found, asked)
     metrics = names_of(run.metrics for run in kept)
+    plain = asked.address() == "/runs"
     if asked.metric not in metrics:
-        asked = replace(asked, metric=metrics[0] if metrics else "")
+        telling = [name for name in metrics if name not in _SIZES]
+        asked = replace(asked, metric=next(iter(telling or metrics), ""))
         kept = chosen(found, asked) if "metric" in asked.sort else kept
     groups = grouped(kept, asked) if asked.by else []
     page = page_of(len(kept), asked.number, ROWS)
     write = column([metric_of(run, asked.metric) for run in page.of(kept)])
     return {
         "asked": asked,
+        "plain": plain,
         "metrics": metrics,
         "settings": [*COMMON, *(name for name in names_of(run.params for run in kept) if name not in _HIDDEN)],
         "app_names": sorted({run.app for run in found}),

@@ -111,30 +111,29 @@ def metric_of(run: Run, name: str) -> float | None:
 def chosen(found: Sequence[Run], asked: Asked) -> list[Run]:
     """Return the runs that were asked for, in the order that was asked for."""
     words = asked.text.lower().split()
-    pairs = [one.partition("=") for one in asked.only]
+    pairs = [_splits(one) for one in asked.only]
     kept = [
         run
         for run in found
         if (not asked.app or run.app == asked.app)
         and (not asked.kind or run.kind == asked.kind)
         and (not asked.space or run.space == asked.space)
-        and all(value_of(run, name) == value for name, _, value in pairs)
+        and all(any(value_of(run, name) == value for name, value in splits) for splits in pairs)
         and (not words or _mentions(run, words))
     ]
     return _sorted(kept, asked)
 
 
+def _splits(pair: str) -> list[tuple[str, str]]:
+    """Return each way to read ``name=value``: a name may have the sign too."""
+    places = [k for k, letter in enumerate(pair) if letter == "="]
+    return [(pair[:k], pair[k + 1 :]) for k in places]
+
+
 def _mentions(run: Run, words: Sequence[str]) -> bool:
-    told = [
-        run.app,
-        run.kind,
-        run.id,
-        run.commit,
-        run.against,
-        *(f"{name}={value}" for name, value in run.params.items()),
-    ]
-    whole = "\n".join(told).lower()
-    return all(word in whole for word in words)
+    settings = (f"{name}={value}" for name, value in run.params.items())
+    whole = "\n".join((run.app, run.kind, run.commit, run.against, *settings)).lower()
+    return all(word in whole or run.id.startswith(word) for word in words)
 
 
 def _sorted(runs: list[Run], asked: Asked) -> list[Run]:

@@ -49,7 +49,13 @@ def serve(
         hosts = () if host in LOCAL else (ANY,) if host in ("0.0.0.0", "::") else (host.lower(),)  # noqa: S104
         pages = site(Workspace(Path(store), hosts))
         config = uvicorn.Config(
-            pages, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+            pages,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE,
         )
         if ready is not None:
             shown = f"[{host}]" if ":" in host else host

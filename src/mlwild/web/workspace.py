@@ -15,12 +15,15 @@ from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating import Status, status
 from mlwild.operating.life_sheet import life_sheet
+from mlwild.operating.status import kept_status
 from mlwild.rehearsal import sheet_in
 from mlwild.versions import Run, place_of
 from mlwild.versions import runs as runs_on_record
 
 #: Lives that are kept as they were read last.
 KEPT = 8
+#: Bytes that a folder's name may have.
+LONGEST = 255
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,9 @@ class Workspace:
         sheet = self.life(app).sheet
         if sheet is None:
             raise HTTPException(404, f"The life of {app!r} was not opened yet. Run mlwild operate.")
-        return sheet
+        # What kept an app from being operated at all is no fact of its ledger.
+        kept = kept_status(self.store / "operate" / app)
+        return sheet if kept is None else sheet | {"status": kept.as_dict()}
 
     def rehearsed(self) -> list[str]:
         """Return the apps whose last rehearsal has a card here."""
@@ -166,4 +171,4 @@ def plain_name(name: str) -> bool:
     >>> plain_name("credit-limits_2"), plain_name(".."), plain_name("a/b"), plain_name("")
     (True, False, False, False)
     """
-    return name.replace("-", "").replace("_", "").isalnum()
+    return name.replace("-", "").replace("_", "").isalnum() and len(name.encode()) <= LONGEST
