@@ -26,6 +26,7 @@ def main() -> None:
         "operate",
         "tables",
         "runs",
+        "compute",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

@@ -13,6 +13,7 @@ from mlwild.app import App
 from mlwild.auditions.past import Procedure
 from mlwild.comparisons import Comparison, Losses, compare
 from mlwild.comparisons.second import Prefer
+from mlwild.compute import Jobs
 from mlwild.errors import AppError, DataError
 from mlwild.rehearsal import STORE, Progress, Rehearsal, rehearse
 from mlwild.triangle import Triangle
@@ -101,7 +102,7 @@ def compare_app(
     prefer: Prefer | None = None,
     level: float = 0.95,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
 ) -> tuple[Comparison, str, list[str]]:
     """

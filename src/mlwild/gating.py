@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
 from mlwild.cells import kinds
+from mlwild.compute import Jobs
 from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError
@@ -144,7 +145,7 @@ def judge(
     today: date,
     past: bool = True,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
     said: Callable[[str], None] | None = None,
 ) -> GateReport:

@@ -17,6 +17,7 @@ from mlwild import rules as rules_
 from mlwild import splits as splits_
 from mlwild.app import App, check_windows
 from mlwild.auditions import audit_monitors, audit_splits, latest_shift
+from mlwild.compute import Jobs
 from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
@@ -142,7 +143,7 @@ def rehearse(
     rules: Sequence[Rule] | None = None,
     splits: Splits = "free",
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
     keep_rows: bool = False,
 ) -> Rehearsal:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError
 from mlwild.gate.ready.robust import constant_loss
@@ -46,7 +47,7 @@ def stress(
     stressors: Sequence[Stressor] | None = None,
     limit: float | None = None,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
     said: Said | None = None,
 ) -> StressReport:

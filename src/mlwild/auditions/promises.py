@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlwild.auditions.likeness import likeness
 from mlwild.auditions.past import Procedure
+from mlwild.compute import Jobs
 from mlwild.splits import OfFolds, Read
 from mlwild.triangle.folds import OutOfFold, cross_validate
 
@@ -55,7 +56,7 @@ def promises(
     *,
     fold_cutoffs: int = 8,
     most: int = MOST_CUTOFFS,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Promises:
     """

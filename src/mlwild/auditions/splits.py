@@ -12,6 +12,7 @@ from mlwild.auditions.intervals import Learned, conformal_bounds, learn
 from mlwild.auditions.past import Procedure, procedures
 from mlwild.auditions.promises import Promises, promises
 from mlwild.auditions.verdicts import best_scheme, facts, leak_meter
+from mlwild.compute import Jobs
 from mlwild.records import Vintage
 from mlwild.splits import DEFAULT, OfFolds, Read, standard
 from mlwild.stats.proportions import wilson
@@ -26,7 +27,7 @@ def audit_splits(
     schemes: Sequence[Read | OfFolds],
     *,
     level: float = 0.9,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """

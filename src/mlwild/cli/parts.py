@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mlwild.compute import Jobs, Ray
 from mlwild.errors import AppError
+
+
+class Compute(StrEnum):
+    """Where fits are made."""
+
+    joblib = "joblib"
+    ray = "ray"
+
+
+ComputeOption = Annotated[
+    Compute, typer.Option("--compute", help="Where fits are made: processes of this machine, or a Ray cluster.")
+]
 
 AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
@@ -38,3 +52,8 @@ def write(path: Path, text: str) -> None:
     from mlwild.disk import write_atomically
 
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def jobs_of(compute: Compute, jobs: int | None) -> Jobs:
+    """Return what makes the fits."""
+    return Ray(cpus=jobs) if compute is Compute.ray else jobs

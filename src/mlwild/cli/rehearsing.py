@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlwild.cli.guarded import FAILED
-from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+from mlwild.cli.parts import AppFile, Compute, ComputeOption, StoreOption, can_write, jobs_of, write_json
 from mlwild.cli.versions import RecordOption, now, on_record
 from mlwild.errors import AppError
 
@@ -90,6 +90,7 @@ def rehearse(
         SplitChoice, typer.Option("--splits", help="all: cross-validation too, at a few cutoffs; it fits models.")
     ] = SplitChoice.free,
     every_rule: Annotated[bool, typer.Option("--all-rules", help="Show every rule, not only the first dozen.")] = False,
+    compute: ComputeOption = Compute.joblib,
     record: RecordOption = True,
 ) -> None:
     """Replay the app's history: how fast the model ages, and what each retraining rule would have cost.
@@ -105,7 +106,8 @@ def rehearse(
     can_write(card, "--card")
     loaded, began = load_app(app), now()
     with fits_bar() as progress:
-        rehearsal = run(loaded, splits=splits.value, store=store, jobs=jobs, progress=progress)
+        made_by = jobs_of(compute, jobs)
+        rehearsal = run(loaded, splits=splits.value, store=store, jobs=made_by, progress=progress)
     show_sheet(rehearsal.sheet, every_rule=every_rule)
     write_json(json_file, rehearsal.sheet)
     if card is not None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mlwild.cli.guarded import FAILED, UNDECIDED
-from mlwild.cli.parts import AppFile, StoreOption, can_write, write, write_json
+from mlwild.cli.parts import AppFile, Compute, ComputeOption, StoreOption, can_write, jobs_of, write, write_json
 from mlwild.cli.versions import RecordOption, now, on_record
 from mlwild.errors import AppError
 
@@ -29,6 +29,7 @@ def gate(
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    compute: ComputeOption = Compute.joblib,
     record: RecordOption = True,
 ) -> None:
     """Judge the app's candidate by every test; one red test blocks.
@@ -57,7 +58,7 @@ def gate(
             today=today(),
             past=past,
             store=store,
-            jobs=jobs,
+            jobs=jobs_of(compute, jobs),
             progress=progress,
             said=lambda text: print(f"  {text}", file=sys.stderr),
         )
@@ -116,6 +117,7 @@ def stress(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found as JSON.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.", show_default="one a processor")] = None,
     store: StoreOption = ".mlwild",
+    compute: ComputeOption = Compute.joblib,
     record: RecordOption = True,
 ) -> None:
     """Search the worst case: groups, slices, periods, regimes, stress; and whether such promises were kept.
@@ -135,7 +137,7 @@ def stress(
             loaded,
             limit=limit,
             store=store,
-            jobs=jobs,
+            jobs=jobs_of(compute, jobs),
             progress=progress,
             said=lambda text: print(f"  {text}", file=sys.stderr),
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.comparisons.challenged import FEWEST, Plan, planned
+from mlwild.compute import Jobs
 from mlwild.errors import AppError, DataError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
@@ -79,7 +80,7 @@ def challenge(
     least: float | None = None,
     level: float = 0.95,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
 ) -> Challenge:
     """
     Let a challenger run in shadow: from now on every tick scores it on the champion's rows, until it is settled.
@@ -162,13 +163,13 @@ def challenge(
         return _shown(desk)
 
 
-def challenge_of(app: App, *, store: str | Path = STORE, jobs: int | None = None) -> Challenge:
+def challenge_of(app: App, *, store: str | Path = STORE, jobs: Jobs = None) -> Challenge:
     """Return the challenge that runs, and what the last tick said of it."""
     with at_desk(app, store=store, jobs=jobs, dry=True) as desk:
         return _shown(desk)
 
 
-def end_challenge(app: App, *, why: str = "", store: str | Path = STORE, jobs: int | None = None) -> Challenge:
+def end_challenge(app: App, *, why: str = "", store: str | Path = STORE, jobs: Jobs = None) -> Challenge:
     """End the challenge that runs; what it came to stays in the ledger."""
     with at_desk(app, store=store, jobs=jobs) as desk:
         shown = _shown(desk)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.errors import AppError
 from mlwild.ledger import Ledger
 from mlwild.operating.desk import Gate, Registrar
@@ -39,7 +40,7 @@ def deploy(
     registrar: Registrar | None = None,
     dry: bool = False,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     today: date | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Operation:

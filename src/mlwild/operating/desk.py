@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.clock import Clock
+from mlwild.compute import Jobs
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Ledger
@@ -80,7 +81,7 @@ class Desk:
     ledger: Ledger
     rule: Rule
     gate: Gate | None = None
-    jobs: int | None = None
+    jobs: Jobs = None
     today: date | None = None
     registrar: Registrar | None = None
 

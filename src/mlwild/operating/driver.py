@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.digest import digest
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.events import Events
@@ -125,7 +126,7 @@ def operate(
     dry: bool = False,
     reopen: bool = False,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     today: date | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Operation:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Draft, Fact, Ledger
 from mlwild.models import Forecast
@@ -116,7 +117,7 @@ def rollback(
     dry: bool = False,
     registrar: Registrar | None = None,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
 ) -> Rollback:
     """
     Put an earlier vintage back in place, at once; the ledger says who replaced what, and why.
@@ -218,7 +219,7 @@ def rollback(
 
 
 @contextmanager
-def at_desk(app: App, *, store: str | Path, jobs: int | None = None, dry: bool = False) -> Iterator[Desk]:
+def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False) -> Iterator[Desk]:
     """
     Hold an app in operation between two ticks.
 

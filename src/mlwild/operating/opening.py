@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlwild.app import App, check_windows
 from mlwild.clock import Clock
+from mlwild.compute import Jobs
 from mlwild.digest import digest, fingerprint
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
@@ -53,7 +54,7 @@ class Wish:
     rule: Rule | str | None
     begin: str | int | None
     store: str | Path
-    jobs: int | None
+    jobs: Jobs
 
 
 def opened(

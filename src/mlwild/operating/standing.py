@@ -6,13 +6,14 @@ from datetime import date
 from pathlib import Path
 
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.gating import judge, suite_of, waivers_beside
 from mlwild.loading import load_tests
 from mlwild.operating.desk import Gate
 from mlwild.rehearsal import STORE, folder_of
 
 
-def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: int | None = None) -> Gate:
+def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: Jobs = None) -> Gate:
     """
     Return the gate that judges whatever would go live: the suite of `mlwild gate`, waivers included.
 

@@ -13,6 +13,7 @@ from mlwild import models
 from mlwild.app import App
 from mlwild.comparisons.answer import Record
 from mlwild.comparisons.remedied import failed, judge
+from mlwild.compute import Jobs
 from mlwild.errors import AppError, DataError
 from mlwild.jsonable import plain
 from mlwild.models import Forecast
@@ -52,7 +53,7 @@ def patch(
     worst: Worst | None = None,
     level: float = 0.95,
     store: str | Path = STORE,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
 ) -> Record:
     """
@@ -208,7 +209,7 @@ def _cutoffs(survey: Survey, wanted: int) -> tuple[int, ...]:
 
 
 def _rehearsed(
-    triangle: Triangle, found: Meant, trial: Trial, jobs: int | None, progress: Progress | None
+    triangle: Triangle, found: Meant, trial: Trial, jobs: Jobs, progress: Progress | None
 ) -> tuple[list[Record], Scored]:
     """Make the model's vintages and the remedied ones, and judge these; records come best first."""
     Scored(triangle, found.rows, trial.cutoffs, trial.window).check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from mlwild.compute import Jobs
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.triangle import parallel
@@ -16,7 +17,7 @@ def build(
     survey: Survey,
     store: Store,
     *,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
     models: Iterable[str] | None = None,
     growing: bool = False,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import models
+from mlwild.compute import Jobs
 from mlwild.digest import digest
 from mlwild.errors import DataError, StoreError
 from mlwild.models import Forecast
@@ -112,7 +113,7 @@ def cross_validate(
     scheme: OfFolds,
     *,
     windows: Sequence[str],
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> dict[tuple[int, int], OutOfFold]:
     """
@@ -170,7 +171,7 @@ def cross_validate(
 def _make(
     triangle: Triangle,
     todo: Sequence[FoldJob],
-    jobs: int | None,
+    jobs: Jobs,
     progress: Callable[[int, int, int], None] | None,
 ) -> None:
     survey, store, tally = triangle.survey, triangle.store, triangle.tally

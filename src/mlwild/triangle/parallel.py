@@ -1,4 +1,4 @@
-"""Many jobs at once: in this process while there is little to do, then on worker processes."""
+"""Many jobs at once: in this process while there is little to do, then on worker processes or a cluster."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mlwild.errors import StoreError
+from mlwild.compute import Jobs, Ray
+from mlwild.triangle.cluster import on_cluster
 from mlwild.triangle.fitting import Done, Job, Rows, run, spill
 from mlwild.triangle.growing import note
 from mlwild.triangle.store import Store
+from mlwild.triangle.workers import on_workers
 
 if TYPE_CHECKING:
     from mlwild.records import Vintage
@@ -24,7 +26,7 @@ ALONE = 2.0
 def make(
     wanted: list[tuple[Triangle, Vintage]],
     *,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> None:
     """
@@ -33,7 +35,7 @@ def make(
     Raises
     ------
     StoreError
-        If a worker died; what was finished is kept.
+        If a job ends its worker again and again; what was finished is kept.
     """
     if not wanted:
         return
@@ -91,7 +93,7 @@ W = TypeVar("W", bound=Work)
 
 
 def run_all(
-    todo: Sequence[W], rows: Rows, store: Store, jobs: int | None, work: Callable[[W, Rows, Store], Done]
+    todo: Sequence[W], rows: Rows, store: Store, jobs: Jobs, work: Callable[[W, Rows, Store], Done]
 ) -> Iterator[tuple[str, Done]]:
     """
     Do some work in this process while there is little of it, then on workers.
@@ -102,7 +104,7 @@ def run_all(
     done : Done
         In the order in which it is finished.
     """
-    workers = jobs or os.cpu_count() or 1
+    workers = (os.cpu_count() or 1) if jobs is None or isinstance(jobs, Ray) else jobs
     began = time.perf_counter()
     left = list(todo)
     while left:
@@ -110,40 +112,12 @@ def run_all(
         finished = len(todo) - len(left)
         ahead = spent / finished * len(left) if finished else 0.0
         # Later vintages learn from more rows, so the first ones tell the least there is to do.
-        if workers > 1 and len(left) > 1 and finished and (ahead > ALONE or spent > ALONE):
+        if (workers > 1 or isinstance(jobs, Ray)) and len(left) > 1 and finished and (ahead > ALONE or spent > ALONE):
             break
         job = left.pop(0)
         yield job.prediction_key, work(job, rows, store)
-    if left:
-        yield from _on_workers(left, rows, store, workers, work)
-
-
-def _task(job: W, rows: Rows, store: Store, work: Callable[[W, Rows, Store], Done]) -> tuple[str, Done]:
-    return job.prediction_key, work(job, rows, store)
-
-
-def _on_workers(
-    todo: list[W], rows: Rows, store: Store, workers: int, work: Callable[[W, Rows, Store], Done]
-) -> Iterator[tuple[str, Done]]:
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    # A file such as random.py beside the app must not stand in for the library's in a worker.
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
-    # Long jobs first: the last vintage learns from the most rows.
-    ordered = sorted(todo, key=lambda job: -job.cutoff)
-    try:
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            pool = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", pre_dispatch="2*n_jobs")
-            yield from pool(delayed(_task)(job, rows, store, work) for job in ordered)
-    except TerminatedWorkerError as problem:
-        raise StoreError(
-            "store: a worker process died, most likely for want of memory. What was finished is kept; run the "
-            "same command again with --jobs 1."
-        ) from problem
-    except BaseException:
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
-    # Workers that lived on would run yesterday's code of a module that is edited meanwhile.
-    get_reusable_executor().shutdown(wait=True)
+    if left and isinstance(jobs, Ray):
+        usual = (time.perf_counter() - began) / max(len(todo) - len(left), 1)
+        yield from on_cluster(left, rows, store, jobs, work, usual)
+    elif left:
+        yield from on_workers(left, rows, store, workers, work)

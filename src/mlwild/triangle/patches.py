@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import models
+from mlwild.compute import Jobs
 from mlwild.digest import digest, fingerprint
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, StoreError
@@ -153,7 +154,7 @@ def patch_at(
     *,
     window: str,
     marker: Marker | None = None,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Progress | None = None,
 ) -> tuple[dict[tuple[str, int], Made], dict[str, str]]:
     """
@@ -230,7 +231,7 @@ def _file(marker: Marker) -> str:
 
 
 def _make(
-    triangle: Triangle, todo: Sequence[PatchJob], marker: Marker | None, jobs: int | None, progress: Progress | None
+    triangle: Triangle, todo: Sequence[PatchJob], marker: Marker | None, jobs: Jobs, progress: Progress | None
 ) -> dict[str, str]:
     """Do what is not in the store yet; return why jobs failed, by key."""
     survey, store, tally = triangle.survey, triangle.store, triangle.tally

@@ -60,6 +60,20 @@ class Store:
             return None
         return dict(note) if sound else None
 
+    def entry(self, key: str, kind: str) -> tuple[str, str, bytes, bytes]:
+        """Return an entry as bytes, payload and note, to be taken elsewhere."""
+        return key, kind, self.payload(key, kind).read_bytes(), self._note(key, kind).read_bytes()
+
+    def take(self, key: str, kind: str, payload: bytes, note: bytes) -> None:
+        """Write an entry that was made elsewhere: the payload first, then the note that makes it count."""
+        write_atomically(self.payload(key, kind), lambda file: file.write(payload))
+        write_atomically(self._note(key, kind), lambda file: file.write(note))
+
+    def entries(self) -> list[tuple[str, str]]:
+        """Return key and kind of every entry that has a note."""
+        notes = (path.name.removesuffix(".json") for path in self.root.glob("memo/*/*.json"))
+        return sorted((name.rpartition(".")[0], name.rpartition(".")[2]) for name in notes)
+
     def drop(self, key: str, kind: str) -> None:
         """Remove an entry, the note that makes it count first."""
         self._note(key, kind).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames, models
 from mlwild.app import App
+from mlwild.compute import Jobs
 from mlwild.digest import bytes_digest
 from mlwild.errors import AppError, StoreError
 from mlwild.loading import load_app
@@ -88,7 +89,7 @@ def reproduce(
     number: str,
     *,
     store: str | Path = ".mlwild",
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Reproduced:
     """
