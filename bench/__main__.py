@@ -27,6 +27,7 @@ def main() -> None:
         "tables",
         "runs",
         "compute",
+        "features",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

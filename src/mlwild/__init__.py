@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
     from mlwild.operating import operate
+    from mlwild.past import past_events
     from mlwild.patching.patch import patch
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mlwild.starting import new
     from mlwild.stressing import stress
     from mlwild.trading import Trading
+    from mlwild.triangle.logged import log_features
     from mlwild.warehouse import Stored
 
 __version__ = "0.1.0"
@@ -44,8 +46,10 @@ _HOME = {
     "compare": "mlwild.comparisons",
     "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
+    "log_features": "mlwild.triangle.logged",
     "new": "mlwild.starting",
     "operate": "mlwild.operating",
+    "past_events": "mlwild.past",
     "patch": "mlwild.patching.patch",
     "pinball": "mlwild.losses",
     "rehearse": "mlwild.rehearsal",
@@ -71,9 +75,11 @@ __all__ = [
     "gate",
     "judge",
     "load_app",
+    "log_features",
     "monitors",
     "new",
     "operate",
+    "past_events",
     "patch",
     "pinball",
     "rehearse",

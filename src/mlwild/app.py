@@ -23,6 +23,7 @@ from mlwild.rules import Rule
 from mlwild.serving import Serving
 from mlwild.stressors import Stressor
 from mlwild.trading import Trading
+from mlwild.warehouse import Stored
 
 FEEDBACK = ("none", "selective", "bandit")
 
@@ -61,11 +62,17 @@ class App:
         what was known at each row's time. Default: all columns but time, label and the like.
     tables : dict of str to Table, optional
         Side tables, joined point in time by ``tables["name"].asof(events)``.
+    logged : str or Stored, optional
+        Stored table, by key of the event, in which features are kept as they were computed live; they count where
+        there are any.
     outcomes : sequence of str
         Other columns that become known only with the label (the actual arrival, the amount paid
         back): ``mlwild check`` hides them with it.
     key : str, optional
         Column that names each event once.
+    labels : callable, str or Path, optional
+        Labels as a table of their own, with the columns `key`, `label` and `known_at`: the events then lack the last
+        two. Of an event whose label changed the value known last counts.
     entity : str, optional
         Column that says whom an event is about; one entity has at most one event at a time.
     groups : sequence of str
@@ -140,6 +147,7 @@ class App:
     tables: Mapping[str, Table] = field(default_factory=dict)
     outcomes: Sequence[str] = ()
     key: str | None = None
+    labels: Source | None = None
     entity: str | None = None
     groups: Sequence[str] = ()
     windows: Sequence[str | int] = (ALL,)
@@ -156,6 +164,7 @@ class App:
     stressors: Sequence[Stressor] | None = None
     owner: str = ""
     contract: str | Path | None = None
+    logged: str | Stored | None = None
     start: str | int | None = None
     min_rows: int = 30
     frame: str = "pandas"
@@ -169,6 +178,12 @@ class App:
         _check_functions(self)
         _check_models(self)
         _check_numbers(self)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All that is read: events, labels of their own, side tables."""
+        own = () if self.labels is None else (self.labels,)
+        return (self.data, *own, *(one.data for one in self.tables.values()))
 
     @property
     def loss_(self) -> Loss:
@@ -256,6 +271,14 @@ def _check_label_arrival(app: App) -> None:
     if (app.known_at is None) == (app.delay is None):
         both = "both are given" if app.delay is not None else "neither is given"
         raise AppError(f"known_at: {both}. Say when labels arrive: known_at='column', or delay='36h' (0 if at once).")
+    if app.labels is not None:
+        _need(
+            callable(app.labels) or isinstance(app.labels, str | Path),
+            "labels",
+            f"{type(app.labels).__name__} is neither a function that returns a table nor a path.",
+        )
+        _need(app.key is not None, "labels", "name the column of their events: key='order_id'.")
+        _need(app.known_at is not None, "labels", "name the column that says from when they are known: known_at='at'.")
     _ = app.delay_
     _ = app.every_
 
@@ -351,6 +374,10 @@ def _check_numbers(app: App) -> None:
     _need(traded, "trading", f"the loss {app.loss_.name!r} asks for classes, and positions are made of numbers.")
     _need(app.contract is None or isinstance(app.contract, str | Path), "contract", f"{app.contract!r} is not a path.")
     _need(isinstance(app.owner, str), "owner", f"{app.owner!r} is not a name.")
+    if app.logged is not None:
+        good = isinstance(app.logged, str | Stored) and app.logged != ""
+        _need(good, "logged", f"{app.logged!r} is neither the name of a stored table nor a Stored(...).")
+        _need(app.key is not None, "key", "features are logged by it: name the column that names each event once.")
 
 
 def _check_monitors(monitors: Sequence[Monitor]) -> None:

@@ -314,6 +314,11 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")  # noqa: TID251  no answer depends on it
 
 
+def now_seconds() -> float:
+    """Return this machine's time in seconds since 1970: how long something took, and when it began."""
+    return datetime.now(UTC).timestamp()  # noqa: TID251  no answer depends on it
+
+
 def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
     """
     Refuse a span that has no unit where the times are dates, or has one where they are integers.

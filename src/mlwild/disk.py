@@ -50,6 +50,19 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 @contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Hold a lock, waiting for it; it goes with the process, however that ends."""
+    import fcntl
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
     """
     Hold a lock; it goes with the process, however that ends.

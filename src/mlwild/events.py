@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import frames
-from mlwild.clock import NEVER, Clock, Times
+from mlwild import frames, joins
+from mlwild.clock import NEVER, Clock, Duration, Times, fits
 from mlwild.errors import DataError
 from mlwild.frames import Frame
+from mlwild.labels import Told
 
 Bools = NDArray[np.bool_]
 
@@ -36,6 +37,8 @@ class Events:
         1, or one over the propensity where feedback is selective.
     clock : Clock
         What the integers in `time` mean.
+    told : Told, optional
+        What the table of labels held, where labels have one of their own.
     """
 
     frame: Frame
@@ -44,6 +47,7 @@ class Events:
     label: NDArray[Any]
     weight: NDArray[np.float64]
     clock: Clock
+    told: Told | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -243,7 +247,12 @@ class SideTable:
 
     def before(self, cutoff: int) -> SideTable:
         """Return the rows that were available at an instant."""
-        return self.where(self.available <= cutoff)
+        if self.rows.implementation.is_pandas() or (self.available[1:] < self.available[:-1]).any():
+            return self.where(self.available <= cutoff)
+        # In order of availability: a slice, which copies nothing.
+        n = int(np.searchsorted(self.available, cutoff, side="right"))
+        made = self.rows[:n], self.time[:n], self.available[:n]
+        return SideTable(*made, self.keys, self.clock, self.event_time)
 
     def where(self, chosen: Bools) -> SideTable:
         """Return some of the rows."""
@@ -276,65 +285,89 @@ class SideTable:
             The table's columns, row for row with the events, without its key columns.
         """
         left = frames.eager(events, "asof")
-        frames.need(left, self.keys, "asof")
-        asked, clock = frames.times(left, self.event_time, "asof")
+        asked = self._asked(left, "asof")
+        ours, theirs = joins.shared(*self._keys(left, "asof"), (len(asked), len(self.time)))
+        found = joins.latest(joins.Asked(ours, asked), theirs, self.time, self.available)
+        return _aligned(frames.pick(self.rows.drop(*self.keys), found).to_native(), left)
+
+    def trailing(
+        self, events: Any, window: str | int, made: Mapping[str, Any], *, corrected: bool = False, prefix: str = ""
+    ) -> Any:
+        """
+        Return, for each event, what the rows of the window before it add up to, as far as they were available then.
+
+        An event at t sees the rows of its key whose `time` is after t - window and up to t, and that were available at
+        t. Missing values (null or NaN) are left out. Where nothing is left, sum, count, rows and nunique are 0 and all
+        else is missing. Sums are exact and rounded once, so that an event's features are the same to the last bit alone
+        and among millions, whatever else the table holds.
+
+        Parameters
+        ----------
+        events : frame of n_rows
+            As received by the features function; in any order.
+        window : str or int
+            Such as ``"7D"`` (a day has 24 hours, a month 30 days), an int where times are integers, or ``"all"``.
+        made : mapping of str to tuple or str
+            By name of the column to make: ``("mm", "sum")``, or ``count``, ``mean``, ``std`` (of a sample), ``min``,
+            ``max``, ``last`` (the value of the latest time), ``nunique``; ``("status", "share", "late")``, how often a
+            value is taken (of a column of true and false, without the value); ``"rows"``, their number.
+        corrected : bool
+            Whether of rows with the same key and time only the one that became available last counts: a table of
+            readings that are corrected, not one of purchases.
+        prefix : str
+            Put before the names.
+
+        Returns
+        -------
+        frame of n_rows
+            Row for row with the events.
+
+        Raises
+        ------
+        AppError, DataError
+            If the window, a name or a column is wrong.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> rain = pd.DataFrame({"hour": [1, 2, 3], "mm": [5.0, 1.0, 2.0]})
+        >>> side = side_table(Table(lambda: rain, "hour", delay=1), frames.eager(rain, "rain"), 1, "t", "rain")
+        >>> side.trailing(pd.DataFrame({"t": [3, 4]}), 2, {"mm": ("mm", "sum"), "n": "rows"}).to_dict("list")
+        {'mm': [1.0, 2.0], 'n': [1, 1]}
+        """
+        field = "trailing"
+        left = frames.eager(events, field)
+        asked = self._asked(left, field)
+        span = None if window == "all" else self._span(window, field)
+        wanted = joins.parsed({f"{prefix}{name}": one for name, one in made.items()}, field)
+        ours, theirs = joins.shared(*self._keys(left, field), (len(asked), len(self.time)))
+        rows = joins.Rows(theirs, self.time, self.available, lambda name: frames.whole(self.rows, name, field))
+        found = joins.summed_up(joins.Asked(ours, asked), rows, span, wanted, corrected=corrected, field=field)
+        return _aligned(frames.of_columns(found, str(left.implementation), field), left)
+
+    def _span(self, window: str | int, field: str) -> int:
+        fits(self.clock, window, field)
+        return Duration.parse(window, field).exact
+
+    def _asked(self, left: Frame, field: str) -> Times:
+        asked, clock = frames.times(left, self.event_time, field)
         if clock.kind != self.clock.kind:
-            raise DataError("asof: the table's time and the events' time are of different kinds.")
-        found = _latest(
-            asked,
-            [frames.values(left, key, "asof") for key in self.keys],
-            self.time,
-            self.available,
-            [frames.values(self.rows, key, "asof") for key in self.keys],
-        )
-        made = frames.pick(self.rows.drop(*self.keys), found).to_native()
-        if left.implementation.is_pandas() and frames.eager(made, "asof").implementation.is_pandas():
-            # A user who writes events["x"] = asof(events)["x"] has pandas align by index.
-            made.index = left.to_native().index
-        return made
+            raise DataError(f"{field}: the table's time and the events' time are of different kinds.")
+        missing = np.flatnonzero(asked == NEVER)
+        if len(missing):
+            raise DataError(f"{field}: {self.event_time!r} is missing in row {missing[0]} of the events.")
+        return asked
+
+    def _keys(self, left: Frame, field: str) -> tuple[list[Any], list[Any]]:
+        ours, theirs = ([frames.whole(one, key, field) for key in self.keys] for one in (left, self.rows))
+        return ours, theirs
 
 
-def _latest(
-    asked: Times,
-    left_keys: list[tuple[NDArray[Any], Bools]],
-    time: Times,
-    available: Times,
-    right_keys: list[tuple[NDArray[Any], Bools]],
-) -> NDArray[np.int64]:
-    """Return the position of the newest available row of each event, or -1."""
-    left, right = np.zeros(len(asked), np.int64), np.zeros(len(time), np.int64)
-    for (ours, our_gaps), (theirs, their_gaps) in zip(left_keys, right_keys, strict=True):
-        # A column of ints with a gap arrives as floats: 1 and 1.0 are the same shop.
-        numbers = ours.dtype == theirs.dtype or "f" in ours.dtype.kind + theirs.dtype.kind
-        numbers &= ours.dtype.kind in "biuf" and theirs.dtype.kind in "biuf"
-        words = (ours, theirs) if numbers else (ours.astype(object).astype(str), theirs.astype(object).astype(str))
-        codes = np.unique(np.concatenate(words), return_inverse=True)[1] + 1
-        codes[np.concatenate([our_gaps, their_gaps])] = 0
-        width = int(codes.max(initial=0)) + 1
-        left, right = left * width + codes[: len(asked)], right * width + codes[len(asked) :]
-    order = np.lexsort((np.arange(len(time)), time, available, right))
-    # Key and instant as one integer: instants by their rank, so that nothing overflows.
-    instants = np.unique(available)
-    ranks = np.searchsorted(instants, available[order])
-    table = right[order] * (len(instants) + 1) + ranks + 1
-    wanted = left * (len(instants) + 1) + np.searchsorted(instants, asked, side="right")
-    at = np.searchsorted(table, wanted, side="right") - 1
-    found = np.where(at >= 0, _newest(order, right, time, available)[np.maximum(at, 0)] if len(order) else -1, -1)
-    same = np.zeros(len(asked), bool)
-    hit = found >= 0
-    same[hit] = right[found[hit]] == left[hit]
-    return np.where(same, found, -1)
-
-
-def _newest(order: NDArray[np.int64], key: NDArray[np.int64], time: Times, available: Times) -> NDArray[np.int64]:
-    """Return, for each row in order of key and availability, the one with the latest time so far."""
-    by_time = np.lexsort((np.arange(len(time)), available, time))
-    rank = np.empty(len(time), np.int64)
-    rank[by_time] = np.arange(len(time))
-    # A later key is greater than any rank of an earlier one, so the running maximum begins anew.
-    codes = np.unique(key, return_inverse=True)[1]
-    best = np.maximum.accumulate(codes[order] * len(time) + rank[order])
-    return np.asarray(by_time[best % len(time)])
+def _aligned(made: Any, left: Frame) -> Any:
+    """Give a pandas frame the index of the events: events["x"] = asof(events)["x"] is aligned by it."""
+    if left.implementation.is_pandas() and frames.eager(made, "asof").implementation.is_pandas():
+        made.index = left.to_native().index
+    return made
 
 
 def side_table(table: Table, frame: Frame, delay: int | None, event_time: str, field: str) -> SideTable:

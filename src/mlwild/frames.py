@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,13 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
     if kind == "numpy":
         return np.column_stack([column.to_numpy() for column in table.columns])
     raise AppError(f"{field}: {kind!r} is not one of {', '.join(KINDS)}.")
+
+
+def of_columns(columns: Mapping[str, Any], kind: str, field: str) -> Any:
+    """Return a frame of the named kind of some Arrow arrays."""
+    import pyarrow as pa
+
+    return from_arrow(pa.table(dict(columns)), kind, field)
 
 
 def to_arrow(native: Any, field: str) -> tuple[Any, str]:
@@ -250,14 +257,7 @@ def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray
     """Return a column as an array, and where it is missing (null or NaN)."""
     import pyarrow as pa
 
-    need(frame, [column], field)
-    try:
-        array = frame[column].to_arrow()
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
-        raise DataError(f"{field}: column {column!r} mixes kinds of values: {problem}") from problem
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = whole(frame, column, field)
     missing = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
     if pa.types.is_integer(array.type):
         # Filled first: a gap would turn integers into floats, which round great ones.
@@ -269,6 +269,19 @@ def values(frame: Frame, column: str, field: str) -> tuple[NDArray[Any], NDArray
     else:
         data = np.array(array.to_pylist(), dtype=object)
     return data, np.asarray(missing, dtype=bool)
+
+
+def whole(frame: Frame, column: str, field: str) -> Any:
+    """Return a column as one Arrow array, without a dictionary."""
+    import pyarrow as pa
+
+    need(frame, [column], field)
+    try:
+        made = frame[column].to_arrow()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
+        raise DataError(f"{field}: column {column!r} mixes kinds of values: {problem}") from problem
+    made = made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+    return made.dictionary_decode() if pa.types.is_dictionary(made.type) else made
 
 
 def text(column: Any) -> Any:

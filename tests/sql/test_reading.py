@@ -189,3 +189,35 @@ def test_a_dry_run_of_bigquery_is_asked_for_as_one(monkeypatch):
     found = bigquery_estimate(source, SCHEMA, Client())
     assert (found.bytes, found.rows) == (4096, None)
     assert asked == [(bigquery_sql(source, SCHEMA), {"dry_run": True, "use_query_cache": False})]
+
+
+@pytest.mark.parametrize("password", ["hush/hush2", "hush#4", "hu?sh", "hu@sh", "hu%2Fsh"])
+def test_no_letter_of_a_password_makes_it_shown(password):
+    source = Sql(f"postgresql://ana:{password}@127.0.0.1:9/shop", "orders")
+    assert source.said == "table 'orders' at postgresql://127.0.0.1:9/shop"
+    with pytest.raises(DataError) as told:
+        source()
+    for part in (password, password[:4] if "@" not in password else password):
+        assert part not in str(told.value)
+
+
+def test_a_table_beyond_the_search_path_is_estimated_too(database):
+    database.run("CREATE SCHEMA IF NOT EXISTS sales", "DROP TABLE IF EXISTS sales.far",
+                 "CREATE TABLE sales.far AS SELECT generate_series(1, 500) AS id")  # fmt: skip
+    source = Sql(database.url, "sales.far", max_bytes=10**6)
+    assert source().num_rows == 500
+    assert 0 < estimate(source).bytes < 10**6
+
+
+def test_rows_without_a_name_or_a_time_are_refused(database):
+    database.run("DROP TABLE IF EXISTS nameless", "CREATE TABLE nameless (id int, known timestamptz)",
+                 "INSERT INTO nameless VALUES (1, '2026-01-01Z'), (NULL, '2026-01-01Z'), (2, NULL)")  # fmt: skip
+    with pytest.raises(DataError, match="2 rows of 'nameless' lack 'id' or 'known'"):
+        Sql(database.url, "nameless", key="id", known="known")()
+
+
+def test_columns_that_arrow_has_no_form_of_come_as_floats_and_text(database):
+    database.run("DROP TABLE IF EXISTS odd", "CREATE TABLE odd (e numeric, u uuid)",
+                 "INSERT INTO odd VALUES (1.123456789012345, '12345678-1234-5678-1234-567812345678')")  # fmt: skip
+    (row,) = Sql(database.url, "odd")().to_pylist()
+    assert row == {"e": 1.123456789012345, "u": "12345678-1234-5678-1234-567812345678"}

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from mlwild.errors import AppError, StoreError
+from mlwild.gate.outcome import Word
 from mlwild.versions import Made, left, place_of, record, run_of, runs
-from mlwild.versions.metrics import metrics_of
+from mlwild.versions.metrics import VERDICTS, metrics_of
 from mlwild.versions.place import client_of
 from mlwild.versions.reading import _asked, _run
 from mlwild.versions.recording import TAG, experiment_of
@@ -113,7 +115,8 @@ def test_processes_that_record_at_once_lose_nothing(tmp_path):
 def test_metrics_leave_out_what_is_no_number():
     sheet = {"recommended": {"cost": float("nan"), "regret": None}, "overfitting_probability": True}
     assert metrics_of("rehearsal", sheet) == {}
-    tests = [{"verdict": "green"}, {"verdict": "red"}, {"verdict": "green"}]
+    assert set(VERDICTS.values()) == set(get_args(Word))
+    tests = [{"verdict": "pass"}, {"verdict": "fail"}, {"verdict": "pass"}]
     assert metrics_of("gate", {"tests": tests}) == {"green": 2.0, "red": 1.0, "undecided": 0.0, "error": 0.0}
 
 

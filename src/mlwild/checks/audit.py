@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mlwild.app import App
-from mlwild.checks import contract, counts, probes, times
+from mlwild.checks import contract, counts, parity, probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
 from mlwild.events import Events, SideTable
-from mlwild.triangle.survey import Survey, lay_survey, read_events, reads_features
+from mlwild.triangle.survey import Survey, lay_survey, make_features, read_events, reads_features
 
 
 def check(app: App, *, cutoffs: int = 5, seed: int = 0) -> CheckReport:
@@ -59,10 +59,20 @@ def findings_of(
 ) -> list[Finding]:
     """Return all findings on an app whose data were read."""
     maturity, _ = times.label_maturity(survey)
-    findings: list[Finding] = [*times.times(events), maturity, times.duplicates(survey), probes.pickles(survey)]
+    findings: list[Finding] = [
+        *times.times(events),
+        *times.labels(events),
+        maturity,
+        times.duplicates(survey),
+        probes.pickles(survey),
+    ]
     findings += contract.held(app, events, survey.features)
     if reads_features(app):
-        findings += find_leaks(app, events, tables, survey.features, cutoffs=cutoffs, seed=seed)
+        # What the definition makes: the survey has what was logged.
+        made = survey.features if app.logged is None else make_features(app, events.frame, tables)[0]
+        findings += find_leaks(app, events, tables, made, cutoffs=cutoffs, seed=seed)
+        findings += parity.logged_features(app, events, made)
+        findings += parity.alone(app, events, tables, survey.features, seed=seed)
     findings += probes.single_columns(survey, seed=seed)
     findings += counts.label_counts(app, events, survey)
     findings.append(probes.trains(survey))

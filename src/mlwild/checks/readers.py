@@ -11,6 +11,7 @@ from mlwild import frames
 from mlwild.app import App
 from mlwild.cells import unlike
 from mlwild.models import Forecast
+from mlwild.past import OwnEvents
 from mlwild.triangle.survey import Tables, make_features, read_events, reads_features
 from mlwild.warehouse import Stored
 
@@ -52,6 +53,10 @@ def reader_of(app: App, table: str) -> Reader | None:
     """
     if isinstance(app.data, Stored) and app.data.name == table:
         return Reader(app.name, _of_events(app))
+    if isinstance(app.labels, Stored) and app.labels.name == table:
+        held = app.labels.located(app.root).table.description.schema.names
+        roles = {app.key: "key", app.label: "label", app.known_at: "known_at"} | dict.fromkeys(app.outcomes, "outcome")
+        return Reader(app.name, {str(name): role for name, role in roles.items() if name in held})
     for name, side in app.tables.items():
         if isinstance(side.data, Stored) and side.data.name == table:
             return Reader(app.name, _of_side(app, name))
@@ -69,7 +74,15 @@ def _of_events(app: App) -> dict[str, str]:
         return found
     whole = make_features(app, rows, tables)[0]
     for column in [name for name in rows.columns if name not in found]:
-        if _differs(lambda without=column: make_features(app, rows.drop(without), tables)[0], whole):
+        others = Tables(
+            {
+                name: replace(side, rows=side.rows.drop(column, strict=False))
+                if isinstance(app.tables[name].data, OwnEvents)
+                else side
+                for name, side in tables.items()
+            }
+        )
+        if _differs(lambda one=column, others=others: make_features(app, rows.drop(one), others)[0], whole):
             found[column] = "feature"
     return found
 

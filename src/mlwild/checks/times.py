@@ -42,6 +42,16 @@ def label_maturity(survey: Survey) -> tuple[Finding, dict[str, float | None]]:
     return Finding("label maturity", "note", said), made
 
 
+def labels(events: Events) -> list[Finding]:
+    """Report labels that changed, and those whose event is not there, where labels have a table of their own."""
+    if events.told is None:
+        return []
+    said = events.told.said
+    if said:
+        return [Finding("labels", "note", said)]
+    return [Finding("labels", "pass", f"{events.told.rows:,} labels, each of an event, none changed")]
+
+
 def duplicates(survey: Survey) -> Finding:
     """Count events that are the same in time, features and label."""
     import pyarrow as pa

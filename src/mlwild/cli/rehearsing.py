@@ -10,7 +10,7 @@ import typer
 
 from mlwild.cli.guarded import FAILED
 from mlwild.cli.parts import AppFile, Compute, ComputeOption, StoreOption, can_write, jobs_of, write_json
-from mlwild.cli.versions import RecordOption, now, on_record
+from mlwild.cli.versions import RecordOption, begun, on_record
 from mlwild.errors import AppError
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def rehearse(
 
     can_write(json_file, "--json")
     can_write(card, "--card")
-    loaded, began = load_app(app), now()
+    loaded = load_app(app)
+    began, versions = begun(loaded)
     with fits_bar() as progress:
         made_by = jobs_of(compute, jobs)
         rehearsal = run(loaded, splits=splits.value, store=store, jobs=made_by, progress=progress)
@@ -122,6 +123,7 @@ def rehearse(
         sheet,
         store=store,
         began=began,
+        versions=versions,
         params={"model": sheet["model"], "rule": sheet["recommended"]["rule"], "splits": splits.value}
         | {"seeds": ", ".join(map(str, loaded.seeds)), "loss": sheet["loss"]["name"]},
         page=lambda: {"card.html": card_html(sheet)},
@@ -161,7 +163,8 @@ def compare(
 
     can_write(json_file, "--json")
     can_write(card, "--card")
-    rule, began = None if prefer is None else read_prefer(prefer), now()
+    rule = None if prefer is None else read_prefer(prefer)
+    began, versions = begun(None)
     of: App | str = path.stem
     extra: dict[str, object] = {}
     if path.suffix != ".py":
@@ -177,6 +180,7 @@ def compare(
                 "--metric, --better, --by and --seed-column: they are for a table of experiments, not an app."
             )
         loaded = load_app(path)
+        began, versions = begun(loaded)
         with fits_bar() as progress:
             found, facts, findings = compare_app(loaded, prefer=rule, store=store, jobs=jobs, progress=progress)
         of, title, measure = loaded, loaded.name, measure_of(loaded)
@@ -193,6 +197,7 @@ def compare(
         found.as_dict() | extra,
         store=store,
         began=began,
+        versions=versions,
         params={"method": found.method, "best": found.best or "no clear best", "metric": str(measure["name"])},
         page=lambda: {"card.html": comparison_html(found.as_dict() | told)},
         against=", ".join(found.names),

@@ -12,7 +12,7 @@ import typer
 
 from mlwild.cli.guarded import FAILED, UNDECIDED
 from mlwild.cli.parts import AppFile, Compute, ComputeOption, StoreOption, can_write, jobs_of, write, write_json
-from mlwild.cli.versions import RecordOption, now, on_record
+from mlwild.cli.versions import RecordOption, begun, on_record
 from mlwild.errors import AppError
 
 
@@ -47,7 +47,8 @@ def gate(
 
     can_write(json_file, "--json")
     can_write(junit, "--junit")
-    loaded, began = load_app(app), now()
+    loaded = load_app(app)
+    began, versions = begun(loaded)
     suite = suite_of(loaded, beside=load_tests(app))
     waivers = waivers_beside(app, loaded.name)
     with fits_bar() as progress:
@@ -68,7 +69,7 @@ def gate(
         write(junit, junit_xml(report))
     said = report.as_dict()
     params = {"verdict": str(said["verdict"])}
-    on_record(record, loaded, "gate", said, store=store, began=began, params=params)
+    on_record(record, loaded, "gate", said, store=store, began=began, versions=versions, params=params)
     if report.blocked:
         raise typer.Exit(FAILED)
     if report.undecided and not undecided_passes:
@@ -131,7 +132,8 @@ def stress(
 
     can_write(json_file, "--json")
     can_write(page, "--page")
-    loaded, began = load_app(app), now()
+    loaded = load_app(app)
+    began, versions = begun(loaded)
     with fits_bar() as progress:
         report = run(
             loaded,
@@ -146,7 +148,16 @@ def stress(
     if page is not None:
         print(f"Page: {write_stress(report.as_dict(), page)}")
     said = report.as_dict()
-    on_record(record, loaded, "stress", said, store=store, began=began, page=lambda: {"card.html": stress_html(said)})
+    on_record(
+        record,
+        loaded,
+        "stress",
+        said,
+        store=store,
+        began=began,
+        versions=versions,
+        page=lambda: {"card.html": stress_html(said)},
+    )
 
 
 def patch(

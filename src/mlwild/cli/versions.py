@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +25,14 @@ RecordOption = Annotated[
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the answer as JSON.")]
 
 
+def begun(app: App | None) -> tuple[float, dict[str, int]]:
+    """Return the machine's time, and the versions of the stored tables that an app is about to read."""
+    from mlwild.clock import now_seconds
+    from mlwild.versions.recording import versions_of
+
+    return now_seconds(), {} if app is None else versions_of(app)
+
+
 def on_record(
     wanted: bool,
     app: App | str,
@@ -37,6 +44,7 @@ def on_record(
     params: Mapping[str, str] | None = None,
     page: Callable[[], Mapping[str, str]] = dict,
     against: str = "",
+    versions: Mapping[str, int] | None = None,
 ) -> None:
     """Put what a command made on record, and say under which number."""
     if not wanted:
@@ -45,7 +53,7 @@ def on_record(
     from mlwild.versions import Made, record
 
     folder = Path(store) if isinstance(app, str) else folder_of(app, store)
-    made = Made(sheet, page(), params or {}, against)
+    made = Made(sheet, page(), params or {}, against, versions)
     run = record(app, kind, made, began=began, store=folder)
     print(f"Run {run.id[:8]} is on record: mlwild show {run.id[:8]}")
 
@@ -145,8 +153,3 @@ def reproduce(
     write_json(json_file, found.as_dict())
     if not found.same:
         raise typer.Exit(FAILED)
-
-
-def now() -> float:
-    """Return the machine's time, for how long a command took."""
-    return time.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,14 @@ from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Ledger
 from mlwild.models import Forecast
+from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived
 from mlwild.rules import Rule
 from mlwild.triangle import Triangle, build, growing
-from mlwild.triangle.asof import as_of
+from mlwild.triangle.logged import log_as_of, log_of
 from mlwild.triangle.store import Store
-from mlwild.triangle.survey import lay_survey, read_events
-from mlwild.warehouse import Stored, tells_corrections
+from mlwild.triangle.survey import lay_survey
+from mlwild.warehouse import Stored
 
 #: Says why an app must not go live on a day; empty if it may.
 Gate = Callable[[App, date], str]
@@ -84,6 +85,7 @@ class Desk:
     jobs: Jobs = None
     today: date | None = None
     registrar: Registrar | None = None
+    _known: dict[int, tuple[Events, dict[str, SideTable]]] = field(default_factory=dict, repr=False)
 
     @property
     def clock(self) -> Clock:
@@ -109,25 +111,24 @@ class Desk:
 
     def known(self, cutoff: int) -> tuple[Events, dict[str, SideTable]]:
         """Return the history as it was known at a cutoff; stored tables without corrections that came later."""
-        instant = int(self.edges[cutoff])
-        if not any(tells_corrections(one) for one in (self.app.data, *(one.data for one in self.app.tables.values()))):
-            return as_of(self.app, self.events, self.tables, instant)
-        data = self.app.data.known_at(instant) if tells_corrections(self.app.data) else self.app.data
-        tables = {
-            name: replace(one, data=one.data.known_at(instant)) if tells_corrections(one.data) else one
-            for name, one in self.app.tables.items()
-        }
-        return as_of(self.app, *read_events(replace(self.app, data=data, tables=tables)), instant)
+        if cutoff not in self._known:  # a tick asks more than once
+            self._known.clear()
+            self._known[cutoff] = known_then(self.app, self.events, self.tables, int(self.edges[cutoff]))
+        return self._known[cutoff]
+
+    def with_log(self, cutoff: int) -> App:
+        """Return the app with its log of features as it was at a cutoff."""
+        return log_as_of(self.app, int(self.edges[cutoff]))
 
     def versions(self) -> dict[str, int]:
         """Return the version of each stored table that is read."""
-        sources = (self.app.data, *(one.data for one in self.app.tables.values()))
+        sources = (*self.app.sources, log_of(self.app))
         stored = [one.located(self.app.root) for one in sources if isinstance(one, Stored)]
         return {one.name: one.table.version for one in stored}
 
     def triangle(self, cutoff: int) -> Triangle:
         """Return the triangle of what was known at a cutoff."""
-        app = replace(self.app, seeds=self.app.seeds[:1])
+        app = replace(self.with_log(cutoff), seeds=self.app.seeds[:1])
         read = lay_survey(app, *self.known(cutoff), self.edges[: cutoff + 1])
         life = self.lived()
         if hasattr(self.rule, "monitor"):  # a signal asks for all earlier vintages, and perhaps for other models

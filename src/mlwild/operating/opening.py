@@ -20,13 +20,14 @@ from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Fact, Ledger
 from mlwild.lives import first_vintage, fold
+from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived, of_vintage
 from mlwild.records import Vintage
 from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
 from mlwild.rules import DEFAULT, Rule
 from mlwild.stats.lateness import arrived_share
 from mlwild.triangle import Survey, Triangle, build
-from mlwild.triangle.asof import as_of
+from mlwild.triangle.logged import log_as_of
 from mlwild.triangle.settled import SETTLED
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey, origin_of
@@ -98,7 +99,8 @@ def opened(
         check_windows(app, [name])
     rehearsals = Store(folder_of(app, wish.store))
     with rehearsals.lock(app.name):
-        read = lay_survey(app, *as_of(app, *history, int(edges[first])), edges[: first + 1])
+        known = log_as_of(app, int(edges[first]))
+        read = lay_survey(known, *known_then(app, *history, int(edges[first])), edges[: first + 1])
         # A signal may ask other models for a second opinion.
         models = None if hasattr(name, "monitor") or isinstance(name, str) else [app.live]
         triangle = build(read, rehearsals, jobs=wish.jobs, models=models)[0]

@@ -21,6 +21,7 @@ from mlwild.operating.lived import Lived, of_vintage, vintage_of
 from mlwild.operating.opening import code_of
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
+from mlwild.triangle.logged import log_as_of
 from mlwild.triangle.settled import settled
 from mlwild.triangle.survey import lay_survey, read_events
 
@@ -101,7 +102,8 @@ def rival_of(
     _same_code(app, body)
     events, tables = read_events(app)
     known = replace(desk, app=app, events=events, tables=tables).known(cutoff)
-    read = lay_survey(replace(app, seeds=app.seeds[:1]), *known, desk.edges[: cutoff + 1])
+    then = log_as_of(replace(app, seeds=app.seeds[:1]), int(desk.edges[cutoff]))
+    read = lay_survey(then, *known, desk.edges[: cutoff + 1])
     ours = triangle.survey
     same = len(read.time) == len(ours.time)
     if not same or not (np.array_equal(read.time, ours.time) and np.array_equal(read.labels, ours.labels)):

@@ -11,11 +11,13 @@ from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import body_of, drop_memory, keep_memory, replayed, view_of
+from mlwild.operating.noting import note_features
 from mlwild.operating.promises import promised, scored
 from mlwild.operating.publishing import published
 from mlwild.operating.registering import registered, to_register
 from mlwild.operating.shadowing import running, shadowed
 from mlwild.operating.status import keep_status
+from mlwild.past import OwnEvents
 from mlwild.records import Decided, Vintage
 from mlwild.step import State, begin, refuse, step
 from mlwild.triangle import Triangle
@@ -135,6 +137,8 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
     _, arrival, counts = survey.arrivals
     now, before = len(survey.time), int(survey.grid.row_start[cutoff - 1])
     last = [fact.body["all_rows"] for fact in desk.lived().facts if fact.kind == "observed"]
+    # First, so that versions name the log with these rows.
+    noted = note_features(desk, triangle, cutoff)
     return {
         "at": _shown(desk, cutoff),
         "rows": int(survey.grid.rows[cutoff - 1]),
@@ -144,8 +148,17 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
         "tables": desk.versions(),
+        **_of_labels(desk, cutoff),
         "alarm": _dried_up(desk, triangle, cutoff),
-    }
+    } | noted
+
+
+def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
+    """Count labels that changed, and those whose event is not there, where labels have a table of their own."""
+    if desk.app.labels is None:
+        return {}
+    told = desk.known(cutoff)[0].told
+    return {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
@@ -206,8 +219,11 @@ def _judged(desk: Desk, cutoff: int) -> str:
     """Return why the gate blocks what would go live at a cutoff; empty if it does not."""
     assert desk.gate is not None
     known, tables = desk.known(cutoff)
-    named = {name: replace(one, data=tables[name].rows.to_native) for name, one in desk.app.tables.items()}
-    app = replace(desk.app, data=known.frame.to_native, tables=named)
+    named = {
+        name: one if isinstance(one.data, OwnEvents) else replace(one, data=tables[name].rows.to_native)
+        for name, one in desk.app.tables.items()
+    }
+    app = replace(desk.with_log(cutoff), data=known.frame.to_native, labels=None, tables=named)
     return desk.gate(app, desk.today or today())
 
 

@@ -16,6 +16,7 @@ from mlwild.events import Events
 from mlwild.gate.trial import Reread
 from mlwild.loading import load_again
 from mlwild.triangle import Survey
+from mlwild.triangle.logged import with_log
 from mlwild.triangle.survey import make_features, read_events, reads_features
 
 #: How often an app's file is run again, as long as that takes fewer seconds: one run may choose the same by chance.
@@ -35,7 +36,7 @@ def reread(survey: Survey, events: Events) -> Reread:
         return Reread(n, (f"data: {n:,} rows were read, then {len(again):,} of which the first are at other times",))
     differs = list(_differences(app, events.frame, again.frame, n))
     if not differs and reads_features(app):
-        table, _ = make_features(app, again.frame, tables)
+        table = with_log(app, again, make_features(app, again.frame, tables)[0])
         differs += _differing_features(survey.features, table.slice(0, n))
     return Reread(n, tuple(differs))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.compute import Ray
+from mlwild.digest import version
 from mlwild.errors import AppError, StoreError
 from mlwild.triangle.fitting import Done, Rows
 from mlwild.triangle.store import Store
@@ -69,7 +72,12 @@ def ship(rows: Rows) -> dict[str, Any]:
     arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(rows.folder.glob("*.npy"))}
     with pa.memory_map(str(rows.folder / "features.arrow")) as source:
         table = pa.ipc.open_file(source).read_all()
-    return {"arrays": arrays, "table": table, "kind": rows.kind}
+    return {"arrays": arrays, "table": table, "kind": rows.kind, "versions": _versions(), "path": list(sys.path)}
+
+
+def _versions() -> dict[str, str]:
+    """Return what a fit's key rests on beside code and rows."""
+    return {name: version(name) for name in ("numpy", "sklearn", "mlwild")} | {"python": platform.python_version()}
 
 
 @contextmanager
@@ -93,9 +101,30 @@ def cluster(ray_: Ray, size: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = ray_.address or os.environ.get("RAY_ADDRESS")
-    if address is None and "RAY_AUTH_TOKEN" not in os.environ:
+    if address is None and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
         # It listens on all interfaces, whatever it is told: nobody else must be able to ask it for anything.
-        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"] = "token", secrets.token_hex(32)
+        with _with_variables(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32)):
+            yield from _connected(ray_, size, address)
+        return
+    yield from _connected(ray_, size, address)
+
+
+@contextmanager
+def _with_variables(**values: str) -> Iterator[None]:
+    """Set variables of this process for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _connected(ray_: Ray, size: int, address: str | None) -> Iterator[Any]:
     try:
         import ray
     except ImportError as problem:
@@ -167,33 +196,49 @@ def on_cluster(
         # By value: no node needs the app's file.
         work_there = ray.put(cloudpickle.dumps(work))
         chunk = ray.remote(_chunk).options(max_retries=AGAIN, num_cpus=1, name="mlwild fits")
-        waiting = [
-            chunk.remote([(cloudpickle.dumps(job), _needed(job, store)) for job in part], work_there, rows_there)
-            for part in _chunks(ordered, ray_.chunk or _fitting(seconds, len(ordered), ray))
-        ]
+
+        def sent(part: Sequence[W]) -> Any:
+            packed = [(cloudpickle.dumps(job), _needed(job, store)) for job in part]
+            return chunk.remote(packed, work_there, rows_there)
+
+        waiting = {sent(part): part for part in _chunks(ordered, ray_.chunk or _fitting(seconds, len(ordered), ray))}
+        deadly: list[int] = []
         while waiting:
-            ready, waiting = ray.wait(waiting)
-            for key, done, entries in _got(ray, ready[0]):
+            (ready, *_), _ = ray.wait(list(waiting))
+            part = waiting.pop(ready)
+            found = _got(ray, ready)
+            if found is None and len(part) > 1:  # one of them ends its worker: alone, the others do not
+                waiting |= {sent([job]): [job] for job in part}
+            elif found is None:
+                deadly.append(part[0].cutoff)
+            for key, done, entries in found or ():
                 for entry in entries:
                     store.take(*entry)
                 yield key, done
+        if deadly:
+            raise StoreError(
+                f"compute: {len(deadly)} fits ended their workers {AGAIN + 1} times, the first of them the one that "
+                f"learns until instant {min(deadly)}: they ask for more memory than a node has, or their code ends the "
+                "process. What was finished is kept."
+            )
 
 
 def _got(ray: Any, reference: Any) -> Any:
+    """Return what a chunk gave; None if it ended its workers."""
+    said = ray.exceptions
     try:
         return ray.get(reference)
-    except (
-        ray.exceptions.WorkerCrashedError,
-        ray.exceptions.OutOfMemoryError,
-        ray.exceptions.NodeDiedError,
-    ) as problem:
-        raise StoreError(
-            f"compute: a chunk of fits ended its worker {AGAIN + 1} times ({type(problem).__name__}): they ask for "
-            "more memory than a node has, or their code ends the process. What was finished is kept."
-        ) from problem
-    except ray.exceptions.RayTaskError as problem:
+    except (said.WorkerCrashedError, said.OutOfMemoryError, said.NodeDiedError):
+        return None
+    except said.RayTaskError as problem:
         cause = problem.cause if problem.cause is not None else problem
         raise cause from problem
+    except said.RayError as problem:
+        why = " ".join(str(problem).split())[:200]
+        raise StoreError(
+            f"compute: the cluster lost what was made ({type(problem).__name__}: {why}). What was finished is kept; "
+            "run the same command again."
+        ) from problem
 
 
 def _fitting(seconds: float | None, n: int, ray: Any) -> int:
@@ -220,6 +265,13 @@ def _chunk(
     jobs: Sequence[tuple[bytes, Sequence[tuple[str, str, bytes, bytes]]]], work_bytes: bytes, held: Mapping[str, Any]
 ) -> list[tuple[str, Done, list[tuple[str, str, bytes, bytes]]]]:
     """Do some jobs on a node, in a store of its own, and return what they left."""
+    if held["versions"] != _versions():
+        raise StoreError(
+            f"compute: a node of the cluster has other packages ({_versions()}) than this machine "
+            f"({held['versions']}): its fits would be kept under the wrong key. Make them the same."
+        )
+    # Modules beside the app, where the node shares the disk.
+    sys.path += [one for one in held["path"] if one not in sys.path and Path(one).is_dir()]
     work = cloudpickle.loads(work_bytes)
     rows = Shipped(Path(), held["kind"], arrays=held["arrays"], table=held["table"])
     made = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +15,13 @@ from mlwild.clock import Clock, Times, delay_of, fits
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table
+from mlwild.labels import with_labels
 from mlwild.losses import Loss
 from mlwild.models import Forecast
+from mlwild.past import OwnEvents, own_table
 from mlwild.records import ALL
 from mlwild.triangle.grid import Grid, lay_out
+from mlwild.triangle.logged import with_log
 
 Ints = NDArray[np.int64]
 
@@ -83,9 +86,24 @@ class Survey:
         return both // size, both % size, counts
 
 
-def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
-    """Read the app's data and side tables."""
+def read_events(app: App, until: int | None = None) -> tuple[Events, dict[str, SideTable]]:
+    """Read the app's data and side tables; of labels that have a table of their own, those known by an instant."""
     frame = frames.load(app.data, "data", root=app.root, kind=app.frame)
+    told = None
+    if app.labels is not None:
+        labels = frames.load(app.labels, "labels", root=app.root, kind=app.frame)
+        assert app.key is not None
+        assert app.known_at is not None
+        frame, told = with_labels(
+            frame,
+            labels,
+            key=app.key,
+            label=app.label,
+            known_at=app.known_at,
+            time=app.time,
+            outcomes=app.outcomes,
+            until=until,
+        )
     named = {"outcomes": app.outcomes, "groups": app.groups}
     for where, columns in named.items():
         frames.need(frame, list(columns), where)
@@ -100,9 +118,14 @@ def read_events(app: App) -> tuple[Events, dict[str, SideTable]]:
         entity=app.entity,
         propensity=app.propensity,
     )
+    events = replace(events, told=told)
     tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"
+        if isinstance(table.data, OwnEvents):
+            late = (app.label, app.known_at, app.propensity, *app.outcomes)
+            tables[name] = own_table(table, events, [one for one in late if one], app.time, where)
+            continue
         rows = frames.load(table.data, where, root=app.root, kind=app.frame)
         delay = None if table.delay is None else delay_of(table.delay)
         tables[name] = side_table(table, rows, delay, app.time, where)
@@ -230,6 +253,7 @@ def lay_survey(app: App, events: Events, tables: dict[str, SideTable], edges: Ti
     groups = {name: frames.values(events.frame, name, "groups")[0] for name in app.groups}
     if reads_features(app):
         table, kind = make_features(app, events.frame, tables)
+        table = with_log(app, events, table)
     else:
         import pyarrow as pa
 

@@ -46,16 +46,19 @@ def on_workers(
                 break
         else:
             return
+    deadly: list[int] = []
     for key, job in list(left.items()):
         try:
             for _, done in _batch([job], rows, store, 1, work):
                 yield key, done
-        except TerminatedWorkerError as problem:
-            raise StoreError(
-                f"store: the fit that learns until instant {job.cutoff} ended its worker process three times: it asks "
-                "for more memory than there is, or its code ends the process. What was finished is kept; run the same "
-                "command again with more memory, or mend the model."
-            ) from problem
+        except TerminatedWorkerError:
+            deadly.append(job.cutoff)
+    if deadly:
+        raise StoreError(
+            f"store: the fit that learns until instant {min(deadly)} ended its worker process three times: it asks for "
+            "more memory than there is, or its code ends the process. What was finished is kept; run the same command "
+            "again with more memory, or mend the model."
+        )
 
 
 def told(job: Any, store: Store) -> Done:

@@ -35,6 +35,10 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: Verdicts of tests, and what they are called.
+VERDICTS = {"green": "pass", "red": "fail", "undecided": "underpowered", "error": "error"}
+
+
 def metrics_of(kind: str, sheet: Mapping[str, Any]) -> dict[str, float]:
     """
     Return the numbers of a run by name; what is not known is left out.
@@ -68,7 +72,7 @@ def _counted(kind: str, sheet: Mapping[str, Any]) -> Iterator[tuple[str, float |
     """Return losses of models, verdicts of tests."""
     if kind == "gate":
         said = [str(one["verdict"]) for one in sheet.get("tests", ())]
-        yield from ((word, float(said.count(word))) for word in ("green", "red", "undecided", "error"))
+        yield from ((name, float(said.count(word))) for name, word in VERDICTS.items())
     for one in sheet.get("models", ()) if kind in ("rehearsal", "comparison") else ():
         if isinstance(one, Mapping) and "name" in one:
             yield f"loss of {_plain(str(one['name']))}", _number(one.get("estimate"))

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlwild.disk import waiting
 from mlwild.errors import StoreError
 from mlwild.rehearsal import STORE
 
 #: The variable that names another server, as MLflow itself reads it.
 VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+#: Seconds that a locked database is waited for.
+WAIT = 20
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,9 @@ def client_of(place: Place) -> Iterator[Any]:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         if not place.server:
-            place.store.mkdir(parents=True, exist_ok=True)
+            _made(place)
         yield mlflow.MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
-    except (MlflowException, SQLAlchemyError, OSError) as problem:
+    except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as problem:
         if isinstance(problem, StoreError):
             raise
         said = re.sub("//[^/@ ]*@", "//", " ".join(str(problem).split()))[:200]
@@ -95,6 +99,27 @@ def client_of(place: Place) -> Iterator[Any]:
             f"versions: the record of runs at {_hidden(place)} cannot be reached or written: {said}. Free or start it "
             f"and run the same command again, or name another with {VARIABLE}."
         ) from problem
+
+
+def _made(place: Place) -> None:
+    """Make the database once, whole or not at all; one that is damaged is told before MLflow tries and tries."""
+    if place.database.exists():
+        with closing(sqlite3.connect(place.database, timeout=WAIT)) as base:
+            base.execute("select 1 from sqlite_master limit 1").fetchone()
+        return
+    from mlflow import MlflowClient
+
+    with waiting(place.store.absolute() / "mlflow.lock"):
+        if place.database.exists():
+            return
+        # MLflow knows databases by their address: each try has its own.
+        part = place.database.with_name(f".part-{os.getpid()}-{DATABASE}")
+        part.unlink(missing_ok=True)
+        try:
+            MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments()
+            part.replace(place.database)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _hidden(place: Place) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.app import App
-from mlwild.clock import now_text
+from mlwild.clock import now_seconds, now_text
 from mlwild.digest import version
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
@@ -40,12 +40,15 @@ class Made:
         Settings.
     against : str
         What it was compared with.
+    versions : mapping of str to int, optional
+        Of the stored tables that were read; default those that are there now.
     """
 
     sheet: Mapping[str, Any]
     pages: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     against: str = ""
+    versions: Mapping[str, int] | None = None
 
 
 def record(app: App | str, kind: str, made: Made, *, began: float | None = None, store: str | Path = ".mlwild") -> Run:
@@ -94,9 +97,7 @@ def keep(
     store: str | Path = ".mlwild",
 ) -> Run:
     """Put a run on record in a space; `record` is for what people try, the live tick has its own."""
-    import time
-
-    ended = time.time()
+    ended = now_seconds()
     place = place_of(store)
     name = app if isinstance(app, str) else app.name
     root = Path.cwd() if isinstance(app, str) else app.root.absolute()
@@ -118,7 +119,7 @@ def keep(
         commit=code.commit,
         dirty=code.dirty,
         data=str(_digest_of_data(made.sheet)),
-        versions={} if isinstance(app, str) else versions_of(app),
+        versions=dict(made.versions or ({} if isinstance(app, str) else versions_of(app))),
         environment=environment(listed),
         against=made.against,
     )
@@ -142,8 +143,7 @@ def _digest_of_data(sheet: Mapping[str, Any]) -> Any:
 
 def versions_of(app: App) -> dict[str, int]:
     """Return the version of each stored table that an app reads."""
-    sources = (app.data, *(one.data for one in app.tables.values()))
-    stored = [one.located(app.root) for one in sources if isinstance(one, Stored)]
+    stored = [one.located(app.root) for one in app.sources if isinstance(one, Stored)]
     return {one.name: one.version or one.table.version for one in stored}
 
 

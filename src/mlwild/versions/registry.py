@@ -213,4 +213,12 @@ def load_version(version: Registered, *, store: str | Path) -> Any:
             f"registry: the artefact of version {version.version} (vintage {version.vintage}) {what}; it is not "
             "loaded. Restore it, or go back to an earlier one with mlwild rollback."
         )
-    return pickle.loads(held)
+    try:
+        return pickle.loads(held)
+    except Exception as problem:  # whatever a class that is gone, or another version of a package, raises
+        said = " ".join(str(problem).split())[:200]
+        raise StoreError(
+            f"registry: version {version.version} (vintage {version.vintage}) agrees with its digest and cannot be "
+            f"loaded here ({type(problem).__name__}: {said}). Restore the code or the packages that made it: see "
+            f"mlwild show {version.run[:8]}."
+        ) from problem

@@ -153,7 +153,8 @@ def _fitted(
     # Another model of the app ran in shadow.
     name = str(before.get("name", app.live))
     with at_desk(app, store=Path(store).absolute(), dry=True) as desk:
-        read = lay_survey(replace(app, seeds=app.seeds[:1]), *desk.known(cutoff), desk.edges[: cutoff + 1])
+        then = replace(desk.with_log(cutoff), seeds=app.seeds[:1])
+        read = lay_survey(then, *desk.known(cutoff), desk.edges[: cutoff + 1])
     triangle = growing(read, Store(scratch), name, {})
     if not triangle.ensure(vintage):
         raise StoreError(f"run: vintage {vintage} could not be made again: {triangle.failed[vintage].why}.")
@@ -211,7 +212,7 @@ def _pinned(app: App, versions: Mapping[str, int]) -> App:
     if missing:
         raise AppError(f"run: it read no stored table {missing[0]!r}, and the app does now.")
     tables = {name: replace(one, data=at(one.data)) for name, one in app.tables.items()}
-    return replace(app, data=at(app.data), tables=tables)
+    return replace(app, data=at(app.data), labels=at(app.labels), tables=tables)
 
 
 def _around(run: Run, files: Mapping[str, bytes], home: Path) -> list[str]:

@@ -225,9 +225,10 @@ class StoredTable:
         version: int | None = None,
         since: int | None = None,
         until: int | None = None,
+        first: bool = False,
     ) -> Any:
         """
-        Return the rows, each key once: in the form that was known last.
+        Return the rows, each key once: in the form that was known last, or in the one that was known first.
 
         Parameters
         ----------
@@ -239,6 +240,8 @@ class StoredTable:
             Only what had been added by this batch.
         since, until : int, optional
             Rows of times from the first on, and before the second.
+        first : bool
+            Whether the form that was known first counts, whatever it was corrected to.
 
         Returns
         -------
@@ -274,7 +277,7 @@ class StoredTable:
         needed = list(dict.fromkeys([*wanted, said.time, *OWN]))
         known = {field.name for field in self.delta().schema().fields}
         found = self._scan([name for name in needed if name in known], condition)
-        place = np.sort(_newest(found))
+        place = np.sort(_newest(found, first))
         times = _instants(found.column(said.time))[place]
         if moved:
             inside = np.ones(len(place), dtype=bool)
@@ -316,13 +319,13 @@ def _instants(column: Any) -> NDArray[np.int64]:
     return np.asarray(array.cast(pa.int64()).to_numpy())
 
 
-def _newest(found: Any) -> NDArray[np.int64]:
-    """Return the place of the row of each key that was known last; of those known at once, that of the last batch."""
+def _newest(found: Any, first: bool = False) -> NDArray[np.int64]:
+    """Return the place of the row of each key that was known last (first); of those known at once, by batch."""
     keys, known, batch = (found.column(name).to_numpy() for name in (KEY, KNOWN, BATCH))
     order = np.lexsort((np.arange(len(keys)), batch, known, keys))
-    last = np.ones(len(order), dtype=bool)
-    last[:-1] = keys[order[1:]] != keys[order[:-1]]
-    return np.asarray(order[last], dtype=np.int64)
+    edge = np.ones(len(order), dtype=bool)
+    edge[slice(1, None) if first else slice(None, -1)] = keys[order[1:]] != keys[order[:-1]]
+    return np.asarray(order[edge], dtype=np.int64)
 
 
 def tables(warehouse: str | Path = WAREHOUSE) -> list[StoredTable]:

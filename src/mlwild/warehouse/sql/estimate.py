@@ -81,7 +81,7 @@ def refuse_if_dear(source: Sql, connection: Any, asked: Any) -> None:
 
 def _explained(source: Sql, connection: Any, asked: Any) -> Estimate:
     sql = sql_of(asked, "postgres")
-    with connection.raw_sql(f"EXPLAIN (FORMAT JSON) {sql}") as cursor:
+    with connection.raw_sql(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}") as cursor:
         plan = cursor.fetchone()[0]
     scans = [node for node in _nodes(plan[0]["Plan"]) if "Relation Name" in node]
     rows = sum(_rows_of(connection, node) for node in scans)

@@ -45,7 +45,7 @@ def snapshot(
     """
     import ibis
 
-    made = table
+    made = plain(table)
     if known is None or key is None:
         chosen = made.select(*columns)
         return chosen.order_by([*order]) if order else chosen
@@ -54,6 +54,22 @@ def snapshot(
     rank = ibis.rank().over(ibis.window(group_by=key, order_by=made[known].desc()))
     made = made.mutate(**{RANK: rank})
     return made.filter(made[RANK] == 0).select(*columns).order_by([*order])
+
+
+def plain(table: Any) -> Any:
+    """Return a table whose columns Arrow can hold: fractions without a declared scale as floats, names as text."""
+    odd = {}
+    for name, kind in table.schema().items():
+        if kind.is_decimal() and kind.scale is None:
+            odd[name] = table[name].cast("float64")
+        elif kind.is_uuid():
+            odd[name] = table[name].cast("string")
+    return table.mutate(**odd) if odd else table
+
+
+def without_a_name(table: Any, key: str, known: str) -> Any:
+    """Return how many rows lack a key or the time at which they were written down."""
+    return table.filter(table[key].isnull() | table[known].isnull()).count()
 
 
 def literal(kind: Any, instant: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from mlwild.errors import AppError, DataError, MlwildError
 
@@ -18,9 +18,12 @@ def shown(url: str) -> str:
     --------
     >>> shown("postgresql://ada:secret@db:5432/shop?sslmode=require")
     'postgresql://db:5432/shop'
+    >>> shown("postgresql://ana:hush/hu#s?h@db/shop")
+    'postgresql://db/shop'
     """
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, _, rest = url.partition("://")
+    # The last @ ends what may be secret, whatever letters a password has that an address should not have.
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 @contextmanager
@@ -50,9 +53,9 @@ def told(url: str, table: str) -> Iterator[None]:
 
 def _said(problem: Exception, url: str) -> str:
     text = " ".join(str(problem).split())
-    password = urlsplit(url).password
-    if password:
-        text = text.replace(password, "***")
+    secret = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    for one in {secret, unquote(secret)} - {""}:
+        text = text.replace(one, "***")
     text = re.sub(r"password=\S+", "password=***", text)[:240]
     name = type(problem).__name__
     if name in ("OperationalError", "ConnectionTimeout", "InterfaceError"):

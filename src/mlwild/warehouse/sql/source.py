@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.errors import AppError, DataError
-from mlwild.warehouse.sql.expressions import snapshot
+from mlwild.warehouse.sql.expressions import snapshot, without_a_name
 from mlwild.warehouse.sql.failures import shown, told
 
 #: Rows that are fetched at once.
@@ -36,7 +36,7 @@ class Sql:
     table : str
         Its name, perhaps with a schema: ``sales.orders``.
     key, known : str, optional
-        Columns that name a row, and that say when this form of it was written down.
+        Columns that name a row, and that say when this form of it was written down: a time with a zone, or in UTC.
     columns : sequence of str, optional
         Default all.
     order : sequence of str, optional
@@ -154,6 +154,17 @@ class Sql:
         read = dict.fromkeys([*wanted, *([self.key] if self.key else []), *order])
         return snapshot(table, columns=list(read), order=order, key=self.key, known=self.known, as_of=self.as_of)
 
+    def _whole(self, connection: Any, table: Any) -> None:
+        """Refuse rows that no instant and no name could find."""
+        if self.key is None or self.known is None:
+            return
+        lacking = int(connection.to_pyarrow(without_a_name(table, self.key, self.known)).as_py())
+        if lacking:
+            raise DataError(
+                f"data: {lacking:,} rows of {self.table!r} lack {self.key!r} or {self.known!r}: which row they are a "
+                "form of, or since when, cannot be told. Fill them in, or leave them out by a view."
+            )
+
     def __call__(self) -> Any:
         """Return the rows, as an Arrow table."""
         import pyarrow as pa
@@ -164,6 +175,7 @@ class Sql:
             asked = self.expression(table)
             if self.max_bytes is not None:
                 refuse_if_dear(self, connection, asked)
+            self._whole(connection, table)
             reader = connection.to_pyarrow_batches(asked, chunk_size=CHUNK)
             found = pa.Table.from_batches(list(reader), schema=reader.schema)
         if self.key is not None:

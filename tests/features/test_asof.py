@@ -1,0 +1,72 @@
+"""The as-of join: a plain loop on small cases, polars on large ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlwild.joins import shared
+from tests.features.tables import ASKED, KINDS, ROWS, column, drawn, side
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=80, deadline=None)
+@given(rows=ROWS, asked=ASKED, by=st.sampled_from([(), ("size",), ("shop", "size")]))
+def test_the_newest_row_at_hand_is_what_a_plain_loop_says(kind, rows, asked, by):
+    table, events, rows, asked = drawn(rows, asked, kind, by)
+    expected = []
+    for event in asked:
+        open_ = [r for r in rows if r["ready"] <= event["t"] and all(r[key] == event[key] for key in by)]
+        best = max(open_, key=lambda r: (r["at"], r["ready"], r["row"]), default=None)
+        expected.append(None if best is None else best["row"])
+    assert column(table.asof(events), "row") == expected
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_among_many_rows_it_is_the_join_of_polars(words):
+    rng = np.random.default_rng(0)
+    n, m, keys = 200_000, 60_000, 3_000
+    shop, other = rng.integers(0, keys, n), rng.integers(0, keys, m)
+    name = (lambda codes: [f"shop {code}" for code in codes]) if words else (lambda codes: codes)
+    # Times of rows are all different: of equal ones polars takes any.
+    at = rng.choice(10**9, m, replace=False)
+    rows = pl.DataFrame({"at": at, "shop": name(other), "size": other % 2, "v": np.arange(m)})
+    events = pl.DataFrame({"t": rng.integers(0, 10**9, n), "shop": name(shop), "size": shop % 2})
+    table = side(rows, kind="polars", time="at", delay=1_000, by=("shop", "size"))
+    ready = rows.with_columns(ready=pl.col("at") + 1_000).sort("ready")
+    theirs = (
+        events.with_row_index()
+        .sort("t")
+        .join_asof(ready, left_on="t", right_on="ready", by=["shop", "size"], check_sortedness=False)
+        .sort("index")
+    )
+    assert table.asof(events)["v"].to_list() == theirs["v"].to_list()
+    # The order of the rows does not matter where no two are equal.
+    mixed = side(
+        rows.sample(fraction=1.0, shuffle=True, seed=1), kind="polars", time="at", delay=1_000, by=("shop", "size")
+    )
+    assert mixed.asof(events)["v"].to_list() == theirs["v"].to_list()
+
+
+def test_a_row_without_a_time_is_never_found():
+    table = side(
+        {"at": np.array([1.0, np.nan, 2.0]), "ready": [1, 1, 2], "v": [1, 2, 3]}, time="at", available_at="ready"
+    )
+    assert table.asof(pd.DataFrame({"t": [1, 5]}))["v"].tolist() == [1, 3]
+
+
+def test_keys_are_compared_as_what_they_are():
+    left = [pa.array([1, 2, None]), pa.array(["a", "b", None]).dictionary_encode()]
+    right = [pa.array([2.0, float("nan"), 1.0, 3.0]), pa.array(["b", None, "b", "a"])]
+    assert [part.tolist() for part in shared(left, right, (3, 4))] == [[0, 1, 2], [1, 2, -1, -1]]
+    assert shared([pa.array([0.0])], [pa.array([-0.0])], (1, 1))[1].tolist() == [0]
+    great = 2**53
+    assert shared([pa.array([great])], [pa.array([great + 1])], (1, 1))[1].tolist() == [-1]
+    zoned = pa.array([0], pa.timestamp("s", "UTC")), pa.array([0], pa.timestamp("us", "UTC"))
+    assert shared([zoned[0]], [zoned[1]], (1, 1))[1].tolist() == [0]
+    assert shared([pa.nulls(1)], [pa.array(["a", None])], (1, 2))[1].tolist() == [-1, 0]
