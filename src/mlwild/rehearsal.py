@@ -251,11 +251,23 @@ def last_sheet(app: App, *, store: str | Path = STORE) -> dict[str, Any]:
     AppError
         If the app was not rehearsed with this store.
     """
-    path = folder_of(app, store) / "sheets" / f"{app.name}.json"
+    return sheet_in(folder_of(app, store), app.name)
+
+
+def sheet_in(folder: Path, name: str) -> dict[str, Any]:
+    """
+    Return the answer sheet of an app's last rehearsal in a store, with what the gate and the stress said of it.
+
+    Raises
+    ------
+    AppError
+        If the app was not rehearsed with this store.
+    """
+    path = folder / "sheets" / f"{name}.json"
     if not path.exists():
-        raise AppError(f"store: {app.name!r} has no rehearsal in {path.parent.parent}. Run mlwild rehearse first.")
+        raise AppError(f"store: {name!r} has no rehearsal in {folder}. Run mlwild rehearse first.")
     sheet = dict(json.loads(path.read_text(encoding="utf-8")))
-    return sheet | _asked(Store(folder_of(app, store)), sheet)
+    return sheet | _asked(Store(folder), sheet)
 
 
 def made_of_app(app: App) -> str:

@@ -1,150 +1,148 @@
-"""The pages say what the ledger and the record say, to this machine alone, and change nothing."""
+"""The pages say what the ledger and the record say, and change nothing."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from fastapi.testclient import TestClient
 
-import mlwild as wild
 from mlwild import rules
-from mlwild.operating import operate
+from mlwild.card import life_html
+from mlwild.card.life import decimals_of
+from mlwild.card.words import number
+from mlwild.ledger import Fact, Ledger
+from mlwild.operating import operate, status
 from mlwild.operating.life_sheet import life_sheet
-from mlwild.versions import Made, Run, record
 from mlwild.web import Workspace, site
-from mlwild.web.runs import GROUPS, ROWS, Asked, chosen, grouped, view
-from mlwild.wording import number
+from mlwild.web.apps import state_of
+from mlwild.web.life import FACTS, TICKS
+from mlwild.web.workspace import KEPT
 from tests.operating.worlds import ledger_of, world
-
-HERE = "http://127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """Return a workspace with two lives, one of them in trouble, a rehearsal and three runs."""
-    folder = tmp_path_factory.mktemp("workspace")
-    made = world()
-    made.now = 701
-    operate(made.app, rule=rules.Every(3), begin=250, store=folder)
-    sad = world(seed=1)
-    sad.app = replace(sad.app, name="sad")
-    sad.now = 451
-    operate(sad.app, rule=rules.Every(2), begin=250, store=folder)
-
-    def gone():
-        raise RuntimeError("the <b>feed</b> is gone")
-
-    with pytest.raises(RuntimeError):
-        operate(replace(sad.app, data=gone), store=folder)
-    made.now = None
-    wild.rehearse(made.app, store=folder, jobs=1)
-    for value in (1.0, 2.0, 3.0):
-        note = Made(
-            {"n": value}, pages={"card.html": "<p>card</p>"}, params={"method": f"m{value:.0f}", "rule": "same"}
-        )
-        record("small", "comparison", note, store=folder)
-    return folder
+from tests.web.conftest import HERE
+from tests.web.lives import long_life
 
 
-@pytest.fixture
-def client(store):
-    """Return a browser of sorts."""
-    with TestClient(site(Workspace(store)), base_url=HERE) as made:
-        yield made
+def browser(store, **words):
+    """Return a browser of sorts for another workspace."""
+    return TestClient(site(Workspace(store, **words)), base_url=HERE)
+
+
+def words_of(page):
+    """Return what a page says, without its tags."""
+    text = re.sub(r"<(title|svg).*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def test_the_first_page_says_who_needs_somebody(client):
     page = client.get("/").text
-    assert "<b>1</b> of 2 apps need you" in page
+    assert "1 of 2 apps need you." in words_of(page).replace("</b>", "")
+    assert "<title>(1) Apps" in page
+    assert 'href="/alarm.svg"' in page
     assert page.index(">sad<") < page.index(">small<")
-    assert "the &lt;b&gt;feed&lt;/b&gt; is gone" in page
+    assert "the &lt;b&gt;feed&lt;/b&gt; is gone &lt;script&gt;alert(1)" in page
     assert "<b>feed</b>" not in page
+    assert "<script>alert" not in client.get("/apps/sad").text
+
+
+def test_the_first_page_says_what_mlwild_status_says(client, store):
+    page = words_of(client.get("/").text)
+    found = status(store)
+    assert len(found) == 2
+    for one in found:
+        assert f"{one.app} {state_of(one)} {one.live} since {one.since}," in page
+        kept = f"{one.kept} of {one.of} " if one.of else ""
+        assert f"{kept}{one.last} {one.following}" in page
+        assert one.alarm.replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;") in page
+    assert client.get("/api/apps").json() == [json.loads(json.dumps(one.as_dict())) for one in found]
 
 
 def test_a_life_is_shown_as_the_ledger_tells_it(client, store):
-    made = world()
-    sheet = life_sheet(ledger_of(made, store))
+    ledger = ledger_of(world(), store)
+    sheet = life_sheet(ledger)
     assert client.get("/api/apps/small").json() == json.loads(json.dumps(sheet))
-    page = client.get("/apps/small").text
-    assert f"{sheet['status']['kept']} of {sheet['status']['of']}" in page
-    for one in sheet["periods"]:
-        assert f'<th scope="row">{one["at"]}</th>' in page
-    assert page.count("retrain</td>") == 2 * sum(one["action"] == "retrain" for one in sheet["periods"])
-    assert "<svg" in page
+    page = client.get("/apps/small?show=all").text
+    said = words_of(page)
+    assert f"{sheet['status']['kept']} of {sheet['status']['of']}" in said
+    rows = re.findall(r'<tr><th scope="row">(\d+)</th>(.*?)</tr>', page[page.index('id="ticks"') :], re.DOTALL)
+    assert [at for at, _ in rows] == [one["at"] for one in reversed(sheet["periods"])]
+    promised = {fact.cutoff: fact.body for fact in ledger.of("promised")}
+    came = {one["period"]: one for fact in ledger.of("scored") for one in fact.body["periods"]}
+    decided = {fact.cutoff: fact.body for fact in ledger.of("decided")}
+    assert len(came) >= 4
+    decimals = decimals_of(sheet["periods"])
+    for one, (_, row) in zip(reversed(sheet["periods"]), rows, strict=True):
+        told, k = words_of(row), one["cutoff"]
+        assert told.startswith(f"{decided[k]['action']} {decided[k]['live']} {decided[k]['reason']}".strip())
+        assert ("20" in told.split()) == (decided[k]["price"] == 20.0)
+        assert number(promised[k]["estimate"], decimals) in told
+        if k in came:
+            word = {True: "kept", False: "missed", None: "not judged"}[came[k]["kept"]]
+            assert told.endswith(f"{number(came[k]['loss'], decimals)} {word}")
+    changed = client.get("/apps/small").text
+    moves = [one for one in sheet["periods"] if one["action"] != "keep"]
+    assert f'decisions that changed something <span class="low">{len(moves)}</span>' in changed
+    assert changed.count("retrain</td>") == sum(one["action"] == "retrain" for one in moves)
     # The card that the tick left beside the ledger shows the same.
     card = (store / "operate" / "small" / "card.html").read_text()
     assert f"{sheet['status']['kept']} of {sheet['status']['of']}" in card
 
 
-def test_runs_are_grouped_and_set_side_by_side(client):
-    page = client.get("/runs?by=method&metric=n").text
-    assert "3 of 3" in page
-    found = client.get("/api/runs?kind=comparison&sort=metric&metric=n").json()
-    assert [run["metrics"]["n"] for run in found] == [1.0, 2.0, 3.0]
-    ids = [run["id"] for run in found]
-    side = client.get(f"/runs/compare?id={ids[0]}&id={ids[2]}").text
-    assert '<td class="least">1</td><td class="greatest">3</td>' in side
-    differ, same = side.split("What is the same")
-    assert "m1" in differ
-    assert '<td class="wrap">same</td>' in same
-    assert client.get(f"/runs/{ids[0]}").status_code == 200
-    assert "sandbox" in client.get(f"/runs/{ids[0]}/card").headers["content-security-policy"]
-    assert client.get("/runs/compare?id=" + ids[0]).status_code == 400
-    assert client.get(f"/runs/compare?id={ids[0]}&id=none").status_code == 404
+def test_what_kept_an_app_from_being_operated_is_said_everywhere(client, store):
+    """It is no fact of the ledger, and stands beside it."""
+    said = "it could not be operated: the &lt;b&gt;feed&lt;/b&gt; is gone"
+    for page in (client.get("/").text, client.get("/apps/sad").text, (store / "operate/sad/card.html").read_text()):
+        assert said in page
+    assert "It needs you." in client.get("/apps/sad").text
+    assert client.get("/api/apps/sad").json()["status"]["alarm"].startswith("it could not be operated")
 
 
-def test_the_card_of_a_rehearsal_may_do_nothing(client):
+def test_the_ledger_is_shown_fact_by_fact(client, store):
+    facts = ledger_of(world(), store).facts
+    page = client.get("/apps/small/facts").text
+    assert re.findall(r"<tr><td>(\d+)</td>", page) == [str(k) for k in range(len(facts), 0, -1)]
+    assert re.findall(r'<td class="left">(\w+)</td>', page) == [fact.kind for fact in reversed(facts)]
+    told = client.get("/api/apps/small/facts").json()
+    assert told["total"] == len(facts)
+    assert told["facts"][0] == {"kind": facts[0].kind, "cutoff": facts[0].cutoff, "body": dict(facts[0].body)}
+
+
+def test_the_card_of_a_rehearsal_may_do_nothing(client, store):
     answer = client.get("/cards/small")
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"].endswith("sandbox")
+    assert "<script" not in answer.text
     assert client.get("/cards/none").status_code == 404
+    assert '<a href="/cards/small">' in client.get("/cards").text
+    assert client.get("/api/cards").json() == ["small"]
+    recommended = json.loads((store / "sheets" / "small.json").read_text())["recommended"]["rule"]
+    assert recommended in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/apps/small", "/runs", "/page.js", "/nothing"])
-def test_every_answer_forbids_what_it_does_not_need(client, path):
-    headers = client.get(path).headers
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
+def test_a_sheet_that_is_damaged_is_said(tmp_path):
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "half.json").write_text('{"app": "ha')
+    with browser(tmp_path) as client:
+        answer = client.get("/cards/half")
+    assert answer.status_code == 500
+    assert "the sheet of &#39;half&#39; is damaged. Run mlwild rehearse again." in answer.text
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8642", "127.0.0.1.evil.example", ""])
-def test_a_page_elsewhere_that_points_its_name_here_is_refused(client, host):
-    assert client.get("/", headers={"host": host}).status_code == 421
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8642", "[::1]:9"])
-def test_this_machines_own_names_are_answered(client, host):
-    assert client.get("/", headers={"host": host}).status_code == 200
-
-
-@pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
-def test_it_only_shows(client, method):
-    assert getattr(client, method)("/").status_code == 405
-
-
-@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "a%00b", "none", "..", "small%2f..%2fsad"])
-def test_no_name_leads_out_of_the_workspace(client, name):
-    for where in ("apps", "cards", "runs"):
-        answer = client.get(f"/{where}/{name}")
-        assert answer.status_code in (404, 200)
-        assert "root:" not in answer.text
-        assert "Traceback" not in answer.text
-        if answer.status_code == 200:
-            assert name == ".."  # which the address itself takes back to the first page
-
-
-def test_it_writes_nothing(client, store):
+def test_it_writes_nothing_and_waits_for_no_lock(client, store):
     def state():
-        return {path: path.stat().st_mtime_ns for path in Path(store).rglob("*") if path.is_file()}
+        return {path: path.stat().st_mtime_ns for path in Path(store).rglob("*")}
 
     before = state()
-    for path in ("/", "/apps/small", "/runs", "/runs?by=app", "/cards/small"):
-        client.get(path)
-    after = state()
-    assert {path for path in {*before, *after} if before.get(path) != after.get(path)} == set()
+    with (store / "operate" / "small" / "tick.lock").open("r") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as a tick that runs does
+        for path in ("/", "/apps/small", "/apps/small/facts", "/runs", "/runs?by=app", "/cards", "/cards/small"):
+            assert client.get(path).status_code == 200
+            assert client.get("/api" + path.split("?")[0]).status_code in (200, 404)
+    assert state() == before
 
 
 def test_a_damaged_ledger_hides_no_other_app(tmp_path):
@@ -155,51 +153,141 @@ def test_a_damaged_ledger_hides_no_other_app(tmp_path):
         operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
     path = tmp_path / "operate" / "bad" / "ledger.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1', 1))
-    with TestClient(site(Workspace(tmp_path)), base_url=HERE) as client:
+    with browser(tmp_path) as client:
         page = client.get("/").text
         assert ">good<" in page
-        assert "does not agree with its digest" in page
+        assert "line 2 of operate/bad/ledger.jsonl does not agree with its digest" in page
+        assert str(tmp_path) not in page
         answer = client.get("/apps/bad")
         assert answer.status_code == 500
         assert "does not agree with its digest" in answer.text
-        assert client.get("/api/apps/bad").json()["error"].startswith("ledger: line")
+        assert str(tmp_path) not in answer.text
+        assert client.get("/api/apps/bad").json()["error"].startswith("ledger: line 2 of operate/bad/")
+        assert client.get("/apps/good").status_code == 200
 
 
-def test_a_life_of_five_thousand_ticks_is_a_small_page(store):
-    from mlwild.card import life_html
-
-    sheet = life_sheet(ledger_of(world(), store))
-    long = sheet | {"periods": (sheet["periods"] * 1000)[:5000]}
-    assert len(life_html(long)) < 600_000
-
-
-def many(n):
-    return [
-        Run(f"{k:032x}", f"app{k % 7}", "rehearsal", "user", "2026-01-01T00:00:00+00:00", 1.0, "finished",
-            {"rule": f"every {k % 300}", "seed": str(k % 5)}, {"cost": float(k % 997), "regret": float(k)})
-        for k in range(n)
-    ]  # fmt: skip
+def test_a_line_that_is_half_written_is_not_there_yet(tmp_path):
+    ledger = long_life(tmp_path, "slow", 5)
+    path, whole = tmp_path / "operate" / "slow" / "ledger.jsonl", len(ledger.facts)
+    with path.open("ab") as file:
+        file.write(b'{"kind": "observed", "cutoff": 9, "bo')
+    with browser(tmp_path) as client:
+        assert client.get("/").status_code == client.get("/apps/slow").status_code == 200
+        assert client.get("/api/apps/slow/facts").json()["total"] == whole
+        ledger.append(Fact("observed", 9, {"at": "2026-11-24", "rows": 1, "labels": 1, "alarm": ""}))
+        assert client.get("/api/apps/slow/facts").json()["total"] == whole + 1
 
 
-def test_ten_thousand_runs_are_grouped_exactly_and_shown_in_part():
-    found = many(10_000)
-    shown = view(found, Asked(by="rule", metric="cost"))
-    assert (len(shown["rows"]), shown["left"]) == (ROWS, 10_000 - ROWS)
-    assert (len(shown["groups"]), shown["groups_left"]) == (GROUPS, 300 - GROUPS)
-    whole = {one["name"]: one for one in grouped(found, "rule", "cost")}
-    costs = sorted(run.metrics["cost"] for run in found if run.params["rule"] == "every 17")
-    n = len(costs)
-    middle = (costs[n // 2] + costs[(n - 1) // 2]) / 2
-    assert whole["every 17"]["figures"] == (costs[0], middle, costs[-1])
-    assert [run.metrics["cost"] for run in chosen(found, Asked(sort="-metric", metric="cost"))][:2] == [996.0, 996.0]
-    assert len(chosen(found, Asked(app="app3", text="every 17"))) == sum(
-        run.app == "app3" and "every 17" in run.params["rule"] for run in found
-    )
-    assert number(None) == "not known"
+def test_a_life_that_goes_on_while_it_is_read(tmp_path):
+    ledger = long_life(tmp_path, "busy", 30)
+    first, stop, seen = len(ledger.facts), threading.Event(), []
+
+    def write():
+        cutoff = 40
+        while not stop.is_set() and cutoff < 2000:
+            ledger.append(Fact("observed", cutoff, {"at": "2026-11-24", "rows": 1, "labels": 1, "alarm": ""}))
+            cutoff += 1
+
+    writer = threading.Thread(target=write)
+    with browser(tmp_path) as client:
+        writer.start()
+        try:
+            for _ in range(15):
+                assert client.get("/").status_code == client.get("/apps/busy").status_code == 200
+                seen.append(client.get("/api/apps/busy/facts").json()["total"])
+        finally:
+            stop.set()
+            writer.join()
+        assert seen == sorted(seen)
+        assert seen[-1] > first
+        assert client.get("/api/apps/busy/facts").json()["total"] == len(Ledger(ledger.path).facts)
+
+
+def test_an_app_that_is_removed_is_gone(tmp_path):
+    ledger = long_life(tmp_path, "gone", 3)
+    with browser(tmp_path) as client:
+        assert client.get("/apps/gone").status_code == 200
+        ledger.path.unlink()
+        answer = client.get("/apps/gone")
+        assert answer.status_code == 404
+        assert "No app &#39;gone&#39; is in operation here." in answer.text
+        assert "No app is in operation" in client.get("/").text
+
+
+def test_a_ledger_is_read_again_only_when_it_has_changed(tmp_path):
+    workspace = Workspace(tmp_path)
+    ledger = long_life(tmp_path, "long", 20)
+    with TestClient(site(workspace), base_url=HERE) as client:
+        for path in ("/apps/long", "/apps/long?show=all", "/apps/long/facts", "/api/apps/long"):
+            assert client.get(path).status_code == 200
+        assert workspace.lives.reads == 1
+        ledger.append(Fact("failed", 22, {"part": "published", "why": "the disk is full"}))
+        assert "the disk is full" in client.get("/apps/long").text
+        assert workspace.lives.reads == 2
+        for k in range(KEPT + 3):
+            long_life(tmp_path, f"more{k}", 2)
+            client.get(f"/apps/more{k}")
+        assert len(workspace.lives._kept) == KEPT
+
+
+def test_a_life_of_five_thousand_ticks_is_a_small_page(tmp_path):
+    ledger = long_life(tmp_path, "old", 5000, retrain=2, alarmed=2500, every=1)
+    with browser(tmp_path) as client:
+        for path in (
+            "/apps/old",
+            "/apps/old?show=all&page=7",
+            "/apps/old?show=alarms",
+            "/apps/old?show=missed&page=99999",
+        ):
+            page = client.get(path).text
+            assert len(page) < 200_000
+            ticks = page[
+                page.index('id="ticks"') : page.index(
+                    "The ledger&#39;s last facts" if "ledger&#39;s last" in page else "last facts"
+                )
+            ]
+            assert 1 <= ticks.count("<tr>") - 1 <= TICKS
+            assert page.count("<path") < 600
+        assert "Ticks 241 to 280 of 5,000" in client.get("/apps/old?show=all&page=7").text
+        facts = client.get("/apps/old/facts?page=301")
+        assert facts.text.count("<tr>") - 1 == len(ledger.facts) % FACTS == 1
+        assert ">opened<" in facts.text
+        assert len(facts.content) < 200_000
+    assert len(life_html(life_sheet(ledger))) < 400_000
+
+
+def test_every_missed_promise_of_a_long_life_is_marked(tmp_path):
+    sheet = life_sheet(long_life(tmp_path, "long", 500))
+    missed = sum(one["kept"] is False for one in sheet["periods"])
+    assert missed > 50
+    page = life_html(sheet)
+    assert page.count(f"<title>{missed} periods outside</title>") == 2  # drawn for wide windows and for narrow ones
+    assert "each point is the mean of 4 periods" in page
+    assert "a diamond came outside it" not in page
+
+
+def test_a_thousand_apps_are_shown_a_page_at_a_time(tmp_path):
+    ledger = long_life(tmp_path, "app-0", 3)
+    for k in range(1, 130):
+        folder = tmp_path / "operate" / f"app-{k}"
+        folder.mkdir()
+        (folder / "ledger.jsonl").write_bytes(ledger.path.read_bytes())
+        text = (ledger.path.parent / "status.json").read_text()
+        (folder / "status.json").write_text(text.replace("app-0", f"app-{k}"))
+    with browser(tmp_path) as client:
+        first, second = client.get("/").text, client.get("/?page=2").text
+        assert first.count('<tbody class="') == 100
+        assert second.count('<tbody class="') == 30
+        assert "Apps 1 to 100 of 130" in first
+        assert client.get("/?text=pp-12").text.count('<tbody class="') == 11  # 12 and 120 to 129
+        assert "No app in operation has zzz in its name." in client.get("/?text=zzz").text
 
 
 def test_an_empty_workspace_says_how_to_begin(tmp_path):
-    with TestClient(site(Workspace(tmp_path / "none")), base_url=HERE) as client:
-        assert "No app is in operation" in client.get("/").text
+    with browser(tmp_path / "none") as client:
+        page = words_of(client.get("/").text)
+        assert "No app is in operation. Begin with mlwild operate APP.py" in page
         assert "No run is on record" in client.get("/runs").text
+        assert "There is no card." in client.get("/cards").text
+        assert client.get("/api/apps").json() == client.get("/api/cards").json() == []
     assert not (tmp_path / "none").exists()

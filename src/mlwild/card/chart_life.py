@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,12 +26,14 @@ from mlwild.card.svg import (
     titled,
     width_of,
 )
-from mlwild.card.words import count, interval, spread_decimals, tidy
+from mlwild.card.words import count, day, interval, number, spread_decimals
 
 Period = Mapping[str, Any]
 
 #: Periods drawn one by one; with more, neighbours are drawn as their mean.
 MOST_STEPS = 160
+#: Marks of one kind that are drawn one by one.
+MOST_MARKS = 120
 STRIP = 26.0
 MARKS = {"retrain": "up", "update": "dot", "fall back": "down", "refused": "cross", "start": "diamond"}
 
@@ -38,23 +41,23 @@ MARKS = {"retrain": "up", "update": "dot", "fall back": "down", "refused": "cros
 def life(sheet: Mapping[str, Any], width: int) -> Markup:
     """Return the chart of what was promised of each period and what came, above the strip of what was live."""
     periods: Sequence[Period] = sheet["periods"]
-    size = max(-(-len(periods) // MOST_STEPS), 1)
+    size = step_size(sheet)
     low, high, promised, came = (_column(periods, name, size) for name in ("low", "high", "promised", "came"))
     top, bottom = 46.0, 250.0 if width == WIDE else 230.0
     y = Scale(*padded([*low, *high, *promised, *came]), bottom, top)
-    box = Box(axes.gutter(y, 5), top, width - 10, bottom)
+    box = Box(axes.gutter(y, 7), top, width - 10, bottom)
     edges = Scale(0, len(periods), box.left, box.right)
     middle = Scale(-0.5, len(came) - 0.5, box.left, box.right)
     height = bottom + STRIP + 62
     drawn = [
-        text(0, 12, f"mean {sheet['loss'] or 'loss'} by period", "tick"),
-        key(),
-        axes.vertical(y, box, 5),
+        text(0, 12, f"Mean {loss_name(sheet)} by period", "tick"),
+        key(single=size == 1),
+        axes.vertical(y, box, 7),
         bands(low, high, middle, y) if len(came) > 1 else Markup(""),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(promised)]), class_="fresh"),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(came)]), class_="line"),
         _dots(came, middle, y),
-        broken(low, high, came, middle, y) if size == 1 else Markup(""),
+        broken(low, high, came, middle, y) if size == 1 else _missed(periods, edges, bottom),
         _strip(periods, edges, Box(box.left, bottom + 12, box.right, bottom + 12 + STRIP)),
         axes.dates(
             [str(one["at"]) for one in periods], edges, Box(box.left, 0, box.right, bottom + 22 + STRIP), rules=False
@@ -63,6 +66,16 @@ def life(sheet: Mapping[str, Any], width: int) -> Markup:
     ]
     said = f"what was promised of {count(len(periods), 'period')} and what came, and which vintage was live"
     return picture(width, height, said, *drawn)
+
+
+def step_size(sheet: Mapping[str, Any]) -> int:
+    """Return how many periods are drawn as one."""
+    return max(-(-len(sheet["periods"]) // MOST_STEPS), 1)
+
+
+def loss_name(sheet: Mapping[str, Any]) -> str:
+    """Return the name of the loss for a reader."""
+    return str(sheet["loss"] or "loss").replace("_", " ")
 
 
 def _column(periods: Sequence[Period], name: str, size: int) -> Values:
@@ -84,40 +97,96 @@ def _dots(came: Values, x: Scale, y: Scale) -> Markup:
 
 def _strip(periods: Sequence[Period], x: Scale, box: Box) -> Markup:
     """Return the vintages that were live, as blocks with their names, and marks where something was decided."""
-    drawn, first = [], 0
-    shades = ("n1", "n2")
-    block = 0
-    for k in range(1, len(periods) + 1):
-        if k < len(periods) and periods[k]["live"] == periods[first]["live"]:
-            continue
-        left, right = x(first), x(k)
-        name = str(periods[first]["live"])
-        path = f"M{place(left)} {place(box.top)}H{place(right)}V{place(box.bottom)}H{place(left)}Z"
-        drawn.append(titled("path", f"vintage {name}: {count(k - first, 'period')}", d=path, class_=shades[block % 2]))
-        if width_of(name, 12) + 8 <= right - left:
-            drawn.append(text((left + right) / 2, box.bottom - 8, name, "tick", "middle"))
-        first, block = k, block + 1
-    for k, one in enumerate(periods):
-        if one["action"] in MARKS and len(periods) <= 400:
-            kind = MARKS[one["action"]]
-            name = "mark cross" if kind == "cross" else "mark"
-            why = f"{one['at']}: {one['action']}" + (f", {one['reason']}" if one["reason"] else "")
-            drawn.append(titled("path", why, d=mark(kind, x(k), box.top - 5, 4), class_=name))
-        if one["alarm"]:
-            path = f"M{place(x(k))} {place(box.bottom)}H{place(x(k + 1))}V{place(box.bottom + 5)}H{place(x(k))}Z"
-            drawn.append(titled("path", f"{one['at']}: {one['alarm']}", d=path, class_="dot bad"))
+    return join([_blocks(periods, x, box), _decisions(periods, x, box.top - 5), _alarms(periods, x, box.bottom)])
+
+
+def _spans(values: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Return the stretches of equal values: first, one past the last, value."""
+    firsts = [k for k in range(len(values)) if k == 0 or values[k] != values[k - 1]]
+    return [(a, b, values[a]) for a, b in itertools.pairwise([*firsts, len(values)])]
+
+
+def _block(left: float, right: float, top: float, bottom: float) -> str:
+    return f"M{place(left)} {place(top)}H{place(right)}V{place(bottom)}H{place(left)}Z"
+
+
+def _blocks(periods: Sequence[Period], x: Scale, box: Box) -> Markup:
+    spans, shades, drawn = _spans([str(one["live"]) for one in periods]), ("n1", "n2"), []
+    if len(spans) > MOST_MARKS:  # too many to be told apart by a pointer: one path a shade
+        paths, last = ["", ""], box.left - 1
+        for number, (first, after, _) in enumerate(spans):
+            if x(after) - last >= 1:
+                paths[number % 2] += _block(max(x(first), last), x(after), box.top, box.bottom)
+                last = x(after)
+        said = f"{count(len(spans), 'change')} of the vintage"
+        return join(titled("path", said, d=path, class_=shade) for path, shade in zip(paths, shades, strict=True))
+    fits = [width_of(name, 12) + 8 <= x(after) - x(first) for first, after, name in spans]
+    for number, (first, after, name) in enumerate(spans):
+        said = f"vintage {name}, from {day(str(periods[first]['at']))}: {count(after - first, 'period')}"
+        path = _block(x(first), x(after), box.top, box.bottom)
+        drawn.append(titled("path", said, d=path, class_=shades[number % 2]))
+        if fits[number] and 2 * sum(fits) > len(fits):  # a name here and there tells nothing
+            drawn.append(text((x(first) + x(after)) / 2, box.bottom - 8, name, "tick", "middle"))
     return join(drawn)
 
 
+def _decisions(periods: Sequence[Period], x: Scale, y: float) -> Markup:
+    """Return a mark for each decision that was not to keep; a crowd of one kind is one path."""
+    drawn = []
+    for action, kind in MARKS.items():
+        found = [(k, one) for k, one in enumerate(periods) if one["action"] == action]
+        name = "mark cross" if kind == "cross" else "mark"
+        if len(found) > MOST_MARKS:
+            size = 2.5 if kind == "cross" else 2.0
+            path = "".join(mark(kind, at, y, size) for at in _thinned([x(k) for k, _ in found], 2.0))
+            drawn.append(titled("path", count(len(found), action), d=path, class_=name))
+            continue
+        for k, one in found:
+            why = f"{day(str(one['at']))}: {action}" + (f", {one['reason']}" if one["reason"] else "")
+            drawn.append(titled("path", why, d=mark(kind, x(k), y, 4), class_=name))
+    return join(drawn)
+
+
+def _alarms(periods: Sequence[Period], x: Scale, y: float) -> Markup:
+    """Return the stretches with an alarm, below the strip."""
+    spans = [span for span in _spans([str(one["alarm"]) for one in periods]) if span[2]]
+    if len(spans) > MOST_MARKS:
+        path = "".join(_block(at, at + 1, y, y + 5) for at in _thinned([x(first) for first, _, _ in spans], 1.0))
+        return titled("path", count(len(spans), "alarm"), d=path, class_="dot bad")
+    return join(
+        titled("path", f"{day(str(periods[first]['at']))}, {count(after - first, 'tick')}: {why}",
+               d=_block(x(first), max(x(after), x(first) + 2), y, y + 5), class_="dot bad")
+        for first, after, why in spans
+    )  # fmt: skip
+
+
+def _missed(periods: Sequence[Period], x: Scale, y: float) -> Markup:
+    """Return a stroke for each period that came outside its interval: means over neighbours hide it."""
+    found = [k for k, one in enumerate(periods) if one["kept"] is False]
+    if not found:
+        return Markup("")
+    strokes = "".join(f"M{place(at)} {place(y - 9)}V{place(y)}" for at in _thinned([x(k + 0.5) for k in found], 1.0))
+    return titled("path", f"{count(len(found), 'period')} outside", d=strokes, class_="mark cross")
+
+
+def _thinned(places: Sequence[float], apart: float) -> list[float]:
+    """Return places without those that would be drawn over one another."""
+    made: list[float] = []
+    for one in places:
+        if not made or one - made[-1] >= apart:
+            made.append(one)
+    return made
+
+
 def _tooltips(periods: Sequence[Period], x: Scale, box: Box) -> Markup:
-    decimals = spread_decimals([one["promised"] for one in periods])
+    decimals = spread_decimals([one["promised"] for one in periods], 3)
     drawn = []
     for k, one in enumerate(periods):
-        words = f"{one['at']}: vintage {one['live']}"
+        words = f"{day(str(one['at']))}: vintage {one['live']}"
         if one["promised"] is not None:
-            words += f", promised {tidy(one['promised'])} ({interval(one['low'], one['high'], decimals)})"
+            bounds = f" ({interval(one['low'], one['high'], decimals)})" if one["low"] is not None else ""
+            words += f", promised {number(one['promised'], decimals)}{bounds}"
         if one["came"] is not None:
-            words += f", came {tidy(one['came'])}"
-        path = f"M{place(x(k))} {place(box.top)}H{place(x(k + 1))}V{place(box.bottom)}H{place(x(k))}Z"
-        drawn.append(titled("path", words, d=path, class_="ghost"))
+            words += f", came {number(one['came'], decimals)}"
+        drawn.append(titled("path", words, d=_block(x(k), x(k + 1), box.top, box.bottom), class_="ghost"))
     return join(drawn)

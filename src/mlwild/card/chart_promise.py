@@ -76,8 +76,8 @@ def _placed(value: float | None, y: Scale) -> float | None:
     return None if value is None else y(value)
 
 
-def key() -> Markup:
-    """Return the key of a chart of promises."""
+def key(*, single: bool = True) -> Markup:
+    """Return the key of a chart of promises; where neighbours are drawn as one, no single one stands out."""
     drawn, x = [], 0.0
     for name, words in (("line", "came"), ("fresh", "promised"), ("band", "its interval")):
         if name == "band":
@@ -86,7 +86,10 @@ def key() -> Markup:
             drawn.append(line(x, 28, x + 22, 28, name))
         drawn.append(text(x + 28, 32, words, "tick"))
         x += 28 + width_of(words, 12) + 16
-    drawn += [tag("path", d=mark("diamond", x + 6, 28, 5), class_="dot bad"), text(x + 18, 32, "outside", "tick")]
+    if single:
+        drawn += [tag("path", d=mark("diamond", x + 6, 28, 5), class_="dot bad"), text(x + 18, 32, "outside", "tick")]
+    else:
+        drawn += [line(x + 6, 23, x + 6, 33, "mark cross"), text(x + 18, 32, "one outside", "tick")]
     return join(drawn)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlwild.card import chart_life
 from mlwild.card.page import environment
 from mlwild.card.svg import both
-from mlwild.card.words import count, interval, percent, spread_decimals, tidy
+from mlwild.card.words import count, interval, number, percent, spread_decimals
 
 #: Ticks that are listed, the newest first.
 LISTED = 200
@@ -34,13 +34,13 @@ def life_view(sheet: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that the template shows, as ready texts and pictures."""
     status, periods = sheet["status"], sheet["periods"]
     newest = list(reversed(periods))
-    known = [one["promised"] for one in periods] + [one["came"] for one in periods]
-    decimals = spread_decimals(known)
+    decimals = decimals_of(periods)
     return {
         "app": status["app"],
         "status": status,
         "rule": sheet["rule"],
-        "loss": sheet["loss"] or "loss",
+        "loss": chart_life.loss_name(sheet),
+        "merged": chart_life.step_size(sheet),
         "unit": sheet["unit"],
         "needs_you": status["alarm"],
         "short": f"{status['kept']} of {status['of']}"
@@ -55,8 +55,8 @@ def life_view(sheet: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "challenger": status["challenger"],
         "alarms": _alarms(newest)[:20],
-        "changes": [_row(one, decimals) for one in newest if one["action"] != "keep"][:LISTED],
-        "rows": [_row(one, decimals) for one in newest[:LISTED]],
+        "changes": [tick_row(one, decimals) for one in newest if one["action"] != "keep"][:LISTED],
+        "rows": [tick_row(one, decimals) for one in newest[:LISTED]],
         "left_out": max(len(periods) - LISTED, 0),
         "orders": list(reversed(sheet["orders"]))[:20],
         "failures": list(reversed(sheet["failures"]))[:20],
@@ -68,24 +68,29 @@ def life_view(sheet: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def decimals_of(periods: Sequence[Mapping[str, Any]]) -> int:
+    """Return the decimals that tell what was promised and what came apart."""
+    return spread_decimals([one[name] for one in periods for name in ("promised", "came")], 3)
+
+
 def _figures(sheet: Mapping[str, Any], decimals: int) -> list[tuple[str, str, str]]:
     """Return the few numbers that matter: what they are called, the number, and what it rests on."""
-    status, periods = sheet["status"], sheet["periods"]
+    status, periods, name = sheet["status"], sheet["periods"], chart_life.loss_name(sheet)
     promise, last = status["promised"], periods[-1] if periods else None
     made = []
     if promise.get("estimate") is not None:
         held = (
             interval(promise["low"], promise["high"], decimals) if promise.get("low") is not None else "no interval yet"
         )
-        made.append(
-            (f"promised {sheet['loss'] or 'loss'} of the period that runs", tidy(promise["estimate"]), f"90%: {held}")
-        )
+        made.append((f"promised {name} of the period that runs", number(promise["estimate"], decimals), f"90%: {held}"))
     if status["of"]:
         said = f"{percent(status['kept'] / status['of'])} inside, 90% are to be"
         made.append(("promises kept", f"{status['kept']} of {status['of']}", said))
     if last is not None and last["worst_high"] is not None:
         said = "95%: no period of these loses more"
-        made.append((f"worst of the next {last['worst_horizon']} periods", f"≤ {tidy(last['worst_high'])}", said))
+        made.append(
+            (f"worst of the next {last['worst_horizon']} periods", f"≤ {number(last['worst_high'], decimals)}", said)
+        )
     if last is not None:
         since = f"live since {status['since']}" if status["since"] else ""
         made.append(("age of what is live", count(last["age"], "period"), since))
@@ -96,20 +101,28 @@ def _figures(sheet: Mapping[str, Any], decimals: int) -> list[tuple[str, str, st
 
 
 def _alarms(newest: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    made = []
+    """Return what called for somebody, the newest first; the same at one tick after another is said once."""
+    made: list[dict[str, str]] = []
+    before = ""
     for one in newest:
-        if one["alarm"]:
-            made.append({"at": str(one["at"]), "why": str(one["alarm"])})
+        why = str(one["alarm"])
+        if why and why == before:
+            made[-1] |= {"since": str(one["at"])}
+        elif why:
+            made.append({"at": str(one["at"]), "since": str(one["at"]), "why": why})
+        before = why
         if one["action"] == "refused":
-            made.append({"at": str(one["at"]), "why": str(one["reason"])})
+            made.append({"at": str(one["at"]), "since": str(one["at"]), "why": str(one["reason"])})
+            before = ""
     return made
 
 
-def _row(one: Mapping[str, Any], decimals: int) -> dict[str, Any]:
+def tick_row(one: Mapping[str, Any], decimals: int) -> dict[str, Any]:
+    """Return a tick as ready texts."""
     promised = ""
     if one["promised"] is not None:
         held = f" ({interval(one['low'], one['high'], decimals)})" if one["low"] is not None else ""
-        promised = f"{tidy(one['promised'])}{held}"
+        promised = f"{number(one['promised'], decimals)}{held}"
     return {
         "at": one["at"],
         "action": one["action"],
@@ -119,8 +132,9 @@ def _row(one: Mapping[str, Any], decimals: int) -> dict[str, Any]:
         "rows": "" if one["rows"] is None else f"{one['rows']:,}",
         "labels": "" if one["labels"] is None else f"{one['labels']:,}",
         "promised": promised or "too early",
-        "came": "" if one["came"] is None else tidy(one["came"]),
+        "came": "" if one["came"] is None else number(one["came"], decimals),
         "kept": _WORDS[one["kept"]] if one["came"] is not None or one["kept"] is False else "",
         "missed": one["kept"] is False,
+        "alarm": one["alarm"],
         "done": one["done"],
     }

@@ -170,4 +170,9 @@ def ui(
     """
     from mlwild.web import serve
 
-    serve(store, port=port, host=host, ready=lambda address: print(f"{address}  (Ctrl-C ends it)", flush=True))
+    serve(
+        store,
+        port=port,
+        host=host,
+        ready=lambda address: print(f"{address} shows {store}  (Ctrl-C ends it)", flush=True),
+    )

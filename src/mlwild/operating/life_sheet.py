@@ -10,16 +10,22 @@ from mlwild.card import life_html
 from mlwild.disk import write_atomically
 from mlwild.ledger import Ledger
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.status import status_of
+from mlwild.operating.status import Status, kept_status, status_of
 
 CARD = "card.html"
 #: What a tick leaves, in order.
 PARTS = ("observed", "decided", "fitted", "scored", "shadowed", "registered", "promised", "published", "ticked")
 
 
-def life_sheet(ledger: Ledger) -> dict[str, Any] | None:
+def life_sheet(ledger: Ledger, status: Status | None = None) -> dict[str, Any] | None:
     """
     Return a life as plain data; None where none was opened.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    status : Status, optional
+        As it was left beside the ledger: it may know of a trouble that is no fact of the life.
 
     Returns
     -------
@@ -30,7 +36,7 @@ def life_sheet(ledger: Ledger) -> dict[str, Any] | None:
     life = lived(ledger)
     if life is None:
         return None
-    status = status_of(ledger)
+    status = status or status_of(ledger)
     assert status is not None
     opened = life.opened.body
     failures = [
@@ -55,7 +61,7 @@ def life_sheet(ledger: Ledger) -> dict[str, Any] | None:
 
 def keep_card(ledger: Ledger, folder: Path) -> None:
     """Leave the card beside the ledger: what a tick publishes for people."""
-    sheet = life_sheet(ledger)
+    sheet = life_sheet(ledger, kept_status(folder))
     if sheet is not None:
         page = life_html(sheet).encode()
         write_atomically(folder / CARD, lambda file: file.write(page))

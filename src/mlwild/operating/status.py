@@ -85,7 +85,7 @@ def status(store: str | Path = STORE) -> list[Status]:
     """
     found = []
     for folder in sorted(path.parent for path in Path(store).glob(f"operate/*/{LEDGER}")):
-        kept = _kept(folder)
+        kept = kept_status(folder)
         try:
             made = kept if kept is not None else status_of(Ledger(folder / LEDGER))
             if made is not None and made.alarm.endswith(CUT_OFF) and is_held(folder / LOCK):
@@ -119,7 +119,8 @@ def _keep(ledger: Ledger, folder: Path, made: Status | None) -> None:
     write_atomically(folder / FILE, lambda file: file.write(text))
 
 
-def _kept(folder: Path) -> Status | None:
+def kept_status(folder: Path) -> Status | None:
+    """Return the state that was left beside a ledger; None where facts were added since."""
     try:
         kept = json.loads((folder / FILE).read_bytes())
         if kept["size"] != (folder / LEDGER).stat().st_size or kept["status"] is None:

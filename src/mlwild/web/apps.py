@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from mlwild.card.life import SHORT
 from mlwild.operating import Status
-from mlwild.web.words import promise
-from mlwild.wording import count, number
+from mlwild.web.paging import page_of
+from mlwild.web.pictures import within
+from mlwild.web.words import KEPT, outcome, promise
+from mlwild.wording import count
+
+#: Apps that one page shows.
+EACH = 100
 
 
-def view(found: Sequence[Status], store: Path) -> dict[str, Any]:
+def state_of(one: Status) -> str:
+    """Say how an app is doing: ``alarm``, ``watch`` (fewer promises kept than should be) or ``well``."""
+    return "alarm" if one.alarm else "watch" if one.kept < SHORT * one.of else "well"
+
+
+def view(found: Sequence[Status], rehearsed: Sequence[str], *, text: str = "", at: int = 1) -> dict[str, Any]:
     """Return what the page of all apps shows: those with an alarm first."""
-    red = [one for one in found if one.alarm]
     living = {one.app for one in found}
-    sheets = sorted(path.stem for path in store.glob("sheets/*.json"))
+    kept = [one for one in found if text.lower() in one.app.lower()]
+    page = page_of(len(kept), at, EACH)
+    states = [state_of(one) for one in found]
     return {
-        "rows": [_row(one) for one in found],
-        "alarms": len(red),
-        "apps": count(len(found)),
-        "first": red[0].app if red else "",
-        "rehearsed_only": [name for name in sheets if name not in living],
-        "folder": store.name,
+        "rows": [_row(one) for one in page.of(kept)],
+        "alarms": states.count("alarm"),
+        "watched": states.count("watch"),
+        "apps": len(found),
+        "text": text,
+        "searchable": len(found) > 12,
+        "links": page.links(lambda to: "/?" + urlencode({"text": text, "page": to})),
+        "rehearsed_only": [name for name in rehearsed if name not in living],
     }
 
 
 def _row(one: Status) -> dict[str, Any]:
     came = one.came or {}
-    word = {True: "kept", False: "missed", None: "not judged"}.get(came.get("kept")) if came else ""
+    said, bounds = promise(one.promised)
     return {
         "app": one.app,
         "alarm": one.alarm,
-        "state": "alarm" if one.alarm else "watch" if one.kept < SHORT * one.of else "well",
+        "state": state_of(one),
         "live": one.live,
         "since": one.since,
-        "age": count(one.age),
-        "promised": promise(one.promised),
-        "came": "" if came.get("loss") is None else number(came["loss"], 3),
-        "word": word,
-        "kept": f"{one.kept} of {one.of}" if one.of else "",
+        "age": f"{count(one.age)} period{'s' * (one.age != 1)} old" if one.live else "",
+        "promised": said,
+        "bounds": bounds,
+        "came": outcome(came) if came else "",
+        "of": came.get("from", ""),
+        "word": KEPT.get(came.get("kept"), "") if came else "",
+        "picture": within(came.get("low"), came.get("high"), came.get("loss")),
+        "kept": f"{count(one.kept)} of {count(one.of)}" if one.of else "",
         "last": one.last,
         "following": one.following,
         "rule": one.rule,
         "challenger": one.challenger,
     }
-
-
-def sheet_at(path: Path) -> dict[str, Any]:
-    """Read the answer sheet of a rehearsal."""
-    return dict(json.loads(path.read_text(encoding="utf-8")))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from statistics import median
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from typing import Any
 from urllib.parse import urlencode
 
 from mlwild.versions import Run
-from mlwild.wording import count, number
 
-#: Rows and groups that a page shows; the rest is counted.
-ROWS, GROUPS = 200, 100
 #: What every run has, to group by.
 COMMON = ("app", "kind", "space", "status", "commit", "data", "environment", "against")
+#: Words in the name of a number that is better when greater.
+GREATER = ("accuracy", "auc", "coverage", "f1", "green", "kept", "precision", "r2", "recall", "skill")
+#: By what rows and groups can be sorted; a minus before it turns the order round.
+SORTS = ("at", "app", "kind", "seconds", "metric")
+ORDERS = ("runs", "name", "best", "median", "spread")
 
 
 @dataclass(frozen=True)
@@ -27,57 +29,70 @@ class Asked:
     app, kind, space : str
         Only these; empty for all.
     text : str
-        Only runs that mention it in a setting, their number or their app.
+        Only runs that mention all of these words: app, number, code, settings.
+    only : tuple of str
+        Only runs with these settings, each ``name=value``.
     by : str
         Group by this setting.
     metric : str
         The number that is looked at.
-    sort : str
-        ``at``, or ``metric`` from the least on, or ``-metric`` from the greatest.
+    best : str
+        ``least`` or ``greatest``; empty to go by its name.
+    sort, order : str
+        Of rows, one of `SORTS`; of groups, one of `ORDERS`.
+    page : str
+        Number of the page.
+
+    Examples
+    --------
+    >>> asked = Asked.of([("app", "flights"), ("only", "rule=never"), ("nonsense", "1")])
+    >>> asked.address(sort="-at")
+    '/runs?app=flights&sort=-at&only=rule%3Dnever'
     """
 
     app: str = ""
     kind: str = ""
     space: str = ""
     text: str = ""
+    only: tuple[str, ...] = ()
     by: str = ""
     metric: str = ""
-    sort: str = "at"
+    best: str = ""
+    sort: str = ""
+    order: str = ""
+    page: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Asked:
+    def of(cls, query: Iterable[tuple[str, str]]) -> Asked:
         """Return what the address asks for; what it does not know is left alone."""
-        return cls(**{one.name: query[one.name][:200] for one in fields(cls) if one.name in query})
+        words: dict[str, Any] = {}
+        names = {one.name for one in fields(cls)}
+        for name, value in query:
+            if name == "only":
+                words[name] = (*words.get(name, ()), value[:300])
+            elif name in names:
+                words[name] = value[:300]
+        return cls(**words)
 
-    def address(self, **other: str) -> str:
-        """Return an address that asks the same, but for some words."""
-        words = {one.name: getattr(self, one.name) for one in fields(self)} | other
-        return "/runs?" + urlencode({name: value for name, value in words.items() if value})
+    def address(self, path: str = "/runs", **other: Any) -> str:
+        """Return an address that asks the same, but for some words; it begins at the first page."""
+        asked = replace(self, page="") if "page" not in other else self
+        asked = replace(asked, **other)
+        pairs = [(one.name, getattr(asked, one.name)) for one in fields(self) if one.name != "only"]
+        pairs = [*((name, value) for name, value in pairs if value), *(("only", one) for one in asked.only)]
+        return path + ("?" + urlencode(pairs) if pairs else "")
 
+    @property
+    def greatest(self) -> bool:
+        """Whether the greatest is best."""
+        if self.best in ("least", "greatest"):
+            return self.best == "greatest"
+        return any(word in self.metric.lower() for word in GREATER)
 
-def chosen(found: Sequence[Run], asked: Asked) -> list[Run]:
-    """Return the runs that were asked for, in the order that was asked for."""
-    text = asked.text.lower()
-    kept = [
-        run
-        for run in found
-        if (not asked.app or run.app == asked.app)
-        and (not asked.kind or run.kind == asked.kind)
-        and (not asked.space or run.space == asked.space)
-        and (not text or _mentions(run, text))
-    ]
-    if asked.sort in ("metric", "-metric") and asked.metric:
-        sign = 1 if asked.sort == "metric" else -1
-        kept.sort(key=lambda run: (asked.metric not in run.metrics, sign * run.metrics.get(asked.metric, 0.0)))
-    return kept
-
-
-def _mentions(run: Run, text: str) -> bool:
-    return (
-        text in run.app.lower()
-        or run.id.startswith(text)
-        or any(text in value.lower() for value in run.params.values())
-    )
+    @property
+    def number(self) -> int:
+        """The page asked for; the first where that is no number."""
+        return int(self.page) if self.page.isdecimal() and len(self.page) < 8 else 1
 
 
 def value_of(run: Run, name: str) -> str:
@@ -87,89 +102,157 @@ def value_of(run: Run, name: str) -> str:
     return run.params.get(name, "")
 
 
-def grouped(found: Sequence[Run], by: str, metric: str) -> list[dict[str, Any]]:
-    """Return the groups, the greatest first: how many runs, and the least, median and greatest of a number."""
+def metric_of(run: Run, name: str) -> float | None:
+    """Return a number of a run; None where it has none, or none that is finite."""
+    value = run.metrics.get(name)
+    return value if value is not None and isfinite(value) else None
+
+
+def chosen(found: Sequence[Run], asked: Asked) -> list[Run]:
+    """Return the runs that were asked for, in the order that was asked for."""
+    words = asked.text.lower().split()
+    pairs = [_splits(one) for one in asked.only]
+    kept = [
+        run
+        for run in found
+        if (not asked.app or run.app == asked.app)
+        and (not asked.kind or run.kind == asked.kind)
+        and (not asked.space or run.space == asked.space)
+        and all(any(value_of(run, name) == value for name, value in splits) for splits in pairs)
+        and (not words or _mentions(run, words))
+    ]
+    return _sorted(kept, asked)
+
+
+def _splits(pair: str) -> list[tuple[str, str]]:
+    """Return each way to read ``name=value``: a name may have the sign too."""
+    places = [k for k, letter in enumerate(pair) if letter == "="]
+    return [(pair[:k], pair[k + 1 :]) for k in places]
+
+
+def _mentions(run: Run, words: Sequence[str]) -> bool:
+    settings = (f"{name}={value}" for name, value in run.params.items())
+    whole = "\n".join((run.app, run.kind, run.commit, run.against, *settings)).lower()
+    return all(word in whole or run.id.startswith(word) for word in words)
+
+
+def _sorted(runs: list[Run], asked: Asked) -> list[Run]:
+    """Return runs sorted; those without a value stand last either way."""
+    name, down = asked.sort.lstrip("-"), asked.sort.startswith("-")
+    if name == "at":  # they come newest first
+        return runs if down else runs[::-1]
+    keys: dict[str, Callable[[Run], Any]] = {
+        "app": lambda run: run.app,
+        "kind": lambda run: run.kind,
+        "seconds": lambda run: run.seconds,
+        "metric": lambda run: metric_of(run, asked.metric),
+    }
+    if name not in keys:
+        return runs
+    told = [(keys[name](run), run) for run in runs]
+    known = sorted((one for one in told if one[0] is not None), key=lambda one: one[0], reverse=down)
+    return [run for _, run in known] + [run for value, run in told if value is None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """
+    Runs that have one setting in common.
+
+    Parameters
+    ----------
+    name : str
+        The setting's value; empty where it is not set.
+    n, failed : int
+        Runs, and those that did not end well.
+    known : int
+        Those with the number that is looked at.
+    figures : tuple of five floats or None
+        Least, lower quartile, median, upper quartile and greatest.
+    best : Run or None
+    """
+
+    name: str
+    n: int
+    failed: int
+    known: int
+    figures: tuple[float, float, float, float, float] | None
+    best: Run | None
+    value: float | None = field(default=None)
+
+    @property
+    def spread(self) -> float | None:
+        """What the middle half of the runs covers; None of fewer than two."""
+        return None if self.figures is None or self.known < 2 else self.figures[3] - self.figures[1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        made: dict[str, Any] = {"name": self.name, "runs": self.n, "failed": self.failed, "known": self.known}
+        names = ("least", "low", "median", "high", "greatest")
+        made |= dict(zip(names, self.figures or (None,) * 5, strict=True))
+        return made | {"best": self.value, "best_run": self.best.id if self.best else None, "spread": self.spread}
+
+
+def grouped(found: Sequence[Run], asked: Asked) -> list[Group]:
+    """Return the groups, in the order that was asked for: the one with the most runs first."""
     groups: dict[str, list[Run]] = {}
     for run in found:
-        groups.setdefault(value_of(run, by), []).append(run)
-    made = []
-    for name, runs in sorted(groups.items(), key=lambda one: (-len(one[1]), one[0])):
-        known = [run.metrics[metric] for run in runs if metric in run.metrics]
-        figures = (min(known), median(known), max(known)) if known else (None, None, None)
-        made.append({"name": name, "n": len(runs), "known": len(known), "figures": figures})
-    return made
-
-
-def view(found: Sequence[Run], asked: Asked) -> dict[str, Any]:
-    """Return what the page of runs shows."""
-    kept = chosen(found, asked)
-    metrics = _names(run.metrics for run in kept)
-    metric = asked.metric if asked.metric in metrics else next(iter(metrics), "")
-    groups = grouped(kept, asked.by, metric) if asked.by else []
-    return {
-        "asked": asked,
-        "metric": metric,
-        "metrics": metrics,
-        "settings": [*COMMON, *_names(run.params for run in kept)],
-        "app_names": sorted({run.app for run in found}),
-        "kinds": sorted({run.kind for run in found}),
-        "total": count(len(found)),
-        "kept": count(len(kept)),
-        "groups": [_group(one) for one in groups[:GROUPS]],
-        "groups_left": max(len(groups) - GROUPS, 0),
-        "rows": [_row(run, metric) for run in kept[:ROWS]],
-        "left": max(len(kept) - ROWS, 0),
-        "order": {sort: asked.address(sort=sort, metric=metric) for sort in ("at", "metric", "-metric")},
+        groups.setdefault(value_of(run, asked.by), []).append(run)
+    made = [_group(name, runs, asked) for name, runs in groups.items()]
+    made.sort(key=lambda one: (-one.n, one.name))
+    name, down = asked.order.lstrip("-"), asked.order.startswith("-")
+    keys: dict[str, Callable[[Group], Any]] = {
+        "runs": lambda one: one.n,
+        "name": lambda one: _natural(one.name),
+        "best": lambda one: one.value,
+        "median": lambda one: None if one.figures is None else one.figures[2],
+        "spread": lambda one: one.spread,
     }
+    if name not in keys:
+        return made
+    known = [one for one in made if keys[name](one) is not None]
+    return sorted(known, key=keys[name], reverse=down) + [one for one in made if keys[name](one) is None]
 
 
-def _names(found: Any) -> list[str]:
+def _group(name: str, runs: Sequence[Run], asked: Asked) -> Group:
+    known = [(value, run) for run in runs if (value := metric_of(run, asked.metric)) is not None]
+    values = sorted(value for value, _ in known)
+    failed = sum(run.status == "failed" for run in runs)
+    if not values:
+        return Group(name, len(runs), failed, 0, None, None)
+    figures = (values[0], quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75), values[-1])
+    # Of equals the newest: the first that came.
+    best = (max if asked.greatest else min)(known, key=lambda one: one[0])
+    return Group(name, len(runs), failed, len(values), figures, best[1], best[0])
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """
+    Return a quantile of sorted values, between neighbours on the line that joins them.
+
+    Examples
+    --------
+    >>> quantile([1.0, 2.0, 4.0, 8.0], 0.5), quantile([3.0], 0.25)
+    (3.0, 3.0)
+    """
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
+
+
+def _natural(name: str) -> tuple[int, float, str]:
+    """Return a key that sorts numbers as numbers, before words."""
+    try:
+        value = float(name)
+    except ValueError:
+        return 1, 0.0, name
+    return (0, value, name) if isfinite(value) else (1, 0.0, name)
+
+
+def names_of(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return all names in some mappings, in the order in which they come first."""
     names: dict[str, None] = {}
     for one in found:
         names.update(dict.fromkeys(one))
     return list(names)
-
-
-def _group(one: Mapping[str, Any]) -> dict[str, Any]:
-    low, middle, high = (number(value, 4) if value is not None else "" for value in one["figures"])
-    return {"name": one["name"], "n": count(one["n"]), "low": low, "middle": middle, "high": high}
-
-
-def _row(run: Run, metric: str) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "short": run.id[:8],
-        "when": run.at[:16].replace("T", " "),
-        "app": run.app,
-        "kind": run.kind,
-        "live": run.space == "production",
-        "value": number(run.metrics[metric], 4) if metric in run.metrics else "",
-        "settings": ", ".join(f"{name} {value}" for name, value in run.params.items() if name not in ("file", "key"))[
-            :90
-        ],
-        "code": run.commit[:7] + ("*" if run.dirty else ""),
-        "status": "" if run.status == "finished" else run.status,
-    }
-
-
-def one(run: Run, files: Sequence[str]) -> dict[str, Any]:
-    """Return what the page of one run shows."""
-    facts = {
-        "app": run.app,
-        "where": "in production" if run.space == "production" else "tried by a person",
-        "began": run.at,
-        "took": "" if run.seconds is None else f"{number(run.seconds, 3)} s",
-        "status": run.status,
-        "code": run.commit + (" with changes" if run.dirty else "") if run.commit else "no repository",
-        "data": run.data,
-        "stored tables": ", ".join(f"{name} version {version}" for name, version in run.versions.items()),
-        "packages": run.environment,
-        "compared with": run.against,
-    }
-    return {
-        "run": run,
-        "facts": {name: value for name, value in (facts | dict(run.params)).items() if value},
-        "metrics": {name: number(value) for name, value in run.metrics.items()},
-        "files": files,
-        "card": "card.html" in files,
-    }

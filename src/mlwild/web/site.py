@@ -2,66 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from mlwild.card import card_html, life_view
+from mlwild.card import card_html
+from mlwild.clock import now_text
 from mlwild.errors import MlwildError
-from mlwild.ledger import Ledger
-from mlwild.operating import status
-from mlwild.operating.life_sheet import life_sheet
+from mlwild.jsonable import plain
 from mlwild.versions import Run, left
-from mlwild.versions import runs as runs_on_record
-from mlwild.web import apps, comparing, runs
-from mlwild.web.words import plain_name
+from mlwild.web import apps, comparing, life, run_pages, runs
+from mlwild.web.guard import SANDBOX, Guard
+from mlwild.web.paging import page_of
+from mlwild.web.workspace import Workspace
 
-#: Names by which a machine calls itself: a page elsewhere that points its own name here is refused.
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; img-src data:; "
-    "form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+#: What the program interface gives at once.
+AT_ONCE = 1_000
+#: Where the data of the pages are.
+INTERFACE = (
+    "/api/apps",
+    "/api/apps/{app}",
+    "/api/apps/{app}/facts",
+    "/api/runs",
+    "/api/groups",
+    "/api/runs/compare?id=..&id=..",
+    "/api/runs/{run}",
+    "/api/cards",
+)
 
-
-@dataclass(frozen=True)
-class Workspace:
-    """
-    What the pages are about.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the workspace.
-    hosts : tuple of str
-        Names under which it may be called, beside those of this machine.
-    """
-
-    store: Path
-    hosts: tuple[str, ...] = ()
-
-    def ledger(self, app: str) -> Ledger:
-        """Return the ledger of an app in operation."""
-        folder = self.store / "operate" / app
-        if not plain_name(app) or not (folder / "ledger.jsonl").is_file():
-            raise HTTPException(404, f"No app {app!r} is in operation here.")
-        return Ledger(folder / "ledger.jsonl")
-
-    def runs(self) -> list[Run]:
-        """Return all runs on record."""
-        return runs_on_record(self.store)
+Render = Callable[..., HTMLResponse]
+Number = Annotated[int, Query(alias="page", ge=1, le=10_000_000)]
+Numbers = Annotated[list[str], Query(alias="id")]
 
 
-def site(workspace: Workspace) -> FastAPI:
+def site(workspace: Workspace) -> Guard:
     """
     Return the pages of a workspace.
 
@@ -71,11 +52,13 @@ def site(workspace: Workspace) -> FastAPI:
 
     Returns
     -------
-    FastAPI
+    Guard
+        An ASGI application.
 
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from fastapi.testclient import TestClient
     >>> with TestClient(site(Workspace(Path(tempfile.mkdtemp()))), base_url="http://localhost") as client:
     ...     "No app is in operation" in client.get("/").text
@@ -83,14 +66,12 @@ def site(workspace: Workspace) -> FastAPI:
     """
     app = FastAPI(title="mlwild", docs_url=None, redoc_url=None, openapi_url=None)
     render = _renderer()
-    _guard(app, workspace, render)
-    _life_pages(app, workspace, render)
-    _run_pages(app, workspace, render)
-    _static(app)
-    return app
-
-
-Render = Callable[..., HTMLResponse]
+    _troubles(app, workspace, render)
+    _still(app)
+    for add in (_app_pages, _run_pages, _card_pages):
+        add(app, workspace, render)
+    _interface(app, workspace)
+    return Guard(app, workspace.hosts)
 
 
 def _renderer() -> Render:
@@ -103,128 +84,179 @@ def _renderer() -> Render:
     )
 
     def render(name: str, code: int = 200, **shown: Any) -> HTMLResponse:
-        return HTMLResponse(pages.get_template(name).render(shown), status_code=code)
+        page = pages.get_template(name).render({"called": 0, "as_of": now_text()} | shown)
+        return HTMLResponse(page, status_code=code)
 
     return render
 
 
-def _guard(app: FastAPI, workspace: Workspace, render: Render) -> None:
-    """Answer only to this machine's own names, read only, and say in a sentence what is wrong."""
+def _troubles(app: FastAPI, workspace: Workspace, render: Render) -> None:
+    """Say in a sentence what is wrong; no place on this machine, no trace of the code."""
 
-    @app.middleware("http")
-    async def only_here(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
-        host = request.headers.get("host", "")
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        answer: Response
-        if name not in (*LOCAL, *workspace.hosts):
-            answer = Response("This page answers to the names of its own machine only.", 421, media_type="text/plain")
-        elif request.method not in ("GET", "HEAD"):
-            answer = Response("This page only shows.", 405, media_type="text/plain")
-        else:
-            answer = await follow(request)
-        for header, value in _HEADERS.items():
-            answer.headers.setdefault(header, value)
-        return answer
+    def answer(request: Request, code: int, said: str) -> Response:
+        if request.url.path.startswith("/api"):
+            return JSONResponse({"error": said}, status_code=code)
+        return render("wrong.html", code=code, title="Not shown", said=said)
 
     @app.exception_handler(HTTPException)
-    async def told(request: Request, problem: HTTPException) -> Response:
-        return _wrong(request, render, problem.status_code, str(problem.detail))
+    async def refused(request: Request, problem: HTTPException) -> Response:
+        said = "There is no such page." if problem.detail == "Not Found" else str(problem.detail)
+        return answer(request, problem.status_code, said)
+
+    @app.exception_handler(RequestValidationError)
+    async def misread(request: Request, problem: RequestValidationError) -> Response:
+        names = ", ".join(str(one["loc"][-1]) for one in problem.errors())
+        return answer(request, 400, f"The address asks for something that cannot be: {names}.")
 
     @app.exception_handler(MlwildError)
     async def ours(request: Request, problem: MlwildError) -> Response:
-        return _wrong(request, render, 500, str(problem))
+        return answer(request, 500, workspace.placeless(str(problem)))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, problem: Exception) -> Response:
+        said = f"This page could not be made ({type(problem).__name__}). The terminal of mlwild ui says where."
+        return answer(request, 500, said)
 
 
-def _wrong(request: Request, render: Render, code: int, said: str) -> Response:
-    if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": said}, status_code=code)
-    return render("wrong.html", code=code, title="Not shown", said=said)
+def _still(app: FastAPI) -> None:
+    """Serve what never changes."""
+    folder = files("mlwild.web") / "pages"
+    style = (files("mlwild.card") / "style.html").read_text(encoding="utf-8")
+    style = style.replace("<style>", "").replace("</style>", "") + (folder / "ui.css").read_text(encoding="utf-8")
+    told = {
+        "/style.css": (style, "text/css"),
+        "/page.js": ((folder / "page.js").read_text(encoding="utf-8"), "text/javascript"),
+        "/well.svg": ((folder / "well.svg").read_text(encoding="utf-8"), "image/svg+xml"),
+        "/alarm.svg": ((folder / "alarm.svg").read_text(encoding="utf-8"), "image/svg+xml"),
+    }
+    for path, (content, kind) in told.items():
+        app.add_route(path, partial(_file, content, kind))
 
 
-def _life_pages(app: FastAPI, workspace: Workspace, render: Render) -> None:
+def _file(content: str, kind: str, _: Request) -> Response:
+    return Response(content, media_type=kind)
+
+
+def _app_pages(app: FastAPI, workspace: Workspace, render: Render) -> None:
     @app.get("/")
-    def home() -> Response:
-        found = status(workspace.store)
-        return render("apps.html", title="Apps", **apps.view(found, workspace.store))
+    def home(text: str = "", page: Number = 1) -> Response:
+        shown = apps.view(workspace.states(), workspace.rehearsed(), text=text[:80], at=page)
+        return render("apps.html", title="Apps", called=shown["alarms"], folder=workspace.store.name, **shown)
 
-    @app.get("/api/apps")
-    def home_data() -> list[dict[str, Any]]:
-        return [one.as_dict() for one in status(workspace.store)]
+    @app.get("/apps")
+    def listed() -> Response:
+        return RedirectResponse("/")
 
     @app.get("/apps/{name}")
-    def life(name: str) -> Response:
-        sheet = _sheet(workspace, name)
-        rehearsed = (workspace.store / "sheets" / f"{name}.json").is_file()
-        return render("app.html", title=name, rehearsed=rehearsed, **life_view(sheet))
+    def one(name: str, show: str = "changes", page: Number = 1) -> Response:
+        sheet = workspace.sheet(name)
+        shown = life.view(sheet, workspace.life(name).ledger.facts, show=show, at=page)
+        rehearsed = name in workspace.rehearsed()
+        return render("app.html", title=name, called=int(bool(shown["needs_you"])), rehearsed=rehearsed, **shown)
 
-    @app.get("/api/apps/{name}")
-    def life_data(name: str) -> dict[str, Any]:
-        return _sheet(workspace, name)
-
-    @app.get("/cards/{name}")
-    def card(name: str) -> Response:
-        path = workspace.store / "sheets" / f"{name}.json"
-        if not plain_name(name) or not path.is_file():
-            raise HTTPException(404, f"{name!r} was not rehearsed here. Run mlwild rehearse.")
-        return _sandboxed(card_html(apps.sheet_at(path)))
-
-
-def _sheet(workspace: Workspace, name: str) -> dict[str, Any]:
-    sheet = life_sheet(workspace.ledger(name))
-    if sheet is None:
-        raise HTTPException(404, f"The life of {name!r} was not opened yet. Run mlwild operate.")
-    return sheet
-
-
-def _sandboxed(html: str) -> HTMLResponse:
-    """Return a self-contained page that may do nothing: it was made of other people's names and texts."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+    @app.get("/apps/{name}/facts")
+    def facts(name: str, page: Number = 1) -> Response:
+        shown = life.facts_page(workspace.life(name).ledger.facts, name, page)
+        return render("facts.html", title=f"{name}: ledger", **shown)
 
 
 def _run_pages(app: FastAPI, workspace: Workspace, render: Render) -> None:
     @app.get("/runs")
     def listed(request: Request) -> Response:
-        asked = runs.Asked.of(dict(request.query_params))
-        return render("runs.html", title="Runs", **runs.view(workspace.runs(), asked))
-
-    @app.get("/api/runs")
-    def listed_data(request: Request) -> list[dict[str, Any]]:
-        asked = runs.Asked.of(dict(request.query_params))
-        return [one.as_dict() for one in runs.chosen(workspace.runs(), asked)]
+        asked = runs.Asked.of(request.query_params.multi_items())
+        return render("runs.html", title="Runs", **run_pages.view(workspace.runs(), asked))
 
     @app.get("/runs/compare")
-    def compared(id: Annotated[list[str], Query()] = []) -> Response:  # noqa: A002, B006  the name in the address
-        found = comparing.picked(workspace.runs(), id)
+    def compared(numbers: Numbers = []) -> Response:  # noqa: B006  read only
+        found = comparing.picked(workspace.runs(), numbers)
         return render("compare.html", title="Runs side by side", **comparing.view(found))
 
     @app.get("/runs/{number}")
     def one(number: str) -> Response:
-        run = _run(workspace, number)
+        found = workspace.runs()
+        run = run_in(found, number)
         try:
-            files = sorted(left(run, workspace.store))
+            names = sorted(left(run, workspace.store))
         except MlwildError:
-            files = []
-        return render("run.html", title=f"{run.kind} {run.id[:8]}", **runs.one(run, files))
+            names = []
+        return render("run.html", title=f"{run.kind} {run.id[:8]}", **run_pages.one(run, names, found))
 
     @app.get("/runs/{number}/card")
-    def run_card(number: str) -> Response:
-        held = left(_run(workspace, number), workspace.store).get("card.html")
+    def card(number: str) -> Response:
+        held = left(run_in(workspace.runs(), number), workspace.store).get("card.html")
         if held is None:
             raise HTTPException(404, "This run left no card.")
-        return _sandboxed(held.decode())
+        return _sandboxed(held.decode(errors="replace"))
 
 
-def _run(workspace: Workspace, number: str) -> Run:
-    found = [run for run in workspace.runs() if run.id.startswith(number)]
-    if len(found) != 1:
-        raise HTTPException(404, f"{len(found) or 'No'} run{'s begin' if found else ' begins'} with {number[:40]!r}.")
-    return found[0]
+def _card_pages(app: FastAPI, workspace: Workspace, render: Render) -> None:
+    @app.get("/cards")
+    def listed() -> Response:
+        living = [one.app for one in workspace.states()]
+        return render("cards.html", title="Cards", names=workspace.rehearsed(), living=living)
+
+    @app.get("/cards/{name}")
+    def one(name: str) -> Response:
+        return _sandboxed(card_html(workspace.rehearsal(name)))
 
 
-def _static(app: FastAPI) -> None:
-    script = (Path(__file__).parent / "pages" / "page.js").read_bytes()
+def _sandboxed(html: str) -> HTMLResponse:
+    return HTMLResponse(html, headers={"Content-Security-Policy": SANDBOX})
 
-    @app.get("/page.js")
-    def page_js() -> Response:
-        return Response(script, media_type="text/javascript")
+
+def _interface(app: FastAPI, workspace: Workspace) -> None:
+    """Add the same as data."""
+
+    @app.get("/api")
+    def index() -> list[str]:
+        return list(INTERFACE)
+
+    @app.get("/api/apps")
+    def living() -> Any:
+        return [one.as_dict() for one in workspace.states()]
+
+    @app.get("/api/apps/{name}")
+    def one(name: str) -> Any:
+        return workspace.sheet(name)
+
+    @app.get("/api/apps/{name}/facts")
+    def facts(name: str, page: Number = 1) -> Any:
+        whole = workspace.life(name).ledger.facts
+        some = page_of(len(whole), page, AT_ONCE)
+        rows = [{"kind": fact.kind, "cutoff": fact.cutoff, "body": dict(fact.body)} for fact in some.of(whole)]
+        return {"total": some.total, "page": some.number, "pages": some.pages, "facts": rows}
+
+    @app.get("/api/runs")
+    def listed(request: Request) -> Any:
+        asked = runs.Asked.of(request.query_params.multi_items())
+        whole = runs.chosen(workspace.runs(), asked)
+        some = page_of(len(whole), asked.number, AT_ONCE)
+        rows = [plain(run.as_dict()) for run in some.of(whole)]
+        return {"total": some.total, "page": some.number, "pages": some.pages, "runs": rows}
+
+    @app.get("/api/groups")
+    def groups(request: Request) -> Any:
+        asked = runs.Asked.of(request.query_params.multi_items())
+        made = runs.grouped(runs.chosen(workspace.runs(), asked), asked)
+        return plain({"best": "greatest" if asked.greatest else "least", "groups": [one.as_dict() for one in made]})
+
+    @app.get("/api/runs/compare")
+    def compared(numbers: Numbers = []) -> Any:  # noqa: B006  read only
+        found = comparing.picked(workspace.runs(), numbers)
+        return {"runs": [run.id for run in found]} | comparing.split(found)
+
+    @app.get("/api/runs/{number}")
+    def run(number: str) -> Any:
+        return plain(run_in(workspace.runs(), number).as_dict())
+
+    @app.get("/api/cards")
+    def cards() -> list[str]:
+        return workspace.rehearsed()
+
+
+def run_in(found: list[Run], number: str) -> Run:
+    """Return the run of a number, or of the beginning of one."""
+    some = [run for run in found if run.id.startswith(number)]
+    if len(some) != 1:
+        raise HTTPException(404, f"{len(some) or 'No'} run{'s begin' if some else ' begins'} with {number[:40]!r}.")
+    return some[0]
