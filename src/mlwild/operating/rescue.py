@@ -120,7 +120,7 @@ def told(life: Lived, triangle: Triangle, fact: Decided) -> dict[str, Any]:
 def told_of_rescue(life: Lived, fact: Decided) -> dict[str, Any]:
     """Return the same for the decision that puts an earlier vintage in the place of what is lost."""
     lost = str(life.path[-1])
-    alarm = f"vintage {fact.live} stands in for {lost}, which is lost: {fact.reason}"
+    alarm = f"vintage {fact.live} stands in for {fact.reason.removeprefix('vintage ').replace(' ', ', which ', 1)}"
     return {"lost": lost, "stands_in": alarm, "alarm": alarm}
 
 

@@ -332,7 +332,7 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
     if job.artefact not in ("", made := bytes_digest(payload)):
         raise LostError(
             f"its artefact was lost, and what was made again is not the same (digest {made[:8]}, was "
-            f"{job.artefact[:8]}): its rows have changed, or its fit cannot be repeated"
+            f"{job.artefact[:8]}): its rows have changed, or lines of its code, or its fit cannot be repeated"
         )
     store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
     return model, True
