@@ -95,3 +95,13 @@ def test_a_record_that_cannot_be_written_is_said_and_the_result_is_shown(home):
     assert "fits made" in done.stdout
     assert "cannot be reached or written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_that_is_named_works_where_it_is_read(home):
+    (home / "sub").mkdir()
+    (home / "app.py").rename(home / "sub" / "app.py")
+    said = run("rehearse", "sub/app.py", cwd=home).stdout
+    (line,) = [line for line in said.splitlines() if "is on record" in line]
+    words = line.partition("mlwild ")[2].split()
+    assert words[2:3] == ["--store"]
+    assert "It left app.py" in " ".join(run(*words, cwd=home).stdout.split())

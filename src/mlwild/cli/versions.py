@@ -55,7 +55,10 @@ def on_record(
     folder = Path(store) if isinstance(app, str) else folder_of(app, store)
     made = Made(sheet, page(), params or {}, against, versions)
     run = record(app, kind, made, began=began, store=folder)
-    print(f"Run {run.id[:8]} is on record: mlwild show {run.id[:8]}")
+    # The store lies beside the app, and the next command is typed here.
+    here = folder.absolute() == Path(".mlwild").absolute()
+    where = "" if here else f" --store {folder}"
+    print(f"Run {run.id[:8]} is on record: mlwild show {run.id[:8]}{where}")
 
 
 def registrar_of(app: App, store: str) -> Registrar:
