@@ -1,0 +1,219 @@
+"""An e-detector on a stream of p-values: when did rows begin to come from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.errors import DataError
+from mlwild.stats.gaffke import gaffke_upper
+
+Floats = NDArray[np.float64]
+
+#: Powers of the bets k p^(k-1): a small one for a few rows far out, a great one for many rows a little out.
+POWERS = (0.3, 0.5, 0.7, 0.9)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """
+    An alarm of a detector.
+
+    Parameters
+    ----------
+    row : int
+        Number of the row that raised it, from 0, counted over all rows ever fed.
+    began : int
+        Number of the row with which it most likely began.
+
+    Examples
+    --------
+    >>> Alarm(row=120, began=100).began
+    100
+    """
+
+    row: int
+    began: int
+
+
+@dataclass(frozen=True)
+class PDetector:
+    """
+    A mixture of Shiryaev-Roberts e-detectors that bet on small p-values; a value, moved on by `feed`.
+
+    Each bet k p^(k-1) has a mean of one at most while p-values are what they claim. Conformal p-values that share
+    their calibration rows are so on average over calibration sets only: with one set that happens to be tame
+    every row is a little too outlying, for good. So each bet is divided by an upper bound of its mean given the
+    calibration rows (the ranks' chances are Dirichlet(1, ..., 1), and their weighted average's quantile is
+    Gaffke's bound); all hold with a chance of 1 - delta.
+
+    Parameters
+    ----------
+    run_length : float
+        Mean number of rows until a false alarm, at least; above 1.
+    calibration : int or None
+        Rows that the p-values were calibrated on; None where they are uniform given the past by themselves.
+    delta : float
+        Chance that the calibration rows are so tame that the run length is not kept; in (0, 0.5).
+    rows : int
+        Number of rows fed so far.
+    value : tuple of float
+        Each bet's detector; 0 at the start.
+    best : tuple of float
+        The product of each bet since it began.
+    began : tuple of int
+        The row with which each bet's product is the greatest.
+
+    References
+    ----------
+    .. [1] Shin, J., Ramdas, A., & Rinaldo, A. (2024). E-detectors: a nonparametric framework for
+       sequential change detection. New England Journal of Statistics in Data Science, 2(2).
+    .. [2] Vovk, V., & Wang, R. (2021). E-values: calibration, combination and applications. Annals of
+       Statistics, 49(3), 1736-1754 (k p^(k-1)).
+    .. [3] Bates, S., Candes, E., Lei, L., Romano, Y., & Sesia, M. (2023). Testing for outliers with conformal
+       p-values. Annals of Statistics, 51(1), 149-178 (marginal and calibration-conditional validity).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> detector, alarm = PDetector(100_000).feed_all(rng.random(500))
+    >>> alarm is None
+    True
+    >>> _, alarm = detector.feed_all(rng.random(500) ** 3)
+    >>> alarm.row < 550, abs(alarm.began - 500) < 10
+    (True, True)
+    """
+
+    run_length: float = 100_000.0
+    calibration: int | None = None
+    delta: float = 0.05
+    rows: int = 0
+    value: tuple[float, ...] = (0.0,) * len(POWERS)
+    best: tuple[float, ...] = (0.0,) * len(POWERS)
+    began: tuple[int, ...] = (0,) * len(POWERS)
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if not self.run_length > 1 or not 0 < self.delta < 0.5:
+            raise DataError(f"run_length is {self.run_length} and delta {self.delta}; they need above 1 and (0, 0.5).")
+        if self.calibration is not None and self.calibration < 1:
+            raise DataError(f"calibration is {self.calibration}, needs one row at least.")
+
+    def feed(self, p: float) -> tuple[PDetector, Alarm | None]:
+        """
+        Feed one row's p-value, in some five microseconds.
+
+        Parameters
+        ----------
+        p : float
+            In (0, 1].
+
+        Returns
+        -------
+        detector : PDetector
+            After the row; as new, but for the number of rows, where an alarm was raised.
+        alarm : Alarm or None
+
+        Raises
+        ------
+        DataError
+            If it is no number in (0, 1], or too small for so many calibration rows.
+        """
+        self._check(p)
+        values, bests, begans, mixed, row = [], [], [], 0.0, self.rows
+        scales = _scales(self.calibration, self.delta)
+        for power, scale, value, best, began in zip(POWERS, scales, self.value, self.best, self.began, strict=True):
+            bet = scale * p ** (power - 1)
+            now = (value + 1) * bet
+            mixed += now
+            values.append(now)
+            bests.append((best if best > 1 else 1.0) * bet)
+            begans.append(began if best > 1 else row)
+        if mixed >= self.run_length * len(POWERS):
+            return PDetector(self.run_length, self.calibration, self.delta, row + 1), Alarm(row, _start(bests, begans))
+        after = (row + 1, tuple(values), tuple(bests), tuple(begans))
+        return PDetector(self.run_length, self.calibration, self.delta, *after), None
+
+    def feed_all(self, p: Floats) -> tuple[PDetector, Alarm | None]:
+        """
+        Feed the p-values of many rows, in order of arrival, up to the first alarm.
+
+        Parameters
+        ----------
+        p : ndarray of shape (n_rows,)
+            In (0, 1].
+
+        Returns
+        -------
+        detector : PDetector
+            After the last row, or after the one that raised an alarm, as new: feed it the rows from
+            ``alarm.row + 1`` on.
+        alarm : Alarm or None
+
+        Raises
+        ------
+        DataError
+            As `feed`.
+        """
+        p = np.asarray(p, dtype=np.float64)
+        if not len(p):
+            return self, None
+        self._check(float(p.min()) if not np.isnan(p).any() else math.nan)
+        self._check(float(p.max()))
+        powers, scales = np.array(POWERS)[:, None], np.array(_scales(self.calibration, self.delta))[:, None]
+        walk = np.cumsum(np.log(scales) + (powers - 1) * np.log(p), axis=1)
+        before = np.concatenate([np.zeros((len(POWERS), 1)), walk[:, :-1]], axis=1)
+        # log S_t = walk_t + log(S_0 + sum_{s<=t} exp(-walk_{s-1})): the recursion S <- (S + 1) L.
+        seeds = -before
+        seeds[:, 0] = np.log1p(self.value)
+        values = walk + np.logaddexp.accumulate(seeds, axis=1)
+        mixed = np.logaddexp.reduce(values, axis=0) - math.log(len(POWERS))
+        over = np.flatnonzero(mixed >= math.log(self.run_length))
+        last = int(over[0]) if len(over) else len(p) - 1
+        # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
+        lead = np.log(np.maximum(self.best, 1.0))
+        before = before[:, : last + 1]
+        before[:, 0] = -lead
+        lowest = before.shape[1] - 1 - before[:, ::-1].argmin(axis=1)
+        bests = np.exp(walk[:, last] - before.min(axis=1))
+        begans = [
+            old if not place and best > 1 else self.rows + int(place)
+            for old, best, place in zip(self.began, self.best, lowest, strict=True)
+        ]
+        if len(over):
+            row = self.rows + last
+            fresh = PDetector(self.run_length, self.calibration, self.delta, row + 1)
+            return fresh, Alarm(row, _start(bests.tolist(), begans))
+        kept = (tuple(np.exp(values[:, -1]).tolist()), tuple(bests.tolist()), tuple(begans))
+        return replace(self, rows=self.rows + len(p), value=kept[0], best=kept[1], began=kept[2]), None
+
+    def _check(self, p: float) -> None:
+        if not 0 < p <= 1:
+            raise DataError(f"p is {p:g}, needs to lie in (0, 1].")
+        if self.calibration is not None and p < (1 - 1e-9) / (self.calibration + 1):
+            raise DataError(
+                f"p is {p:g}, and {self.calibration} calibration rows give no less than {1 / (self.calibration + 1):g}."
+            )
+
+
+def _start(bests: list[float], begans: list[int]) -> int:
+    """Return where the bet that gained most began."""
+    return begans[max(range(len(bests)), key=bests.__getitem__)]
+
+
+@lru_cache(maxsize=64)
+def _scales(calibration: int | None, delta: float) -> tuple[float, ...]:
+    """Return the factors of p^(k-1) whose bets have a mean of one at most."""
+    if calibration is None:
+        return POWERS
+    ranks = np.arange(1, calibration + 2) / (calibration + 1)
+    # Gaffke's bound adds the greatest value to the others: together one bet for each of the n + 1 ranks.
+    bounds = []
+    for power in POWERS:
+        bets = ranks ** (power - 1)
+        bounds.append(gaffke_upper(bets[1:], greatest=float(bets[0]), delta=delta / len(POWERS)))
+    return tuple(1 / bound for bound in bounds)
