@@ -225,11 +225,57 @@ class Support:
         DataError
             If the rows have another number of columns.
         """
+        rows = self._checked(rows)
+        return self._ranked(_greatest(_scores(self._parts(rows), self.deviation), self.surprise))
+
+    def look(self, rows: Floats, leaving: Sequence[int] = ()) -> tuple[Floats, NDArray[np.intp]]:
+        """
+        Return p-values that go on below 1 / (n + 1), and the column that fits least with the others.
+
+        Beyond the calibration rows a p-value falls as the tail of the learning rows does: that is no promise, as a
+        rank is, but it can tell a row that is a little outside from one that is far out.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_columns)
+        leaving : sequence of int
+            Columns that are left out of account, as if they held what the others lead one to expect.
+
+        Returns
+        -------
+        p : ndarray of shape (n_rows,)
+        column : ndarray of int, shape (n_rows,)
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> a = rng.normal(size=2000)
+        >>> rows = np.column_stack([a, a + 0.1 * rng.normal(size=2000), a + 0.1 * rng.normal(size=2000)])
+        >>> support = learn_support(rows[:1000], rows[1000:])
+        >>> p, column = support.look(np.array([[1.0, 1.0, -1.0]]))
+        >>> bool(p[0] < 1e-6), int(column[0]), bool(support.look(np.array([[1.0, 1.0, -1.0]]), [2])[0][0] > 0.05)
+        (True, 2, True)
+        """
+        absent, z, apart = self._parts(self._checked(rows))
+        left = list(leaving)
+        if left:
+            inverse = self.residual * self.deviation[:, None]
+            z[:, left] -= (z @ inverse)[:, left] @ np.linalg.inv(inverse[np.ix_(left, left)])
+            absent[:, left], apart = 0.0, z @ self.residual.T
+        most = _greatest(_scores((absent, z, apart), self.deviation), self.surprise)
+        beyond = np.exp(-np.maximum(most - self._seen[-1], 0.0))
+        return self._ranked(most) * beyond, np.abs(apart).argmax(axis=1)
+
+    def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
         if rows.shape[1] != len(self.columns):
             raise DataError(f"rows have {rows.shape[1]} columns, need {len(self.columns)}.")
-        scores = _scores(rows, self.columns, self.absent, self.residual, self.deviation)
-        most = _greatest(scores, self.surprise)
+        return rows
+
+    def _parts(self, rows: Floats) -> tuple[Floats, Floats, Floats]:
+        return _parts_of(rows, self.columns, self.absent, self.residual)
+
+    def _ranked(self, most: Floats) -> Floats:
         below = np.searchsorted(self._seen, most - 1e-9 * (1.0 + np.abs(most)))
         return np.asarray(1 + self.n - below, dtype=np.float64) / (self.n + 1)
 
@@ -278,21 +324,26 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
     inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(columns)))
     deviation = np.sqrt(np.diag(inverse))
     residual = np.ascontiguousarray(inverse / deviation[:, None])
-    surprise = tuple(_surprise(score) for score in _scores(learning, columns, absent, residual, deviation))
-    scores = _scores(calibration, columns, absent, residual, deviation)
+    surprise = tuple(_surprise(score) for score in _scores(_parts_of(learning, columns, absent, residual), deviation))
+    scores = _scores(_parts_of(calibration, columns, absent, residual), deviation)
     kept = [*scores, _greatest(scores, surprise)]
     seen = tuple(tuple(np.sort(score).tolist()) for score in kept)
     return Support(columns, absent, residual, deviation, surprise, seen)
 
 
-def _scores(
-    rows: Floats, columns: tuple[Curve, ...], absent: Floats, residual: Floats, deviation: Floats
-) -> tuple[Floats, ...]:
+def _scores(parts: tuple[Floats, Floats, Floats], deviation: Floats) -> tuple[Floats, ...]:
     """Return the scores of many rows, in the order of `SCORES`."""
-    z = _mapped(rows, columns)
-    apart = z @ residual.T
+    absent, z, apart = parts
     distance = np.einsum("ij,ij->i", apart, z * deviation)
-    return distance, np.abs(apart).max(axis=1), np.abs(z).max(axis=1), np.isnan(rows) @ absent
+    return distance, np.abs(apart).max(axis=1), np.abs(z).max(axis=1), absent.sum(axis=1)
+
+
+def _parts_of(
+    rows: Floats, columns: tuple[Curve, ...], absent: Floats, residual: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return what scores are made of: surprise of gaps, normal scores, and distances from what the others say."""
+    z = _mapped(rows, columns)
+    return np.isnan(rows) * absent, z, z @ residual.T
 
 
 def _mapped(rows: Floats, columns: tuple[Curve, ...]) -> Floats:

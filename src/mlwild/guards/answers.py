@@ -1,0 +1,88 @@
+"""What a guard gives: an answer for every row, and how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Objects = NDArray[np.object_]
+
+#: How far an answer is to be trusted, best first.
+STATUSES = ("normal", "degraded", "fallback", "refused")
+NORMAL, DEGRADED, FALLBACK, REFUSED = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """
+    Answers to some rows.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_rows,) or (n_rows, n_classes)
+        In the form that the app's loss asks for; NaN where it was refused, and nowhere else.
+    low, high : ndarray of shape (n_rows,)
+        Where the outcome of a number lies; NaN where nothing is known of that, or of classes.
+    likely : ndarray of bool, shape (n_rows, n_classes)
+        Classes that the outcome is among; of shape (n_rows, 0) for numbers.
+    status : ndarray of int8, shape (n_rows,)
+        Place in `STATUSES`.
+    stage : ndarray of int8, shape (n_rows,)
+        Place of who answered in the chain; -1 where it was refused.
+    expected : ndarray of shape (n_rows,)
+        Mean loss of such answers, as measured beforehand; NaN where it was refused.
+    cause : ndarray of str, shape (n_rows,)
+        Why an answer is not normal; empty where it is.
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+    likely: NDArray[np.bool_]
+    status: NDArray[np.int8]
+    stage: NDArray[np.int8]
+    expected: Floats
+    cause: Objects
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.status)
+
+    def put(self, rows: NDArray[np.intp], part: Answers) -> None:
+        """Write the answers to some rows into those of all."""
+        for one in fields(self):
+            getattr(self, one.name)[rows] = getattr(part, one.name)
+
+    @property
+    def words(self) -> list[str]:
+        """The status of each row, in a word."""
+        return [STATUSES[one] for one in self.status.tolist()]
+
+
+def no_answers(n: int, classes: int, *, matrix: bool) -> Answers:
+    """
+    Return answers that are all refused, to be filled.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    classes : int
+        Number of classes; 0 where numbers are predicted.
+    matrix : bool
+        Whether an answer is one number a class.
+
+    Examples
+    --------
+    >>> no_answers(2, 3, matrix=True).value.shape, no_answers(1, 0, matrix=False).words
+    ((2, 3), ['refused'])
+    """
+    value = np.full((n, classes) if matrix else n, np.nan)
+    low, high, expected = (np.full(n, np.nan) for _ in range(3))
+    likely = np.zeros((n, classes), dtype=bool)
+    cause = np.full(n, "", dtype=object)
+    status, stage = np.full(n, REFUSED, dtype=np.int8), np.full(n, -1, dtype=np.int8)
+    return Answers(value, low, high, likely, status, stage, expected, cause)

@@ -1,0 +1,212 @@
+"""What a row's features must look like one by one: learned with slack, or taken from the app's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.contracts import Column, infer
+from mlwild.contracts.inference import BLOCKS
+from mlwild.errors import DataError
+from mlwild.guards.encoding import Encoding
+from mlwild.stats.slips import likely_units
+from mlwild.wording import number
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Chance that a block of honest rows, one of some 24 in a history, passes any limit.
+RATE = 0.01
+#: A run of missing values, or of equal ones, so many times as long as the longest that was seen stands still.
+LONGER, SHORTEST_RUN = 3, 20
+
+
+@dataclass(frozen=True, eq=False)
+class Fences:
+    """
+    Limits of each feature.
+
+    Parameters
+    ----------
+    names : tuple of str
+    low, high : ndarray of shape (n_features,)
+        Infinite where there is no limit.
+    gaps : ndarray of bool, shape (n_features,)
+        Whether a value may be missing.
+    news : ndarray of bool, shape (n_features,)
+        Whether a word may be new.
+    longest : ndarray of shape (n_features,)
+        Most rows on end with the same value, or without one; infinite where there is no limit.
+    typical : ndarray of shape (n_features,)
+        Median, for naming a slip of units; NaN where there is none.
+    """
+
+    names: tuple[str, ...]
+    low: Floats
+    high: Floats
+    gaps: Bools
+    news: Bools
+    longest: Floats
+    typical: Floats
+
+    def broken(self, rows: Floats) -> Bools:
+        """
+        Mark the values that break a limit.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            As `Encoding.matrix` makes them.
+        """
+        # A comparison with NaN is false, so that a gap breaks no range.
+        bad = (rows < self.low) | (rows > self.high)
+        return np.asarray(bad | (np.isnan(rows) & ~self.gaps))
+
+    def why(self, place: int, value: float) -> str:
+        """Say what is wrong with a value."""
+        name = self.names[place]
+        if np.isnan(value):
+            return f"{name} is missing"
+        if np.isinf(value):
+            return f"{name} holds a value that was never learned from"
+        below = value < self.low[place]
+        limit = self.low[place] if below else self.high[place]
+        said = f"{name} is {number(value)}, {'below' if below else 'above'} {number(float(limit))}"
+        middle = float(self.typical[place])
+        units = likely_units(value / middle) if middle and np.isfinite(middle) else ()
+        return f"{said}: perhaps {units[0][1]} its unit" if units else said
+
+
+def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | None = None) -> Fences:
+    """
+    Return the limits that features keep, those of a contract before those that their history suggests.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_rows
+        What was learned from, in order of time.
+    encoding : Encoding
+    given : mapping of str to Column, optional
+        The contract's terms, by feature.
+    """
+    rows, _ = encoding.matrix(table)
+    terms = {**_inferred(table), **(given or {})}
+    n = len(encoding.names)
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    gaps, news = np.isnan(rows).any(axis=0), np.ones(n, dtype=bool)
+    longest, typical = np.full(n, np.inf), np.full(n, np.nan)
+    for place, name in enumerate(encoding.names):
+        column, values = terms.get(name), rows[:, place]
+        known = values[np.isfinite(values)]
+        if column is not None:
+            gaps[place] |= column.most_missing > 0
+            if column.kind in ("number", "integer"):
+                low[place] = -np.inf if column.low is None else float(column.low)  # type: ignore[arg-type]
+                high[place] = np.inf if column.high is None else float(column.high)  # type: ignore[arg-type]
+            news[place] = not (column.kind == "category" and column.most_new == 0)
+        if name in encoding.words:
+            # What is infinite is a new word: where there may be none it is above the limit.
+            high[place] = np.inf if news[place] else np.finfo(np.float64).max
+        elif len(known):
+            high[place] = min(high[place], np.finfo(np.float64).max)
+            low[place] = max(low[place], np.finfo(np.float64).min)
+            typical[place] = float(np.median(known))
+    for place, (name, seen) in enumerate(zip(encoding.names, longest_runs(rows).tolist(), strict=True)):
+        column = (given or {}).get(name)
+        if column is not None and column.longest_run is not None:
+            longest[place] = column.longest_run
+        elif seen < len(rows) / BLOCKS:
+            longest[place] = max(SHORTEST_RUN, LONGER * seen)
+    return Fences(encoding.names, low, high, gaps, news, longest, typical)
+
+
+def longest_runs(rows: Floats) -> Floats:
+    """
+    Return the most rows on end with the same value, or without one, of each column.
+
+    Examples
+    --------
+    >>> longest_runs(np.array([[1.0, np.nan], [2.0, np.nan], [2.0, 5.0]])).tolist()
+    [2.0, 2.0]
+    """
+    n = rows.shape[1]
+    return _lengths(rows, np.full(n, np.nan), np.zeros(n)).max(axis=0, initial=0.0)
+
+
+def _inferred(table: Any) -> Mapping[str, Column]:
+    try:
+        return infer(table, rate=RATE).contract.data.columns
+    except DataError:  # too few rows to see what is usual: then only what was never seen at all is refused
+        return {}
+
+
+@dataclass
+class Runs:
+    """
+    How long each feature has stood still, row after row.
+
+    A row that is the same as the one before in every feature is the same request again, and makes no run longer.
+
+    Parameters
+    ----------
+    last : ndarray of shape (n_features,)
+        Values of the last row.
+    length : ndarray of shape (n_features,)
+        Rows on end that had them; 0 before the first.
+    """
+
+    last: Floats
+    length: Floats
+
+    @staticmethod
+    def of(n: int) -> Runs:
+        """Return the runs before any row."""
+        return Runs(np.full(n, np.nan), np.zeros(n))
+
+    def feed(self, rows: Floats, longest: Floats) -> Bools | None:
+        """
+        Take in rows in order, and mark the values that have stood still for too long; None where none has.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+        longest : ndarray of shape (n_features,)
+
+        Examples
+        --------
+        >>> runs = Runs.of(1)
+        >>> runs.feed(np.array([[1.0], [1.0], [2.0]]), np.array([2.0])) is None
+        True
+        >>> runs.feed(np.array([[2.0], [2.0]]), np.array([2.0])).ravel().tolist()
+        [False, True]
+        """
+        if not len(rows):
+            return None
+        if len(rows) == 1:
+            row = rows[0]
+            same = (row == self.last) | ((row != row) & (self.last != self.last))  # noqa: PLR0124  NaN is not itself
+            if not (len(row) > 1 and self.length[0] > 0 and same.all()):
+                self.length = np.where(same & (self.length > 0), self.length + 1.0, 1.0)
+            self.last = row
+            over = self.length > longest
+            return over[None, :] if over.any() else None
+        length = _lengths(rows, self.last, self.length)
+        self.last, self.length = rows[-1].copy(), length[-1].copy()
+        over = length > longest
+        return over if over.any() else None
+
+
+def _lengths(rows: Floats, last: Floats, length: Floats) -> Floats:
+    """Return how long each value has stood still at each row, going on from an earlier row."""
+    before = np.vstack([last, rows[:-1]])
+    new = ~((rows == before) | (np.isnan(rows) & np.isnan(before)))
+    new[0] |= length == 0
+    again = ~new.any(axis=1) if rows.shape[1] > 1 else np.zeros(len(rows), dtype=bool)
+    # Places are counted without the rows that came again.
+    place = (np.cumsum(~again) - 1.0)[:, None]
+    began = np.maximum.accumulate(np.where(new, place, -1.0), axis=0)
+    return np.where(began >= 0, place - began + 1.0, place + 1.0 + length)

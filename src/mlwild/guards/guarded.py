@@ -1,0 +1,278 @@
+"""The guard: checks, a chain of stages, and an answer for every row. Pure: no clock, no disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers
+from mlwild.guards.encoding import Encoding, without
+from mlwild.guards.fences import Fences
+from mlwild.guards.settings import Guard
+from mlwild.guards.stages import Gone, Predict, Sample, Stage
+from mlwild.guards.watch import Stream, Watch
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.intp]
+
+#: Broken features that a cause names.
+NAMED = 3
+_ODD = "inputs are unlike those learned from"
+
+
+@dataclass(frozen=True, eq=False)
+class Guarded:
+    """
+    All that a guard knows beforehand; what it learns from requests stands in a `Watch`.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    fences : Fences
+    stream : Stream, optional
+        As it begins.
+    stages : tuple of Stage
+        The chain, the champion first and the constant last.
+    sample : Sample
+        Rows on which it measures what a stage loses without features that it never lost together before.
+    ask : str
+        What models are asked for.
+    classes : int
+        Number of classes; 0 for numbers.
+    settings : Guard
+    """
+
+    encoding: Encoding
+    fences: Fences
+    stream: Stream | None
+    stages: tuple[Stage, ...]
+    sample: Sample
+    ask: str
+    classes: int
+    settings: Guard
+
+    def watch(self) -> Watch:
+        """Return the state before any request."""
+        from copy import copy
+
+        stream = None if self.stream is None else copy(self.stream)
+        return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
+
+    def answer(self, native: Any, predict: Sequence[Predict], watch: Watch) -> Answers:
+        """
+        Answer some rows, in the order in which they came.
+
+        Parameters
+        ----------
+        native : frame or ndarray of n_rows
+            Features, as the app's function made them; a column may be missing, or hold what it should not.
+        predict : sequence of callable
+            Of each stage but the constant. Each gets a frame and returns predictions; one may raise, and one that
+            raises `TimeoutError` was too slow.
+        watch : Watch
+            Changed in place.
+
+        Returns
+        -------
+        Answers
+            Whatever goes wrong with a model or with a feature is told there, and raises nothing.
+        """
+        rows = self.encoding.numbers(native)
+        unread: Mapping[str, str] = {}
+        if rows is None:
+            table, _ = frames.to_arrow(native, "features")
+            rows, unread = self.encoding.matrix(table)
+        broken = self.fences.broken(rows)
+        stuck = watch.runs.feed(rows, self.fences.longest) if self.settings.stuck else None
+        if stuck is not None:
+            broken |= stuck
+        for name in unread:
+            broken[:, self.encoding.names.index(name)] = True
+        hurt = broken.any(axis=1)
+        odd = np.zeros(len(rows), dtype=bool)
+        unlike = np.zeros_like(broken)
+        for picked, blamed in watch.stream.feed(rows, ~hurt) if watch.stream is not None else ():
+            if blamed:
+                unlike[np.ix_(picked, blamed)] = True
+            else:
+                odd[picked] = True
+        if not hurt.any() and not odd.any() and not unlike.any():
+            return self._chain(native, predict, watch, (), "")
+        broken |= unlike
+        made = no_answers(len(rows), self.classes, matrix=self._matrix)
+        table, _ = frames.to_arrow(native, "features")
+        for picked, names, cause in self._groups(rows, broken, odd, (stuck, unlike, unread)):
+            part = table.take(picked)
+            made.put(picked, self._chain(part, predict, watch, names, cause))
+        return made
+
+    @property
+    def _matrix(self) -> bool:
+        return self.ask == "probabilities"
+
+    def _groups(
+        self, rows: Floats, broken: Bools, odd: Bools, more: tuple[Bools | None, Bools, Mapping[str, str]]
+    ) -> list[tuple[Ints, tuple[str, ...] | None, str]]:
+        """Return rows that have the same faults: where they are, the names of broken features (None: odd), and why."""
+        stuck, unlike, unread = more
+        kinds, which = np.unique(np.column_stack([broken, odd]), axis=0, return_inverse=True)
+        made: list[tuple[Ints, tuple[str, ...] | None, str]] = []
+        for place, kind in enumerate(kinds):
+            picked = np.flatnonzero(which.ravel() == place)
+            columns, first = np.flatnonzero(kind[:-1]), int(picked[0])
+            names = tuple(self.encoding.names[one] for one in columns.tolist())
+            if not names:
+                made.append((picked, None if kind[-1] else (), _ODD if kind[-1] else ""))
+                continue
+            said = []
+            for one in columns[:NAMED].tolist():
+                name = self.encoding.names[one]
+                if name in unread:
+                    said.append(f"{name} {unread[name]}")
+                elif stuck is not None and stuck[first, one]:
+                    said.append(f"{name} has stood still for more than {self.fences.longest[one]:,.0f} rows")
+                elif unlike[first, one]:
+                    said.append(f"{name} does not fit the other features")
+                else:
+                    said.append(self.fences.why(one, float(rows[first, one])))
+            more_ = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            made.append((picked, names, "; ".join(said) + more_))
+        return made
+
+    def _chain(
+        self, native: Any, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None, cause: str
+    ) -> Answers:
+        """Ask the stages in turn, the best for such rows first, until every row has its answer."""
+        n = native.num_rows if hasattr(native, "num_rows") else len(native)
+        made = no_answers(n, self.classes, matrix=self._matrix)
+        left, causes = np.arange(n), [cause] if cause else []
+        for place, gone in self._order(predict, watch, names):
+            if self.settings.refuse is not None and gone.loss > self.settings.refuse:
+                causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
+                break
+            value, why = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
+            good = self._sane(place, value, watch, names)
+            if good.any():
+                status = NORMAL if place == 0 and not causes else DEGRADED if place == 0 else FALLBACK
+                part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
+                part.value[:] = value[good]
+                part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
+                part.cause[:] = "; ".join(causes)
+                self._around(part, watch.tracked[place].radius() * gone.wider)
+                made.put(left[good], part)
+            if good.all():
+                return made
+            left = left[~good]
+            causes.append(f"{self.stages[place].name} {why or 'gave no sane answer'}")
+        made.cause[left] = "; ".join(causes)
+        return made
+
+    def _order(
+        self, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None
+    ) -> list[tuple[int, Gone]]:
+        """Return the stages that may answer, the best first, each with what it loses on such rows."""
+        every = range(len(self.stages))
+        if names is None:  # nothing that reads the inputs is to be trusted
+            return [(place, Gone(self.stages[place].loss)) for place in every if self.stages[place].blind]
+        known = [(place, self.without(place, names, predict, watch)) for place in every]
+        if not names:
+            return known
+        # Equals stay in the order of the chain.
+        return sorted([one for one in known if math.isfinite(one[1].loss)], key=lambda one: one[1].loss)
+
+    def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict], watch: Watch) -> Gone:
+        """
+        Return what a stage loses without some features.
+
+        One is known beforehand. Of several together the rise of the loss is measured when it is first asked for: two
+        features that say the same are missed only when both are gone.
+        """
+        stage = self.stages[place]
+        if not names or stage.blind:
+            return Gone(stage.loss)
+        if len(names) == 1:
+            return stage.gone[names[0]]
+        asked = (place, names)
+        if asked not in watch.measured:
+            if len(watch.measured) >= 256:  # bounded: strange inputs could ask for every combination
+                watch.measured.pop(next(iter(watch.measured)))
+            whole = self.sample.answers(predict[place], {})
+            if whole is None:
+                return Gone(math.inf)
+            found = self.sample.without(predict[place], names, whole)
+            # The stage may have learned from the sample: what it loses more there is told, not what it loses.
+            worst = max(stage.gone[name].loss for name in names)
+            loss = max(stage.loss + max(found.loss - self.sample.lost(whole), 0.0), worst)
+            watch.measured[asked] = Gone(loss, found.usual, found.wider)
+        return watch.measured[asked]
+
+    def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:
+        if not names and len(left) == n and not hasattr(native, "num_rows"):
+            return native
+        table = native if hasattr(native, "num_rows") else frames.to_arrow(native, "features")[0]
+        table = table if len(left) == n else table.take(left)
+        fills = {name: self.sample.fills[name] if gone.usual else None for name in names or ()}
+        return frames.from_arrow(without(table, fills, self.encoding.schema) if fills else table, self.encoding.kind)
+
+    def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict]) -> tuple[Floats, str]:  # noqa: N803
+        """Return a stage's answers, NaN where it gives none, and what it raised."""
+        stage = self.stages[place]
+        if stage.constant is not None:
+            return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), ""
+        shape = (n, self.classes) if self._matrix else (n,)
+        try:
+            made = np.asarray(predict[place](X), dtype=np.float64)
+        except MemoryError:
+            raise
+        except TimeoutError:
+            return np.full(shape, np.nan), "did not answer in time"
+        except (Exception, SystemExit) as problem:  # noqa: BLE001  whatever a model raises, the next stage answers
+            return np.full(shape, np.nan), f"raised {type(problem).__name__}"
+        return (made, "") if made.shape == shape else (np.full(shape, np.nan), f"answered in shape {made.shape}")
+
+    def _sane(self, place: int, value: Floats, watch: Watch, names: tuple[str, ...] | None) -> Bools:
+        """Mark the answers that can be given: finite, in range, and not the same for ever."""
+        stage = self.stages[place]
+        good = (value >= stage.low) & (value <= stage.high)
+        good = good.all(axis=1) if good.ndim == 2 else good
+        if math.isfinite(stage.still) and not names and names is not None:
+            first = value if value.ndim == 1 else value[:, 0]
+            standing = watch.still[place].feed(np.ascontiguousarray(first)[:, None], np.array([stage.still]))
+            if standing is not None:
+                good = good & ~standing[:, 0]
+        return np.asarray(good)
+
+    def _around(self, part: Answers, radius: float) -> None:
+        """Put an interval round each number, or a set of classes."""
+        if self.ask == "value":
+            part.low[:], part.high[:] = part.value - radius, part.value + radius
+        elif self.ask == "probability":
+            chances = np.column_stack([1.0 - part.value, part.value])
+            part.likely[:] = (chances >= 1.0 - radius) | (chances == chances.max(axis=1, keepdims=True))
+        elif self.ask == "probabilities":
+            part.likely[:] = (part.value >= 1.0 - radius) | (part.value == part.value.max(axis=1, keepdims=True))
+
+
+def scores_of(ask: str, labels: NDArray[Any], value: Floats) -> Floats:
+    """
+    Return how far off answers were: absolute errors, or one less the probability of the class that came.
+
+    Examples
+    --------
+    >>> scores_of("probability", np.array([1, 0]), np.array([0.75, 0.25])).tolist()
+    [0.25, 0.25]
+    """
+    if ask == "value":
+        return np.abs(np.asarray(labels, dtype=np.float64) - value)
+    if ask == "probability":
+        return np.where(np.asarray(labels) > 0.5, 1.0 - value, value).astype(np.float64)
+    if ask == "probabilities":
+        return np.asarray(1.0 - value[np.arange(len(labels)), labels.astype(np.int64)], dtype=np.float64)
+    return np.asarray(labels != value, dtype=np.float64)

@@ -1,0 +1,247 @@
+"""How a guard is learned: limits from what models learned from, losses from rows that they did not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.contracts import Column
+from mlwild.errors import DataError
+from mlwild.guards.encoding import Encoding
+from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
+from mlwild.guards.guarded import Guarded, scores_of
+from mlwild.guards.settings import Guard
+from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
+from mlwild.guards.watch import Stream, new_stream
+from mlwild.losses import Loss
+from mlwild.stats.support import learn_support
+
+Floats = NDArray[np.float64]
+
+#: Rows on which losses without a feature are measured, evenly spaced over those that were not learned from.
+SAMPLED = 1000
+#: Fewest rows on either side that a stream of inputs is judged from.
+FEWEST = 200
+#: Rows that the support learns from, evenly spaced.
+MOST_LEARNED = 20_000
+#: Factors of p-values that are tried, until what came later in the history raises no alarm; above the last, none is.
+SLACKS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """
+    A model that is to be a stage.
+
+    Parameters
+    ----------
+    name : str
+    vintage : str
+        Who answers.
+    predict : callable
+        Answers of a stand-in that did not learn from the rows that losses are measured on.
+    """
+
+    name: str
+    vintage: str
+    predict: Predict
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """
+    What a guard is learned from.
+
+    Parameters
+    ----------
+    learned : pyarrow.Table of n_learned
+        Features that models learned from, in order of time.
+    held : pyarrow.Table of n_held
+        Features of later rows, with labels.
+    labels : ndarray of shape (n_held,)
+        Of those: numbers, or class numbers.
+    kind : str
+        Kind of frame that models are given.
+    loss : Loss
+    ask : str
+        What models are asked for.
+    classes : int
+        Number of classes; 0 for numbers.
+    """
+
+    learned: Any
+    held: Any
+    labels: NDArray[Any]
+    kind: str
+    loss: Loss
+    ask: str
+    classes: int
+
+
+def learn_guard(
+    known: Known,
+    chain: Sequence[Candidate],
+    settings: Guard | None = None,
+    terms: Mapping[str, Column] | None = None,
+) -> Guarded:
+    """
+    Learn a guard.
+
+    Parameters
+    ----------
+    known : Known
+    chain : sequence of Candidate
+        The champion first; the constant is added.
+    settings : Guard, optional
+    terms : mapping of str to Column, optional
+        What the app's contract says of features.
+
+    Returns
+    -------
+    Guarded
+
+    Raises
+    ------
+    DataError
+        If there is no labelled row that models did not learn from.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from mlwild.losses import named
+    >>> x = np.arange(600.0) % 97
+    >>> table = pa.table({"x": x})
+    >>> known = Known(table.slice(0, 300), table.slice(300), 2 * x[300:], "numpy", named("absolute"), "value", 0)
+    >>> double = Candidate("double", "3", lambda X: 2 * X[:, 0])
+    >>> guard = learn_guard(known, [double])
+    >>> [round(stage.loss, 1) for stage in guard.stages]
+    [0.0, 49.1]
+    >>> said = guard.answer(np.array([[5.0], [5e6]]), [double.predict], guard.watch())
+    >>> said.value.tolist(), said.words
+    ([10.0, 96.0], ['normal', 'fallback'])
+    """
+    n = len(known.labels)
+    if not n:
+        raise DataError("guard: there is no labelled row that the models did not learn from. Wait for labels.")
+    settings = settings or Guard()
+    encoding = Encoding.of(known.learned, known.kind)
+    fences = learn_fences(known.learned, encoding, terms)
+    fills = {name: _usual(known.learned.column(name)) for name in encoding.names}
+    picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
+    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
+    whole = replace(sample, table=known.held, labels=known.labels)
+    stages = [_stage(one, known, sample, whole) for one in chain]
+    stream = _stream(encoding, known, settings)
+    return Guarded(
+        encoding, fences, stream, (*stages, _constant(known)), sample, known.ask, known.classes, settings
+    )
+
+
+def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample) -> Stage:
+    predictions = whole.answers(one.predict, {})
+    names = known.learned.column_names
+    if predictions is None:
+        raise DataError(f"guard: {one.name!r} gives no answer to rows of the history, and can be no stage of a chain.")
+    before = sample.answers(one.predict, {})
+    assert before is not None
+    gone = {name: sample.without(one.predict, (name,), before) for name in names}
+    nothing = sample.answers(one.predict, dict.fromkeys(names))
+    blind = nothing is not None and bool(np.array_equal(nothing, before))
+    low, high = _range(known, predictions)
+    first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
+    seen = float(longest_runs(first[:, None])[0])
+    varies = not blind and seen < len(first) / 10
+    return Stage(
+        one.name,
+        one.vintage,
+        whole.lost(predictions),
+        len(known.labels),
+        gone,
+        scores_of(known.ask, known.labels, np.asarray(predictions, dtype=np.float64)),
+        blind,
+        low,
+        high,
+        max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
+    )
+
+
+def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
+    """Return between what sane answers lie: as far outside as all that was seen is wide."""
+    if known.ask.startswith("probab"):
+        return 0.0, 1.0
+    if known.ask == "class":
+        return 0.0, float(known.classes - 1)
+    low = min(float(known.labels.min()), float(predictions.min()))
+    high = max(float(known.labels.max()), float(predictions.max()))
+    wide = high - low
+    return low - wide, high + wide
+
+
+def _constant(known: Known) -> Stage:
+    answer = best_constant(known.loss, known.labels, known.ask, known.classes)
+    same = np.broadcast_to(answer, (len(known.labels), *answer.shape))
+    lost = (
+        float(known.loss.rows(known.labels, same).mean())
+        if known.loss.per == "row"
+        else known.loss.of_set(known.labels, same)
+    )
+    return Stage(
+        CONSTANT,
+        "",
+        lost if math.isfinite(lost) else math.inf,
+        len(known.labels),
+        scores=scores_of(known.ask, known.labels, same),
+        blind=True,
+        constant=answer,
+    )
+
+
+def _usual(column: Any) -> Any:
+    """Return the median of a column, or its most frequent value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = column.drop_null()
+    kind = column.type
+    if pa.types.is_floating(kind):
+        column = column.filter(pc.is_finite(column))
+    if not len(column):
+        return None
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return pc.quantile(column, q=0.5, interpolation="lower")[0].as_py()
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    counted = column.value_counts().to_pylist()
+    return max(counted, key=lambda one: (one["counts"], one["values"]))["values"]
+
+
+def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:
+    """
+    Learn where inputs come from, with as much slack as the history's own drift asks for.
+
+    The later half of the held rows is judged by the earlier one, as live rows will be judged by them all.
+    """
+    rows, held = (_finite(encoding.matrix(table)[0]) for table in (known.learned, known.held))
+    if min(len(rows), len(held) // 2) < FEWEST:
+        return None
+    learned = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_LEARNED)).round().astype(np.int64)]
+    half = len(held) // 2
+    tried = learn_support(learned, held[:half])
+    p = tried.p_values(held[half:])
+    for slack in SLACKS:
+        fresh = new_stream(tried, slack, settings)
+        if fresh.detector.feed_all(np.minimum(1.0, slack * p))[1] is None:
+            return new_stream(learn_support(learned, held), slack, settings)
+    return None
+
+
+def _finite(rows: Floats) -> Floats:
+    return np.where(np.isfinite(rows) & (np.abs(rows) < 1e150), rows, np.nan)
+
+
+__all__: Sequence[str] = ("Candidate", "Known", "learn_guard")

@@ -1,0 +1,61 @@
+"""What a user may say about a guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlwild.errors import AppError
+
+
+@dataclass(frozen=True)
+class Guard:
+    """
+    How careful answers are.
+
+    Parameters
+    ----------
+    level : float
+        Share of outcomes that intervals, and sets of classes, are to hold; in (0, 1).
+    run_length : float
+        Requests until the stream of inputs is taken for strange by mistake, on average, at least; above 1.
+    fdr : float
+        Share of rows called strange, in a batch, that are not; in (0, 1).
+    stuck : bool
+        Whether a feature that stands still for far longer than it ever did counts as broken. Say no where requests come
+        in another order than the history's.
+    refuse : float, optional
+        Expected loss above which no answer is given; default none, so that every request is answered.
+
+    Raises
+    ------
+    AppError
+        If a field is wrong; the message begins with its name.
+
+    Examples
+    --------
+    >>> Guard(level=0.8).level
+    0.8
+    """
+
+    level: float = 0.9
+    run_length: float = 1_000_000.0
+    fdr: float = 1e-4
+    stuck: bool = True
+    refuse: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        for name in ("level", "fdr"):
+            value = getattr(self, name)
+            if not (_number(value) and 0 < value < 1):
+                raise AppError(f"guard.{name}: {value!r} is not a share between 0 and 1.")
+        if not (_number(self.run_length) and 1 < self.run_length < float("inf")):
+            raise AppError(f"guard.run_length: {self.run_length!r} is not a number of requests above 1.")
+        if not isinstance(self.stuck, bool):
+            raise AppError(f"guard.stuck: {self.stuck!r} is neither True nor False.")
+        if self.refuse is not None and not (_number(self.refuse) and abs(self.refuse) < float("inf")):
+            raise AppError(f"guard.refuse: {self.refuse!r} is not a finite loss.")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

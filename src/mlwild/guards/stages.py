@@ -1,0 +1,194 @@
+"""The stages of a fallback chain, and what each is known to lose, with and without each feature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.guards.encoding import without
+from mlwild.losses import Loss
+from mlwild.models import refuse_unfinite
+
+Floats = NDArray[np.float64]
+#: Answers to the rows of a frame, as `mlwild.models.predict` gives them.
+Predict = Callable[[Any], NDArray[Any]]
+
+#: The last stage of every chain: it reads nothing.
+CONSTANT = "constant"
+
+
+@dataclass(frozen=True)
+class Gone:
+    """
+    What a stage does where a feature cannot be used.
+
+    Parameters
+    ----------
+    loss : float
+        Mean loss then; infinite where it gives no answer.
+    usual : bool
+        Whether its most usual value stands in its place, rather than a missing one.
+    wider : float
+        Factor of the interval's width.
+    """
+
+    loss: float
+    usual: bool = False
+    wider: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """
+    One stage of a chain.
+
+    Parameters
+    ----------
+    name : str
+    vintage : str
+        Who answers; empty for the constant.
+    loss : float
+        Mean loss on rows that it did not learn from.
+    n : int
+        How many those were.
+    gone : mapping of str to Gone
+        The same where a feature is missing, by its name.
+    scores : ndarray of shape (n_scores,)
+        How far off it was, the latest last: absolute errors, or one less the probability of the class that came.
+    blind : bool
+        Whether it reads no feature.
+    low, high : float
+        No sane answer lies outside.
+    still : float
+        Most rows on end with the same answer; infinite where there is no limit.
+    constant : ndarray of shape () or (n_classes,), optional
+        The answer of a stage that is not asked.
+    """
+
+    name: str
+    vintage: str
+    loss: float
+    n: int
+    gone: Mapping[str, Gone] = field(default_factory=dict)
+    scores: Floats = field(default_factory=lambda: np.zeros(0))
+    blind: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+    still: float = math.inf
+    constant: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """
+    Rows with their labels on which losses are measured.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_rows
+        Features.
+    labels : ndarray of shape (n_rows,)
+        Numbers, or class numbers.
+    kind : str
+        Kind of frame that models are given.
+    loss : Loss
+    fills : mapping of str to value
+        The most usual value of each feature.
+    """
+
+    table: Any
+    labels: NDArray[Any]
+    kind: str
+    loss: Loss
+    fills: Mapping[str, Any]
+
+    def lost(self, predictions: NDArray[Any]) -> float:
+        """Return the mean loss of some predictions; infinite where it is not defined."""
+        if self.loss.per == "row":
+            return float(self.loss.rows(self.labels, predictions).mean())
+        found = self.loss.of_set(self.labels, predictions)
+        return found if math.isfinite(found) else math.inf
+
+    def answers(self, predict: Predict, names: Mapping[str, Any]) -> NDArray[Any] | None:
+        """Return predictions without some features; None where the model gives none."""
+        table = without(self.table, names, self.table.schema) if names else self.table
+        try:
+            made = np.asarray(predict(frames.from_arrow(table, self.kind)))
+            refuse_unfinite(made)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  a model may raise anything at a gap: that is what is asked here
+            return None
+        return made
+
+    def without(self, predict: Predict, names: Sequence[str], before: NDArray[Any] | None = None) -> Gone:
+        """
+        Return what a stage loses without some features, in the better of two ways to do without.
+
+        Parameters
+        ----------
+        predict : callable
+        names : sequence of str
+        before : ndarray, optional
+            Its predictions with all of them.
+        """
+        best = Gone(math.inf)
+        for usual in (False, True):
+            fills = {name: self.fills[name] if usual else None for name in names}
+            made = self.answers(predict, fills)
+            loss = math.inf if made is None else self.lost(made)
+            if made is not None and loss < best.loss:
+                wider = 1.0 if before is None else _wider(self.labels, before, made)
+                best = Gone(loss, usual, wider)
+        return best
+
+
+def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:
+    """Return by how much nine in ten errors grow, for numbers."""
+    if before.ndim != 1 or len(labels) < 20:
+        return 1.0
+    old, new = (float(np.quantile(np.abs(labels - one), 0.9)) for one in (before, after))
+    return max(new / old, 1.0) if old > 0 else 1.0
+
+
+def best_constant(loss: Loss, labels: NDArray[Any], ask: str, classes: int) -> Floats:
+    """
+    Return the answer that loses least if it is always the same.
+
+    Parameters
+    ----------
+    loss : Loss
+    labels : ndarray of shape (n_rows,)
+        Numbers, or class numbers.
+    ask : str
+        What the loss asks for.
+    classes : int
+        Number of classes; 0 for numbers.
+
+    Examples
+    --------
+    >>> from mlwild.losses import named
+    >>> float(best_constant(named("absolute"), np.array([1.0, 2.0, 9.0]), "value", 0))
+    2.0
+    >>> float(best_constant(named("log_loss"), np.array([0, 1, 1, 1]), "probability", 2))
+    0.75
+    """
+    if ask in ("probability", "probabilities"):
+        shares = np.bincount(labels.astype(np.int64), minlength=classes) / len(labels)
+        return np.asarray(shares[-1] if ask == "probability" else shares, dtype=np.float64)
+    if ask == "class":
+        tried = np.arange(classes, dtype=np.float64)
+    else:
+        tried = np.unique(np.append(np.quantile(labels, np.linspace(0, 1, 101)), labels.mean()))
+    lost = []
+    for one in tried:
+        same = np.full(len(labels), one)
+        found = float(loss.rows(labels, same).mean()) if loss.per == "row" else loss.of_set(labels, same)
+        lost.append(found if math.isfinite(found) else math.inf)
+    return np.asarray(tried[int(np.argmin(lost))], dtype=np.float64)

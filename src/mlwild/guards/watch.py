@@ -1,0 +1,189 @@
+"""What a guard remembers from one request to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.guards.fences import Runs
+from mlwild.guards.settings import Guard
+from mlwild.guards.stages import Gone, Stage
+from mlwild.stats.p_detector import PDetector
+from mlwild.stats.p_values import outlying_rows
+from mlwild.stats.support import Support
+from mlwild.stats.tracked import Tracked
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.intp]
+
+#: Rows that are looked at together before a strange stream is trusted again, and the greatest mean of -log(p) among
+#: them: of honest ones, whose mean is 1, it is exceeded once in some thirty times.
+CALM, USUAL = 64, 1.25
+#: Features that may be blamed together; rows of a batch that are looked at one by one.
+MOST_BLAMED, MOST_ALONE = 2, 200
+
+
+@dataclass
+class Stream:
+    """
+    Whether inputs still come from where the learned ones came: row by row, and taken together.
+
+    Parameters
+    ----------
+    support : Support
+    slack : float
+        Factor of p-values that lets honest drift pass, as the history showed it.
+    fdr : float
+        False discovery rate of single rows of a batch.
+    detector : PDetector
+    blamed : tuple of int, optional
+        Features that do not fit the others at present; empty where nothing is to be blamed for strange rows, None where
+        nothing is strange.
+    looked : int
+        Rows looked at since the last time that trust was refused.
+    surprise : float
+        Sum of their -log(p).
+    """
+
+    support: Support
+    slack: float
+    fdr: float
+    detector: PDetector
+    blamed: tuple[int, ...] | None = None
+    looked: int = 0
+    surprise: float = 0.0
+
+    def feed(self, rows: Floats, whole: Bools) -> list[tuple[Ints, tuple[int, ...]]]:
+        """
+        Take in rows in order, and return those that are not to be trusted, with the features to blame.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+        whole : ndarray of bool, shape (n_rows,)
+            Rows without a broken feature: only they are looked at; the others go by their own faults.
+
+        Returns
+        -------
+        list of (ndarray of int, tuple of int)
+            Places of rows, and features that do not fit the others; none where the row as a whole is strange.
+        """
+        if len(rows) == 1 and self.blamed is None:  # most requests: in a tenth of the time
+            if not whole[0]:
+                return []
+            p = self.support.judge(rows[0].tolist()).p
+            if p * (self.support.n + 1) > 1.5:
+                self.detector, alarm = self.detector.feed(min(1.0, self.slack * p))
+                if alarm is None:
+                    return []
+                self.blamed = self._blame(rows)
+                return [(np.zeros(1, dtype=np.intp), self.blamed)]
+        at = np.flatnonzero(whole)
+        if not len(at):
+            return []
+        p, _ = self.support.look(rows[at])
+        p = np.minimum(1.0, self.slack * p)
+        alone = outlying_rows(p, rate=self.fdr)
+        strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in alone[:MOST_ALONE].tolist()]
+        strange.extend((at[[one]], ()) for one in alone[MOST_ALONE:].tolist())
+        rest = np.delete(np.arange(len(at)), alone)  # what is told of a row by itself need not be told of the stream
+        strange.extend((at[rest[part]], blamed) for part, blamed in self._together(rows[at[rest]], p[rest]))
+        return strange
+
+    def _together(self, rows: Floats, p: Floats) -> list[tuple[Ints, tuple[int, ...]]]:
+        """Feed rows to the detector, and return those that came while the stream was strange."""
+        found: list[tuple[Ints, tuple[int, ...]]] = []
+        p = np.maximum(p, 1.0 / (self.support.n + 1))  # below it nothing is promised
+        place = 0
+        while place < len(p):
+            if self.blamed is not None:
+                took = min(CALM - self.looked, len(p) - place)
+                found.append((np.arange(place, place + took), self.blamed))
+                self._calmer(p[place : place + took])
+                place += took
+                continue
+            before = self.detector.rows
+            self.detector, alarm = self.detector.feed_all(p[place:])
+            if alarm is None:
+                break
+            raised, began = place + alarm.row - before, max(place + alarm.began - before, 0)
+            self.blamed = self._blame(rows[began : raised + 1])
+            # Rows of this very batch since it began are not answered yet: they are not to be trusted either.
+            found.append((np.arange(began, raised + 1), self.blamed))
+            place = raised + 1
+        return found
+
+    def _blame(self, rows: Floats) -> tuple[int, ...]:
+        """Return the one or two features without which strange rows are as usual; none where there are none such."""
+        left: tuple[int, ...] = ()
+        while len(left) < min(MOST_BLAMED, rows.shape[1] - 1):
+            _, worst = self.support.look(rows, left)
+            left = (*left, int(np.bincount(worst).argmax()))
+            p = np.minimum(1.0, self.slack * self.support.look(rows, left)[0])
+            if -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows)):
+                return tuple(sorted(left))
+        return ()
+
+    def _calmer(self, p: Floats) -> None:
+        """Trust the stream again once some rows on end are, together, as usual."""
+        self.looked, self.surprise = self.looked + len(p), self.surprise - float(np.log(p).sum())
+        if self.looked == CALM:
+            self.blamed = None if self.surprise <= USUAL * CALM else self.blamed
+            self.looked, self.surprise = 0, 0.0
+
+
+@dataclass
+class Watch:
+    """
+    The state of a guard: it goes on from row to row, and starts as new with each vintage.
+
+    Parameters
+    ----------
+    runs : Runs
+        How long each feature has stood still.
+    stream : Stream, optional
+        Whether the inputs are strange; None where too little was there to learn that from.
+    tracked : list of Tracked
+        Widths of intervals, one a stage.
+    still : list of Runs
+        How long each stage's answers have stood still.
+    measured : dict
+        What stages lose without some features together, as it was asked for.
+    """
+
+    runs: Runs
+    stream: Stream | None
+    tracked: list[Tracked]
+    still: list[Runs]
+    measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
+
+    @staticmethod
+    def of(features: int, stages: tuple[Stage, ...], stream: Stream | None, settings: Guard) -> Watch:
+        """Return the state before any row."""
+        tracked = [Tracked(stage.scores.tolist(), level=settings.level) for stage in stages]
+        return Watch(Runs.of(features), stream, tracked, [Runs.of(1) for _ in stages])
+
+    def learn(self, stage: int, score: float, promised: float) -> None:
+        """
+        Take in an outcome: intervals of that stage grow where they miss, and shrink where they do not.
+
+        Parameters
+        ----------
+        stage : int
+            Who answered.
+        score : float
+            How far off: the absolute error, or one less the probability of the class that came.
+        promised : float
+            Half the width of the interval that was given, or what was left out of the set.
+        """
+        if math.isfinite(score):
+            self.tracked[stage].feed(score, promised)
+
+
+def new_stream(support: Support, slack: float, settings: Guard) -> Stream:
+    """Return the stream before any row."""
+    return Stream(support, slack, settings.fdr, PDetector(settings.run_length, calibration=support.n))
