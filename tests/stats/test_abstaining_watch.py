@@ -40,7 +40,7 @@ def _delay(watch, losses):
 
 
 def _threshold(rng):
-    """Return a threshold of 3,000 calibration rows; none in a hundred finds no answer to give."""
+    """Return a threshold of 3,000 calibration rows; fewer than one in a hundred finds no answer to give."""
     while True:
         found = guaranteed_threshold(*_rows(rng, 3_000), risk=RISK, delta=0.05)
         if math.isfinite(found.value):
