@@ -49,7 +49,7 @@ def _columns(rng, n, phase):
         "heat": 320 + 20 * heat,
         "flow": 12 + 3 * load - 2 * heat + 0.5 * rng.normal(size=n),
         "pressure": 5 + heat + 0.3 * rng.normal(size=n),
-        "humidity": 40 + 10 * rng.normal(size=n),
+        "humidity": 60 + 8 * rng.normal(size=n),
         "speed": 100 + 20 * load + 4 * rng.normal(size=n),
         "offset": 2 * rng.normal(size=n) + heat,
         "shift": rng.integers(0, 3, size=n).astype(float),
@@ -112,7 +112,7 @@ def _made(frame, y, models, loss, ask, n):
     live, more = slice(LEARNED + HELD, LEARNED + HELD + LIVE), slice(LEARNED + HELD + LIVE, None)
     fitted = [model.fit(frame[learned], y[learned]) for model in models]
     ask_of = {
-        "value": lambda model: lambda X: model.predict(X),
+        "value": lambda model: model.predict,
         "probability": lambda model: lambda X: model.predict_proba(X)[:, 1],
     }[ask]
     chain = [
@@ -261,5 +261,12 @@ def answered(stream: Stream, batch: int = 50):
     """Return the answers to the live rows, asked in batches as they come."""
     watch, parts = stream.guard.watch(), []
     for at in range(0, len(stream.live), batch):
-        parts.append(stream.guard.answer(stream.live.iloc[at : at + batch].reset_index(drop=True), stream.predict, watch))
+        parts.append(
+            stream.guard.answer(stream.live.iloc[at : at + batch].reset_index(drop=True), stream.predict, watch)
+        )
     return parts
+
+
+def refusing(stream: Stream, settings: Guard) -> Stream:
+    """Return the stream with other settings of its guard."""
+    return replace(stream, guard=replace(stream.guard, settings=settings))

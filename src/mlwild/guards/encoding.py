@@ -35,11 +35,20 @@ class Encoding:
     schema: Any
     kind: str
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _listed: list[str] = field(init=False, repr=False, compare=False)
+    _of_each: tuple[Mapping[str, int] | None, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep what every request asks for."""
+        object.__setattr__(self, "_names", tuple(self.schema.names))
+        object.__setattr__(self, "_listed", list(self.schema.names))
+        object.__setattr__(self, "_of_each", tuple(self.words.get(name) for name in self.schema.names))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns, in order."""
-        return tuple(self.schema.names)
+        return self._names
 
     @staticmethod
     def of(table: Any, kind: str) -> Encoding:
@@ -98,15 +107,34 @@ class Encoding:
         return made, unread
 
     def numbers(self, native: Any) -> Floats | None:
-        """Return a frame of nothing but numbers in the order that was learned as it is; None for any other."""
-        if self.words:
-            return None
+        """
+        Return the features of a frame that is as what was learned from, the quick way; None where that cannot be told.
+
+        Arrays, frames of nothing but numbers and single rows of pandas are read so: most requests, in a tenth of the
+        time that the way through Arrow takes.
+        """
         if isinstance(native, np.ndarray):
             return np.asarray(native, dtype=np.float64) if native.shape[1:] == (len(self.schema),) else None
-        if type(native).__module__.startswith("pandas.") and tuple(native.columns) == self.names:
+        if type(native).__module__.partition(".")[0] != "pandas" or native.columns.tolist() != self._listed:
+            return None
+        if not self.words:
             values = native.to_numpy()
-            return np.asarray(values, dtype=np.float64) if values.dtype.kind in "iufb" else None
-        return None
+            if values.dtype.kind in "iufb":
+                return np.asarray(values, dtype=np.float64)
+        return self._one(native.to_numpy(dtype=object)[0]) if len(native) == 1 else None
+
+    def _one(self, values: Any) -> Floats | None:
+        made = np.empty((1, len(values)))
+        for place, (value, words) in enumerate(zip(values, self._of_each, strict=True)):
+            if value is None or value != value:  # noqa: PLR0124  NaN is not itself
+                made[0, place] = np.nan
+            elif words is not None and isinstance(value, str):
+                made[0, place] = words.get(value, STRANGE)
+            elif words is None and isinstance(value, int | float | np.number | np.bool_):
+                made[0, place] = value
+            else:  # a time, a number for a word
+                return None
+        return made
 
 
 def without(table: Any, names: Mapping[str, Any], schema: Any) -> Any:
@@ -152,5 +180,8 @@ def _is_number(kind: Any) -> bool:
 
     kind = _plain(kind)
     return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind)
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_temporal(kind)
     )

@@ -97,7 +97,7 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
     terms = {**_inferred(table), **(given or {})}
     n = len(encoding.names)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
-    gaps, news = np.isnan(rows).any(axis=0), np.ones(n, dtype=bool)
+    gaps, news = np.asarray(np.isnan(rows).any(axis=0)), np.ones(n, dtype=bool)
     longest, typical = np.full(n, np.inf), np.full(n, np.nan)
     for place, name in enumerate(encoding.names):
         column, values = terms.get(name), rows[:, place]
@@ -134,7 +134,7 @@ def longest_runs(rows: Floats) -> Floats:
     [2.0, 2.0]
     """
     n = rows.shape[1]
-    return _lengths(rows, np.full(n, np.nan), np.zeros(n)).max(axis=0, initial=0.0)
+    return np.asarray(_lengths(rows, np.full(n, np.nan), np.zeros(n)).max(axis=0, initial=0.0))
 
 
 def _inferred(table: Any) -> Mapping[str, Column]:

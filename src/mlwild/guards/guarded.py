@@ -65,7 +65,7 @@ class Guarded:
         stream = None if self.stream is None else copy(self.stream)
         return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
 
-    def answer(self, native: Any, predict: Sequence[Predict], watch: Watch) -> Answers:
+    def answer(self, native: Any, predict: Sequence[Predict], watch: Watch, now: float = 0.0) -> Answers:
         """
         Answer some rows, in the order in which they came.
 
@@ -78,6 +78,8 @@ class Guarded:
             raises `TimeoutError` was too slow.
         watch : Watch
             Changed in place.
+        now : float
+            Seconds of a clock that only rises: a stage that failed again and again is asked again after a while.
 
         Returns
         -------
@@ -95,22 +97,22 @@ class Guarded:
             broken |= stuck
         for name in unread:
             broken[:, self.encoding.names.index(name)] = True
-        hurt = broken.any(axis=1)
+        hurt = np.asarray(broken.any(axis=1))
         odd = np.zeros(len(rows), dtype=bool)
         unlike = np.zeros_like(broken)
         for picked, blamed in watch.stream.feed(rows, ~hurt) if watch.stream is not None else ():
             if blamed:
-                unlike[np.ix_(picked, blamed)] = True
+                unlike[picked[:, None], list(blamed)] = True
             else:
                 odd[picked] = True
         if not hurt.any() and not odd.any() and not unlike.any():
-            return self._chain(native, predict, watch, (), "")
+            return self._chain(native, (len(rows), predict, watch, now), (), ())
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table, _ = frames.to_arrow(native, "features")
-        for picked, names, cause in self._groups(rows, broken, odd, (stuck, unlike, unread)):
+        for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread)):
             part = table.take(picked)
-            made.put(picked, self._chain(part, predict, watch, names, cause))
+            made.put(picked, self._chain(part, (len(picked), predict, watch, now), names, why))
         return made
 
     @property
@@ -119,64 +121,77 @@ class Guarded:
 
     def _groups(
         self, rows: Floats, broken: Bools, odd: Bools, more: tuple[Bools | None, Bools, Mapping[str, str]]
-    ) -> list[tuple[Ints, tuple[str, ...] | None, str]]:
-        """Return rows that have the same faults: where they are, the names of broken features (None: odd), and why."""
-        stuck, unlike, unread = more
+    ) -> list[tuple[Ints, tuple[str, ...] | None, list[str]]]:
+        """Return rows that lack the same features: where they are, which features (None: all are odd), and why."""
         kinds, which = np.unique(np.column_stack([broken, odd]), axis=0, return_inverse=True)
-        made: list[tuple[Ints, tuple[str, ...] | None, str]] = []
+        made: list[tuple[Ints, tuple[str, ...] | None, list[str]]] = []
         for place, kind in enumerate(kinds):
             picked = np.flatnonzero(which.ravel() == place)
-            columns, first = np.flatnonzero(kind[:-1]), int(picked[0])
-            names = tuple(self.encoding.names[one] for one in columns.tolist())
+            columns = np.flatnonzero(kind[:-1]).tolist()
+            names = tuple(self.encoding.names[one] for one in columns)
             if not names:
-                made.append((picked, None if kind[-1] else (), _ODD if kind[-1] else ""))
+                made.append((picked, None if kind[-1] else (), [_ODD if kind[-1] else ""] * len(picked)))
                 continue
-            said = []
-            for one in columns[:NAMED].tolist():
-                name = self.encoding.names[one]
-                if name in unread:
-                    said.append(f"{name} {unread[name]}")
-                elif stuck is not None and stuck[first, one]:
-                    said.append(f"{name} has stood still for more than {self.fences.longest[one]:,.0f} rows")
-                elif unlike[first, one]:
-                    said.append(f"{name} does not fit the other features")
-                else:
-                    said.append(self.fences.why(one, float(rows[first, one])))
-            more_ = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            made.append((picked, names, "; ".join(said) + more_))
+            tail = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            why = [
+                "; ".join(self._why(rows, row, one, more) for one in columns[:NAMED]) + tail for row in picked.tolist()
+            ]
+            made.append((picked, names, why))
         return made
 
+    def _why(self, rows: Floats, row: int, column: int, more: tuple[Bools | None, Bools, Mapping[str, str]]) -> str:
+        """Say why a feature of a row cannot be used."""
+        (stuck, unlike, unread), name = more, self.encoding.names[column]
+        if name in unread:
+            return f"{name} {unread[name]}"
+        if stuck is not None and stuck[row, column]:
+            return f"{name} has stood still for more than {self.fences.longest[column]:,.0f} rows"
+        if unlike[row, column]:
+            return f"{name} does not fit the other features"
+        return self.fences.why(column, float(rows[row, column]))
+
     def _chain(
-        self, native: Any, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None, cause: str
+        self,
+        native: Any,
+        asked: tuple[int, Sequence[Predict], Watch, float],
+        names: tuple[str, ...] | None,
+        why: Sequence[str],
     ) -> Answers:
         """Ask the stages in turn, the best for such rows first, until every row has its answer."""
-        n = native.num_rows if hasattr(native, "num_rows") else len(native)
-        made = no_answers(n, self.classes, matrix=self._matrix)
-        left, causes = np.arange(n), [cause] if cause else []
+        n, predict, watch, now = asked
+        made: Answers | None = None
+        left, before, causes = np.arange(n), np.array(why or [""] * n, dtype=object), list[str]()
         for place, gone in self._order(predict, watch, names):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
                 causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
-                break
-            value, why = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
+                continue
+            breaker = watch.breakers[place] = watch.breakers[place].at(now)
+            if breaker.state == "open":
+                causes.append(f"{self.stages[place].name} failed too often and rests")
+                continue
+            value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
             good = self._sane(place, value, watch, names)
+            watch.breakers[place] = breaker.feed(failed=bool(problem), now=now)
             if good.any():
-                status = NORMAL if place == 0 and not causes else DEGRADED if place == 0 else FALLBACK
+                status = NORMAL if place == 0 and not causes and names == () else DEGRADED if place == 0 else FALLBACK
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
-                part.cause[:] = "; ".join(causes)
+                part.cause[:] = _told(before[left[good]], causes)
                 self._around(part, watch.tracked[place].radius() * gone.wider)
+                if len(part) == n:  # most requests
+                    return part
+                made = made or no_answers(n, self.classes, matrix=self._matrix)
                 made.put(left[good], part)
-            if good.all():
-                return made
+                if good.all():
+                    return made
             left = left[~good]
-            causes.append(f"{self.stages[place].name} {why or 'gave no sane answer'}")
-        made.cause[left] = "; ".join(causes)
+            causes.append(f"{self.stages[place].name} {problem or 'gave no sane answer'}")
+        made = made or no_answers(n, self.classes, matrix=self._matrix)
+        made.cause[left] = _told(before[left], causes)
         return made
 
-    def _order(
-        self, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None
-    ) -> list[tuple[int, Gone]]:
+    def _order(self, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None) -> list[tuple[int, Gone]]:
         """Return the stages that may answer, the best first, each with what it loses on such rows."""
         every = range(len(self.stages))
         if names is None:  # nothing that reads the inputs is to be trusted
@@ -214,9 +229,10 @@ class Guarded:
         return watch.measured[asked]
 
     def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:
-        if not names and len(left) == n and not hasattr(native, "num_rows"):
+        table = type(native).__module__.partition(".")[0] == "pyarrow"
+        if not names and len(left) == n and not table:
             return native
-        table = native if hasattr(native, "num_rows") else frames.to_arrow(native, "features")[0]
+        table = native if table else frames.to_arrow(native, "features")[0]
         table = table if len(left) == n else table.take(left)
         fills = {name: self.sample.fills[name] if gone.usual else None for name in names or ()}
         return frames.from_arrow(without(table, fills, self.encoding.schema) if fills else table, self.encoding.kind)
@@ -241,7 +257,7 @@ class Guarded:
         """Mark the answers that can be given: finite, in range, and not the same for ever."""
         stage = self.stages[place]
         good = (value >= stage.low) & (value <= stage.high)
-        good = good.all(axis=1) if good.ndim == 2 else good
+        good = np.asarray(good.all(axis=1)) if good.ndim == 2 else good
         if math.isfinite(stage.still) and not names and names is not None:
             first = value if value.ndim == 1 else value[:, 0]
             standing = watch.still[place].feed(np.ascontiguousarray(first)[:, None], np.array([stage.still]))
@@ -258,6 +274,11 @@ class Guarded:
             part.likely[:] = (chances >= 1.0 - radius) | (chances == chances.max(axis=1, keepdims=True))
         elif self.ask == "probabilities":
             part.likely[:] = (part.value >= 1.0 - radius) | (part.value == part.value.max(axis=1, keepdims=True))
+
+
+def _told(before: NDArray[np.object_], causes: Sequence[str]) -> list[str]:
+    """Return the causes of each row: its own, and those of all."""
+    return ["; ".join((one, *causes) if one else causes) for one in before.tolist()]
 
 
 def scores_of(ask: str, labels: NDArray[Any], value: Floats) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlwild.guards.fences import Runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Stage
+from mlwild.stats.breaking import Breaker
 from mlwild.stats.p_detector import PDetector
 from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.support import Support
@@ -75,9 +76,9 @@ class Stream:
         if len(rows) == 1 and self.blamed is None:  # most requests: in a tenth of the time
             if not whole[0]:
                 return []
-            p = self.support.judge(rows[0].tolist()).p
-            if p * (self.support.n + 1) > 1.5:
-                self.detector, alarm = self.detector.feed(min(1.0, self.slack * p))
+            alone = self.support.judge(rows[0].tolist()).p
+            if alone * (self.support.n + 1) > 1.5:
+                self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
                 if alarm is None:
                     return []
                 self.blamed = self._blame(rows)
@@ -87,10 +88,10 @@ class Stream:
             return []
         p, _ = self.support.look(rows[at])
         p = np.minimum(1.0, self.slack * p)
-        alone = outlying_rows(p, rate=self.fdr)
-        strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in alone[:MOST_ALONE].tolist()]
-        strange.extend((at[[one]], ()) for one in alone[MOST_ALONE:].tolist())
-        rest = np.delete(np.arange(len(at)), alone)  # what is told of a row by itself need not be told of the stream
+        out = outlying_rows(p, rate=self.fdr)
+        strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in out[:MOST_ALONE].tolist()]
+        strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())
+        rest = np.delete(np.arange(len(at)), out)  # what is told of a row by itself need not be told of the stream
         strange.extend((at[rest[part]], blamed) for part, blamed in self._together(rows[at[rest]], p[rest]))
         return strange
 
@@ -151,6 +152,8 @@ class Watch:
         Widths of intervals, one a stage.
     still : list of Runs
         How long each stage's answers have stood still.
+    breakers : list of Breaker
+        Whether each stage is asked at all: one that fails again and again is left alone for a while.
     measured : dict
         What stages lose without some features together, as it was asked for.
     """
@@ -159,13 +162,14 @@ class Watch:
     stream: Stream | None
     tracked: list[Tracked]
     still: list[Runs]
+    breakers: list[Breaker]
     measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
 
     @staticmethod
     def of(features: int, stages: tuple[Stage, ...], stream: Stream | None, settings: Guard) -> Watch:
         """Return the state before any row."""
         tracked = [Tracked(stage.scores.tolist(), level=settings.level) for stage in stages]
-        return Watch(Runs.of(features), stream, tracked, [Runs.of(1) for _ in stages])
+        return Watch(Runs.of(features), stream, tracked, [Runs.of(1) for _ in stages], [Breaker() for _ in stages])
 
     def learn(self, stage: int, score: float, promised: float) -> None:
         """
