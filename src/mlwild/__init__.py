@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlwild import gate, monitors, remedies, rules, splits, stressors
+    from mlwild import gate, guards, monitors, remedies, rules, splits, stressors
     from mlwild.app import App
     from mlwild.checks import check
     from mlwild.comparisons import compare
     from mlwild.events import Table
     from mlwild.gating import judge
+    from mlwild.guards import Guard
     from mlwild.loading import load_app
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 _HOME = {
     "App": "mlwild.app",
     "Forecast": "mlwild.models",
+    "Guard": "mlwild.guards",
     "Loss": "mlwild.losses",
     "Prices": "mlwild.records",
     "Rehearsal": "mlwild.rehearsal",
@@ -55,11 +57,12 @@ _HOME = {
     "rehearse": "mlwild.rehearsal",
     "stress": "mlwild.stressing",
 }
-_MODULES = ("gate", "monitors", "remedies", "rules", "splits", "stressors")
+_MODULES = ("gate", "guards", "monitors", "remedies", "rules", "splits", "stressors")
 
 __all__ = [
     "App",
     "Forecast",
+    "Guard",
     "Loss",
     "Prices",
     "Ray",
@@ -73,6 +76,7 @@ __all__ = [
     "check",
     "compare",
     "gate",
+    "guards",
     "judge",
     "load_app",
     "log_features",

@@ -15,9 +15,10 @@ import numpy as np
 from mlwild import monitors as monitors_
 from mlwild import rules as rules_
 from mlwild import splits as splits_
-from mlwild.app import App, check_windows
+from mlwild.app import App
 from mlwild.auditions import audit_monitors, audit_splits, latest_shift
 from mlwild.compute import Jobs
+from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError

@@ -119,7 +119,7 @@ def _made(frame, y, models, loss, ask, n):
         Candidate(name, str(place), ask_of(model))
         for place, (name, model) in enumerate(zip(("champion", "simple"), fitted, strict=True))
     ]
-    known = Known(_table(frame[learned]), _table(frame[held]), y[held], "pandas", named(loss), ask, n)
+    known = Known(_table(frame[learned]), y[learned], _table(frame[held]), y[held], "pandas", named(loss), ask, n)
     guard = learn_guard(known, chain, Guard())
     scale = 1.0 if ask == "probability" else float(np.quantile(np.abs(y[held] - np.median(y[held])), 0.99))
     predict = [one.predict for one in chain]

@@ -26,7 +26,16 @@ def stream():
 
 
 def _made(table, labels, predict, loss="absolute", **more):
-    known = Known(table.slice(0, N // 2), table.slice(N // 2), labels[N // 2 :], "pandas", named(loss), "value", 0)
+    known = Known(
+        table.slice(0, N // 2),
+        labels[: N // 2],
+        table.slice(N // 2),
+        labels[N // 2 :],
+        "pandas",
+        named(loss),
+        "value",
+        0,
+    )
     return learn_guard(known, [Candidate("model", "1", predict)], **more)
 
 
@@ -54,7 +63,7 @@ def test_other_kinds_of_frames_are_looked_at_alike(kind):
         "pyarrow": lambda X: X.column("a").to_numpy(),
         "numpy": lambda X: X[:, 0],
     }[kind]
-    known = Known(table.slice(0, 600), table.slice(600), a[600:], kind, named("absolute"), "value", 0)
+    known = Known(table.slice(0, 600), a[:600], table.slice(600), a[600:], kind, named("absolute"), "value", 0)
     guard = learn_guard(known, [Candidate("model", "1", predict)])
     rows = {"a": [0.5, 900.0, None], "b": [0.5, 0.1, 0.1]}
     native = {
@@ -226,7 +235,7 @@ def test_contracts_come_before_what_was_inferred():
 
 def test_a_guard_needs_rows_that_were_not_learned_from():
     table, a = _two(np.random.default_rng(0))
-    known = Known(table, table.slice(0, 0), a[:0], "pandas", named("absolute"), "value", 0)
+    known = Known(table, a, table.slice(0, 0), a[:0], "pandas", named("absolute"), "value", 0)
     with pytest.raises(DataError, match="no labelled row"):
         learn_guard(known, [Candidate("model", "1", lambda X: X["a"].to_numpy())])
 

@@ -19,18 +19,20 @@ from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
-from mlwild.stats.support import learn_support
+from mlwild.stats.support import Support, learn_support
 
 Floats = NDArray[np.float64]
 
+#: Labels that the constant is made of: the latest.
+RECENT = 20_000
 #: Rows on which losses without a feature are measured, evenly spaced over those that were not learned from.
 SAMPLED = 1000
-#: Fewest rows on either side that a stream of inputs is judged from.
+#: A fifth of the rows that a stream of inputs is judged from, at least.
 FEWEST = 200
-#: Rows that the support learns from, evenly spaced.
+#: Rows that the support learns from, evenly spaced; and rows that it is tried and calibrated on, on end.
 MOST_LEARNED = 20_000
 #: Factors of p-values that are tried, until what came later in the history raises no alarm; above the last, none is.
-SLACKS = (2.0, 4.0, 8.0, 16.0, 32.0)
+SLACKS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +63,12 @@ class Known:
     ----------
     learned : pyarrow.Table of n_learned
         Features that models learned from, in order of time.
+    past : ndarray of shape (n_learned,)
+        Their labels: numbers, or class numbers.
     held : pyarrow.Table of n_held
         Features of later rows, with labels.
     labels : ndarray of shape (n_held,)
-        Of those: numbers, or class numbers.
+        Of those.
     kind : str
         Kind of frame that models are given.
     loss : Loss
@@ -75,6 +79,7 @@ class Known:
     """
 
     learned: Any
+    past: NDArray[Any]
     held: Any
     labels: NDArray[Any]
     kind: str
@@ -116,14 +121,16 @@ def learn_guard(
     >>> from mlwild.losses import named
     >>> x = np.arange(600.0) % 97
     >>> table = pa.table({"x": x})
-    >>> known = Known(table.slice(0, 300), table.slice(300), 2 * x[300:], "numpy", named("absolute"), "value", 0)
+    >>> y = 2 * x
+    >>> parts = table.slice(0, 300), y[:300], table.slice(300), y[300:]
+    >>> known = Known(*parts, "numpy", named("absolute"), "value", 0)
     >>> double = Candidate("double", "3", lambda X: 2 * X[:, 0])
     >>> guard = learn_guard(known, [double])
     >>> [round(stage.loss, 1) for stage in guard.stages]
     [0.0, 49.1]
     >>> said = guard.answer(np.array([[5.0], [5e6]]), [double.predict], guard.watch())
     >>> said.value.round(1).tolist(), said.words
-    ([10.0, 93.9], ['normal', 'fallback'])
+    ([10.0, 92.0], ['normal', 'degraded'])
     """
     n = len(known.labels)
     if not n:
@@ -181,7 +188,7 @@ def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
 
 
 def _constant(known: Known) -> Stage:
-    answer = best_constant(known.loss, known.labels, known.ask, known.classes)
+    answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes)
     same = np.broadcast_to(answer, (len(known.labels), *answer.shape))
     lost = (
         float(known.loss.rows(known.labels, same).mean())
@@ -220,22 +227,36 @@ def _usual(column: Any) -> Any:
 
 def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:
     """
-    Learn where inputs come from, with as much slack as the history's own drift asks for.
+    Learn where inputs come from, with as much slack as the history's own drift and weather ask for.
 
-    The later half of the held rows is judged by the earlier one, as live rows will be judged by them all.
+    The latest rows are judged by earlier ones, as live rows will be judged: honest rows come in spells, and no
+    theory of rows that come in any order says how long. The slack is twice what lets them pass without an alarm.
     """
-    rows, held = (_finite(encoding.matrix(table)[0]) for table in (known.learned, known.held))
-    if min(len(rows), len(held) // 2) < FEWEST:
+    rows = _finite(np.concatenate([encoding.matrix(table)[0] for table in (known.learned, known.held)]))
+    n = len(rows)
+    if n < 5 * FEWEST:
         return None
-    learned = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_LEARNED)).round().astype(np.int64)]
-    half = len(held) // 2
-    tried = learn_support(learned, held[:half])
-    p = tried.p_values(held[half:])
-    for slack in SLACKS:
-        fresh = new_stream(tried, slack, settings)
-        if fresh.detector.feed_all(np.minimum(1.0, slack * p))[1] is None:
-            return new_stream(learn_support(learned, held), slack, settings)
-    return None
+    trial, judging = rows[n - min(3 * n // 10, MOST_LEARNED) :], rows[: 7 * n // 10]
+    tried = _support(judging)
+    p, _ = tried.look(trial)
+    ranked = np.maximum(p, 1.0 / (tried.n + 1))
+    slack = math.inf
+    for one in SLACKS:
+        fresh = new_stream(tried, one, 1.0, settings)
+        if fresh.detector.feed_all(np.minimum(1.0, one * ranked))[1] is None:
+            slack = 2.0 * one
+            break
+    # The rarest of so many honest rows is one in so many.
+    rarity = max(1.0, 1.0 / (len(p) * float(p.min())))
+    return new_stream(_support(rows), slack, rarity, settings)
+
+
+def _support(rows: Floats) -> Support:
+    """Learn from the earlier rows, and calibrate on the latest."""
+    later = min(len(rows) // 4, MOST_LEARNED)
+    earlier = rows[: len(rows) - later]
+    picked = np.linspace(0, len(earlier) - 1, min(len(earlier), MOST_LEARNED)).round().astype(np.int64)
+    return learn_support(earlier[picked], rows[len(rows) - later :])
 
 
 def _finite(rows: Floats) -> Floats:

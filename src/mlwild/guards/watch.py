@@ -37,7 +37,9 @@ class Stream:
     ----------
     support : Support
     slack : float
-        Factor of p-values that lets honest drift pass, as the history showed it.
+        Factor of p-values that lets honest drift pass, as the history showed it; infinite: the stream is not judged.
+    rarity : float
+        The same for rows by themselves.
     fdr : float
         False discovery rate of single rows of a batch.
     detector : PDetector
@@ -52,6 +54,7 @@ class Stream:
 
     support: Support
     slack: float
+    rarity: float
     fdr: float
     detector: PDetector
     blamed: tuple[int, ...] | None = None
@@ -78,27 +81,26 @@ class Stream:
                 return []
             alone = self.support.judge(rows[0].tolist()).p
             if alone * (self.support.n + 1) > 1.5:
-                self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
-                if alarm is None:
-                    return []
-                self.blamed = self._blame(rows)
-                return [(np.zeros(1, dtype=np.intp), self.blamed)]
+                if self.slack < math.inf:
+                    self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
+                    self.blamed = None if alarm is None else self._blame(rows)
+                return [] if self.blamed is None else [(np.zeros(1, dtype=np.intp), self.blamed)]
         at = np.flatnonzero(whole)
         if not len(at):
             return []
         p, _ = self.support.look(rows[at])
-        p = np.minimum(1.0, self.slack * p)
-        out = outlying_rows(p, rate=self.fdr)
+        out = outlying_rows(np.minimum(1.0, self.rarity * p), rate=self.fdr)
         strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in out[:MOST_ALONE].tolist()]
         strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())
-        rest = np.delete(np.arange(len(at)), out)  # what is told of a row by itself need not be told of the stream
-        strange.extend((at[rest[part]], blamed) for part, blamed in self._together(rows[at[rest]], p[rest]))
+        if self.slack < math.inf:
+            rest = np.delete(np.arange(len(at)), out)  # what is told of a row by itself need not be told of the stream
+            ranked = np.minimum(1.0, self.slack * np.maximum(p[rest], 1.0 / (self.support.n + 1)))
+            strange.extend((at[rest[part]], blamed) for part, blamed in self._together(rows[at[rest]], ranked))
         return strange
 
     def _together(self, rows: Floats, p: Floats) -> list[tuple[Ints, tuple[int, ...]]]:
         """Feed rows to the detector, and return those that came while the stream was strange."""
         found: list[tuple[Ints, tuple[int, ...]]] = []
-        p = np.maximum(p, 1.0 / (self.support.n + 1))  # below it nothing is promised
         place = 0
         while place < len(p):
             if self.blamed is not None:
@@ -124,7 +126,7 @@ class Stream:
         while len(left) < min(MOST_BLAMED, rows.shape[1] - 1):
             _, worst = self.support.look(rows, left)
             left = (*left, int(np.bincount(worst).argmax()))
-            p = np.minimum(1.0, self.slack * self.support.look(rows, left)[0])
+            p = np.minimum(1.0, min(self.slack, self.rarity) * self.support.look(rows, left)[0])
             if -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows)):
                 return tuple(sorted(left))
         return ()
@@ -188,6 +190,6 @@ class Watch:
             self.tracked[stage].feed(score, promised)
 
 
-def new_stream(support: Support, slack: float, settings: Guard) -> Stream:
+def new_stream(support: Support, slack: float, rarity: float, settings: Guard) -> Stream:
     """Return the stream before any row."""
-    return Stream(support, slack, settings.fdr, PDetector(settings.run_length, calibration=support.n))
+    return Stream(support, slack, rarity, settings.fdr, PDetector(settings.run_length, calibration=support.n))

@@ -12,9 +12,10 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.app import App, check_windows
+from mlwild.app import App
 from mlwild.clock import Clock
 from mlwild.compute import Jobs
+from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError

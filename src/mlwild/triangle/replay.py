@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.app import App, takes_tables
+from mlwild.app import App
+from mlwild.declared import takes_tables
 from mlwild.errors import DataError
 from mlwild.events import Events, SideTable
 from mlwild.triangle.survey import Tables, make_features

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.app import App, takes_tables
+from mlwild.app import App
 from mlwild.clock import Clock, Times, delay_of, fits
+from mlwild.declared import takes_tables
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable, gather, side_table

@@ -1,0 +1,211 @@
+"""The guard of a life: its chain of stages, each with what it lost on rows that it had not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import contracts, models
+from mlwild.app import App
+from mlwild.contracts import Column
+from mlwild.declared import PREVIOUS
+from mlwild.errors import AppError, DataError
+from mlwild.guards import Candidate, Guarded, Known, learn_guard
+from mlwild.guards.stages import CONSTANT, Predict
+from mlwild.models import Forecast
+from mlwild.records import Vintage
+from mlwild.triangle import Triangle, growing
+from mlwild.triangle.fitting import count, training_rows
+
+#: Labelled rows that losses are measured on, at least, if the history has them; and the most periods that they span.
+HELD, MOST_PERIODS = 1000, 26
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """
+    A stage of a living chain.
+
+    Parameters
+    ----------
+    name : str
+        ``"champion"``, ``"previous"`` or the name of a model.
+    vintage : Vintage
+        Who answers.
+    key : str
+        Of its artefact.
+    predict : callable
+        Its answers to a frame of features.
+    """
+
+    name: str
+    vintage: Vintage
+    key: str
+    predict: Predict
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """
+    A guard with the stages that answer.
+
+    Parameters
+    ----------
+    guard : Guarded
+    links : tuple of Link
+        All stages but the constant, in order.
+    since : int
+        Losses were measured on the labelled rows from this cutoff on.
+    """
+
+    guard: Guarded
+    links: tuple[Link, ...]
+    since: int
+
+    @property
+    def predict(self) -> tuple[Predict, ...]:
+        """What `Guarded.answer` asks."""
+        return tuple(link.predict for link in self.links)
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Return each stage with what it lost, as plain data."""
+        names = [*(str(link.vintage) for link in self.links), ""]
+        return [
+            {"stage": stage.name, "vintage": vintage, "loss": stage.loss, "n": stage.n}
+            for stage, vintage in zip(self.guard.stages, names, strict=True)
+        ]
+
+
+def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
+    """
+    Return the chain that answers from a cutoff on, with the guard round it.
+
+    What is live may have learned from all that is known, so each stage that has is measured by a stand-in: the same
+    model, fitted some periods ago, on the labelled rows since. The rows are those of the last periods, so many that
+    they are a thousand.
+
+    Parameters
+    ----------
+    triangle : Triangle
+        Of the model that lives, known at the cutoff.
+    path : sequence of Vintage
+        What was live in each period so far, and last what is live now.
+    cutoff : int
+
+    Returns
+    -------
+    Chain
+
+    Raises
+    ------
+    AppError
+        If the model that lives is a published forecast, which no request holds.
+    DataError
+        If no labelled row is there that a stand-in did not learn from.
+    """
+    survey, app, live = triangle.survey, triangle.survey.app, path[-1]
+    if isinstance(app.models[app.live], Forecast):
+        raise AppError(f"guard: {app.live!r} is a published forecast; there is no model to be guarded.")
+    since = _since(triangle, live, cutoff)
+    held = _labelled(triangle, since, cutoff)
+    edges = survey.grid.edges
+    learned = training_rows(
+        survey.time, survey.known_at, triangle.recipe.opens(Vintage(since, live.window)), int(edges[since])
+    )
+    links, chain = [], []
+    for name, of, vintage in _stages(triangle, path):
+        if not of.ensure(vintage):
+            continue  # a rival that cannot be fitted is no stage
+        stand_in = vintage if vintage.cutoff <= since else Vintage(since, vintage.window)
+        if not of.ensure(stand_in):
+            continue
+        links.append(Link(name, vintage, of.recipe.fit_key(vintage), _answers(of, vintage)))
+        chain.append(Candidate(name, str(vintage), _answers(of, stand_in)))
+    if not links or links[0].name != "champion":
+        raise DataError(f"guard: vintage {live} cannot be measured at cutoff {cutoff}. Wait for more labels.")
+    known = Known(
+        _taken(survey.features, learned),
+        survey.labels[learned],
+        survey.features.take(held),
+        survey.labels[held],
+        survey.kind,
+        survey.loss,
+        survey.ask,
+        0 if survey.classes is None else len(survey.classes),
+    )
+    return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
+
+
+def _since(triangle: Triangle, live: Vintage, cutoff: int) -> int:
+    """Return the cutoff from which on rows are held back: the latest that leaves enough of them."""
+    found = -1
+    for since in range(cutoff - 1, max(cutoff - 1 - MOST_PERIODS, -1), -1):
+        if not triangle.ensure(Vintage(since, live.window)):
+            continue
+        found = since
+        if len(_labelled(triangle, since, cutoff)) >= HELD:
+            break
+    if found < 0 or not len(_labelled(triangle, found, cutoff)):
+        raise DataError(
+            "guard: no labelled row has come that models did not learn from, so that nothing is known of what they "
+            "lose. Wait for the labels of a period."
+        )
+    return found
+
+
+def _labelled(triangle: Triangle, since: int, cutoff: int) -> NDArray[np.int64]:
+    """Return the rows of some periods whose labels are known."""
+    survey = triangle.survey
+    edges, grid = survey.grid.edges, survey.grid
+    rows = np.arange(int(grid.row_start[since]), int(grid.row_start[cutoff]))
+    return np.asarray(rows[survey.known_at[rows] <= edges[cutoff]])
+
+
+def _stages(triangle: Triangle, path: Sequence[Vintage]) -> list[tuple[str, Triangle, Vintage]]:
+    """Return the stages that the app declares: a name, its triangle, and who answers."""
+    app, live = triangle.survey.app, path[-1]
+    made = [("champion", triangle, live)]
+    for name in app.chain:
+        if name == PREVIOUS:
+            earlier = next((one for one in reversed(path) if one != live), None)
+            if earlier is not None and earlier not in triangle.lost:
+                made.append((name, triangle, earlier))
+            continue
+        of = growing(replace(triangle.survey, app=_led_by(app, name)), triangle.store, name, {})
+        made.append((name, of, Vintage(live.fitted, str(app.windows[0]))))
+    return made
+
+
+def _led_by(app: App, name: str) -> App:
+    """Return the app in which another of its models lives, and nothing is updated."""
+    rest = {other: model for other, model in app.models.items() if other != name}
+    return replace(app, models={name: app.models[name], **rest}, update=None, fallback=None)
+
+
+def _answers(triangle: Triangle, vintage: Vintage) -> Predict:
+    model, survey = triangle.fitted(vintage), triangle.survey
+
+    def predict(X: Any) -> NDArray[Any]:  # noqa: N803
+        return models.predict(model, X, survey.ask, survey.classes)
+
+    return predict
+
+
+def _taken(table: Any, rows: slice | NDArray[np.int64]) -> Any:
+    return table.slice(rows.start, count(rows)) if isinstance(rows, slice) else table.take(rows)
+
+
+def _terms(app: App) -> Mapping[str, Column]:
+    """Return what the app's contract says of features; of the data, where it has no function that makes features."""
+    if app.contract is None:
+        return {}
+    found = contracts.read(app.root / app.contract)
+    terms = found.features if app.features is not None else found.data
+    return {} if terms is None else terms.columns
+
+
+__all__ = ["CONSTANT", "Chain", "Link", "chain_of"]

@@ -1,0 +1,152 @@
+"""The guard of a life: which stages it has, who measured them, and whether what they were said to lose comes true."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import LinearRegression
+
+from mlwild import App, Forecast, Guard
+from mlwild.errors import AppError, DataError
+from mlwild.guarding import chain_of
+from mlwild.records import Vintage
+from mlwild.triangle import growing
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import survey
+
+PERIOD = 100
+
+
+def _rows(n=3000, seed=0):
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    return pd.DataFrame({"when": np.arange(n), "x": x, "z": z, "y": 2 * x + 0.5 * z + rng.normal(size=n)})
+
+
+def _app(rows=None, **more):
+    rows = _rows() if rows is None else rows
+    fields = {
+        "models": {"line": LinearRegression(), "mean": DummyRegressor()},
+        "delay": 0,
+        "loss": "absolute",
+        "every": PERIOD,
+        "start": 500,
+    } | more
+    return App(name="app", data=lambda: rows, time="when", label="y", **fields)
+
+
+def _triangle(app, folder):
+    return growing(survey(app), Store(folder), app.live, {})
+
+
+def test_the_stages_are_those_of_the_app_in_order(tmp_path):
+    triangle = _triangle(_app(), tmp_path)
+    path = [Vintage(0), Vintage(3), Vintage(3)]
+    made = chain_of(triangle, path, 20)
+    assert [one["stage"] for one in made.losses()] == ["champion", "previous", "mean", "constant"]
+    assert [one["vintage"] for one in made.losses()] == ["3", "0", "3", ""]
+    triangle = _triangle(_app(fallback=["mean"]), tmp_path)
+    assert [one["stage"] for one in chain_of(triangle, path, 20).losses()] == ["champion", "mean", "constant"]
+    triangle = _triangle(_app(fallback=[]), tmp_path)
+    assert [one["stage"] for one in chain_of(triangle, path, 20).losses()] == ["champion", "constant"]
+
+
+def test_who_measures_did_not_learn_from_what_it_is_measured_on(tmp_path):
+    """Labels of noise alone: a model that knew them by heart would lose nothing on them."""
+
+    class Memory:
+        def fit(self, X, y):
+            self.seen = dict(zip(X["x"].tolist(), y.tolist(), strict=True))
+            return self
+
+        def predict(self, X):
+            return np.array([self.seen.get(x, 0.0) for x in X["x"].tolist()])
+
+    rows = _rows()
+    rows["y"] = np.random.default_rng(1).normal(size=len(rows))
+    triangle = _triangle(_app(rows, models={"memory": Memory(), "mean": DummyRegressor()}), tmp_path)
+    made = chain_of(triangle, [Vintage(20)], 20)  # made at this very cutoff, from all that is known
+    assert made.since == 10  # a thousand rows
+    champion = made.guard.stages[0]
+    assert champion.n == 1000
+    assert champion.loss > 0.5
+    assert len(made.guard.stages) == 3
+
+
+def test_only_labels_that_are_known_count(tmp_path):
+    triangle = _triangle(_app(delay=250), tmp_path)
+    made = chain_of(triangle, [Vintage(5)], 20)
+    edges, since = triangle.survey.grid.edges, made.since
+    known = (triangle.survey.time >= edges[since]) & (triangle.survey.known_at <= edges[20])
+    assert made.guard.stages[0].n == int((known & (triangle.survey.time < edges[20])).sum())
+
+
+def test_a_request_is_answered_as_the_model_would_and_with_what_it_loses(tmp_path):
+    made = chain_of(_triangle(_app(), tmp_path), [Vintage(3), Vintage(10)], 20)
+    rows = pd.DataFrame({"x": [0.5, 900.0, np.nan], "z": [0.1, 0.1, 0.1]})
+    found = made.guard.answer(rows, made.predict, made.guard.watch())
+    assert found.words[0] == "normal"
+    assert found.value[0] == made.links[0].predict(rows[:1])[0]
+    assert found.expected[0] == made.guard.stages[0].loss
+    assert set(found.words[1:]) <= {"degraded", "fallback"}
+    assert (found.expected[1:] > found.expected[0]).all()
+
+
+def test_losses_that_were_told_come_true_in_the_next_period(tmp_path):
+    """Fifteen cutoffs, four stages: mean loss of the next 100 rows, within three standard errors in 95 % at least."""
+    rows = _rows(4000, seed=3)
+    triangle = _triangle(_app(rows), tmp_path)
+    kept = asked = 0
+    for cutoff in range(15, 30):
+        made = chain_of(triangle, [Vintage(4), Vintage(cutoff - 2)], cutoff)
+        next_rows = rows.iloc[500 + PERIOD * cutoff : 500 + PERIOD * (cutoff + 1)]
+        X, y = next_rows[["x", "z"]], next_rows["y"].to_numpy()
+        answers = [*(link.predict(X) for link in made.links), np.full(len(y), float(made.guard.stages[-1].constant))]
+        for stage, answer in zip(made.guard.stages, answers, strict=True):
+            lost = np.abs(y - answer)
+            asked += 1
+            kept += abs(lost.mean() - stage.loss) < 3 * lost.std() * np.sqrt(1 / len(y) + 1 / stage.n)
+    assert asked == 60
+    assert kept >= 57
+
+
+def test_a_contract_of_the_app_is_kept(tmp_path):
+    (tmp_path / "app.contract.toml").write_text(
+        '[data.columns.x]\nkind = "number"\nlow = -1.0\nhigh = 1.0\n\n[data.columns.z]\nkind = "number"\n'
+    )
+    app = _app(contract="app.contract.toml", root=tmp_path)
+    made = chain_of(_triangle(app, tmp_path / "store"), [Vintage(3)], 20)
+    found = made.guard.answer(pd.DataFrame({"x": [1.5], "z": [0.0]}), made.predict, made.guard.watch())
+    assert found.cause[0].startswith("x is 1.5, above 1")
+
+
+def test_without_labels_it_says_so(tmp_path):
+    with pytest.raises(DataError, match=r"^guard: no labelled row has come"):
+        chain_of(_triangle(_app(), tmp_path), [Vintage(0)], 0)
+
+
+def test_a_published_forecast_has_no_guard(tmp_path):
+    rows = _rows().assign(said=0.0)
+    app = _app(rows, models={"said": Forecast("said")})
+    with pytest.raises(AppError, match="is a published forecast"):
+        chain_of(_triangle(app, tmp_path), [Vintage(3)], 20)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"fallback": "mean"}, r"^fallback: 'mean' is not a list\. Write \['mean'\]"),
+        ({"fallback": ["line"]}, r"^fallback: 'line' is not one of 'previous', 'mean'"),
+        ({"fallback": ["mean", "mean"]}, r"^fallback: one is named twice"),
+        ({"guard": "strict"}, r"^guard: is not a Guard"),
+    ],
+)
+def test_what_an_app_declares_is_checked(wrong, said):
+    with pytest.raises(AppError, match=said):
+        _app(**wrong)
+
+
+def test_settings_of_the_app_are_used(tmp_path):
+    made = chain_of(_triangle(_app(guard=Guard(refuse=0.01)), tmp_path), [Vintage(3)], 20)
+    found = made.guard.answer(pd.DataFrame({"x": [0.5], "z": [0.0]}), made.predict, made.guard.watch())
+    assert found.words == ["refused"]
