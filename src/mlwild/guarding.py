@@ -21,8 +21,8 @@ from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
 from mlwild.triangle.fitting import count, training_rows
 
-#: Labelled rows that losses are measured on, at least, if the history has them; and the most periods that they span.
-HELD, MOST_PERIODS = 1000, 26
+#: Labelled rows that losses are measured on, at least, if the history has them; and the periods that they span.
+HELD, FEWEST_PERIODS, MOST_PERIODS = 1000, 4, 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def _since(triangle: Triangle, live: Vintage, cutoff: int) -> int:
         if not triangle.ensure(Vintage(since, live.window)):
             continue
         found = since
-        if len(_labelled(triangle, since, cutoff)) >= HELD:
+        if cutoff - since >= FEWEST_PERIODS and len(_labelled(triangle, since, cutoff)) >= HELD:
             break
     if found < 0 or not len(_labelled(triangle, found, cutoff)):
         raise DataError(

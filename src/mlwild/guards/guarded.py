@@ -199,8 +199,13 @@ class Guarded:
         known = [(place, self.without(place, names, predict, watch)) for place in every]
         if not names:
             return known
-        # Equals stay in the order of the chain.
-        return sorted([one for one in known if math.isfinite(one[1].loss)], key=lambda one: one[1].loss)
+        # What was worse than the constant in any stretch comes after it; equals stay in the order of the chain.
+        able = [one for one in known if math.isfinite(one[1].loss)]
+        return sorted(able, key=lambda one: (self._excess(one[1]) > 0, one[1].loss))
+
+    def _excess(self, gone: Gone) -> float:
+        """Return by how much a stage lost more than the constant, in the stretch in which that was most."""
+        return max((a - b for a, b in zip(gone.blocks, self.stages[-1].blocks, strict=True)), default=0.0)
 
     def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict], watch: Watch) -> Gone:
         """
@@ -211,7 +216,7 @@ class Guarded:
         """
         stage = self.stages[place]
         if not names or stage.blind:
-            return Gone(stage.loss)
+            return Gone(stage.loss, blocks=stage.blocks)
         if len(names) == 1:
             return stage.gone[names[0]]
         asked = (place, names)
@@ -223,9 +228,12 @@ class Guarded:
                 return Gone(math.inf)
             found = self.sample.without(predict[place], names, whole)
             # The stage may have learned from the sample: what it loses more there is told, not what it loses.
-            worst = max(stage.gone[name].loss for name in names)
-            loss = max(stage.loss + max(found.loss - self.sample.lost(whole), 0.0), worst)
-            watch.measured[asked] = Gone(loss, found.usual, found.wider)
+            each = [stage.gone[name] for name in names]
+            rise = max(found.loss - self.sample.lost(whole), 0.0)
+            rises = np.subtract(found.blocks or np.inf, self.sample.blocks(whole))
+            blocks = np.maximum(np.add(stage.blocks, rises), np.max([one.blocks or np.inf for one in each], axis=0))
+            loss = max(stage.loss + rise, *(one.loss for one in each))
+            watch.measured[asked] = Gone(loss, found.usual, found.wider, tuple(blocks.tolist()))
         return watch.measured[asked]
 
     def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:

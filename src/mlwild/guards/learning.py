@@ -130,7 +130,7 @@ def learn_guard(
     [0.0, 49.1]
     >>> said = guard.answer(np.array([[5.0], [5e6]]), [double.predict], guard.watch())
     >>> said.value.round(1).tolist(), said.words
-    ([10.0, 92.0], ['normal', 'degraded'])
+    ([10.0, 93.0], ['normal', 'fallback'])
     """
     n = len(known.labels)
     if not n:
@@ -142,9 +142,9 @@ def learn_guard(
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
     whole = replace(sample, table=known.held, labels=known.labels)
-    stages = [_stage(one, known, sample, whole) for one in chain]
+    stages = [*(_stage(one, known, sample, whole) for one in chain), _constant(known, sample, whole)]
     stream = _stream(encoding, known, settings)
-    return Guarded(encoding, fences, stream, (*stages, _constant(known)), sample, known.ask, known.classes, settings)
+    return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings)
 
 
 def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample) -> Stage:
@@ -172,6 +172,7 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample) -> Stage
         low,
         high,
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
+        blocks=sample.blocks(before),
     )
 
 
@@ -187,22 +188,18 @@ def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
     return low - wide, high + wide
 
 
-def _constant(known: Known) -> Stage:
+def _constant(known: Known, sample: Sample, whole: Sample) -> Stage:
     answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes)
-    same = np.broadcast_to(answer, (len(known.labels), *answer.shape))
-    lost = (
-        float(known.loss.rows(known.labels, same).mean())
-        if known.loss.per == "row"
-        else known.loss.of_set(known.labels, same)
-    )
+    same, few = (np.broadcast_to(answer, (len(one.labels), *answer.shape)) for one in (whole, sample))
     return Stage(
         CONSTANT,
         "",
-        lost if math.isfinite(lost) else math.inf,
+        whole.lost(same),
         len(known.labels),
         scores=scores_of(known.ask, known.labels, same),
         blind=True,
         constant=answer,
+        blocks=sample.blocks(few),
     )
 
 

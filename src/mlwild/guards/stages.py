@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 #: Answers to the rows of a frame, as `mlwild.models.predict` gives them.
 Predict = Callable[[Any], NDArray[Any]]
 
+#: Stretches of the sample that losses are told of one by one.
+BLOCKS = 4
 #: The last stage of every chain: it reads nothing.
 CONSTANT = "constant"
 
@@ -36,11 +38,14 @@ class Gone:
         Whether its most usual value stands in its place, rather than a missing one.
     wider : float
         Factor of the interval's width.
+    blocks : tuple of float
+        Mean loss in each of a few stretches of the sample: what is better on the whole may be far worse in a bad week.
     """
 
     loss: float
     usual: bool = False
     wider: float = 1.0
+    blocks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,8 @@ class Stage:
         Most rows on end with the same answer; infinite where there is no limit.
     constant : ndarray of shape () or (n_classes,), optional
         The answer of a stage that is not asked.
+    blocks : tuple of float
+        Mean loss in each stretch of the sample.
     """
 
     name: str
@@ -82,6 +89,7 @@ class Stage:
     high: float = math.inf
     still: float = math.inf
     constant: Floats | None = None
+    blocks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +118,17 @@ class Sample:
 
     def lost(self, predictions: NDArray[Any]) -> float:
         """Return the mean loss of some predictions; infinite where it is not defined."""
+        return self._lost(self.labels, predictions)
+
+    def blocks(self, predictions: NDArray[Any]) -> tuple[float, ...]:
+        """Return the same of each stretch."""
+        parts = np.array_split(np.arange(len(self.labels)), min(BLOCKS, len(self.labels)))
+        return tuple(self._lost(self.labels[part], predictions[part]) for part in parts)
+
+    def _lost(self, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
         if self.loss.per == "row":
-            return float(self.loss.rows(self.labels, predictions).mean())
-        found = self.loss.of_set(self.labels, predictions)
+            return float(self.loss.rows(labels, predictions).mean())
+        found = self.loss.of_set(labels, predictions)
         return found if math.isfinite(found) else math.inf
 
     def answers(self, predict: Predict, names: Mapping[str, Any]) -> NDArray[Any] | None:
@@ -145,7 +161,7 @@ class Sample:
             loss = math.inf if made is None else self.lost(made)
             if made is not None and loss < best.loss:
                 wider = 1.0 if before is None else _wider(self.labels, before, made)
-                best = Gone(loss, usual, wider)
+                best = Gone(loss, usual, wider, self.blocks(made))
         return best
 
 
