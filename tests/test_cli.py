@@ -289,6 +289,7 @@ def test_every_verb_has_its_function():
         "gate": wild.judge,
         "stress": wild.stress,
         "patch": wild.patch,
+        "drill": wild.drill,
         "card": wild.Rehearsal.card,
         "operate": wild.operate,
         "status": operating.status,

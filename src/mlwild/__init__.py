@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mlwild.app import App
     from mlwild.checks import check
     from mlwild.comparisons import compare
+    from mlwild.drilling import drill
     from mlwild.events import Table
     from mlwild.gating import judge
     from mlwild.guards import Guard
@@ -46,6 +47,7 @@ _HOME = {
     "Trading": "mlwild.trading",
     "check": "mlwild.checks",
     "compare": "mlwild.comparisons",
+    "drill": "mlwild.drilling",
     "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
     "log_features": "mlwild.triangle.logged",
@@ -75,6 +77,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "drill",
     "gate",
     "guards",
     "judge",

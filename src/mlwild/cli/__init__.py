@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
-from mlwild.cli import deploying, operating, rehearsing, releasing, versions
+from mlwild.cli import answering, deploying, operating, rehearsing, releasing, versions
 from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 
@@ -44,6 +44,7 @@ for _command in (
     releasing.waive,
     releasing.stress,
     releasing.patch,
+    answering.drill,
     rehearsing.card,
     operating.operate,
     deploying.deploy,

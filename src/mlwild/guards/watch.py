@@ -121,15 +121,30 @@ class Stream:
         return found
 
     def _blame(self, rows: Floats) -> tuple[int, ...]:
-        """Return the one or two features without which strange rows are as usual; none where there are none such."""
-        left: tuple[int, ...] = ()
-        while len(left) < min(MOST_BLAMED, rows.shape[1] - 1):
-            _, worst = self.support.look(rows, left)
-            left = (*left, int(np.bincount(worst).argmax()))
-            p = np.minimum(1.0, min(self.slack, self.rarity) * self.support.look(rows, left)[0])
-            if -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows)):
-                return tuple(sorted(left))
-        return ()
+        """
+        Return the one or two features without which strange rows are as usual; none where there are none such.
+
+        Of two that say the same, either explains what is strange: then both are to blame.
+        """
+        n = rows.shape[1]
+        if n < 2:
+            return ()
+        _, worst = self.support.look(rows)
+        first = int(np.bincount(worst).argmax())
+        if self._usual(rows, (first,)):
+            found = tuple(one for one in range(n) if one == first or self._usual(rows, (one,)))
+            return found if len(found) <= min(MOST_BLAMED, n - 1) else ()
+        if n < 3:
+            return ()
+        _, worst = self.support.look(rows, (first,))
+        pair = tuple(sorted((first, int(np.bincount(worst).argmax()))))
+        return pair if len(set(pair)) == 2 and self._usual(rows, pair) else ()
+
+    def _usual(self, rows: Floats, left: tuple[int, ...]) -> bool:
+        """Say whether rows are, together, as usual if some features are left out of account."""
+        p = np.minimum(1.0, min(self.slack, self.rarity) * self.support.look(rows, left)[0])
+        p = np.maximum(p, np.finfo(np.float64).tiny)  # far out, it runs below what a number can hold
+        return -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows))
 
     def _calmer(self, p: Floats) -> None:
         """Trust the stream again once some rows on end are, together, as usual."""

@@ -2,6 +2,7 @@
 
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
+from mlwild.show.drill import show_drill
 from mlwild.show.gate import show_gate
 from mlwild.show.operation import show_challenge, show_operation, show_rollback, show_status
 from mlwild.show.patch import show_patch
@@ -18,6 +19,7 @@ __all__ = [
     "show_check",
     "show_comparison",
     "show_difference",
+    "show_drill",
     "show_entries",
     "show_estimates",
     "show_gate",

@@ -262,7 +262,8 @@ class _Replay:
         self.chain: Chain = chain_of(triangle, path, cutoff)
         self.survey, self.rows = read, _live(triangle, cutoff)
         n = len(self.rows)
-        self.scene = Scene(read.features.take(self.rows), int(BEGINS * n), int(ENDS * n))
+        begins, ends = (BATCH * round(share * n / BATCH) for share in (BEGINS, ENDS))  # whole requests
+        self.scene = Scene(read.features.take(self.rows), begins, ends)
         self.alone = self._lost(self._bare(self.scene.table, self.chain.predict[0]), np.arange(n))
 
     def run(self, fault: Fault | None, severity: float, seed: int) -> _Run:

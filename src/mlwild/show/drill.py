@@ -1,0 +1,108 @@
+"""The drill on a terminal: the worst fault first, then the chain, then what the guard costs on clean rows."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from mlwild.drilling import Cell, Drill
+from mlwild.show.terminal import terminal
+from mlwild.wording import count, number
+
+#: Digits of losses.
+DIGITS = 3
+
+
+def show_drill(found: Drill) -> None:
+    """Print what a drill found."""
+    console = terminal()
+    console.print()
+    console.print(headline(found))
+    console.print()
+    console.print(_chain(found))
+    console.print()
+    console.print(_faults(found))
+    console.print(Text(clean_said(found)))
+    if found.skipped:
+        console.print(Text(f"Not tried, as no feature gives them a hold: {', '.join(found.skipped)}.", style="dim"))
+
+
+def headline(found: Drill) -> Text:
+    """Return the worst fault in a sentence."""
+    worst = found.worst
+    silent = [cell for cell in found.cells if cell.available < 1]
+    if silent:
+        lost = min(silent, key=lambda cell: cell.available)
+        said = f"{found.app}: under {_named(lost)} {1 - lost.available:.1%} of rows got no answer at all."
+        return Text(said, style="bold red")
+    text = Text(f"{found.app}: every row was answered under every fault. ", style="bold")
+    text.append(
+        f"At worst ({_named(worst)}) answers lose {number(worst.loss, DIGITS)} instead of {number(worst.clean, DIGITS)}"
+        f" ({found.loss}); the constant would have lost {number(worst.constant, DIGITS)}.",
+        style="bold red" if worst.loss > worst.constant else "bold",
+    )
+    return text
+
+
+def clean_said(found: Drill) -> str:
+    """Say what the guard costs where nothing is wrong."""
+    trips = f"{found.trips} time{'' if found.trips == 1 else 's'}"
+    return (
+        f"Without a fault: {count(found.clean_rows)} rows, taken for faulty {trips}; {found.away:.2%} of them got "
+        "another answer than the champion's."
+    )
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.fault}, {cell.severity:.0%} of {cell.of}"
+
+
+def _chain(found: Drill) -> Table:
+    table = Table(box=None, pad_edge=False, title="Who answers, in order", title_justify="left")
+    for name, right in (("stage", False), ("vintage", False), (f"{found.loss}", True), ("rows", True)):
+        table.add_column(name, justify="right" if right else "left")
+    for stage in found.stages:
+        vintage = str(stage["vintage"]) or "-"
+        table.add_row(str(stage["stage"]), vintage, number(float(stage["loss"]), DIGITS), count(int(stage["n"])))
+    return table
+
+
+def _faults(found: Drill) -> Table:
+    table = Table(box=None, pad_edge=False, title=f"Mean {found.loss} while the fault lasts", title_justify="left")
+    table.add_column("fault")
+    for name in (
+        "severity",
+        "guarded",
+        "clean",
+        "constant",
+        "champion alone",
+        "answered",
+        "detected",
+        "back to normal",
+    ):
+        table.add_column(name, justify="right")
+    for cell in found.cells:
+        alone = number(cell.bare, DIGITS) if cell.bare_answered > 0 else "no answer"
+        if 0 < cell.bare_answered < 0.995:
+            alone += f" ({cell.bare_answered:.0%})"
+        style = "red" if cell.available < 1 or cell.loss > max(cell.constant, cell.clean) else ""
+        table.add_row(
+            cell.fault,
+            f"{cell.severity:.0%} of {cell.of}",
+            number(cell.loss, DIGITS),
+            number(cell.clean, DIGITS),
+            number(cell.constant, DIGITS),
+            alone,
+            f"{cell.answered:.0%}",
+            _rows(cell.detected),
+            _rows(cell.recovered),
+            style=style,
+        )
+    return table
+
+
+def _rows(n: float) -> str:
+    """Return a delay in words; what was never seen has none."""
+    if n != n:  # noqa: PLR0124  NaN is not itself
+        return "-"
+    return "at once" if n == 0 else f"{count(int(n))} row{'' if n == 1 else 's'}"

@@ -1,0 +1,157 @@
+"""The drill: what it counts, and what it says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeClassifier
+from typer.testing import CliRunner
+
+import mlwild as wild
+from mlwild import App
+from mlwild.cli import cli
+from mlwild.drilling import FAULTS, SEVERITIES, drill
+from mlwild.drilling.faults import Scene
+from mlwild.errors import AppError, DataError
+from mlwild.show import show_drill
+
+
+def _rows(n=2400, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    z = x + 0.3 * rng.normal(size=n)
+    word = rng.choice(["a", "b", "c"], n)
+    y = 2 * x + (word == "a") + 0.3 * rng.normal(size=n)
+    return pd.DataFrame({"when": np.arange(n), "x": x, "z": z, "word": word, "y": y})
+
+
+def _features(rows):
+    return rows[["x", "z"]].assign(word=rows["word"].astype(pd.CategoricalDtype(["a", "b", "c"])))
+
+
+def _train(X, y):
+    line = LinearRegression().fit(X[["x", "z"]].to_numpy(), y)
+    return lambda X: line.predict(X[["x", "z"]].to_numpy(dtype=float)) + 0.0
+
+
+def _app(**more):
+    rows = more.pop("rows", None)
+    rows = _rows() if rows is None else rows
+    fields = {"models": {"line": _train}, "label": "y", "loss": "absolute", "features": _features, "every": 200} | more
+    return App(name="app", data=lambda: rows, time="when", delay=0, start=400, **fields)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return drill(_app(), seeds=2, cutoffs=2, store=tmp_path_factory.mktemp("store"))
+
+
+def test_every_fault_is_tried_at_every_severity_and_the_worst_comes_first(found):
+    assert {(cell.fault, cell.severity) for cell in found.cells} == {
+        (fault.name, severity) for fault in FAULTS for severity in SEVERITIES
+    }
+    rises = [cell.loss - cell.clean for cell in found.cells]
+    assert rises == sorted(rises, reverse=True)
+    assert found.replays == 4
+
+
+def test_every_row_is_answered_and_hardly_worse_than_by_the_constant(found):
+    spread = 2.0  # the absolute error of the constant is about 1.7
+    for cell in found.cells:
+        assert cell.available == 1, cell
+        assert cell.answered == 1, cell
+        assert cell.loss <= cell.constant + 0.02 * spread * 5, cell
+
+
+def test_the_champion_alone_would_have_done_worse(found):
+    cells = {(cell.fault, cell.severity): cell for cell in found.cells}
+    assert cells["unit slip", 1.0].bare > 10 * cells["unit slip", 1.0].loss
+    assert cells["model raises", 1.0].bare_answered == 0
+    assert np.isnan(cells["model raises", 1.0].bare)
+    assert cells["model raises", 1.0].detected == 0
+    assert cells["missing column", 1.0].bare_answered == 0
+
+
+def test_what_changes_nothing_costs_nothing(found):
+    for cell in found.cells:
+        if cell.fault in ("rows out of order", "rows doubled"):
+            assert cell.loss == pytest.approx(cell.clean)
+
+
+def test_it_is_the_same_again(found, tmp_path):
+    assert drill(_app(), seeds=2, cutoffs=2, store=tmp_path).as_dict() == found.as_dict()
+
+
+def test_classes_and_losses_of_sets_are_drilled_too(tmp_path):
+    rows = _rows()
+    rows["y"] = (rows["y"] > 0).astype(int)
+    models = {"tree": DecisionTreeClassifier(max_depth=3), "rate": DummyClassifier()}
+    app = _app(rows=rows, models=models, loss="auc", features=lambda rows: rows[["x", "z"]])
+    made = drill(app, seeds=1, cutoffs=1, store=tmp_path)
+    assert min(cell.available for cell in made.cells) == 1
+    assert [stage["stage"] for stage in made.stages] == ["champion", "previous", "rate", "constant"]
+
+
+def test_faults_leave_the_rows_outside_of_their_stretch_alone():
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    table = pa.table({"x": rng.normal(size=100), "z": rng.normal(size=100), "word": ["a", "b"] * 50})
+    scene = Scene(table, 20, 80)
+    for fault in FAULTS:
+        if fault.change is None or fault.name in ("text for numbers", "rows out of order", "rows doubled"):
+            continue
+        made = fault.change(scene, np.random.default_rng(1), 0.5)
+        assert made.slice(0, 20).to_pylist() == table.slice(0, 20).to_pylist(), fault.name
+        assert made.slice(80).to_pylist() == table.slice(80).to_pylist(), fault.name
+        assert made.to_pylist() != table.to_pylist(), fault.name
+
+
+def test_what_is_printed_begins_with_the_worst(found, capsys):
+    show_drill(found)
+    said = capsys.readouterr().out
+    assert said.strip().startswith("app: every row was answered under every fault. At worst (")
+    assert "champion" in said
+    assert "nan" not in said.lower().replace("model returns nan", "")
+
+
+APP = """
+import numpy as np
+import pandas as pd
+from mlwild import App
+
+rng = np.random.default_rng(0)
+rows = pd.DataFrame({"when": np.arange(1500), "x": rng.normal(size=1500), "z": rng.normal(size=1500)})
+rows["y"] = rows["x"] + rows["z"]
+
+
+def train(X, y):
+    return lambda X: (X["x"] + X["z"]).to_numpy()
+
+
+app = App(name="sum", data=lambda: rows, time="when", label="y", delay=0, models={"sum": train}, loss="absolute", every=150, start=300)
+"""
+
+
+def test_the_command_line_prints_and_writes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sums.py").write_text(APP)
+    done = CliRunner().invoke(cli, ["drill", "sums.py", "--seeds", "1", "--cutoffs", "1", "--json", "drill.json"])
+    assert done.exit_code == 0, done.output
+    body = json.loads((tmp_path / "drill.json").read_text())
+    assert len(body["cells"]) == len(FAULTS) * len(SEVERITIES)
+    assert body["trips"] == 0
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"cutoffs": True}, {"seeds": 1.5}])
+def test_numbers_are_checked(wrong, tmp_path):
+    with pytest.raises(AppError, match=rf"^{next(iter(wrong))}: "):
+        wild.drill(_app(), store=tmp_path, **wrong)
+
+
+def test_too_short_a_history_is_refused(tmp_path):
+    with pytest.raises(DataError, match="^drill: no cutoff has 200 labelled rows"):
+        drill(_app(rows=_rows(600), every=50), store=tmp_path)
