@@ -157,11 +157,12 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
 
 
 def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
-    """Count labels that changed, and those whose event is not there, where labels have a table of their own."""
-    if desk.app.labels is None:
-        return {}
-    told = desk.known(cutoff)[0].told
-    return {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
+    """Count labels that changed, those whose event is not there, and those that nothing could be told from then."""
+    events = desk.known(cutoff)[0]
+    told = events.told
+    counts = {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
+    # As they were known then: refused by anybody who had read them, and corrected since.
+    return counts | ({"unsound_labels": events.unsound} if events.unsound else {})
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
