@@ -45,7 +45,7 @@ def dumps(thing: Any) -> bytes:
     return file.getvalue()
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # the library has no types
     """A pickler that leaves out where code stands, and names classes by what they are."""
 
     def reducer_override(self, obj: Any) -> Any:

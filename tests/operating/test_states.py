@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,3 +92,73 @@ def test_a_tick_that_runs_says_since_when(tmp_path):
     found = status(tmp_path)[0]
     assert "is not finished" in found.alarm
     assert not found.running
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda b: b"", lambda b: b[:30], lambda b: b"garbage!", lambda b: b.replace(b"?\xe0", b"?\xf0")]
+)
+def test_a_rule_that_was_damaged_is_not_run(harm, tmp_path):
+    """The last one would load, as a rule with another limit."""
+    app = world(**SHORT).app
+    wild.operate(app, rule=RULE, begin=450, store=tmp_path)
+    path = next((tmp_path / "operate" / "small" / "rules").glob("*.pickle"))
+    whole = path.read_bytes()
+    path.write_bytes(harm(whole))
+    assert path.read_bytes() != whole
+    with pytest.raises(StoreError, match="the rule 'break-even x0.5' cannot be read"):
+        wild.operate(app, store=tmp_path)
+    path.write_bytes(whole)
+    assert wild.operate(app, store=tmp_path).ticks == ()
+
+
+def test_what_a_fact_speaks_of_is_on_the_disk_before_it(tmp_path, monkeypatch):
+    """A power cut may take all that was not synced: no fact may outlive the rule or the artefact that it names."""
+    synced, spoken = set(), []
+    real = os.fsync
+
+    def fsync(handle):
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        synced.add(place.name.removeprefix(f".part-{os.getpid()}-"))
+        real(handle)
+
+    append = Ledger.append
+
+    def told(ledger, *facts):
+        for fact in facts:
+            if fact.kind == "opened":
+                spoken.append(f"{fact.body['rule']['key']}.pickle")
+            if fact.kind == "fitted":
+                spoken.append(f"{fact.body['key']}.model")
+            if fact.kind == "published":
+                spoken.append("live.json")
+        assert not set(spoken) - synced, (spoken, synced)
+        append(ledger, *facts)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Ledger, "append", told)
+    wild.operate(world(**SHORT).app, rule=RULE, begin=450, store=tmp_path)
+    assert {name.rpartition(".")[2] for name in spoken} == {"pickle", "model", "json"}
+
+
+def test_a_trouble_is_not_hidden_by_one_with_telling_of_it(tmp_path, monkeypatch):
+    made = world(**SHORT)
+    wild.operate(made.app, rule=RULE, begin=450, store=tmp_path)
+    made.now = 0
+
+    def refused(*_, **__):
+        raise StoreError("store: the folder cannot be written.")
+
+    monkeypatch.setattr("mlwild.operating.driver.keep_card", refused)
+    monkeypatch.setattr(sys.modules["mlwild.operating.status"], "write_atomically", refused)
+    with pytest.raises(DataError, match="no row") as found:
+        wild.operate(made.app, store=tmp_path)
+    assert "cannot be written" in " ".join(found.value.__notes__)
+
+
+def test_where_no_vintage_can_be_made_the_reason_is_said(tmp_path):
+    def train(X, y):
+        raise ValueError("a column of text")
+
+    with pytest.raises(DataError, match=r"no vintage could be made at any cutoff \(.*ValueError: a column of text\)"):
+        wild.operate(world(**SHORT, models={"line": train}).app, rule="every 2", begin=450, store=tmp_path)
+    assert not list(tmp_path.glob("operate/*/ledger.jsonl"))

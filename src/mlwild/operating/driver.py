@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,7 +21,7 @@ from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
+from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, read_rule, rule_key, rule_path
 from mlwild.operating.publishing import publish_again
 from mlwild.operating.status import LEDGER, gone, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
@@ -209,7 +208,10 @@ def operate(
     except (Exception, SystemExit) as problem:
         if not dry and (root.root / LEDGER).exists():
             keep_trouble(root.root, problem)
-            keep_card(Ledger(root.root / LEDGER), root.root)
+            try:
+                keep_card(Ledger(root.root / LEDGER), root.root)
+            except StoreError as worse:  # the problem itself is on its way, and says more
+                problem.add_note(str(worse))
         raise
 
 
@@ -332,15 +334,8 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
 
 
 def rule_of(life: Lived, root: Store) -> Rule:
-    path = rule_path(root, str(life.opened.body["rule"]["key"]))
-    try:
-        found: Rule = pickle.loads(path.read_bytes())
-    except (OSError, pickle.UnpicklingError, EOFError) as problem:
-        raise StoreError(
-            f"store: the rule {life.opened.body['rule']['name']!r} cannot be read from {path}. Restore the file, or "
-            "open a new life with --reopen."
-        ) from problem
-    return found
+    body = life.opened.body["rule"]
+    return read_rule(rule_path(root, str(body["key"])), str(body["name"]))
 
 
 __all__ = ["Operation", "operate"]

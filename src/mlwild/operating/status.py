@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -146,7 +147,8 @@ def keep_trouble(folder: Path, problem: BaseException) -> None:
             keep_state(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
     except StoreError as worse:  # the problem itself is on its way, and says more
         problem.add_note(str(worse))
-        (folder / FILE).unlink(missing_ok=True)  # what was well is not any more: who looks reads the ledger
+        with contextlib.suppress(OSError):  # what was well is not any more: who looks reads the ledger
+            (folder / FILE).unlink()
 
 
 def keep_state(ledger: Ledger, folder: Path, made: Status | None) -> None:

@@ -250,6 +250,7 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
             f"{noted['digest'][:8]}, was {told['digest'][:8]}): its rows have changed, or its fit cannot be repeated. "
             f"Restore {desk.store.root}, or open a new life with --reopen."
         )
+    desk.store.sync(key, "model")  # before a fact speaks of it
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
 

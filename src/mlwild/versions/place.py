@@ -95,9 +95,11 @@ def client_of(place: Place) -> Iterator[Any]:
         if isinstance(problem, StoreError):
             raise
         said = re.sub("//[^/@ ]*@", "//", " ".join(str(problem).split()))[:200]
+        ill = not place.server and ("malformed" in said or "not a database" in said)
+        todo = "Restore it from a copy, or move it away: a new one is begun" if ill else "Free or start it"
         raise StoreError(
-            f"versions: the record of runs at {_hidden(place)} cannot be reached or written: {said}. Free or start it "
-            f"and run the same command again, or name another with {VARIABLE}."
+            f"versions: the record of runs at {_hidden(place)} cannot be reached or written: {said}. {todo}, and run "
+            f"the same command again, or name another with {VARIABLE}."
         ) from problem
 
 
