@@ -158,6 +158,11 @@ def test_of_facts_that_were_to_be_added_together_none_counts_if_the_disk_fills_b
         with pytest.raises(StoreError, match="disk of .* is full"):
             ledger.append(Fact("two", 1), Fact("three", 1))
     assert ledger.path.read_bytes() == whole
+    assert [fact.kind for fact in ledger.facts] == [
+        "one"
+    ]  # nor in memory: what is not on the disk was not acknowledged
+    ledger.append(Fact("four", 2))
+    assert [fact.kind for fact in Ledger(ledger.path).facts] == ["one", "four"]
 
 
 @pytest.mark.parametrize("cut", [1, 20, 100])

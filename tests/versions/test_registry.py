@@ -10,6 +10,7 @@ import pytest
 
 import mlwild.versions
 from mlwild import rules
+from mlwild.digest import bytes_digest
 from mlwild.errors import AppError, StoreError
 from mlwild.operating import challenge, end_challenge, operate, rollback, status
 from mlwild.operating.lived import lived
@@ -192,3 +193,20 @@ def test_what_does_not_agree_with_its_digest_is_not_registered(tmp_path):
     with pytest.raises(StoreError, match="does not agree with its digest; it is not registered"):
         Registrar(tmp_path).champion(made.app, "9", noted, tmp_path / "model")
     assert [one.vintage for one in registered(made.app, store=tmp_path)] == ["3"]
+
+
+def test_a_challenger_that_becomes_champion_has_both_names(tmp_path):
+    made = world()
+    ticked(made, tmp_path, 251, rules.Never(), 250)
+    payload = pickle.dumps({"weights": 1.0})
+    (tmp_path / "model").write_bytes(payload)
+    noted = {"key": "k", "digest": bytes_digest(payload), "rows": 3}
+    keeper = Registrar(tmp_path)
+    first = keeper.challenger(made.app, "9", noted, tmp_path / "model")
+    again = keeper.champion(made.app, "9", noted, tmp_path / "model")
+    assert again == first
+    assert [(one.vintage, one.aliases) for one in registered(made.app, store=tmp_path)] == [
+        ("9", ("challenger", "champion")),
+        ("3", ()),
+    ]
+    assert load_registered(made.app, store=tmp_path) == {"weights": 1.0}
