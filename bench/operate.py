@@ -112,7 +112,7 @@ def many(folder: Path) -> float:
     for number in range(APPS):
         (home / "operate" / f"app-{number}").mkdir(parents=True)
         for name in ("ledger.jsonl", "status.json"):
-            shutil.copy(made / name, home / "operate" / f"app-{number}" / name)
+            shutil.copy2(made / name, home / "operate" / f"app-{number}" / name)
     began = time.perf_counter()
     assert len(status(home)) == APPS
     return time.perf_counter() - began

@@ -75,7 +75,7 @@ def lives(store: Path) -> None:
         folder = made.with_name(f"app-{number}")
         folder.mkdir()
         for name in ("ledger.jsonl", "status.json"):
-            shutil.copy(made / name, folder / name)
+            shutil.copy2(made / name, folder / name)
 
 
 def main() -> None:

@@ -319,6 +319,18 @@ def now_seconds() -> float:
     return datetime.now(UTC).timestamp()  # noqa: TID251  no answer depends on it
 
 
+def text_of(seconds: float) -> str:
+    """
+    Return an instant of this machine, in seconds since 1970, as a reader writes it.
+
+    Examples
+    --------
+    >>> text_of(0)
+    '1970-01-01 00:00 UTC'
+    """
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
     """
     Refuse a span that has no unit where the times are dates, or has one where they are integers.

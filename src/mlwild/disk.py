@@ -32,8 +32,8 @@ def writing(path: Path) -> Iterator[None]:
         raise StoreError(f"store: {path} cannot be written: {problem.strerror or problem}.") from problem
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; with `sync`, when this returns it is on the disk."""
     with writing(path):
         if path.exists() and not path.is_file():  # a pipe, a device: written to, not replaced
             with path.open("wb") as file:
@@ -47,10 +47,25 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 write(file)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
             Path(name).replace(path)
+            if sync:
+                synced(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def synced(path: Path) -> None:
+    """Put a file, or a folder's list of files, on the disk: a new file is not there after a power cut otherwise."""
+    with writing(path):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -113,6 +128,6 @@ def is_held(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
     return False

@@ -41,6 +41,8 @@ class Events:
         What the integers in `time` mean.
     told : Told, optional
         What the table of labels held, where labels have one of their own.
+    unsound : int
+        Labels that count as not known, since nothing can be told from the form that they had at an earlier instant.
     """
 
     frame: Frame
@@ -50,6 +52,7 @@ class Events:
     weight: NDArray[np.float64]
     clock: Clock
     told: Told | None = None
+    unsound: int = 0
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -79,6 +82,7 @@ def gather(
     key: str | None = None,
     entity: str | None = None,
     propensity: str | None = None,
+    then: bool = False,
 ) -> Events:
     """
     Sort a table by time and read when each label was known.
@@ -98,6 +102,9 @@ def gather(
         Column that says whom an event is about; one entity has one event at a time.
     propensity : str or None
         Column with the probability that the label of the row was to be seen, in (0, 1].
+    then : bool
+        Whether these are rows as they were known at an earlier instant: a label that would be refused now has been
+        corrected since, and counts as not known.
 
     Raises
     ------
@@ -113,13 +120,15 @@ def gather(
             f"{missing[0]}. Drop these rows or fill in their time."
         )
     answer, unlabelled = frames.values(frame, label, "label")
-    arrival = _arrivals(frame, asked, clock, time, known_at, delay)
+    arrival = _arrivals(frame, asked, clock, time, known_at, delay, then=then)
     _unique(frame, key, None, "key")
     _unique(frame, entity, asked, "entity")
-    if answer.dtype.kind == "f" and np.isinf(answer).any():
-        row = int(np.flatnonzero(np.isinf(answer))[0])
+    unsound = arrival < asked
+    unsound |= np.isinf(answer) if answer.dtype.kind == "f" else False
+    if unsound.any() and not then:
+        row = int(np.flatnonzero(unsound)[0])
         raise DataError(f"label: column {label!r} is infinite in row {row}. Make it missing or finite.")
-    arrival = np.where(unlabelled, NEVER, arrival)
+    arrival = np.where(unlabelled | unsound, NEVER, arrival)
     if not (arrival != NEVER).any():
         raise DataError(f"label: no row has a label: all {len(asked)} values of {label!r} are missing or never known.")
     weight = _weights(frame, propensity, arrival != NEVER)
@@ -127,10 +136,12 @@ def gather(
     # Taken even where they are in order: a pandas index of the user's own would align rows by label.
     frame = frames.take(frame, order)
     asked, arrival, answer, weight = asked[order], arrival[order], answer[order], weight[order]
-    return Events(frame, asked, arrival, answer, weight, clock)
+    return Events(frame, asked, arrival, answer, weight, clock, unsound=int(unsound.sum()))
 
 
-def _arrivals(frame: Frame, asked: Times, clock: Clock, time: str, known_at: str | None, delay: int | None) -> Times:
+def _arrivals(
+    frame: Frame, asked: Times, clock: Clock, time: str, known_at: str | None, delay: int | None, *, then: bool
+) -> Times:
     if known_at is None:
         return asked + np.int64(delay or 0)
     arrival, other = frames.times(frame, known_at, "known_at")
@@ -141,7 +152,7 @@ def _arrivals(frame: Frame, asked: Times, clock: Clock, time: str, known_at: str
             f"{words[clock.kind]}. Give both of them the same kind."
         )
     early = np.flatnonzero(arrival < asked)
-    if len(early):
+    if len(early) and not then:
         row = int(early[0])
         twice = clock.kind == "naive" and int((asked - arrival)[early].max()) <= _HOUR
         hint = " Where clocks go back, local times come twice: give them a time zone." if twice else ""

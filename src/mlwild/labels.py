@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ class Told:
         Labels whose event is not there (yet).
     example : str
         A key of such an event; of a changed one where none is strange; empty where there is neither.
+    unsound : int
+        Labels that were known at an instant in a form that says nothing, and have been corrected since.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class Told:
     changed: int
     strange: int
     example: str
+    unsound: int = 0
 
     @property
     def said(self) -> str:
@@ -86,7 +90,8 @@ def with_labels(
     outcomes : sequence of str
         Columns that become known with the label, where the labels have them.
     until : int, optional
-        Only labels known by this instant.
+        Only labels known by this instant, as they were then. One that nothing can be told from counts as not known: it
+        is refused where labels are read as they are now, so that it has been corrected since.
 
     Returns
     -------
@@ -99,7 +104,8 @@ def with_labels(
     AppError
         If the events have the columns too.
     DataError
-        If a key, a label or a time is missing, a label was known before its event, or two values of one event at once.
+        If a key, a label or a time is missing, a label was known before its event, or two values of one event at once;
+        none of these where labels are read as of an earlier instant.
     """
     both = [name for name in (label, known_at) if name in events.columns]
     if both:
@@ -107,24 +113,35 @@ def with_labels(
     frames.need(labels, [key, label, known_at], "labels")
     known, clock = frames.times(labels, known_at, "labels")
     values, unsaid = frames.values(labels, label, "labels")
-    _whole(labels, (key, known_at, label), known, unsaid)
-    whose = _codes(events, labels, key)
-    if time is not None:
-        _none_before(events, whose, known, (time, key, labels, clock))
-    if until is not None:
+    whose, unsound = _codes(events, labels, key), 0
+    early = np.zeros(0, np.int64) if time is None else _before(events, whose, known, time, clock)
+    if until is None:
+        _whole(labels, (key, known_at, label), known, unsaid)
+        _none_before(events, whose, known, early, (time or "", key, labels, clock))
+    else:
+        bad = unsaid | frames.values(labels, key, "labels")[1]
+        bad[early] = True
         seen = known <= until
+        unsound, seen = int((bad & seen).sum()), seen & ~bad
         labels, known, values = frames.take(labels, np.flatnonzero(seen)), known[seen], values[seen]
         whose = (whose[0], whose[1][seen])
     event_code, label_code = whose
-    text = values.astype(str) if values.dtype == object else values
-    unlike = np.unique(text, return_inverse=True)[1] if len(text) else np.zeros(0, np.int64)
-    order = np.lexsort((np.arange(len(known)), known, label_code))
-    _contradictions(order, label_code, known, unlike, (labels, key, clock))
+    order, unlike, both_at_once = _ordered(label_code, known, values)
+    if both_at_once.any() and until is None:
+        raise _contradiction(order, both_at_once, known, (labels, key, clock))
+    if both_at_once.any():
+        seen = _one_value(order, both_at_once, label_code, known)
+        unsound += int((~seen).sum())
+        labels, known, values = frames.take(labels, np.flatnonzero(seen)), known[seen], values[seen]
+        label_code = label_code[seen]
+        order, unlike, _ = _ordered(label_code, known, values)
     at, changed = _last(order, label_code, unlike, int(max(event_code.max(initial=-1), label_code.max(initial=-1))) + 1)
     position = np.where(event_code >= 0, at[event_code], -1) if len(at) else np.full(len(event_code), -1)
     strange = ~np.isin(label_code, event_code)
     example = _example(labels, key, strange, changed, label_code)
-    told = Told(len(known), int(np.isin(np.flatnonzero(changed), event_code).sum()), int(strange.sum()), example)
+    told = Told(
+        len(known), int(np.isin(np.flatnonzero(changed), event_code).sum()), int(strange.sum()), example, unsound
+    )
     columns = [label, known_at, *(name for name in outcomes if name in labels.columns and name not in events.columns)]
     picked, _ = frames.to_arrow(frames.pick(labels.select(columns), position.astype(np.int64)).to_native(), "labels")
     kind = frames.to_arrow(frames.take(events, np.zeros(0, np.int64)).to_native(), "data")[1]
@@ -148,33 +165,48 @@ def _codes(events: Frame, labels: Frame, key: str) -> tuple[Ints, Ints]:
     return np.where(nameless, -1, codes[: len(mine)]), codes[len(mine) :]
 
 
-def _none_before(events: Frame, whose: tuple[Ints, Ints], known: Ints, where: tuple[str, str, Frame, Clock]) -> None:
-    """Refuse labels that were known before their event."""
-    time, key, labels, clock = where
+def _before(events: Frame, whose: tuple[Ints, Ints], known: Ints, time: str, clock: Clock) -> Ints:
+    """Return the rows of labels that were known before their event."""
     asked, other = frames.times(events, time, "time")
     if other.kind != clock.kind or not len(asked):
-        return  # said where the two are held against each other
+        return np.zeros(0, np.int64)  # said where the two are held against each other
+    return np.flatnonzero(known < _asked_for(asked, whose))
+
+
+def _asked_for(asked: Ints, whose: tuple[Ints, Ints]) -> Ints:
+    """Return the time of each label's event; the beginning of time where it is not there."""
     event_code, label_code = whose
     first = np.full(int(max(event_code.max(initial=-1), label_code.max(initial=-1))) + 1, np.iinfo(np.int64).min)
     named = event_code >= 0
     first[event_code[named]] = asked[named]
-    early = np.flatnonzero(known < first[label_code])
+    return np.asarray(first[label_code])
+
+
+def _none_before(
+    events: Frame, whose: tuple[Ints, Ints], known: Ints, early: Ints, where: tuple[str, str, Frame, Clock]
+) -> None:
+    """Refuse labels that were known before their event."""
     if len(early):
+        time, key, labels, clock = where
         row = int(early[0])
         name = frames.values(labels, key, "labels")[0][row]
+        asked = _asked_for(frames.times(events, time, "time")[0], whose)
         raise DataError(
             f"labels: {len(early)} labels are known before their event, first in row {row}: {key}={name}, known at "
-            f"{clock.show(int(known[row]))}, asked for at {clock.show(int(first[label_code[row]]))}. Correct them."
+            f"{clock.show(int(known[row]))}, asked for at {clock.show(int(asked[row]))}. Correct them."
         )
 
 
 def _whole(labels: Frame, names: tuple[str, str, str], known: Ints, unsaid: NDArray[np.bool_]) -> None:
     key, known_at, label = names
+    names_, nameless = frames.values(labels, key, "labels")
     if unsaid.any():
+        row = int(np.flatnonzero(unsaid)[0])
         raise DataError(
-            f"labels: {label!r} is missing in row {np.flatnonzero(unsaid)[0]}: a label that is not known has no row."
+            f"labels: {label!r} is missing in row {row} ({key}={names_[row]}): a label that is not known has no row. "
+            "Leave it out, or correct it."
         )
-    gaps = np.flatnonzero(frames.values(labels, key, "labels")[1])
+    gaps = np.flatnonzero(nameless)
     if len(gaps):
         raise DataError(f"labels: {key!r} is missing in row {gaps[0]}: whose label it is cannot be told.")
     gaps = np.flatnonzero(known == NEVER)
@@ -182,19 +214,34 @@ def _whole(labels: Frame, names: tuple[str, str, str], known: Ints, unsaid: NDAr
         raise DataError(f"labels: {known_at!r} is missing in row {gaps[0]}: say from when the label was known.")
 
 
-def _contradictions(order: Ints, code: Ints, known: Ints, value: Ints, where: tuple[Frame, str, Clock]) -> None:
-    """Refuse two values of one event that were known at once."""
+def _ordered(code: Ints, known: Ints, values: NDArray[Any]) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Return rows by event and time, a number for each value, and which rows contradict the one before."""
+    text = values.astype(str) if values.dtype == object else values
+    unlike = np.unique(text, return_inverse=True)[1] if len(text) else np.zeros(0, np.int64)
+    order = np.lexsort((np.arange(len(known)), known, code))
     now, before = order[1:], order[:-1]
-    bad = (code[now] == code[before]) & (known[now] == known[before]) & (value[now] != value[before])
-    if bad.any():
-        at = int(np.flatnonzero(bad)[0])
-        labels, key, clock = where
-        first, second = sorted((int(before[at]), int(now[at])))
-        name = frames.values(labels, key, "labels")[0][first]
-        raise DataError(
-            f"labels: {key}={name} has two labels, both known at {clock.show(int(known[first]))}, in rows {first} and "
-            f"{second}: which one counts cannot be told. Keep one, or give the later its own time."
-        )
+    return order, unlike, (code[now] == code[before]) & (known[now] == known[before]) & (unlike[now] != unlike[before])
+
+
+def _contradiction(order: Ints, bad: NDArray[np.bool_], known: Ints, where: tuple[Frame, str, Clock]) -> DataError:
+    """Say which event has two values that were known at once."""
+    at = int(np.flatnonzero(bad)[0])
+    labels, key, clock = where
+    first, second = sorted((int(order[at]), int(order[at + 1])))
+    name = frames.values(labels, key, "labels")[0][first]
+    return DataError(
+        f"labels: {key}={name} has two labels, both known at {clock.show(int(known[first]))}, in rows {first} and "
+        f"{second}: which one counts cannot be told. Keep one, or give the later its own time."
+    )
+
+
+def _one_value(order: Ints, bad: NDArray[np.bool_], code: Ints, known: Ints) -> NDArray[np.bool_]:
+    """Mark the rows of events and instants at which one value only was known."""
+    at = order[1:][bad]
+    pairs = np.stack([code, known])
+    lost = np.unique(pairs[:, at], axis=1)
+    both = np.unique(np.concatenate([lost, pairs], axis=1), axis=1, return_inverse=True)[1].reshape(-1)
+    return np.asarray(~np.isin(both[lost.shape[1] :], both[: lost.shape[1]]))
 
 
 def _last(order: Ints, code: Ints, value: Ints, n: int) -> tuple[Ints, NDArray[np.bool_]]:

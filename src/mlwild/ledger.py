@@ -11,7 +11,7 @@ from typing import Any
 
 from mlwild.clock import now_text
 from mlwild.digest import digest
-from mlwild.disk import writing
+from mlwild.disk import synced, writing
 from mlwild.errors import StoreError
 from mlwild.jsonable import plain
 
@@ -153,7 +153,7 @@ class Ledger:
             finally:
                 os.close(handle)
             if new:
-                _sync_folder(self.path.parent)
+                synced(self.path.parent)
 
 
 class Draft(Ledger):
@@ -170,12 +170,3 @@ class Draft(Ledger):
 
 def _sealed(before: str, line: Mapping[str, Any]) -> str:
     return digest(before, json.dumps(line, sort_keys=True))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put a folder's list of files on the disk: a new file is not there after a power cut otherwise."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -156,7 +156,14 @@ def _module(file: Path, field: str) -> ModuleType:
     # The file may import what lies beside it, and so may the workers; installed packages come first.
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as problem:
+        if "null bytes" not in str(problem):
+            raise
+        raise AppError(
+            f"{field}: {str(file)!r} holds bytes that are no text: it was damaged, or is no Python."
+        ) from None
     # Workers cannot import the file by its name: its functions travel by value.
     cloudpickle.register_pickle_by_value(module)
     return module

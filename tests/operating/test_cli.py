@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -186,3 +187,57 @@ def test_runs_that_were_missed_are_counted_whatever_the_calendar_does():
     now[0] += 34.0  # one run took so long
     assert next(made) == (5, 3)
     assert slept == [10.0, 6.0]
+
+
+def test_models_that_were_deleted_are_made_again_though_lines_were_added_above_their_code(tmp_path):
+    more = "import pathlib\n    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]"
+    write(tmp_path, more)
+    (tmp_path / "now").write_text("460")
+    run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--no-gate", "--no-record", cwd=tmp_path)
+    shutil.rmtree(next(tmp_path.glob(".mlwild/operate/*/memo")))
+    (tmp_path / "app.py").write_text("# a word of explanation\n\n" + (tmp_path / "app.py").read_text())
+    (tmp_path / "now").write_text("600")
+    done = run("operate", "app.py", "--no-gate", "--no-record", cwd=tmp_path)
+    assert "lost" not in done.stdout
+    assert [fact.body["digest"] for fact in ledger(tmp_path) if fact.kind == "fitted"]
+    assert not any("lost" in fact.body for fact in ledger(tmp_path))
+
+
+@pytest.mark.parametrize("command", [("status",), ("history",), ("operate", "app.py", "--rule", "every 2")])
+def test_a_store_that_is_a_file_is_refused(command, tmp_path):
+    write(tmp_path)
+    (tmp_path / "note.txt").write_text("a file")
+    done = run(*command, "--store", "note.txt", cwd=tmp_path, code=2)
+    assert "'note.txt' is a file" in done.stderr
+    if command == ("status",):
+        assert "is a file" in run("data", "show", "--warehouse", "note.txt", cwd=tmp_path, code=2).stderr
+
+
+def test_a_store_that_may_not_be_written_to_is_one_sentence_and_the_life_goes_on_after_it(tmp_path):
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("setpriv takes the right to write everywhere from who has it")
+    write(tmp_path, "import pathlib\n    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]")
+    (tmp_path / "now").write_text("460")
+    asked = ("operate", "app.py", "--no-gate", "--no-record")
+    run(*asked, "--rule", "every 2", "--begin", "400", cwd=tmp_path)
+    (tmp_path / "now").write_text("600")
+    folder = next(tmp_path.glob(".mlwild/operate/*/ledger.jsonl")).parent
+    inside = [folder, *folder.rglob("*")]
+    for path in inside:
+        path.chmod(path.stat().st_mode & ~0o222)
+    drop = [setpriv, "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    done = subprocess.run([*drop, *MLWILD, *asked], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.strip().endswith("tick.lock cannot be written: Permission denied.")
+    assert len(done.stderr.strip().splitlines()) == 1
+    for path in inside:
+        path.chmod(path.stat().st_mode | 0o200)
+    assert "2 ticks done" in run(*asked, cwd=tmp_path).stdout
+
+
+def test_a_file_that_is_no_text_is_one_sentence(tmp_path):
+    (tmp_path / "app.py").write_bytes(b"app = 1\x00\x01")
+    done = run("operate", "app.py", cwd=tmp_path, code=2)
+    assert "holds bytes that are no text" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

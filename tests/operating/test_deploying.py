@@ -32,6 +32,23 @@ def test_a_plan_is_what_is_done_bit_by_bit(tmp_path):
     assert bodies(ledger_of(made, tmp_path)) == bodies(ledger_of(other, tmp_path / "other"))
 
 
+def test_plans_that_differ_in_anything_have_other_seals(tmp_path):
+    made = world(n=400)
+    plan = deploy(made.app, rule=rules.Every(3), begin=250, dry=True, store=tmp_path)
+    others = {"app": "other", "made_of": "0", "rule": "never", "reopened": False, "ticks": plan.ticks[1:]}
+    seals = {replace(plan, **{name: value}).seal for name, value in others.items()}
+    assert len(seals | {plan.seal}) == 1 + len(others)
+    assert replace(plan, dry=False).seal == plan.seal
+
+
+def test_a_deploy_that_ends_with_an_alarm_does_not_end_as_well(tmp_path):
+    write(tmp_path)
+    run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--at", "440", "--no-gate", cwd=tmp_path)
+    (tmp_path / "app_tests.py").write_text("def test_never(events):\n    assert len(events) < 0, 'always red'\n")
+    done = run("deploy", "app.py", "--yes", "--no-record", cwd=tmp_path, code=1)
+    assert "the gate blocks it: never red" in " ".join(done.stdout.split())
+
+
 def test_a_plan_that_is_out_of_date_is_not_carried_out(tmp_path):
     made = world()
     made.now = 451

@@ -142,6 +142,29 @@ def test_a_full_disk_is_a_sentence_and_life_goes_on_after_it(tmp_path, monkeypat
     assert [fact.kind for fact in Ledger(ledger.path).facts] == ["one", "three"]
 
 
+def test_of_facts_that_were_to_be_added_together_none_counts_if_the_disk_fills_between_them(tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append(Fact("one", 0))
+    whole, write = ledger.path.read_bytes(), os.write
+
+    def fills_up(handle, data):
+        line = bytes(data).find(b"\n") + 1
+        if b'"two"' not in bytes(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, bytes(data)[:line])
+
+    with monkeypatch.context() as disk:
+        disk.setattr("mlwild.ledger.os.write", fills_up)
+        with pytest.raises(StoreError, match="disk of .* is full"):
+            ledger.append(Fact("two", 1), Fact("three", 1))
+    assert ledger.path.read_bytes() == whole
+    assert [fact.kind for fact in ledger.facts] == [
+        "one"
+    ]  # nor in memory: what is not on the disk was not acknowledged
+    ledger.append(Fact("four", 2))
+    assert [fact.kind for fact in Ledger(ledger.path).facts] == ["one", "four"]
+
+
 @pytest.mark.parametrize("cut", [1, 20, 100])
 def test_a_line_cut_short_is_left_out_and_overwritten(cut, tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")

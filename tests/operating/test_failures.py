@@ -87,6 +87,10 @@ class Registrar:
     def challenger(self, app, vintage, noted, model):
         return {"run": "", "version": 1}
 
+    def knows(self, app, version):
+        """Nothing is ever forgotten."""
+        return True
+
     def no_challenger(self, app):
         """Take note."""
 

@@ -141,6 +141,57 @@ def test_stored_labels_are_read_as_they_were_known(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda t: t.assign(y=np.nan), "is missing in row"),
+        (lambda t: t.assign(at=100), "known before their event"),
+        (lambda t: pd.concat([t, t.assign(n="twice", y=9.0)]), "has two labels"),
+    ],
+)
+def test_a_label_that_was_refused_and_is_corrected_does_not_block_the_ticks_of_its_time(harm, said, tmp_path):
+    """What is caught up as of then counts it as not known then, and says so."""
+    events, labels = rows(400)
+    numbered = labels.assign(n=[f"{key}-1" for key in labels["id"]])
+    bad = numbered["id"] == labels["id"][(labels["at"] > 255) & (labels["at"] < 290)].iloc[0]
+    add("events", pa.Table.from_pandas(events), key="id", time="when", warehouse=tmp_path)
+    add("labels", pa.Table.from_pandas(numbered[~bad], preserve_index=False), key="n", time="at", warehouse=tmp_path)
+    app = app_of(None, None, data=Stored("events", tmp_path), labels=Stored("labels", tmp_path))
+    operate(app, rule=rules.Every(2), begin=250, at=250, store=tmp_path)
+    wrong = pa.Table.from_pandas(harm(numbered[bad]), preserve_index=False)
+    add("labels", wrong, known="at", warehouse=tmp_path)
+    with pytest.raises(DataError, match=said):
+        operate(app, store=tmp_path)
+    right = numbered[bad].assign(at=380)  # comes after the cutoffs at 300 and 350
+    more = [right.assign(n="twice")] if wrong.num_rows > 1 else []
+    mended = pa.Table.from_pandas(pd.concat([right, *more]), preserve_index=False)
+    add("labels", mended, known="at", correct=True, warehouse=tmp_path)
+    operate(app, store=tmp_path)
+    seen = Ledger(tmp_path / "operate" / "apart" / "ledger.jsonl").of("observed")
+    assert [fact.body.get("unsound_labels", 0) for fact in seen] == [0, *([wrong.num_rows] * (len(seen) - 1))]
+    # Then as now it is as if the label had come when it was corrected.
+    whole = Stored("labels", tmp_path)().to_pandas()
+    counted = [fact.body["labels"] for fact in seen]
+    assert counted == [int(((whole["at"] > cut - 50) & (whole["at"] <= cut)).sum()) for cut in (250, 300, 350)]
+
+
+def test_an_event_whose_label_was_refused_and_is_corrected_does_not_block_the_ticks_of_its_time(tmp_path):
+    events, labels = rows(400)
+    both = whole_of(events, labels)
+    late = both.index == both.index[(both["when"] > 255) & (both["when"] < 290) & both["y"].notna()][0]
+    add("both", pa.Table.from_pandas(both[~late], preserve_index=False), key="id", time="when", warehouse=tmp_path)
+    app = app_of(None, None, data=Stored("both", tmp_path), labels=None)
+    operate(app, rule=rules.Every(2), begin=250, at=250, store=tmp_path)
+    wrong = both[late].assign(y=np.inf)
+    add("both", pa.Table.from_pandas(wrong, preserve_index=False), known="when", warehouse=tmp_path)
+    with pytest.raises(DataError, match="infinite"):
+        operate(app, store=tmp_path)
+    right = pa.Table.from_pandas(both[late], preserve_index=False)
+    add("both", right, correct=True, known="now", warehouse=tmp_path)  # as late as the last row, in ticks
+    done = operate(app, store=tmp_path)
+    assert [one.facts["observed"]["unsound_labels"] for one in done.ticks] == [1, 1]
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda t: pd.concat([t, t.iloc[:1].assign(y=9.0)]), "has two labels, both known at"),
@@ -198,7 +249,7 @@ def test_a_first_label_before_its_event_is_refused_though_a_later_one_follows():
 
 def test_a_label_row_that_says_nothing_is_refused():
     events, labels = rows(60)
-    with pytest.raises(DataError, match="'y' is missing in row 3: a label that is not known has no row"):
+    with pytest.raises(DataError, match=r"'y' is missing in row 3 \(id=e\d+\): a label that is not known has no row"):
         read_events(app_of(events, labels.assign(y=labels["y"].where(labels.index != 3))))
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.operating import status
+from mlwild.ledger import Fact
+from mlwild.operating import promises, status
 from mlwild.operating.promises import ALPHA, LEVEL
 from mlwild.stats.sequential import risk_violation
-from tests.operating.worlds import world
+from tests.operating.worlds import World, world
+from tests.support import drifting, small_app
 
 
 def false_alarms(delay, lag, *, lives, periods=104, seed=0):
@@ -67,3 +71,26 @@ def test_promises_that_are_broken_are_an_alarm(tmp_path, monkeypatch):
     assert [at for at, _ in alarms] == list(range(alarms[0][0], 900, 50))
     assert all("rehearsal no longer describes reality" in why for _, why in alarms)
     assert status(tmp_path)[0].alarm == alarms[-1][1]
+
+
+def test_a_promise_is_kept_at_both_its_ends(tmp_path, monkeypatch):
+    """Who loses nothing, and promised to, keeps it."""
+    nothing = {"split": "wishes", "estimate": 0.0, "low": 0.0, "high": 0.0}
+    monkeypatch.setattr("mlwild.operating.promises.promised_of_life", lambda *args, **words: nothing)
+    models = {"zero": lambda X, y: lambda X: np.zeros(len(X))}
+    made = World(small_app(drifting(600, 0, 0.0, 0).assign(y=0.0), every=50, start=100, models=models))
+    done = wild.operate(made.app, rule=rules.Never(), begin=250, store=tmp_path)
+    told = [one for tick in done.ticks for one in tick.facts["scored"]["periods"]]
+    assert len(told) >= 5
+    assert all(one["loss"] == 0.0 and one["kept"] is True for one in told)
+
+
+@pytest.mark.parametrize(("losses", "kept"), [([1.0, 3.0, 2.0, 1.0], False), ([1.0, 2.0, 2.5, 1.0], True)])
+def test_the_worst_period_of_a_horizon_is_held_against_its_bound_wherever_it_lies(losses, kept):
+    bound = {"horizon": 4, "level": 0.95, "high": 2.5}
+    life = SimpleNamespace(facts=[Fact("promised", 7, {"worst": bound})])
+    outcomes = [{"period": 7 + place, "loss": loss} for place, loss in enumerate(losses)]
+    came = promises._worst_that_came
+    assert came(life, outcomes, []) == [{"period": 7, "high": 2.5, "came": max(losses), "kept": kept}]
+    assert came(life, outcomes[:3], []) == []
+    assert came(life, outcomes, [{"worst": [{"period": 7}]}]) == []

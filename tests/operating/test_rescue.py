@@ -311,6 +311,19 @@ def test_where_none_loads_the_tick_fails_nothing_is_published_and_it_goes_on_whe
     assert now == then
 
 
+def test_what_would_stand_in_is_loaded_first_though_nothing_is_to_be_predicted(parts, tmp_path):
+    made, root = begun(tmp_path, models={"line": Plugged()})
+    for name in ("older", "newer"):
+        gone(parts, name)
+    made.whole = made.whole[~made.whole["when"].between(400, 449)].reset_index(drop=True)  # no row came
+    made.known = made.whole["known"]
+    made.now = 452
+    published = (root / "live.json").read_bytes()
+    with pytest.raises(StoreError, match="neither can any of the 1 that were live before"):
+        wild.operate(made.app, store=tmp_path)
+    assert (root / "live.json").read_bytes() == published
+
+
 def test_the_first_vintage_has_none_before_it(tmp_path):
     made, root = begun(tmp_path, rule=rules.Never())
     deleted(model_of(root, live(root)["key"]))

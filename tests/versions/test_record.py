@@ -15,6 +15,7 @@ from mlwild.gate.outcome import Word
 from mlwild.versions import Made, left, place_of, record, run_of, runs
 from mlwild.versions.metrics import VERDICTS, metrics_of
 from mlwild.versions.place import client_of
+from mlwild.versions.provenance import MOST
 from mlwild.versions.reading import _asked, _run
 from mlwild.versions.recording import TAG, experiment_of
 from tests.support import drifting, small_app
@@ -63,7 +64,7 @@ def test_the_code_beside_an_app_is_named_with_what_differs(tmp_path):
     assert record(app, "gate", made(), store=tmp_path / "s").commit == ""
     git("init", "-q")
     (tmp_path / "features.py").write_text("x = 1\n")
-    git("add", "-A")
+    git("add", "features.py")
     git("commit", "-qm", "first")
     clean = record(app, "gate", made(), store=tmp_path / "s")
     assert len(clean.commit) == 40
@@ -74,6 +75,20 @@ def test_the_code_beside_an_app_is_named_with_what_differs(tmp_path):
     assert dirty.dirty
     assert left(dirty, tmp_path / "s")["diff.patch"].decode().count("+x = 2") == 1
     assert "? other.py" in left(dirty, tmp_path / "s")["diff.patch"].decode()
+    new = {"other.py": "y = 'é'\n\n# no line break follows", "with space.py": "a = 1\r\nb = 2\n", "empty.py": ""}
+    for name, text in new.items():
+        (tmp_path / name).write_bytes(text.encode())
+    (tmp_path / "long.py").write_text("# " + "x" * MOST)
+    (tmp_path / "odd.py").write_bytes(b"\xff")
+    patch = left(record(app, "gate", made(), store=tmp_path / "s"), tmp_path / "s")["diff.patch"]
+    assert f"? long.py: left out, since it has {MOST + 2:,} letters" in patch.decode()
+    assert "? odd.py: left out, since it cannot be read as text" in patch.decode()
+    # What is kept makes the same files again from the commit.
+    again = tmp_path / "again"
+    git("clone", "-q", str(tmp_path), str(again))
+    subprocess.run(["git", "apply", "-"], cwd=again, input=patch, check=True)
+    assert {name: (again / name).read_bytes().decode() for name in new} == new
+    assert (again / "features.py").read_text() == "x = 2\n"
 
 
 _DIES = """

@@ -10,6 +10,7 @@ import pytest
 
 import mlwild.versions
 from mlwild import rules
+from mlwild.digest import bytes_digest
 from mlwild.errors import AppError, StoreError
 from mlwild.operating import challenge, end_challenge, operate, rollback, status
 from mlwild.operating.lived import lived
@@ -149,3 +150,63 @@ def test_what_people_try_cannot_move_the_champion(tmp_path):
         assert [one.info.run_id for one in mine] == [before[0].run]
     # No word of the user's door names a space.
     assert "space" not in inspect.signature(mlwild.versions.record).parameters
+
+
+@pytest.mark.parametrize("harm", ["deleted", "made anew", "another champion"])
+def test_a_record_that_was_lost_is_told_again_by_the_next_tick(harm, tmp_path):
+    made = world()
+    ticked(made, tmp_path, 251, rules.Never(), 250)
+    place = place_of(tmp_path)
+    if harm == "another champion":
+        with client_of(place) as client:
+            client.delete_registered_model_alias(made.app.name, "champion")
+    else:
+        place.database.unlink()
+    if harm == "made anew":
+        record(made.app, "comparison", Made({}), store=tmp_path)
+    ticked(made, tmp_path, 301)
+    found = registered(made.app, store=tmp_path)
+    assert [(one.vintage, one.aliases) for one in found] == [("3", ("champion",))]
+    ticked(made, tmp_path, 401)
+    assert len(ledger_of(made, tmp_path).of("registered")) == 2
+    assert load_registered(made.app, store=tmp_path) is not None
+
+
+def test_a_record_that_was_damaged_fails_the_tick_and_says_what_to_do(tmp_path):
+    made = world()
+    ticked(made, tmp_path, 251, rules.Never(), 250)
+    kept = place_of(tmp_path).database
+    whole = kept.read_bytes()
+    kept.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="Restore it from a copy, or move it away: a new one is begun"):
+        ticked(made, tmp_path, 301)
+    kept.write_bytes(whole)
+    assert ticked(made, tmp_path, 301).ticks
+    assert len(ledger_of(made, tmp_path).of("registered")) == 1
+
+
+def test_what_does_not_agree_with_its_digest_is_not_registered(tmp_path):
+    made = world()
+    ticked(made, tmp_path, 251, rules.Never(), 250)
+    (tmp_path / "model").write_bytes(b"another")
+    noted = {"key": "k", "digest": "d" * 32, "rows": 3}
+    with pytest.raises(StoreError, match="does not agree with its digest; it is not registered"):
+        Registrar(tmp_path).champion(made.app, "9", noted, tmp_path / "model")
+    assert [one.vintage for one in registered(made.app, store=tmp_path)] == ["3"]
+
+
+def test_a_challenger_that_becomes_champion_has_both_names(tmp_path):
+    made = world()
+    ticked(made, tmp_path, 251, rules.Never(), 250)
+    payload = pickle.dumps({"weights": 1.0})
+    (tmp_path / "model").write_bytes(payload)
+    noted = {"key": "k", "digest": bytes_digest(payload), "rows": 3}
+    keeper = Registrar(tmp_path)
+    first = keeper.challenger(made.app, "9", noted, tmp_path / "model")
+    again = keeper.champion(made.app, "9", noted, tmp_path / "model")
+    assert again == first
+    assert [(one.vintage, one.aliases) for one in registered(made.app, store=tmp_path)] == [
+        ("9", ("challenger", "champion")),
+        ("3", ()),
+    ]
+    assert load_registered(made.app, store=tmp_path) == {"weights": 1.0}

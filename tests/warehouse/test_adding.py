@@ -226,3 +226,34 @@ def test_other_tools_read_the_rows(tmp_path):
     assert pq.read_table(delta.file_uris()[0].removeprefix("file://")).num_rows == 100
     with pytest.raises(Exception, match="append"):
         delta.delete("id = 3")
+
+
+def test_a_unit_is_not_changed_in_silence(tmp_path):
+    add("orders", orders(), **WORDS, units={"price": "EUR"}, warehouse=tmp_path)
+    table = StoredTable(tmp_path / "orders")
+    with pytest.raises(DataError, match="column 'price' is in EUR, and is said to be in USD now"):
+        add("orders", orders(100, 110), units={"price": "USD"}, warehouse=tmp_path)
+    assert (table.version, table.description.units) == (1, {"price": "EUR"})
+    add("orders", orders(100, 110), units={"price": "USD"}, correct=True, warehouse=tmp_path)
+    assert StoredTable(tmp_path / "orders").description.units == {"price": "USD"}
+
+
+def test_an_owner_is_told_though_no_row_is_new(tmp_path):
+    add("orders", orders(), **WORDS, owner="ana", warehouse=tmp_path)
+    assert "nothing was added" in add("orders", orders(), owner="bo", warehouse=tmp_path).said
+    table = StoredTable(tmp_path / "orders")
+    assert (table.version, table.description.owner) == (1, "bo")
+    add("orders", orders(), owner="bo", warehouse=tmp_path)
+    assert len(table.ledger.facts) == len(StoredTable(tmp_path / "orders").ledger.facts)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 9])
+def test_a_csv_whose_last_row_is_cut_short_is_refused_though_what_is_left_is_a_number(cut, tmp_path):
+    file = tmp_path / "orders.csv"
+    orders().to_csv(file, index=False)
+    file.write_bytes(file.read_bytes()[:-cut])
+    with pytest.raises(DataError, match="does not end with a line break|cannot be read whole"):
+        add("orders", file, **WORDS, warehouse=tmp_path / "home")
+    assert not list((tmp_path / "home").glob("*"))
+    file.write_bytes(orders().to_csv(index=False).replace("\n", "\r\n").encode())
+    assert add("orders", file, **WORDS, warehouse=tmp_path / "home").new == 100

@@ -87,7 +87,12 @@ def test_a_batch_that_was_committed_and_not_acknowledged_is_found_whole(first, t
             add("t", rows(10, 20), key="id", time="at", warehouse=tmp_path)
     if not first:
         assert StoredTable(tmp_path / "t").read(["id"]).num_rows == 10  # not acknowledged: not seen
+    order = []
+    real, append = os.fsync, Ledger.append
+    monkeypatch.setattr("mlwild.warehouse.table.os.fsync", lambda handle: order.append("sync") or real(handle))
+    monkeypatch.setattr(Ledger, "append", lambda self, *facts: order.append("told") or append(self, *facts))
     again = add("t", rows(10, 20), key="id", time="at", warehouse=tmp_path)
+    assert order[: order.index("told")].count("sync") >= 4  # the dead one may have left them to the system
     assert (again.new, again.same) == (0, 10)
     table = StoredTable(tmp_path / "t")
     assert table.read(["id"]).column(0).to_pylist() == list(range(10 if first else 0, 20))

@@ -117,3 +117,30 @@ def test_a_correction_changes_later_ticks_only(tmp_path):
     assert operated(ledgers[0]) == operated(ledgers[1])
     observed = [[fact.body["tables"]["rows"] for fact in one.facts if fact.kind == "observed"] for one in ledgers]
     assert observed[0] == [1] * 3 + [3] * (len(observed[1]) - 3)
+
+
+def test_a_correction_of_a_side_table_changes_later_ticks_only(tmp_path):
+    rows = drifting(600, 0, 1.5, 0)
+    side = rows[["when"]].assign(id=np.arange(600), rain=rows["a"])
+    wrong = side.assign(rain=side["rain"].where(~side["when"].between(100, 240), 9.0))
+    homes = [tmp_path / "live", tmp_path / "late"]
+    for home in homes:
+        add("rain", wrong[:400], key="id", time="when", warehouse=home)
+
+    def app(home):
+        tables = {"rain": wild.Table(wild.Stored("rain", home), time="when", delay=0)}
+        return small_app(rows, every=50, start=100, frame="pandas", tables=tables, features=_with_rain)
+
+    words = {"rule": rules.BreakEven(0.5), "begin": 250}
+    wild.operate(app(homes[0]), **words, at=350, store=tmp_path / "a")
+    for home in homes:
+        add("rain", side[100:241], correct=True, warehouse=home)
+        add("rain", side[400:], known="time", warehouse=home)
+    wild.operate(app(homes[0]), store=tmp_path / "a")
+    wild.operate(app(homes[1]), **words, store=tmp_path / "b")
+    ours, theirs = (operated(ledger_of(SimpleNamespace(app=app(homes[0])), tmp_path / name)) for name in ("a", "b"))
+    assert ours == theirs
+
+
+def _with_rain(rows, tables):
+    return rows[["a", "b"]].assign(rain=tables["rain"].asof(rows)["rain"].fillna(0.0).to_numpy())

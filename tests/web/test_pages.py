@@ -18,6 +18,7 @@ from mlwild.card.words import number
 from mlwild.ledger import Fact, Ledger
 from mlwild.operating import operate, status
 from mlwild.operating.life_sheet import life_sheet
+from mlwild.operating.status import keep_state, status_of
 from mlwild.web import Workspace, site
 from mlwild.web.apps import state_of
 from mlwild.web.life import FACTS, TICKS
@@ -272,8 +273,7 @@ def test_a_thousand_apps_are_shown_a_page_at_a_time(tmp_path):
         folder = tmp_path / "operate" / f"app-{k}"
         folder.mkdir()
         (folder / "ledger.jsonl").write_bytes(ledger.path.read_bytes())
-        text = (ledger.path.parent / "status.json").read_text()
-        (folder / "status.json").write_text(text.replace("app-0", f"app-{k}"))
+        keep_state(Ledger(folder / "ledger.jsonl"), folder, replace(status_of(ledger), app=f"app-{k}"))
     with browser(tmp_path) as client:
         first, second = client.get("/").text, client.get("/?page=2").text
         assert first.count('<tbody class="') == 100

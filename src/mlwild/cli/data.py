@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from mlwild.cli.guarded import guarded
-from mlwild.cli.parts import can_write, write_json
+from mlwild.cli.parts import can_write, folder_named, write_json
 from mlwild.errors import AppError
 
 data = typer.Typer(help="Tables that lose nothing: append-only, with what was known when.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the table.", show_default=False)]
-Warehouse = Annotated[str, typer.Option("--warehouse", help="Folder of the tables.")]
+Warehouse = Annotated[str, typer.Option("--warehouse", help="Folder of the tables.", callback=folder_named)]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the answer as JSON.")]
 HOME = ".mlwild/warehouse"
 

@@ -26,7 +26,16 @@ ComputeOption = Annotated[
 ]
 
 AppFile = Annotated[Path, typer.Argument(help="The app file, such as flights.py.", show_default=False)]
-StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.")]
+
+
+def folder_named(value: str) -> str:
+    """Refuse a folder that is a file: what looks into it would find nothing, and call that well."""
+    if Path(value).is_file():
+        raise typer.BadParameter(f"{value!r} is a file. Name a folder; it is made if it is not there.")
+    return value
+
+
+StoreOption = Annotated[str, typer.Option("--store", help="Folder that keeps what was fitted.", callback=folder_named)]
 
 
 def can_write(path: Path | None, option: str) -> None:

@@ -43,6 +43,10 @@ class Registrar(Protocol):
         """Register what runs in shadow."""
         ...
 
+    def knows(self, app: App, version: int) -> bool:
+        """Say whether what is live is still the version that was told."""
+        ...
+
     def no_challenger(self, app: App) -> None:
         """Say that nothing runs in shadow any more."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,9 +21,9 @@ from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, rule_key, rule_path
+from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, read_rule, rule_key, rule_path
 from mlwild.operating.publishing import publish_again
-from mlwild.operating.status import LEDGER, keep_status, keep_trouble
+from mlwild.operating.status import LEDGER, gone, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
@@ -209,7 +208,10 @@ def operate(
     except (Exception, SystemExit) as problem:
         if not dry and (root.root / LEDGER).exists():
             keep_trouble(root.root, problem)
-            keep_card(Ledger(root.root / LEDGER), root.root)
+            try:
+                keep_card(Ledger(root.root / LEDGER), root.root)
+            except StoreError as worse:  # the problem itself is on its way, and says more
+                problem.add_note(str(worse))
         raise
 
 
@@ -233,8 +235,10 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         path = root.root / LEDGER
         ledger = Draft(path) if call.dry else Ledger(path)
         before = lived(ledger)
+        if before is None and not call.reopen and (lost := gone(root.root)):
+            raise StoreError(f"{lost}.")
         life = None if call.reopen else before
-        edges = due(app, events, None if life is None else life.since, call.at)
+        edges = reached(app, events, life, call.at)
         # A life that was opened and has not begun may begin otherwise.
         wished = wish.rule is not None or wish.begin is not None
         if life is None or (not life.decided and wished):
@@ -270,6 +274,15 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
     )
 
 
+def reached(app: App, events: Events, life: Lived | None, at: str | int | None) -> NDArray[np.int64]:
+    """Return the cutoffs that are due by an instant, and those whose tick was done."""
+    if life is None or not life.decided:
+        return due(app, events, None if life is None else life.since, at)
+    edges, done = due(app, events, life.since, None), life.ticked + 1
+    asked = len(edges) if at is None else int((edges <= instant_of(events.clock, at, "at")).sum())
+    return edges[: max(asked, done)]
+
+
 def due(app: App, events: Events, since: tuple[int, int] | None, at: str | int | None) -> NDArray[np.int64]:
     """Return the cutoffs that the data have reached: an event at or after them is there, so none before is to come."""
     edges = cutoffs_of(app, events, since)
@@ -303,6 +316,12 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
             f"begin: the life of {app.name!r} began at {opened['at']} and goes on. Leave --begin out, or open a new "
             "life with --reopen."
         )
+    if len(edges) <= life.ticked:
+        last_tick = next(fact.body["at"] for fact in reversed(life.facts) if fact.kind == "ticked")
+        raise DataError(
+            f"data: they reach {events.clock.show(int(events.time[-1]))}, and the tick at {last_tick} was done: rows "
+            "at the end are gone. Restore them, or open a new life with --reopen."
+        )
     last = life.decided[-1] if life.decided else None
     expected = [(life.first, int(opened["edge"]))] + ([(last.cutoff, last.at)] if last is not None else [])
     for cutoff, edge in expected:
@@ -315,15 +334,8 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
 
 
 def rule_of(life: Lived, root: Store) -> Rule:
-    path = rule_path(root, str(life.opened.body["rule"]["key"]))
-    try:
-        found: Rule = pickle.loads(path.read_bytes())
-    except (OSError, pickle.UnpicklingError, EOFError) as problem:
-        raise StoreError(
-            f"store: the rule {life.opened.body['rule']['name']!r} cannot be read from {path}. Restore the file, or "
-            "open a new life with --reopen."
-        ) from problem
-    return found
+    body = life.opened.body["rule"]
+    return read_rule(rule_path(root, str(body["key"])), str(body["name"]))
 
 
 __all__ = ["Operation", "operate"]

@@ -17,7 +17,7 @@ from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Draft, Fact, Ledger
 from mlwild.models import Forecast
 from mlwild.operating.desk import Desk, Registrar, pinned
-from mlwild.operating.driver import due, rule_of, same
+from mlwild.operating.driver import reached, rule_of, same
 from mlwild.operating.lived import Lived, lived, move_memory, of_vintage
 from mlwild.operating.opening import Wish
 from mlwild.operating.publishing import publish_again
@@ -242,7 +242,7 @@ def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False
         life = lived(ledger)
         if life is None or not life.decided or life.ticked != life.decided[-1].cutoff:
             raise AppError(f"app: the last tick of {app.name!r} is not finished. Run mlwild operate first.")
-        edges = due(app, events, life.since, None)
+        edges = reached(app, events, life, None)
         same(app, life, Wish(None, None, store, jobs), events, edges)
         yield Desk(app, events, tables, edges[: life.ticked + 1], root, ledger, rule_of(life, root), None, jobs)
 

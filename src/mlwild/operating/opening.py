@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,9 +17,9 @@ from mlwild.app import App
 from mlwild.clock import Clock
 from mlwild.compute import Jobs
 from mlwild.declared import check_windows
-from mlwild.digest import digest, fingerprint
+from mlwild.digest import bytes_digest, digest, fingerprint
 from mlwild.disk import write_atomically
-from mlwild.errors import AppError, DataError
+from mlwild.errors import AppError, DataError, StoreError
 from mlwild.events import Events, SideTable
 from mlwild.ledger import Fact, Ledger
 from mlwild.lives import first_vintage, fold
@@ -36,6 +37,8 @@ from mlwild.triangle.survey import lay_survey, origin_of
 
 #: Periods before the first cutoff that a life can be opened at: fewer tell nothing.
 EARLIEST = 3
+#: What the digest of a rule is kept under, beside it.
+MARK = ".digest"
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,7 @@ def opened(
         past = fold(rule, triangle, start).live if start is not None else ()
         keys = {str(vintage): _shared(triangle, vintage, root) for vintage in dict.fromkeys(past)}
     key = rule_key(rule)
-    payload = cloudpickle.dumps(rule)
-    write_atomically(rule_path(root, key), lambda file: file.write(payload))
+    keep_rule(rule, rule_path(root, key))
     body = {
         "app": app.name,
         "at": events.clock.show(int(edges[first])),
@@ -146,6 +148,41 @@ def rule_key(rule: Rule) -> str:
 def rule_path(root: Store, key: str) -> Path:
     """Return where the rule of a life is kept: beside the ledger, since it cannot be made again."""
     return root.root / "rules" / f"{key}.pickle"
+
+
+def keep_rule(rule: Rule, path: Path) -> None:
+    """Keep a rule with its digest; both are on the disk before any fact speaks of it."""
+    payload = cloudpickle.dumps(rule)
+    write_atomically(path, lambda file: file.write(payload), sync=True)
+    mark = bytes_digest(payload).encode()
+    write_atomically(path.with_suffix(MARK), lambda file: file.write(mark), sync=True)
+
+
+def read_rule(path: Path, name: str) -> Rule:
+    """
+    Return a rule that was kept.
+
+    Raises
+    ------
+    StoreError
+        If it is gone, does not agree with its digest, or cannot be loaded.
+    """
+    try:
+        rule: Rule = pickle.loads(_unharmed(path))
+    except Exception as problem:  # whatever a class that is gone, or half a pickle, raises
+        said = " ".join(str(problem).split())[:200]
+        raise StoreError(
+            f"store: the rule {name!r} cannot be read from {path} ({type(problem).__name__}: {said}). Restore the file "
+            "and the code that it needs, or open a new life with --reopen."
+        ) from problem
+    return rule
+
+
+def _unharmed(path: Path) -> bytes:
+    payload, mark = path.read_bytes(), path.with_suffix(MARK)
+    if mark.exists() and mark.read_bytes() != bytes_digest(payload).encode():
+        raise ValueError("its file does not agree with its digest")
+    return payload
 
 
 def first_cutoff(clock: Clock, edges: NDArray[np.int64], begin: str | int) -> int:
@@ -210,10 +247,13 @@ def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None)
     """Return the rule of a name: the app's own, or a standard one with limits from what was known."""
     if not isinstance(name, str):
         return name
-    contest: Sequence[Rule] = app.rules or (() if start is None else contest_of(app, triangle, start))
+    contest: Sequence[Rule] = () if start is None else app.rules or contest_of(app, triangle, start)
     known = {one.name: one for one in contest}
     if name not in known:
-        raise AppError(f"rule: there is no {name!r}; there is {', '.join(known) or 'none: no vintage could be made'}.")
+        if start is None:
+            why = next((f" ({one}: {found.why})" for one, found in triangle.failed.items()), "")
+            raise DataError(f"models[{app.live!r}]: no vintage could be made at any cutoff{why}. Nothing was begun.")
+        raise AppError(f"rule: there is no {name!r}; there is {', '.join(known)}.")
     return known[name]
 
 

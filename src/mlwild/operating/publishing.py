@@ -17,7 +17,7 @@ def published(desk: Desk, cutoff: int) -> dict[str, Any]:
     body = _body(desk, desk.lived(), cutoff)
     if desk.ledger.lasting:
         text = json.dumps(body, ensure_ascii=False, indent=1).encode()
-        write_atomically(desk.store.root / FILE, lambda file: file.write(text))
+        write_atomically(desk.store.root / FILE, lambda file: file.write(text), sync=True)
     return {name: body[name] for name in body if name != "app"}
 
 

@@ -12,10 +12,14 @@ from mlwild.operating.shadowing import shadowed_since, trial_of
 
 
 def to_register(desk: Desk) -> bool:
-    """Say whether the registry has another champion or challenger than the ledger."""
+    """Say whether the registry has another champion or challenger than the ledger, or has lost what it was told."""
     if desk.registrar is None or desk.published or not desk.ledger.lasting:
         return False
-    return _told(desk.lived()) != _now(desk.lived())
+    life = desk.lived()
+    if _told(life) != _now(life):
+        return True
+    version = next((fact.body["version"] for fact in reversed(life.facts) if fact.kind == "registered"), None)
+    return version is not None and not desk.registrar.knows(desk.app, int(version))
 
 
 def _told(life: Lived) -> tuple[str, str]:

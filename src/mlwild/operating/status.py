@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mlwild.clock import text_of
+from mlwild.digest import digest
 from mlwild.disk import is_held, write_atomically
 from mlwild.errors import StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating.lived import Lived, lived
+from mlwild.operating.publishing import FILE as LIVE
 from mlwild.rehearsal import STORE
 
 FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
@@ -47,6 +51,8 @@ class Status:
         Why somebody should look; empty if all is well.
     challenger : str
         What runs in shadow, and where it stands; empty if nothing does.
+    running : str
+        Since when a call is at work on it; empty if none is.
     """
 
     app: str
@@ -63,6 +69,7 @@ class Status:
     of: int = 0
     alarm: str = ""
     challenger: str = ""
+    running: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -83,23 +90,51 @@ def status(store: str | Path = STORE) -> list[Status]:
     -------
     list of Status
     """
-    found = []
-    for folder in sorted(path.parent for path in Path(store).glob(f"operate/*/{LEDGER}")):
-        kept = kept_status(folder)
-        try:
-            made = kept if kept is not None else status_of(Ledger(folder / LEDGER))
-            if made is not None and made.alarm.endswith(CUT_OFF) and is_held(folder / LOCK):
-                made = status_of(Ledger(folder / LEDGER), running=True)
-        except StoreError as problem:  # the others are shown all the same
-            made = Status(app=folder.name, alarm=str(problem))
-        if made is not None:
-            found.append(made)
-    return sorted(found, key=lambda one: (not one.alarm, one.app))
+    found = (state_in(folder) for folder in sorted(Path(store).glob("operate/*")))
+    return sorted((one for one in found if one is not None), key=lambda one: (not one.alarm, one.app))
+
+
+def state_in(folder: Path) -> Status | None:
+    """
+    Return the state of one app in operation; None where no life was opened.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the app.
+
+    Returns
+    -------
+    Status or None
+    """
+    try:
+        made = kept_status(folder)
+        made = made if made is not None else status_of(Ledger(folder / LEDGER))
+        if made is None:
+            return Status(app=folder.name, alarm=gone(folder)) if gone(folder) else None
+        if is_held(folder / LOCK):
+            since = text_of((folder / LOCK).stat().st_mtime)
+            cut_off = made.alarm.endswith(CUT_OFF)
+            running = status_of(Ledger(folder / LEDGER), running=True) if cut_off else made
+            return replace(running or made, running=since)
+    except StoreError as problem:  # the others are shown all the same
+        return Status(app=folder.name, alarm=str(problem))
+    return made
+
+
+def gone(folder: Path) -> str:
+    """Say that the ledger of what is live has been lost; empty if nothing is live."""
+    if not (folder / LIVE).exists():
+        return ""
+    return (
+        f"ledger: {folder / LEDGER} is gone or empty, and {LIVE} beside it says that something is live. Restore it "
+        "from a copy, or begin anew with --reopen"
+    )
 
 
 def keep_status(ledger: Ledger, folder: Path) -> None:
     """Leave the state beside the ledger, so that a thousand apps are read in a moment."""
-    _keep(ledger, folder, status_of(ledger))
+    keep_state(ledger, folder, status_of(ledger))
 
 
 def keep_trouble(folder: Path, problem: BaseException) -> None:
@@ -109,24 +144,37 @@ def keep_trouble(folder: Path, problem: BaseException) -> None:
         made = status_of(ledger)
         said = " ".join(str(problem).split())[:300]
         if made is not None and not made.alarm.startswith("the tick at"):
-            _keep(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
+            keep_state(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
     except StoreError as worse:  # the problem itself is on its way, and says more
         problem.add_note(str(worse))
+        with contextlib.suppress(OSError):  # what was well is not any more: who looks reads the ledger
+            (folder / FILE).unlink()
 
 
-def _keep(ledger: Ledger, folder: Path, made: Status | None) -> None:
-    text = json.dumps({"size": ledger.size, "status": None if made is None else made.as_dict()}).encode()
+def keep_state(ledger: Ledger, folder: Path, made: Status | None) -> None:
+    """Leave a state beside a ledger; it counts until that changes."""
+    body = {"stamp": _stamp(folder), "size": ledger.size, "status": None if made is None else made.as_dict()}
+    text = json.dumps(body | {"check": _check(body)}).encode()
     write_atomically(folder / FILE, lambda file: file.write(text))
 
 
+def _stamp(folder: Path) -> int:
+    """Return what changes with the ledger, though its size stays."""
+    return (folder / LEDGER).stat().st_mtime_ns
+
+
+def _check(body: dict[str, Any]) -> str:
+    return digest("status 1", json.dumps(body, sort_keys=True))
+
+
 def kept_status(folder: Path) -> Status | None:
-    """Return the state that was left beside a ledger; None where facts were added since."""
+    """Return the state that was left beside a ledger; None where that has changed since."""
     try:
         kept = json.loads((folder / FILE).read_bytes())
-        if kept["size"] != (folder / LEDGER).stat().st_size or kept["status"] is None:
-            return None
-        return Status(**kept["status"])
-    except (OSError, ValueError, KeyError, TypeError):
+        sound = kept.pop("check") == _check(kept)
+        same = kept["size"] == (folder / LEDGER).stat().st_size and kept["stamp"] == _stamp(folder)
+        return Status(**kept["status"]) if sound and same and kept["status"] is not None else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

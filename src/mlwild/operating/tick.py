@@ -157,11 +157,12 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
 
 
 def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
-    """Count labels that changed, and those whose event is not there, where labels have a table of their own."""
-    if desk.app.labels is None:
-        return {}
-    told = desk.known(cutoff)[0].told
-    return {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
+    """Count labels that changed, those whose event is not there, and those that nothing could be told from then."""
+    events = desk.known(cutoff)[0]
+    told = events.told
+    counts = {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
+    # As they were known then: refused by anybody who had read them, and corrected since.
+    return counts | ({"unsound_labels": events.unsound} if events.unsound else {})
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
@@ -249,6 +250,7 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
             f"{noted['digest'][:8]}, was {told['digest'][:8]}): its rows have changed, or its fit cannot be repeated. "
             f"Restore {desk.store.root}, or open a new life with --reopen."
         )
+    desk.store.sync(key, "model")  # before a fact speaks of it
     return {"live": str(live), "key": key, "digest": noted["digest"], "rows": noted.get("rows")}
 
 

@@ -171,6 +171,12 @@ def came_said(body: Mapping[str, Any]) -> str:
     return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 
+def _state(one: Status) -> Text:
+    running = f"running since {one.running}" if one.running else ""
+    said = "; ".join(part for part in (one.alarm, running) if part)
+    return Text(said or "ok", style="bold red" if one.alarm else "cyan" if running else "green")
+
+
 def show_status(found: Sequence[Status], store: str) -> None:
     """Print every app in operation, those with an alarm first."""
     console = terminal()
@@ -191,7 +197,7 @@ def show_status(found: Sequence[Status], store: str) -> None:
             promise_said(one.promised),
             "" if one.came is None else came_said(one.came),
             f"{count(one.kept)} of {count(one.of)}" if one.of else "",
-            Text(one.alarm or "ok", style="bold red" if one.alarm else "green"),
+            _state(one),
         )
     console.print(table)
     for one in found:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.digest import digest, file_digest
-from mlwild.disk import held, write_atomically
+from mlwild.disk import held, synced, write_atomically
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,12 @@ class Store:
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             return None
         return dict(note) if sound else None
+
+    def sync(self, key: str, kind: str) -> None:
+        """Put an entry on the disk: for what cannot, or need not be able to, be made again."""
+        path = self.payload(key, kind)
+        for one in (path, self._note(key, kind), path.parent, path.parent.parent):
+            synced(one)
 
     def entry(self, key: str, kind: str) -> tuple[str, str, bytes, bytes]:
         """Return an entry as bytes, payload and note, to be taken elsewhere."""

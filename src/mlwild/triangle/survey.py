@@ -118,8 +118,9 @@ def read_events(app: App, until: int | None = None) -> tuple[Events, dict[str, S
         key=app.key,
         entity=app.entity,
         propensity=app.propensity,
+        then=until is not None,
     )
-    events = replace(events, told=told)
+    events = replace(events, told=told, unsound=events.unsound + (0 if told is None else told.unsound))
     tables = Tables()
     for name, table in app.tables.items():
         where = f"tables[{name!r}]"

@@ -21,6 +21,8 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
 #: Seconds that a locked database is waited for.
 WAIT = 20
+#: Which file each address was when this process used it last.
+_FILES: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,17 @@ def client_of(place: Place) -> Iterator[Any]:
     try:
         if not place.server:
             _made(place)
+            _the_same(place)
         yield mlflow.MlflowClient(tracking_uri=place.uri, registry_uri=place.uri)
     except (MlflowException, SQLAlchemyError, OSError, sqlite3.Error) as problem:
         if isinstance(problem, StoreError):
             raise
         said = re.sub("//[^/@ ]*@", "//", " ".join(str(problem).split()))[:200]
+        ill = not place.server and ("malformed" in said or "not a database" in said)
+        todo = "Restore it from a copy, or move it away: a new one is begun" if ill else "Free or start it"
         raise StoreError(
-            f"versions: the record of runs at {_hidden(place)} cannot be reached or written: {said}. Free or start it "
-            f"and run the same command again, or name another with {VARIABLE}."
+            f"versions: the record of runs at {_hidden(place)} cannot be reached or written: {said}. {todo}, and run "
+            f"the same command again, or name another with {VARIABLE}."
         ) from problem
 
 
@@ -120,6 +125,20 @@ def _made(place: Place) -> None:
             part.replace(place.database)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _the_same(place: Place) -> None:
+    """Close what MLflow keeps open of a file that was deleted or restored since: it would write to what is gone."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+
+    number = place.database.stat().st_ino
+    if _FILES.setdefault(place.uri, number) != number:
+        _FILES[place.uri] = number
+        for kind in (Registry, Tracking):
+            engine = kind._engine_map.get(place.uri)  # noqa: SLF001  there is no other way to reach it
+            if engine is not None:
+                engine.dispose()
 
 
 def _hidden(place: Place) -> str:

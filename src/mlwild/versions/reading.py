@@ -77,6 +77,16 @@ def _rows(place: Place) -> list[tuple[str, str, str]]:
         ) from problem
 
 
+def alias_in(place: Place, app: str, alias: str) -> int | None:
+    """Return the version that an alias points at in the SQLite file, without MLflow; None where there is none."""
+    if not place.database.exists():
+        return None
+    asked = "select version from registered_model_aliases where name = ? and alias = ?"
+    with closing(sqlite3.connect(f"{place.database.as_uri()}?mode=ro", uri=True, timeout=20)) as base:
+        found = base.execute(asked, (app, alias)).fetchone()
+    return None if found is None else int(found[0])
+
+
 def _asked(place: Place) -> Iterator[tuple[str, str, str]]:
     """Ask a server, page by page."""
     with client_of(place) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from mlwild.digest import bytes_digest
 from mlwild.errors import AppError, StoreError
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.versions.place import Place, client_of, place_of
-from mlwild.versions.reading import left, run_of
+from mlwild.versions.reading import alias_in, left, run_of
 from mlwild.versions.recording import Made, keep, leave
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -86,6 +87,20 @@ class Registrar:
         with client_of(place) as client:
             if _alias(client, app.name, CHALLENGER) is not None:
                 client.delete_registered_model_alias(app.name, CHALLENGER)
+
+    def knows(self, app: App, version: int) -> bool:
+        """
+        Say whether `champion` still points at a version: the record of runs may have been deleted or restored.
+
+        Only a look into the SQLite file, in a millisecond; a server is not asked at every tick, and counts as knowing.
+        """
+        place = place_of(self.store)
+        if place.server:
+            return True
+        try:
+            return alias_in(place, app.name, CHAMPION) == version
+        except sqlite3.DatabaseError:  # whoever registers says what is wrong with it
+            return False
 
     def _point(self, alias: str, app: App, vintage: str, noted: Mapping[str, Any], model: Path) -> dict[str, Any]:
         place = place_of(self.store)

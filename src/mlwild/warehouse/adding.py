@@ -18,6 +18,7 @@ from mlwild import frames
 from mlwild.clock import NEVER, Clock
 from mlwild.digest import digest, row_hashes
 from mlwild.errors import AppError, DataError
+from mlwild.ledger import Fact
 from mlwild.warehouse.description import BATCH, KEY, KNOWN, ROW, Description
 from mlwild.warehouse.fitting import as_kept, declared, first_description, fitting, schema_of
 from mlwild.warehouse.incoming import Incoming
@@ -153,7 +154,9 @@ def add(
     with _trace(table), table.lock():
         table.reconcile()
         said = first_description(table.name, source, key, time, owner, units) if not table.exists else table.description
-        return _commit(table, declared(said, key, time, owner, units), source, known, correct, new_columns)
+        return _commit(
+            table, declared(said, key, time, owner, units, correct=correct), source, known, correct, new_columns
+        )
 
 
 @contextmanager
@@ -232,6 +235,8 @@ def _commit(
     }
     described = before is None or said.body() != before.body()
     if not keep.any():
+        if described:  # an owner or a unit is told without a new row too
+            table.ledger.append(Fact("described", 0, said.body()))
         return Added(said.name, table.version, **counts, known=rule, since="")
     body = {
         "file": incoming.said,

@@ -71,12 +71,25 @@ def _clock(name: str, source: Any, time: str) -> Clock:
 
 
 def declared(
-    said: Description, key: str | None, time: str | None, owner: str | None, units: Mapping[str, str] | None
+    said: Description,
+    key: str | None,
+    time: str | None,
+    owner: str | None,
+    units: Mapping[str, str] | None,
+    *,
+    correct: bool = False,
 ) -> Description:
-    """Return a table's description with what is said anew; its key and time stay."""
+    """Return a table's description with what is said anew; its key and time stay, and units unless they were wrong."""
     for word, given, have in (("key", key, said.key), ("time", time, said.time)):
         if given is not None and given != have:
             raise AppError(f"{word}: {said.name!r} has {have!r}, and a table's {word} cannot be changed.")
+    for column, unit in (units or {}).items():
+        have = said.units.get(column, unit)
+        if have != unit and not correct:
+            raise DataError(
+                f"{said.name}: column {column!r} is in {have}, and is said to be in {unit} now: one column cannot hold "
+                f"both. Nothing was added. Convert it to {have}; if {have} was wrong from the beginning, say --correct."
+            )
     return _with_units(said if owner is None else replace(said, owner=owner), units)
 
 

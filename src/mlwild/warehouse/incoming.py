@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,6 +88,11 @@ class Incoming:
             if self.path.suffix in (".parquet", ".pq"):
                 file = pyarrow.parquet.ParquetFile(self.path)
                 return file.schema_arrow, (pa.Table.from_batches([one]) for one in file.iter_batches(CHUNK))
+            if self.path.suffix == ".csv" and not _ends(self.path):
+                raise DataError(
+                    f"{self.where}: {self.said} does not end with a line break, so that its last row may be cut short. "
+                    "Nothing was added. Get the whole file; if it is whole, add the line break."
+                )
             if self.path.suffix in (".csv", ".gz"):
                 options = pyarrow.csv.ConvertOptions(column_types=dict(self.types), strings_can_be_null=True)
                 reader = pyarrow.csv.open_csv(self.path, convert_options=options)
@@ -94,3 +100,10 @@ class Incoming:
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as problem:
             raise self._unreadable(problem) from problem
         raise DataError(f"{self.where}: {self.said} is neither .parquet nor .csv.")
+
+
+def _ends(path: Path) -> bool:
+    """Say whether a file's last line is whole: a number that was cut short is a number too."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) in b"\r\n"

@@ -61,4 +61,5 @@ def _row(one: Status) -> dict[str, Any]:
         "following": one.following,
         "rule": one.rule,
         "challenger": one.challenger,
+        "running": one.running,
     }

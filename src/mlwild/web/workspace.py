@@ -15,7 +15,7 @@ from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating import Status, status
 from mlwild.operating.life_sheet import life_sheet
-from mlwild.operating.status import kept_status
+from mlwild.operating.status import state_in
 from mlwild.rehearsal import sheet_in
 from mlwild.versions import Run, place_of
 from mlwild.versions import runs as runs_on_record
@@ -133,7 +133,7 @@ class Workspace:
         if sheet is None:
             raise HTTPException(404, f"The life of {app!r} was not opened yet. Run mlwild operate.")
         # What kept an app from being operated at all is no fact of its ledger.
-        kept = kept_status(self.store / "operate" / app)
+        kept = state_in(self.store / "operate" / app)
         return sheet if kept is None else sheet | {"status": kept.as_dict()}
 
     def rehearsed(self) -> list[str]:
