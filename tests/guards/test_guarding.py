@@ -150,3 +150,13 @@ def test_settings_of_the_app_are_used(tmp_path):
     made = chain_of(_triangle(_app(guard=Guard(refuse=0.01)), tmp_path), [Vintage(3)], 20)
     found = made.guard.answer(pd.DataFrame({"x": [0.5], "z": [0.0]}), made.predict, made.guard.watch())
     assert found.words == ["refused"]
+
+
+def test_a_declared_chain_neither_hinders_operation_nor_a_challenger(tmp_path):
+    from mlwild import operate
+    from mlwild.operating.shadowing import challenger_app
+    from mlwild.rules import Every
+
+    app = _app(fallback=["previous", "mean"])
+    assert operate(app, rule=Every(1), begin=2700, store=tmp_path).ticks
+    assert challenger_app(app, "mean").live == "mean"

@@ -276,5 +276,5 @@ def code_of(app: App) -> str:
     told = [str(one) for one in (*declared, windows, sides, shape)]
     # Another model is none of its business, unless a signal may ask it for a second opinion.
     heard = bool(app.monitors) or any(hasattr(rule, "monitor") for rule in app.rules or ())
-    mine = app if heard else replace(app, models={app.live: app.models[app.live]})
+    mine = app if heard else replace(app, models={app.live: app.models[app.live]}, fallback=None)
     return digest("operated 2", made_of_app(mine), told, fingerprint(app.update))

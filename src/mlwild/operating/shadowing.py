@@ -128,7 +128,9 @@ def challenger_app(app: App, challenger: str | Path) -> App:
         if challenger not in app.models or challenger == app.live:
             others = ", ".join(repr(name) for name in app.models if name != app.live) or "none"
             raise AppError(f"challenger: {app.name!r} has no other model {challenger!r}; it has {others}.")
-        return replace(app, models={challenger: app.models[challenger]}, windows=app.windows[:1], update=None)
+        return replace(
+            app, models={challenger: app.models[challenger]}, windows=app.windows[:1], update=None, fallback=None
+        )
     other = load_app(challenger)
     for name in ALIKE:
         if getattr(other, name) != getattr(app, name):
