@@ -29,6 +29,7 @@ def main() -> None:
         "runs",
         "compute",
         "features",
+        "guards",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:
