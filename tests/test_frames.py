@@ -448,3 +448,15 @@ def test_whole_numbers_with_gaps_are_the_integers_that_pandas_could_not_hold():
     for name in ("half", "full"):
         with pytest.raises(DataError, match="holds double, not times"):
             frames.times(made, name, "known_at")
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"x": [1]}), path)
+
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pyarrow.parquet.read_table", refused)
+    with pytest.raises(DataError, match=r"^data: '.*rows\.parquet' cannot be read: .*Permission denied"):
+        frames.load("rows.parquet", "data", root=tmp_path, kind="pandas")

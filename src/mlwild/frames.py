@@ -94,8 +94,9 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
                 parts.append(pyarrow.csv.read_csv(path))
             else:
                 raise AppError(f"{field}: {path!r} is neither .parquet nor .csv.")
-        except pa.ArrowInvalid as problem:
-            raise DataError(f"{field}: {path!r} cannot be read: {problem}") from problem
+        except (pa.ArrowInvalid, OSError) as problem:  # cut short, no such file any more, no right to read it
+            said = " ".join(str(problem).split())[:300]
+            raise DataError(f"{field}: {path!r} cannot be read: {said}") from problem
     try:
         # Whole numbers in one file and fractions in the next are numbers.
         table = pa.concat_tables(parts, promote_options="permissive")

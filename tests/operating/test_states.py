@@ -34,12 +34,23 @@ def test_a_changed_byte_is_seen_though_the_ledger_is_as_long_as_it_was(tmp_path)
     assert "does not agree with its digest" in status(tmp_path)[0].alarm
 
 
-@pytest.mark.parametrize("harm", [b"[1]", b"\xff\x00", b'{"size": SIZE, "status": {"app": 5}}', b'{"check": "0"}'])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda _: b"[1]",
+        lambda _: b"\xff\x00",
+        lambda kept: kept[: len(kept) // 2],
+        lambda kept: kept.replace(b'"app": "small"', b'"app": 5'),
+        lambda kept: kept.replace(b'"alarm": ""', b'"alarm": "?"'),
+    ],
+    ids=["a list", "no text", "cut", "another type", "another value"],
+)
 def test_a_state_that_was_damaged_is_read_from_the_ledger(harm, tmp_path):
     wild.operate(world(**SHORT).app, rule=RULE, begin=450, store=tmp_path)
-    folder, whole = tmp_path / "operate" / "small", status(tmp_path)
-    size = (folder / "ledger.jsonl").stat().st_size
-    (folder / "status.json").write_bytes(harm.replace(b"SIZE", str(size).encode()))
+    path, whole = tmp_path / "operate" / "small" / "status.json", status(tmp_path)
+    kept = path.read_bytes()
+    path.write_bytes(harm(kept))
+    assert path.read_bytes() != kept
     assert status(tmp_path) == whole
 
 

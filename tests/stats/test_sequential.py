@@ -419,3 +419,15 @@ def test_endless_evidence_stays_a_number():
 def test_what_cannot_be_bet_on_is_said(call, message):
     with pytest.raises(DataError, match=message):
         call()
+
+
+def test_the_threshold_of_a_risk_rises_with_the_lag():
+    """Three runs that say the same: the mean of their peaks must reach three runs' threshold, not that of one."""
+    losses = np.repeat(np.tile([0.0, 1.0, 1.0], 40), 3)
+    found = risk_violation(losses, 0.3, alpha=0.05, lag=3)
+    assert found.threshold == pytest.approx(lag_factor(3) / 0.05)
+    # One of the runs alone reaches what they reach together when all three have come so far.
+    alone = [risk_violation(losses[: 3 * n : 3], 0.3, alpha=0.05 / lag_factor(3)).stopped_at for n in range(1, 121)]
+    reached = next(stop for stop in alone if stop is not None)
+    assert 3 * reached <= found.stopped_at <= 3 * reached + 2
+    assert risk_violation(losses[::3], 0.3, alpha=0.05).stopped_at < reached
