@@ -120,7 +120,9 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
     for name, of, vintage in _stages(triangle, path):
         if not of.ensure(vintage):
             continue  # a rival that cannot be fitted is no stage
-        stand_in = vintage if vintage.cutoff <= since else Vintage(since, vintage.window)
+        # As much older than the champion's as it is itself.
+        made = max(since - max(live.cutoff - vintage.cutoff, 0), 0)
+        stand_in = vintage if vintage.cutoff <= since else Vintage(made, vintage.window)
         if not of.ensure(stand_in):
             continue
         links.append(Link(name, vintage, of.recipe.fit_key(vintage), _answers(of, vintage)))

@@ -160,3 +160,13 @@ def test_a_declared_chain_neither_hinders_operation_nor_a_challenger(tmp_path):
     app = _app(fallback=["previous", "mean"])
     assert operate(app, rule=Every(1), begin=2700, store=tmp_path).ticks
     assert challenger_app(app, "mean").live == "mean"
+
+
+def test_what_was_live_before_is_measured_by_an_older_stand_in(tmp_path):
+    """The line turns with time: what is older loses more."""
+    rows = _rows()
+    rows["y"] = rows["x"] * rows["when"] / 500 + 0.1 * np.random.default_rng(2).normal(size=len(rows))
+    triangle = _triangle(_app(rows, windows=[200]), tmp_path)
+    champion, previous, *_ = chain_of(triangle, [Vintage(16, "200"), Vintage(20, "200")], 20).losses()
+    assert previous["stage"] == "previous"
+    assert previous["loss"] > 1.2 * champion["loss"]
