@@ -189,20 +189,6 @@ def test_runs_that_were_missed_are_counted_whatever_the_calendar_does():
     assert slept == [10.0, 6.0]
 
 
-def test_models_that_were_deleted_are_made_again_though_lines_were_added_above_their_code(tmp_path):
-    more = "import pathlib\n    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]"
-    write(tmp_path, more)
-    (tmp_path / "now").write_text("460")
-    run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--no-gate", "--no-record", cwd=tmp_path)
-    shutil.rmtree(next(tmp_path.glob(".mlwild/operate/*/memo")))
-    (tmp_path / "app.py").write_text("# a word of explanation\n\n" + (tmp_path / "app.py").read_text())
-    (tmp_path / "now").write_text("600")
-    done = run("operate", "app.py", "--no-gate", "--no-record", cwd=tmp_path)
-    assert "lost" not in done.stdout
-    assert [fact.body["digest"] for fact in ledger(tmp_path) if fact.kind == "fitted"]
-    assert not any("lost" in fact.body for fact in ledger(tmp_path))
-
-
 @pytest.mark.parametrize("command", [("status",), ("history",), ("operate", "app.py", "--rule", "every 2")])
 def test_a_store_that_is_a_file_is_refused(command, tmp_path):
     write(tmp_path)

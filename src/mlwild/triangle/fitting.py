@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,6 @@ from mlwild import frames, models
 from mlwild.digest import bytes_digest, file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
-from mlwild.pickling import dumps
 from mlwild.triangle.store import Store, read_predictions, write_predictions
 from mlwild.triangle.survey import Survey
 
@@ -328,11 +328,11 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
         assert job.update is not None
         parent = pickle.loads(store.payload(job.parent_key, "model").read_bytes())
         model = models.update(parent, pickle.loads(job.update), rows.features(picked), labels) if n else parent
-    payload = dumps(model)
+    payload = cloudpickle.dumps(model)
     if job.artefact not in ("", made := bytes_digest(payload)):
         raise LostError(
             f"its artefact was lost, and what was made again is not the same (digest {made[:8]}, was "
-            f"{job.artefact[:8]}): its rows have changed, or its fit cannot be repeated"
+            f"{job.artefact[:8]}): its rows have changed, or lines of its code, or its fit cannot be repeated"
         )
     store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
     return model, True
