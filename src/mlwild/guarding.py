@@ -15,7 +15,7 @@ from mlwild.contracts import Column
 from mlwild.declared import PREVIOUS
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guarded, Known, learn_guard
-from mlwild.guards.stages import CONSTANT, Predict
+from mlwild.guards.stages import Predict
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
@@ -208,6 +208,3 @@ def _terms(app: App) -> Mapping[str, Column]:
     found = contracts.read(app.root / app.contract)
     terms = found.features if app.features is not None else found.data
     return {} if terms is None else terms.columns
-
-
-__all__ = ["CONSTANT", "Chain", "Link", "chain_of"]

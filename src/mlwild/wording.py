@@ -16,13 +16,15 @@ def number(value: float | None, digits: int = 4) -> str:
     --------
     >>> number(286431.57), number(0.49136), number(12.0), number(None)
     ('286,400', '0.4914', '12', 'not known')
-    >>> number(-0.00041234, 2)
-    '-0.00041'
+    >>> number(-0.00041234, 2), number(1e300)
+    ('-0.00041', '1e+300')
     """
     if value is None or not isfinite(value):
         return UNKNOWN
     if value == 0:
         return "0"
+    if abs(value) >= 1e15:  # beyond counting zeros
+        return f"{value:.{digits}g}"
     text = f"{float(f'{value:.{digits}g}'):,.10f}".rstrip("0").rstrip(".")
     return text if text not in ("-0", "0") else f"{value:.{digits}g}"
 

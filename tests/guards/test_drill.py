@@ -155,3 +155,20 @@ def test_numbers_are_checked(wrong, tmp_path):
 def test_too_short_a_history_is_refused(tmp_path):
     with pytest.raises(DataError, match="^drill: no cutoff has 200 labelled rows"):
         drill(_app(rows=_rows(600), every=50), store=tmp_path)
+
+
+def test_a_guard_that_raises_is_counted_and_not_passed_over(tmp_path, monkeypatch):
+    from mlwild.guards import Guarded
+
+    plain = Guarded.answer
+
+    def answer(self, native, *args, **words):
+        if np.asarray(native["x"].isna()).any():
+            raise KeyError("x")
+        return plain(self, native, *args, **words)
+
+    monkeypatch.setattr(Guarded, "answer", answer)
+    made = drill(_app(), seeds=1, cutoffs=1, store=tmp_path)
+    cells = {(cell.fault, cell.severity): cell for cell in made.cells}
+    assert cells["missing column", 1.0].available == 0
+    assert cells["unit slip", 1.0].available == 1

@@ -254,3 +254,138 @@ def test_the_loss_that_is_told_of_each_stage_is_what_it_loses_later(stream):
     for stage, predict in zip(stream.guard.stages, asked, strict=True):
         lost = np.abs(stream.labels - predict(stream.live))
         assert abs(lost.mean() - stage.loss) < 5 * lost.std() * np.sqrt(1 / 2000 + 1 / stage.n) + 0.1 * stage.loss
+
+
+def _strange(base):
+    return {
+        "cells of two kinds": base.assign(load=pd.Series([60.0, "x", 61.0], dtype=object)),
+        "a column more": base.assign(extra=1),
+        "another order": base[base.columns[::-1]],
+        "a name twice": pd.concat([base, base[["load"]]], axis=1),
+        "lists": base.assign(load=pd.Series([[1], [2], [3]], dtype=object)),
+        "times": base.assign(load=pd.to_datetime(["2024-01-01"] * 3)),
+        "text": base.assign(load=["60.1", "59.0", "61"]),
+        "infinite": base.assign(load=[np.inf, -np.inf, 60.0]),
+        "huge": base.assign(load=[1e300, -1e300, 60.0]),
+        "gaps of pandas": base.assign(load=pd.array([None, 60.0, None], dtype="Float64")),
+    }
+
+
+def test_whatever_a_frame_holds_each_row_is_answered_and_told_why(stream):
+    for said, rows in _strange(stream.live.iloc[:3]).items():
+        found = stream.guard.answer(rows, stream.predict, stream.guard.watch())
+        assert np.isfinite(found.value).all(), said
+        assert (found.status < 3).all(), said
+        assert ((found.cause != "") == (found.status > 0)).all(), said
+        assert max(map(len, found.cause)) < 200, said  # no number of three hundred digits
+
+
+def test_a_bad_cell_does_not_spoil_its_neighbours(stream):
+    base = stream.live.iloc[:3]
+    plain = stream.guard.answer(base, stream.predict, stream.guard.watch())
+    assert plain.words == ["normal"] * 3
+    rows = base.assign(load=pd.Series([base["load"].iloc[0], "x", base["load"].iloc[2]], dtype=object))
+    found = stream.guard.answer(rows, stream.predict, stream.guard.watch())
+    assert found.words == ["normal", "degraded", "normal"]
+    assert found.value[[0, 2]].tolist() == plain.value[[0, 2]].tolist()
+
+
+@pytest.mark.parametrize("said", ["a column more", "another order"])
+def test_more_columns_or_another_order_do_no_harm(stream, said):
+    base = stream.live.iloc[:3]
+    plain = stream.guard.answer(base, stream.predict, stream.guard.watch())
+    found = stream.guard.answer(_strange(base)[said], stream.predict, stream.guard.watch())
+    assert found.words == plain.words == ["normal"] * 3
+    assert found.value.tolist() == plain.value.tolist()
+
+
+def test_one_row_with_a_gap_of_pandas_is_a_gap(stream):
+    row = stream.live.iloc[:1].assign(load=pd.array([None], dtype="Float64"))
+    found = stream.guard.answer(row, stream.predict, stream.guard.watch())
+    assert found.cause[0].startswith("load is missing")
+
+
+def test_times_are_compared_in_the_unit_that_was_learned():
+    at = pd.date_range("2024-01-01", periods=N, freq="h")
+    table = pa.table({"at": pa.array(at.astype("datetime64[us]")), "a": np.random.default_rng(0).normal(size=N)})
+    guard = _made(table, np.arange(N, dtype=float), lambda X: np.zeros(len(X)))
+    for unit in ("s", "us", "ns"):
+        rows = pa.table({"at": pa.array(at[900:903].astype(f"datetime64[{unit}]")), "a": [0.1, 0.2, 0.3]})
+        found = guard.answer(rows, [lambda X: np.zeros(len(X))], guard.watch())
+        assert found.words == ["normal"] * 3, (unit, found.cause)
+
+
+def test_a_word_that_may_be_new_is_no_strange_row():
+    """Ids: every row brings a new one, and that it does says nothing."""
+    rng = np.random.default_rng(0)
+    table = pa.table({"id": [f"order {k}" for k in range(N)], "a": rng.normal(size=N), "b": rng.normal(size=N)})
+    guard = _made(table, np.asarray(table.column("a")), lambda X: X["a"].to_numpy())
+    rows = pd.DataFrame({"id": [f"new {k}" for k in range(500)], "a": rng.normal(size=500), "b": rng.normal(size=500)})
+    found = guard.answer(rows, [lambda X: X["a"].to_numpy()], guard.watch())
+    assert found.words.count("normal") >= 499
+
+
+def test_features_of_which_one_cannot_be_missed_are_missed_together_too():
+    """The model raises at any gap in `a`, and `a` was never there to have a usual value: nothing may break for it."""
+    rng = np.random.default_rng(0)
+    table = pa.table({"a": pa.nulls(N, pa.float64()), "b": rng.normal(size=N), "c": rng.normal(size=N)})
+
+    def predict(X):
+        if X["b"].isna().any() or (X["b"] == X["b"].iloc[0]).all():
+            raise ValueError("no b")
+        return X["c"].fillna(0.0).to_numpy()
+
+    guard = _made(table, np.asarray(table.column("c")), predict)
+    assert np.isinf(guard.stages[0].gone["b"].loss)
+    rows = pd.DataFrame({"a": [np.nan] * 2, "b": [np.nan] * 2, "c": [np.nan] * 2})
+    found = guard.answer(rows, [predict], guard.watch())
+    assert found.stage.tolist() == [1, 1]
+
+
+def test_a_stretch_in_which_a_loss_is_not_defined_decides_nothing():
+    """A loss of sets, and only the first stretch of the held rows has both classes."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=N)
+    y = np.where(np.arange(N) < N * 5 // 8, (x > 0), 1).astype(np.int64)
+    table = pa.table({"x": x, "z": rng.normal(size=N)})
+    known = Known(
+        table.slice(0, N // 2), y[: N // 2], table.slice(N // 2), y[N // 2 :], "pandas", named("auc"), "probability", 2
+    )
+
+    def predict(X):
+        return (X["x"].fillna(0.0) > 0).to_numpy() * 0.8 + 0.1
+
+    guard = learn_guard(known, [Candidate("model", "1", predict)])
+    assert np.isinf(guard.stages[-1].blocks[1:]).all()
+    found = guard.answer(pd.DataFrame({"x": [np.nan, 0.5], "z": [0.1, np.nan]}), [predict], guard.watch())
+    # Without x the model ranks no better than the constant; without z as well as ever.
+    assert found.words[1] == "degraded"
+    assert np.isfinite(found.expected).all()
+
+
+def test_a_constant_for_which_the_loss_is_infinite_is_not_chosen():
+    from mlwild.losses import Loss
+
+    rng = np.random.default_rng(0)
+    y = np.abs(rng.normal(size=N)) * (rng.random(N) > 0.2)  # its least values are zero
+    table = pa.table({"x": rng.normal(size=N), "z": rng.normal(size=N)})
+    with np.errstate(divide="ignore"):
+        loss = Loss(lambda y, p: np.abs(np.log1p(y) - np.log(p)), name="log", predicts="value")
+        known = Known(table.slice(0, 600), y[:600], table.slice(600), y[600:], "pandas", loss, "value", 0)
+        guard = learn_guard(known, [Candidate("model", "1", lambda X: np.full(len(X), 1.0))])
+    assert float(guard.stages[-1].constant) > 0
+    assert np.isfinite(guard.stages[-1].loss)
+
+
+def test_a_model_that_answers_nothing_sane_rests_too(stream):
+    calls = []
+
+    def champion(X):
+        calls.append(len(X))
+        return np.full(len(X), np.nan)
+
+    watch, row = stream.guard.watch(), stream.live.iloc[:1]
+    for k in range(20):
+        found = stream.guard.answer(row, [champion, stream.predict[1]], watch, now=0.01 * k)
+        assert found.words == ["fallback"]
+    assert len(calls) == 5

@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn import covariance
 
 from mlwild.errors import DataError
-from mlwild.stats.p_values import bonferroni, outlying_rows, twice_the_mean
+from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.shrinkage import ledoit_wolf
 from mlwild.stats.support import SCORES, learn_support
 
@@ -177,30 +175,7 @@ def test_wrong_shapes_are_refused():
         learn_support(np.full((5, 2), np.inf), rows)
 
 
-# -- several p-values, and batches --------------------------------------------------------------------------------
-
-
-@settings(max_examples=50, deadline=None)
-@given(p=st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_combined_p_values_are_p_values(p):
-    assert bonferroni(p) == pytest.approx(min(1.0, len(p) * min(p)))
-    assert twice_the_mean(p) == pytest.approx(min(1.0, 2 * np.mean(p)))
-
-
-def test_combinations_keep_their_level_however_p_values_depend():
-    # 20,000 draws; three standard errors of 5 % are .46 %. Worst for the mean of two: antithetic below 10 %.
-    rng = np.random.default_rng(5)
-    u = rng.random(20_000)
-    against = np.where(u < 0.1, 0.1 - u, u)
-    for pair in ((u, u), (u, 1 - u), (u, against), (u, rng.random(20_000))):
-        pairs = list(zip(*pair, strict=True))
-        assert np.mean([twice_the_mean(both) <= 0.05 for both in pairs]) <= 0.05 + 0.0046
-        assert np.mean([bonferroni(both) <= 0.05 for both in pairs]) <= 0.05 + 0.0046
-    # Without the factor of two it would be broken: the mean of the antithetic pair is .05 for all u < .1.
-    assert np.mean((u + against) / 2 <= 0.05 + 1e-9) > 0.09
-    for combined in (bonferroni, twice_the_mean):
-        with pytest.raises(DataError, match="no p-value"):
-            combined([])
+# -- batches --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("draws", [100, pytest.param(1_000, marks=pytest.mark.slow)])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
+from mlwild.contracts.tables import kind_of
 from mlwild.guards.stages import Predict
 
 #: Severities of every fault: a little, half, all.
@@ -42,13 +43,10 @@ class Scene:
     @property
     def numbers(self) -> list[str]:
         """Features that hold numbers and vary."""
-        import pyarrow as pa
-
         return [
             one.name
             for one in self.table.schema
-            if (pa.types.is_floating(one.type) or pa.types.is_integer(one.type))
-            and len(self.table.column(one.name).unique()) > 2
+            if kind_of(one) in ("number", "integer") and len(self.table.column(one.name).unique()) > 2
         ]
 
     def put(self, name: str, rows: NDArray[np.int64], values: Any) -> Any:
@@ -152,13 +150,7 @@ def stuck(scene: Scene, rng: np.random.Generator, severity: float) -> Any:
 
 def new_category(scene: Scene, rng: np.random.Generator, severity: float) -> Any:
     """Put a word that never came before; where there are only numbers, one far beyond all."""
-    import pyarrow as pa
-
-    words = [
-        one.name
-        for one in scene.table.schema
-        if pa.types.is_string(_plain(one.type)) or pa.types.is_large_string(_plain(one.type))
-    ]
+    words = [one.name for one in scene.table.schema if kind_of(one) == "text"]
     rows = scene.hit(rng, severity)
     if words:
         return scene.put(words[int(rng.integers(len(words)))], rows, "never seen")
@@ -206,12 +198,6 @@ def _words(cells: list[str | None]) -> Any:
     import pyarrow as pa
 
     return pa.array(cells, pa.string())
-
-
-def _plain(kind: Any) -> Any:
-    import pyarrow as pa
-
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 FAULTS = (

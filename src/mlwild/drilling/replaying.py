@@ -15,7 +15,8 @@ from mlwild.app import App
 from mlwild.drilling.faults import FAULTS, SEVERITIES, Failing, Fault, Scene
 from mlwild.errors import AppError, DataError
 from mlwild.guarding import Chain, chain_of
-from mlwild.guards.answers import NORMAL, REFUSED, Answers
+from mlwild.guards.answers import NORMAL, REFUSED, Answers, no_answers
+from mlwild.guards.stages import Predict
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.triangle import Triangle, growing
@@ -194,7 +195,7 @@ def drill(
             progress(read.clock.show(int(read.grid.edges[place])))
         replay = _Replay(triangle, place)
         stages = replay.chain.losses()
-        clean.append(replay.run(None, 0.0, 0))
+        clean.append(replay.clean())
         for fault in FAULTS:
             for severity in SEVERITIES:
                 runs = [replay.run(fault, severity, seed) for seed in range(seeds)]
@@ -247,7 +248,6 @@ class _Run:
     finite: NDArray[np.bool_]
     begins: int
     ends: int
-    first: int
 
 
 class _Replay:
@@ -266,25 +266,27 @@ class _Replay:
         self.scene = Scene(read.features.take(self.rows), begins, ends)
         self.alone = self._lost(self._bare(self.scene.table, self.chain.predict[0]), np.arange(n))
 
-    def run(self, fault: Fault | None, severity: float, seed: int) -> _Run:
+    def clean(self) -> _Run:
+        """Ask for all rows as they came."""
+        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict)
+
+    def run(self, fault: Fault, severity: float, seed: int) -> _Run | None:
         """Ask for all rows, with a fault; None where it finds no hold."""
-        rng = np.random.default_rng([seed, len(fault.name) if fault else 0, int(100 * severity)])
-        scene, order = self.scene, np.arange(len(self.rows))
-        table, first = scene.table, scene.begins
-        predict = list(self.chain.predict)
-        if fault is not None and fault.change is not None:
-            made = fault.change(scene, rng, severity)
-            if made is None:
-                return None  # type: ignore[return-value]
-            if isinstance(made, np.ndarray):
-                order, table = made, scene.table.take(made)
-            else:
-                table = made
-        elif fault is not None:
-            predict[0] = Failing(predict[0], fault.model, severity, rng)
-        begins, ends = (int(np.searchsorted(order, one)) for one in (scene.begins, scene.ends))
-        if len(order) == len(self.rows):
-            begins, ends = scene.begins, scene.ends
+        rng = np.random.default_rng([seed, FAULTS.index(fault), int(100 * severity)])
+        order, table, first = np.arange(len(self.rows)), self.scene.table, self.chain.predict[0]
+        if fault.change is None:
+            return self._asked(table, order, (Failing(first, fault.model, severity, rng), *self.chain.predict[1:]))
+        made = fault.change(self.scene, rng, severity)
+        if made is None:
+            return None
+        if isinstance(made, np.ndarray):
+            return self._asked(table.take(made), made, self.chain.predict)
+        return self._asked(made, order, self.chain.predict)
+
+    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict]) -> _Run:
+        begins, ends = self.scene.begins, self.scene.ends
+        if len(order) != len(self.rows):  # some came twice
+            begins, ends = (int(np.searchsorted(order, one)) for one in (begins, ends))
         answers = self._answered(table, predict, (begins, ends))
         status = np.concatenate([part.status for part in answers])
         value = np.concatenate([part.value for part in answers])
@@ -293,30 +295,28 @@ class _Replay:
         lost = np.full(len(order), np.nan)
         ok = given & finite
         lost[ok] = self._lost(value[ok], order[ok])
-        bare = self._bare(table, predict[0], (begins, ends))
+        bare = self._lost(self._bare(table, predict[0], (begins, ends)), order)
         constant = self.chain.guard.stages[-1].constant
         assert constant is not None
-        same = np.broadcast_to(constant, (len(order), *constant.shape))
-        return _Run(
-            status,
-            lost,
-            self._lost(bare, order),
-            self.alone[order],
-            self._lost(same, order),
-            finite | ~given,
-            begins,
-            ends,
-            first,
-        )
+        same = self._lost(np.broadcast_to(constant, (len(order), *constant.shape)), order)
+        return _Run(status, lost, bare, self.alone[order], same, finite | ~given, begins, ends)
 
-    def _answered(self, table: Any, predict: Sequence[Any], stretch: tuple[int, int]) -> list[Answers]:
-        watch, parts = self.chain.guard.watch(), []
-        kind = self.survey.kind
+    def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
+        """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
+        guard, parts = self.chain.guard, []
+        watch = guard.watch()
         for place, at in enumerate(range(0, table.num_rows, BATCH)):
             if isinstance(predict[0], Failing):
                 predict[0].lasts = stretch[0] <= at < stretch[1]
-            native = frames.from_arrow(table.slice(at, BATCH), kind, "features")
-            parts.append(self.chain.guard.answer(native, predict, watch, now=APART * place))
+            native = frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")
+            try:
+                part = guard.answer(native, predict, watch, now=APART * place)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001  it is counted: no row of this request is available
+                part = no_answers(min(BATCH, table.num_rows - at), guard.classes, matrix=guard.ask == "probabilities")
+                part.status[:] = NORMAL
+            parts.append(part)
         return parts
 
     def _bare(self, table: Any, predict: Any, stretch: tuple[int, int] = (0, 0)) -> Floats:

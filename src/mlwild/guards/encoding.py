@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
+from mlwild.contracts.tables import kind_of
+from mlwild.errors import DataError
 
 Floats = NDArray[np.float64]
 
 #: A word that was never learned from; no number is so great.
 STRANGE = np.inf
+#: Kinds that stand for each other.
+NUMBERS = {"number", "integer", "boolean"}
+#: What a column holds, in words.
+HOLDS = {"number": "numbers", "integer": "whole numbers", "boolean": "truth values", "time": "times"}
 
 
 @dataclass(frozen=True)
@@ -65,18 +73,81 @@ class Encoding:
         words = {
             name: {word: place for place, word in enumerate(sorted(set(frames.encoded(column)[1])))}
             for name, column in zip(table.column_names, table.columns, strict=True)
-            if _is_text(column.type)
+            if kind_of(column) == "text"
         }
         return Encoding(table.schema.remove_metadata(), kind, words)
 
+    def read(self, native: Any) -> tuple[Any, dict[str, str], bool]:
+        """
+        Return a frame as a table of the columns that were learned from, in their order; and which it did not have.
+
+        Parameters
+        ----------
+        native : frame or ndarray of n_rows
+            More columns, or another order, do no harm.
+
+        Returns
+        -------
+        pyarrow.Table of n_rows
+            Where a column mixes kinds of values, those of another kind than was learned are infinite, or unknown words.
+        dict of str to str
+            Why a column is missing in every row.
+        bool
+            Whether the frame is fit for models as it is: they mind other columns, and another order.
+
+        Raises
+        ------
+        DataError
+            If it is no table at all.
+        """
+        import pyarrow as pa
+
+        try:
+            table, _ = frames.to_arrow(native, "features")
+            if isinstance(native, np.ndarray) and table.num_columns == len(self._listed):  # it has no names of its own
+                table = table.rename_columns(self._listed)
+        except DataError:  # two columns of one name, or cells of several kinds
+            table = self._cell_by_cell(native)
+        times = Counter(table.column_names)
+        unread = {
+            name: "is not there" if not times[name] else "is there twice" for name in self._names if times[name] != 1
+        }
+        same = table.column_names == self._listed
+        columns = [
+            pa.nulls(table.num_rows, one.type) if one.name in unread else table.column(one.name) for one in self.schema
+        ]
+        return pa.Table.from_arrays(columns, names=self._listed), unread, same
+
+    def _cell_by_cell(self, native: Any) -> Any:
+        import pyarrow as pa
+
+        if type(native).__module__.partition(".")[0] == "pandas":
+            cells = [(str(name), native.iloc[:, place].tolist()) for place, name in enumerate(native.columns)]
+        elif isinstance(native, pa.Table):
+            cells = [(name, native.column(place).to_pylist()) for place, name in enumerate(native.column_names)]
+        else:
+            frame = frames.eager(native, "features")
+            cells = [(name, frame[name].to_list()) for name in frame.columns]
+        made = []
+        for name, values in cells:
+            known: list[Any]
+            missing = [value is None or value != value for value in values]  # noqa: PLR0124  NaN is not itself
+            if name in self.words:
+                known = [value if isinstance(value, str) else f"<{type(value).__name__}>" for value in values]
+                kind = pa.string()
+            else:
+                known = [float(value) if isinstance(value, int | float) else STRANGE for value in values]
+                kind = pa.float64()
+            made.append(pa.array([None if gap else one for gap, one in zip(missing, known, strict=True)], kind))
+        return pa.Table.from_arrays(made, names=[name for name, _ in cells])
+
     def matrix(self, table: Any) -> tuple[Floats, dict[str, str]]:
         """
-        Return features as numbers, and which columns cannot be read at all, with why.
+        Return features as numbers, and which columns are of another kind than was learned from, with why.
 
         Parameters
         ----------
         table : pyarrow.Table of n_rows
-            More columns than were learned from do no harm.
 
         Returns
         -------
@@ -86,23 +157,23 @@ class Encoding:
         """
         made = np.full((table.num_rows, len(self.schema)), np.nan, order="F")
         unread: dict[str, str] = {}
-        have = set(table.column_names)
         for place, name in enumerate(self.schema.names):
-            if name not in have:
-                unread[name] = "is not there"
-                continue
             column = table.column(name)
-            wanted, text = name in self.words, _is_text(column.type)
             if column.null_count == table.num_rows:
                 continue
-            if wanted != text or not (text or _is_number(column.type)):
-                unread[name] = f"holds {column.type}, not {self.schema.field(name).type}"
-            elif text:
+            wanted, kind = kind_of(self.schema.field(name)), kind_of(column)
+            if wanted != kind and not {wanted, kind} <= NUMBERS:
+                unread[name] = f"holds {HOLDS.get(kind, kind)}, not {HOLDS.get(wanted, wanted)}"
+            elif kind == "text":
                 places, found = frames.encoded(column)
                 known = self.words[name]
                 codes = np.array([*(known.get(word, STRANGE) for word in found), np.nan])
                 made[:, place] = codes[places]  # place -1, a missing word, is the last
             else:
+                if kind == "time":  # in the unit that was learned
+                    table = table.set_column(
+                        table.column_names.index(name), name, column.cast(self.schema.field(name).type, safe=False)
+                    )
                 made[:, place] = frames.matrix(table.select([name]))[:, 0]
         return made, unread
 
@@ -126,13 +197,13 @@ class Encoding:
     def _one(self, values: Any) -> Floats | None:
         made = np.empty((1, len(values)))
         for place, (value, words) in enumerate(zip(values, self._of_each, strict=True)):
-            if value is None or value != value:  # noqa: PLR0124  NaN is not itself
+            if value is None or (isinstance(value, float) and math.isnan(value)):
                 made[0, place] = np.nan
             elif words is not None and isinstance(value, str):
                 made[0, place] = words.get(value, STRANGE)
             elif words is None and isinstance(value, int | float | np.number | np.bool_):
                 made[0, place] = value
-            else:  # a time, a number for a word
+            else:  # a time, a number for a word, a gap of another kind
                 return None
         return made
 
@@ -166,22 +237,3 @@ def _plain(kind: Any) -> Any:
     import pyarrow as pa
 
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    kind = _plain(kind)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _is_number(kind: Any) -> bool:
-    import pyarrow as pa
-
-    kind = _plain(kind)
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_temporal(kind)
-    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlwild.contracts import Column, infer
 from mlwild.contracts.inference import BLOCKS
 from mlwild.errors import DataError
-from mlwild.guards.encoding import Encoding
+from mlwild.guards.encoding import STRANGE, Encoding
 from mlwild.stats.slips import likely_units
 from mlwild.wording import number
 
@@ -42,7 +42,7 @@ class Fences:
     longest : ndarray of shape (n_features,)
         Most rows on end with the same value, or without one; infinite where there is no limit.
     typical : ndarray of shape (n_features,)
-        Median, for naming a slip of units; NaN where there is none.
+        Median of numbers, and of the numbers of words; NaN where there is none.
     """
 
     names: tuple[str, ...]
@@ -65,6 +65,11 @@ class Fences:
         # A comparison with NaN is false, so that a gap breaks no range.
         bad = (rows < self.low) | (rows > self.high)
         return np.asarray(bad | (np.isnan(rows) & ~self.gaps))
+
+    def settled(self, rows: Floats) -> Floats:
+        """Return rows in which a word that may be new counts as the usual one: that it is new says nothing."""
+        new = np.isinf(rows)
+        return np.where(new, self.typical, rows) if new.any() else rows
 
     def why(self, place: int, value: float) -> str:
         """Say what is wrong with a value."""
@@ -114,6 +119,7 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
         elif len(known):
             high[place] = min(high[place], np.finfo(np.float64).max)
             low[place] = max(low[place], np.finfo(np.float64).min)
+        if len(known):
             typical[place] = float(np.median(known))
     for place, (name, seen) in enumerate(zip(encoding.names, longest_runs(rows).tolist(), strict=True)):
         column = (given or {}).get(name)
@@ -188,7 +194,8 @@ class Runs:
             return None
         if len(rows) == 1:
             row = rows[0]
-            same = (row == self.last) | ((row != row) & (self.last != self.last))  # noqa: PLR0124  NaN is not itself
+            # Two strange words need not be the same one; NaN is not itself.
+            same = ((row == self.last) & (row != STRANGE)) | ((row != row) & (self.last != self.last))  # noqa: PLR0124
             if not (len(row) > 1 and self.length[0] > 0 and same.all()):
                 self.length = np.where(same & (self.length > 0), self.length + 1.0, 1.0)
             self.last = row
@@ -203,7 +210,7 @@ class Runs:
 def _lengths(rows: Floats, last: Floats, length: Floats) -> Floats:
     """Return how long each value has stood still at each row, going on from an earlier row."""
     before = np.vstack([last, rows[:-1]])
-    new = ~((rows == before) | (np.isnan(rows) & np.isnan(before)))
+    new = ~(((rows == before) & (rows != STRANGE)) | (np.isnan(rows) & np.isnan(before)))
     new[0] |= length == 0
     again = ~new.any(axis=1) if rows.shape[1] > 1 else np.zeros(len(rows), dtype=bool)
     # Places are counted without the rows that came again.

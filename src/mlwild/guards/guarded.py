@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +61,6 @@ class Guarded:
 
     def watch(self) -> Watch:
         """Return the state before any request."""
-        from copy import copy
-
         stream = None if self.stream is None else copy(self.stream)
         return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
 
@@ -85,12 +84,19 @@ class Guarded:
         -------
         Answers
             Whatever goes wrong with a model or with a feature is told there, and raises nothing.
+
+        Raises
+        ------
+        DataError
+            If the features are no table at all.
         """
         rows = self.encoding.numbers(native)
         unread: Mapping[str, str] = {}
+        table = None
         if rows is None:
-            table, _ = frames.to_arrow(native, "features")
-            rows, unread = self.encoding.matrix(table)
+            table, unread, same = self.encoding.read(native)
+            rows, strange = self.encoding.matrix(table)
+            unread, native = unread | strange, native if same else table
         broken = self.fences.broken(rows)
         stuck = watch.runs.feed(rows, self.fences.longest) if self.settings.stuck else None
         if stuck is not None:
@@ -100,7 +106,7 @@ class Guarded:
         hurt = np.asarray(broken.any(axis=1))
         odd = np.zeros(len(rows), dtype=bool)
         unlike = np.zeros_like(broken)
-        for picked, blamed in watch.stream.feed(rows, ~hurt) if watch.stream is not None else ():
+        for picked, blamed in watch.stream.feed(self.fences.settled(rows), ~hurt) if watch.stream is not None else ():
             if blamed:
                 unlike[picked[:, None], list(blamed)] = True
             else:
@@ -109,7 +115,7 @@ class Guarded:
             return self._chain(native, (len(rows), predict, watch, now), (), ())
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
-        table, _ = frames.to_arrow(native, "features")
+        table = self.encoding.read(native)[0] if table is None else table
         for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread)):
             part = table.take(picked)
             made.put(picked, self._chain(part, (len(picked), predict, watch, now), names, why))
@@ -171,7 +177,7 @@ class Guarded:
                 continue
             value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
             good = self._sane(place, value, watch, names)
-            watch.breakers[place] = breaker.feed(failed=bool(problem), now=now)
+            watch.breakers[place] = breaker.feed(failed=bool(problem) or not good.any(), now=now)
             if good.any():
                 status = NORMAL if place == 0 and not causes and names == () else DEGRADED if place == 0 else FALLBACK
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
@@ -205,7 +211,9 @@ class Guarded:
 
     def _excess(self, gone: Gone) -> float:
         """Return by how much a stage lost more than the constant, in the stretch in which that was most."""
-        return max((a - b for a, b in zip(gone.blocks, self.stages[-1].blocks, strict=True)), default=0.0)
+        pairs = zip(gone.blocks, self.stages[-1].blocks, strict=True)
+        # A loss of sets is not defined in a stretch of one class.
+        return max((ours - theirs for ours, theirs in pairs if math.isfinite(theirs)), default=0.0)
 
     def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict], watch: Watch) -> Gone:
         """
@@ -230,10 +238,15 @@ class Guarded:
             # The stage may have learned from the sample: what it loses more there is told, not what it loses.
             each = [stage.gone[name] for name in names]
             rise = max(found.loss - self.sample.lost(whole), 0.0)
-            rises = np.subtract(found.blocks or np.inf, self.sample.blocks(whole))
-            blocks = np.maximum(np.add(stage.blocks, rises), np.max([one.blocks or np.inf for one in each], axis=0))
             loss = max(stage.loss + rise, *(one.loss for one in each))
-            watch.measured[asked] = Gone(loss, found.usual, found.wider, tuple(blocks.tolist()))
+            blocks: tuple[float, ...] = ()
+            if math.isfinite(loss):
+                before, after = self.sample.blocks(whole), found.blocks
+                risen = [
+                    known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)
+                ]
+                blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
+            watch.measured[asked] = Gone(loss, found.usual, found.wider, blocks)
         return watch.measured[asked]
 
     def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:

@@ -258,6 +258,3 @@ def _support(rows: Floats) -> Support:
 
 def _finite(rows: Floats) -> Floats:
     return np.where(np.isfinite(rows) & (np.abs(rows) < 1e150), rows, np.nan)
-
-
-__all__: Sequence[str] = ("Candidate", "Known", "learn_guard")

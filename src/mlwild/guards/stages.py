@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
+from mlwild.errors import DataError
 from mlwild.guards.encoding import without
 from mlwild.losses import Loss
 from mlwild.models import refuse_unfinite
@@ -126,10 +127,7 @@ class Sample:
         return tuple(self._lost(self.labels[part], predictions[part]) for part in parts)
 
     def _lost(self, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-        if self.loss.per == "row":
-            return float(self.loss.rows(labels, predictions).mean())
-        found = self.loss.of_set(labels, predictions)
-        return found if math.isfinite(found) else math.inf
+        return mean_loss(self.loss, labels, predictions)
 
     def answers(self, predict: Predict, names: Mapping[str, Any]) -> NDArray[Any] | None:
         """Return predictions without some features; None where the model gives none."""
@@ -173,6 +171,27 @@ def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> f
     return max(new / old, 1.0) if old > 0 else 1.0
 
 
+def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+    """
+    Return the mean loss of some predictions; infinite where the loss is not defined.
+
+    Examples
+    --------
+    >>> from mlwild.losses import named
+    >>> mean_loss(named("squared"), np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    2.0
+    >>> mean_loss(named("auc"), np.array([1, 1]), np.array([0.5, 0.4]))
+    inf
+    """
+    if loss.per == "set":
+        found = loss.of_set(labels, predictions)
+        return found if math.isfinite(found) else math.inf
+    try:
+        return float(loss.rows(labels, predictions).mean())
+    except DataError:  # it is infinite or no number for some row
+        return math.inf
+
+
 def best_constant(loss: Loss, labels: NDArray[Any], ask: str, classes: int) -> Floats:
     """
     Return the answer that loses least if it is always the same.
@@ -202,9 +221,5 @@ def best_constant(loss: Loss, labels: NDArray[Any], ask: str, classes: int) -> F
         tried = np.arange(classes, dtype=np.float64)
     else:
         tried = np.unique(np.append(np.quantile(labels, np.linspace(0, 1, 101)), labels.mean()))
-    lost = []
-    for one in tried:
-        same = np.full(len(labels), one)
-        found = float(loss.rows(labels, same).mean()) if loss.per == "row" else loss.of_set(labels, same)
-        lost.append(found if math.isfinite(found) else math.inf)
+    lost = [mean_loss(loss, labels, np.full(len(labels), one)) for one in tried]
     return np.asarray(tried[int(np.argmin(lost))], dtype=np.float64)

@@ -1,8 +1,6 @@
-"""Several p-values of one row, and the rows of a batch whose p-values say that they do not belong."""
+"""The rows of a batch whose p-values say that they do not belong."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,58 +9,6 @@ from mlwild.errors import DataError
 from mlwild.stats.distances import benjamini_hochberg
 
 Floats = NDArray[np.float64]
-
-
-def bonferroni(p: Sequence[float]) -> float:
-    """
-    Return the least of several p-values times their number: a p-value, however they depend on each other.
-
-    Parameters
-    ----------
-    p : sequence of float
-        In [0, 1], at least one.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-
-    Examples
-    --------
-    >>> bonferroni([0.01, 0.5, 0.9])
-    0.03
-    """
-    _some(p)
-    return min(1.0, len(p) * min(p))
-
-
-def twice_the_mean(p: Sequence[float]) -> float:
-    """
-    Return twice the mean of several p-values: a p-value, however they depend on each other.
-
-    It is the stronger of the two where all are middling small, and weak where one alone is.
-
-    Parameters
-    ----------
-    p : sequence of float
-        In [0, 1], at least one.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-
-    References
-    ----------
-    .. [1] Vovk, V., & Wang, R. (2020). Combining p-values via averaging. Biometrika, 107(4), 791-808.
-
-    Examples
-    --------
-    >>> twice_the_mean([0.01, 0.02, 0.03])
-    0.04
-    """
-    _some(p)
-    return min(1.0, 2.0 * sum(p) / len(p))
 
 
 def outlying_rows(p: Floats, *, rate: float = 0.1) -> NDArray[np.int64]:
@@ -102,8 +48,3 @@ def outlying_rows(p: Floats, *, rate: float = 0.1) -> NDArray[np.int64]:
     if not 0 < rate < 1:
         raise DataError(f"rate is {rate}, needs to lie in (0, 1).")
     return np.flatnonzero(benjamini_hochberg(np.asarray(p, dtype=np.float64)) <= rate)
-
-
-def _some(p: Sequence[float]) -> None:
-    if not len(p):
-        raise DataError("there is no p-value to combine.")
