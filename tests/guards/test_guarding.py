@@ -170,3 +170,17 @@ def test_what_was_live_before_is_measured_by_an_older_stand_in(tmp_path):
     champion, previous, *_ = chain_of(triangle, [Vintage(16, "200"), Vintage(20, "200")], 20).losses()
     assert previous["stage"] == "previous"
     assert previous["loss"] > 1.2 * champion["loss"]
+
+
+def test_limits_are_learned_from_rows_before_those_that_losses_are_measured_on(tmp_path, monkeypatch):
+    import mlwild.guarding as module
+
+    seen = []
+    plain = module.learn_guard
+    monkeypatch.setattr(module, "learn_guard", lambda known, *more: seen.append(known) or plain(known, *more))
+    triangle = _triangle(_app(), tmp_path)
+    made = chain_of(triangle, [Vintage(3)], 20)
+    (known,) = seen
+    start = triangle.survey.grid.row_start
+    assert known.learned.num_rows == len(known.past) == int(start[made.since])
+    assert known.held.num_rows == int(start[20] - start[made.since])

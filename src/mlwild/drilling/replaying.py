@@ -100,6 +100,9 @@ class Drill:
         Stretches of history times seeds.
     skipped : tuple of str
         Faults that the app gives no hold for.
+    streams : int
+        Stretches of history whose guard judges the stream of inputs as a whole; in the others honest spells are such
+        that only single rows are.
     """
 
     app: str
@@ -111,6 +114,7 @@ class Drill:
     away: float
     replays: int
     skipped: tuple[str, ...]
+    streams: int
 
     @property
     def worst(self) -> Cell:
@@ -190,11 +194,12 @@ def drill(
     found: dict[tuple[str, float], list[_Run]] = {}
     clean: list[_Run] = []
     stages: list[dict[str, Any]] = []
+    streams = 0
     for place in _places(triangle, cutoffs):
         if progress is not None:
             progress(read.clock.show(int(read.grid.edges[place])))
         replay = _Replay(triangle, place)
-        stages = replay.chain.losses()
+        stages, streams = replay.chain.losses(), streams + replay.chain.guard.judges_streams
         clean.append(replay.clean())
         for fault in FAULTS:
             for severity in SEVERITIES:
@@ -214,6 +219,7 @@ def drill(
         sum(int((one != NORMAL).sum()) for one in status) / rows,
         len(clean) * seeds,
         tuple(fault.name for fault in FAULTS if not any(found[fault.name, one] for one in SEVERITIES)),
+        streams,
     )
 
 

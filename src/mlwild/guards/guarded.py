@@ -122,6 +122,11 @@ class Guarded:
         return made
 
     @property
+    def judges_streams(self) -> bool:
+        """Whether the stream of inputs is judged as a whole: not where it is short, or honest spells trip any limit."""
+        return self.stream is not None and self.stream.slack < math.inf
+
+    @property
     def _matrix(self) -> bool:
         return self.ask == "probabilities"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ SAMPLED = 1000
 FEWEST = 200
 #: Rows that the support learns from, evenly spaced; and rows that it is tried and calibrated on, on end.
 MOST_LEARNED = 20_000
+#: Stretches of the history that are each judged by the others.
+FOLDS = 4
+#: A row of the history that is rarer than that was a fault itself.
+MOST_RARITY = 1e6
 #: Factors of p-values that are tried, until what came later in the history raises no alarm; above the last, none is.
 SLACKS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -226,26 +231,37 @@ def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:
     """
     Learn where inputs come from, with as much slack as the history's own drift and weather ask for.
 
-    The latest rows are judged by earlier ones, as live rows will be judged: honest rows come in spells, and no
-    theory of rows that come in any order says how long. The slack is twice what lets them pass without an alarm.
+    Each stretch of the history is judged by the others, and the latest rows by the earlier ones, as live rows will be:
+    honest rows come in spells, and no theory of rows that come in any order says how long. The slack is twice what lets
+    them all pass without an alarm.
     """
     rows = _finite(np.concatenate([encoding.matrix(table)[0] for table in (known.learned, known.held)]))
     n = len(rows)
     if n < 5 * FEWEST:
         return None
-    trial, judging = rows[n - min(3 * n // 10, MOST_LEARNED) :], rows[: 7 * n // 10]
-    tried = _support(judging)
-    p, _ = tried.look(trial)
-    ranked = np.maximum(p, 1.0 / (tried.n + 1))
-    slack = math.inf
-    for one in SLACKS:
-        fresh = new_stream(tried, one, 1.0, settings)
-        if fresh.detector.feed_all(np.minimum(1.0, one * ranked))[1] is None:
-            slack = 2.0 * one
-            break
+    # Drift shows at the end; rare spells show wherever they came, so that each stretch is judged by the others too.
+    edges = np.linspace(0, n, FOLDS + 1).astype(np.int64)
+    stretches = [(low, high, np.r_[0:low, high:n]) for low, high in pairwise(edges.tolist())]
+    last = n - min(3 * n // 10, MOST_LEARNED)
+    stretches.append((last, n, np.arange(last)))
+    slack, rarest, judged = 1.0, 1.0, 0
+    for low, high, others in stretches:
+        tried = _support(rows[others])
+        p, _ = tried.look(rows[low:high])
+        slack = max(slack, _slack(tried, p, settings))
+        rarest, judged = min(rarest, float(p.min())), max(judged, len(p))
     # The rarest of so many honest rows is one in so many.
-    rarity = max(1.0, 1.0 / (len(p) * float(p.min())))
-    return new_stream(_support(rows), slack, rarity, settings)
+    rarity = min(max(1.0, 1.0 / (judged * max(rarest, np.finfo(np.float64).tiny))), MOST_RARITY)
+    return new_stream(_support(rows), 2.0 * slack, rarity, settings)
+
+
+def _slack(support: Support, p: Floats, settings: Guard) -> float:
+    """Return the least factor of p-values with which a stretch raises no alarm; infinite where none is small enough."""
+    ranked = np.maximum(p, 1.0 / (support.n + 1))
+    for one in SLACKS:
+        if new_stream(support, one, 1.0, settings).detector.feed_all(np.minimum(1.0, one * ranked))[1] is None:
+            return one
+    return math.inf
 
 
 def _support(rows: Floats) -> Support:

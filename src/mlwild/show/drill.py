@@ -47,10 +47,13 @@ def headline(found: Drill) -> Text:
 def clean_said(found: Drill) -> str:
     """Say what the guard costs where nothing is wrong."""
     trips = f"{found.trips} time{'' if found.trips == 1 else 's'}"
-    return (
+    said = (
         f"Without a fault: {count(found.clean_rows)} rows, taken for faulty {trips}; {found.away:.2%} of them got "
         "another answer than the champion's."
     )
+    if found.streams:
+        return said
+    return f"{said} Inputs are judged row by row only: honest spells of this history would trip any limit for their stream."
 
 
 def _named(cell: Cell) -> str:

@@ -1,0 +1,104 @@
+"""Strange rows and streams: who is to blame, from when on, until when; and the slack that honest spells ask for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from mlwild.guards import Candidate, Known, learn_guard
+from mlwild.guards.watch import CALM
+from mlwild.losses import named
+from tests.guards.streams import BEGINS, regression, under
+
+N = 4000
+
+
+@pytest.fixture(scope="module")
+def stream():
+    return regression(1)
+
+
+def _guard(frame, y):
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    half = len(y) // 2
+    parts = table.slice(0, half), y[:half], table.slice(half), y[half:]
+    first = frame.columns[0]
+    chain = [Candidate("model", "1", lambda X: X[first].fillna(0.0).to_numpy())]
+    return learn_guard(Known(*parts, "pandas", named("absolute"), "value", 0), chain), [chain[0].predict]
+
+
+def test_of_two_features_that_say_the_same_both_are_to_blame():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=N)
+    frame = pd.DataFrame({"x": x, "z": x + 0.1 * rng.normal(size=N), "other": rng.normal(size=N)})
+    guard, predict = _guard(frame, x)
+    found = guard.answer(pd.DataFrame({"x": [2.0], "z": [-2.0], "other": [0.0]}), predict, guard.watch())
+    assert found.cause[0].startswith("x does not fit the other features; z does not fit the other features")
+
+
+def test_rows_of_a_request_since_it_began_are_not_trusted(stream):
+    rows = under(stream, "stale feature", 1, 3).live.iloc[BEGINS - 100 : BEGINS + 100]
+    found = stream.guard.answer(rows, stream.predict, stream.guard.watch())
+    assert (found.status[:95] == 0).all()
+    assert (found.status[105:] > 0).all()
+    assert (found.status[100:105] > 0).any()
+
+
+def test_trust_comes_back_after_usual_rows_and_not_before(stream):
+    watch = stream.guard.watch()
+    bad = under(stream, "stale feature", 1, 3).live.iloc[BEGINS : BEGINS + 100]
+    stream.guard.answer(bad, stream.predict, watch)
+    assert watch.stream.blamed is not None
+    more = under(stream, "stale feature", 1, 3).live.iloc[BEGINS + 100 : BEGINS + 100 + 3 * CALM]
+    for at in range(0, len(more), 8):
+        stream.guard.answer(more.iloc[at : at + 8], stream.predict, watch)
+        assert watch.stream.blamed is not None
+    stream.guard.answer(stream.live.iloc[: 2 * CALM], stream.predict, watch)
+    assert watch.stream.blamed is None
+
+
+def _weather(rng, n):
+    """Four readings whose state lasts for some hundred rows, and now and then a rare one."""
+    rare = np.repeat(rng.random(n // 100 + 1) < 0.04, 100)[:n]
+    state = np.repeat(rng.normal(size=n // 100 + 1), 100)[:n] + 3.0 * rare
+    return pd.DataFrame({name: state + 0.3 * rng.normal(size=n) for name in ("a", "b", "c", "d")})
+
+
+def test_honest_spells_are_let_pass_as_the_history_showed_them():
+    """Spells of a hundred rows: the e-detector's promise is for rows that come in any order, and would not hold."""
+    rng = np.random.default_rng(3)
+    frame = _weather(rng, 12_000)
+    guard, predict = _guard(frame.iloc[:8000], frame["a"].to_numpy()[:8000])
+    later = frame.iloc[8000:]
+    assert guard.stream.slack > 2
+    found = guard.answer(later, predict, guard.watch())
+    assert (found.status == 0).mean() > 0.99
+    bare = replace(guard, stream=replace(guard.stream, slack=1.0))
+    assert (bare.answer(later, predict, bare.watch()).status == 0).mean() < 0.99
+
+
+def test_a_row_is_rare_only_if_it_is_rarer_than_the_rarest_of_the_history():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=N)
+    frame = pd.DataFrame({"x": x, "z": x + 0.1 * rng.normal(size=N), "other": rng.normal(size=N)})
+    frame.loc[N - 2500, ["x", "z"]] = [2.5, -2.5]  # it happened once, long before the rows of calibration
+    guard, predict = _guard(frame, x)
+    again = pd.DataFrame({"x": [2.5], "z": [-2.4], "other": [0.0]})
+    assert guard.stream.rarity > 10
+    assert guard.answer(again, predict, guard.watch()).words == ["normal"]
+    bare = replace(guard, stream=replace(guard.stream, rarity=1.0))
+    assert bare.answer(again, predict, bare.watch()).words != ["normal"]
+
+
+def test_without_a_feature_intervals_are_wider_and_the_loss_is_as_told(stream):
+    rows = stream.live.assign(load=np.nan)
+    found = stream.guard.answer(rows, stream.predict, stream.guard.watch())
+    assert set(found.words) == {"degraded"}
+    n, lost = len(rows), np.abs(stream.labels - found.value)
+    assert found.expected[0] > 1.5 * stream.guard.stages[0].loss
+    # 2,000 rows, and 1,000 that it was measured on; a tenth for drift.
+    assert abs(lost.mean() - found.expected[0]) < 5 * lost.std() * np.sqrt(1 / n + 1 / 1000) + 0.1 * lost.mean()
+    held = ((found.low <= stream.labels) & (stream.labels <= found.high)).mean()
+    assert held > 0.9 - 4 * np.sqrt(0.09 / 500 + 0.09 / n)
