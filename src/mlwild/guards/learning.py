@@ -34,8 +34,6 @@ FEWEST = 200
 MOST_LEARNED = 20_000
 #: Stretches of the history that are each judged by the others.
 FOLDS = 4
-#: A row of the history that is rarer than that was a fault itself.
-MOST_RARITY = 1e6
 #: Factors of p-values that are tried, until what came later in the history raises no alarm; above the last, none is.
 SLACKS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -244,22 +242,17 @@ def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:
     stretches = [(low, high, np.r_[0:low, high:n]) for low, high in pairwise(edges.tolist())]
     last = n - min(3 * n // 10, MOST_LEARNED)
     stretches.append((last, n, np.arange(last)))
-    slack, rarest, judged = 1.0, 1.0, 0
+    slack = 1.0
     for low, high, others in stretches:
         tried = _support(rows[others])
-        p, _ = tried.look(rows[low:high])
-        slack = max(slack, _slack(tried, p, settings))
-        rarest, judged = min(rarest, float(p.min())), max(judged, len(p))
-    # The rarest of so many honest rows is one in so many.
-    rarity = min(max(1.0, 1.0 / (judged * max(rarest, np.finfo(np.float64).tiny))), MOST_RARITY)
-    return new_stream(_support(rows), 2.0 * slack, rarity, settings)
+        slack = max(slack, _slack(tried, tried.p_values(rows[low:high]), settings))
+    return new_stream(_support(rows), 2.0 * slack, settings)
 
 
 def _slack(support: Support, p: Floats, settings: Guard) -> float:
     """Return the least factor of p-values with which a stretch raises no alarm; infinite where none is small enough."""
-    ranked = np.maximum(p, 1.0 / (support.n + 1))
     for one in SLACKS:
-        if new_stream(support, one, 1.0, settings).detector.feed_all(np.minimum(1.0, one * ranked))[1] is None:
+        if new_stream(support, one, settings).detector.feed_all(np.minimum(1.0, one * p))[1] is None:
             return one
     return math.inf
 

@@ -38,8 +38,6 @@ class Stream:
     support : Support
     slack : float
         Factor of p-values that lets honest drift pass, as the history showed it; infinite: the stream is not judged.
-    rarity : float
-        The same for rows by themselves.
     fdr : float
         False discovery rate of single rows of a batch.
     detector : PDetector
@@ -54,7 +52,6 @@ class Stream:
 
     support: Support
     slack: float
-    rarity: float
     fdr: float
     detector: PDetector
     blamed: tuple[int, ...] | None = None
@@ -89,7 +86,7 @@ class Stream:
         if not len(at):
             return []
         p, _ = self.support.look(rows[at])
-        out = outlying_rows(np.minimum(1.0, self.rarity * p), rate=self.fdr)
+        out = outlying_rows(p, rate=self.fdr)
         strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in out[:MOST_ALONE].tolist()]
         strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())
         if self.slack < math.inf:
@@ -142,7 +139,8 @@ class Stream:
 
     def _usual(self, rows: Floats, left: tuple[int, ...]) -> bool:
         """Say whether rows are, together, as usual if some features are left out of account."""
-        p = np.minimum(1.0, min(self.slack, self.rarity) * self.support.look(rows, left)[0])
+        slack = self.slack if self.slack < math.inf else 1.0
+        p = np.minimum(1.0, slack * self.support.look(rows, left)[0])
         p = np.maximum(p, np.finfo(np.float64).tiny)  # far out, it runs below what a number can hold
         return -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows))
 
@@ -205,6 +203,6 @@ class Watch:
             self.tracked[stage].feed(score, promised)
 
 
-def new_stream(support: Support, slack: float, rarity: float, settings: Guard) -> Stream:
+def new_stream(support: Support, slack: float, settings: Guard) -> Stream:
     """Return the stream before any row."""
-    return Stream(support, slack, rarity, settings.fdr, PDetector(settings.run_length, calibration=support.n))
+    return Stream(support, slack, settings.fdr, PDetector(settings.run_length, calibration=support.n))

@@ -53,7 +53,7 @@ def clean_said(found: Drill) -> str:
     )
     if found.streams:
         return said
-    return f"{said} Inputs are judged row by row only: honest spells of this history would trip any limit for their stream."
+    return f"{said} Inputs are judged row by row only: honest spells of this history would trip any limit of a stream."
 
 
 def _named(cell: Cell) -> str:
