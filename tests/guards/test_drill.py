@@ -40,8 +40,15 @@ def _train(X, y):
 def _app(**more):
     rows = more.pop("rows", None)
     rows = _rows() if rows is None else rows
-    fields = {"models": {"line": _train}, "label": "y", "loss": "absolute", "features": _features, "every": 200} | more
-    return App(name="app", data=lambda: rows, time="when", delay=0, start=400, **fields)
+    fields = {
+        "models": {"line": _train},
+        "label": "y",
+        "loss": "absolute",
+        "features": _features,
+        "every": 200,
+        "delay": 0,
+    } | more
+    return App(name="app", data=lambda: rows, time="when", start=400, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +179,20 @@ def test_a_guard_that_raises_is_counted_and_not_passed_over(tmp_path, monkeypatc
     cells = {(cell.fault, cell.severity): cell for cell in made.cells}
     assert cells["missing column", 1.0].available == 0
     assert cells["unit slip", 1.0].available == 1
+
+
+def test_what_is_replayed_came_after_all_that_was_learned(tmp_path):
+    from mlwild.drilling.replaying import _live, _Replay
+    from mlwild.triangle import growing
+    from mlwild.triangle.store import Store
+    from mlwild.triangle.survey import survey
+
+    app = _app(delay=150)
+    triangle = growing(survey(app), Store(tmp_path), app.live, {})
+    edges = triangle.survey.grid.edges
+    for cutoff in (3, 6):
+        rows = _live(triangle, cutoff)
+        assert triangle.survey.time[rows].min() >= edges[cutoff]
+        replay = _Replay(triangle, cutoff)
+        assert replay.rows.tolist() == rows.tolist()
+        assert max(link.vintage.cutoff for link in replay.chain.links) == cutoff

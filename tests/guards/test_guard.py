@@ -389,3 +389,19 @@ def test_a_model_that_answers_nothing_sane_rests_too(stream):
         found = stream.guard.answer(row, [champion, stream.predict[1]], watch, now=0.01 * k)
         assert found.words == ["fallback"]
     assert len(calls) == 5
+
+
+def test_a_model_that_minds_gaps_gets_the_usual_value():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=N)
+    table = pa.table({"a": a, "b": rng.normal(3.0, 0.1, size=N)})
+
+    def predict(X):
+        if X.isna().any(axis=None):
+            raise ValueError("gaps")
+        return X["a"].to_numpy() + X["b"].to_numpy() - 3.0
+
+    guard = _made(table, a, predict)
+    found = guard.answer(pd.DataFrame({"a": [0.5], "b": [np.nan]}), [predict], guard.watch())
+    assert found.words == ["degraded"]
+    assert found.value[0] == pytest.approx(0.5, abs=0.02)
