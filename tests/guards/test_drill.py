@@ -117,6 +117,16 @@ def test_faults_leave_the_rows_outside_of_their_stretch_alone():
         assert made.to_pylist() != table.to_pylist(), fault.name
 
 
+def test_it_says_where_the_constant_is_better_anyway(found, capsys):
+    from dataclasses import replace
+
+    cells = [replace(found.cells[0], constant=0.9 * found.cells[0].clean), *found.cells[1:]]
+    show_drill(replace(found, cells=tuple(cells)))
+    assert "It would have done better without any fault, too." in " ".join(capsys.readouterr().out.split())
+    show_drill(found)
+    assert "without any fault, too" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_is_printed_begins_with_the_worst(found, capsys):
     show_drill(found)
     said = capsys.readouterr().out
@@ -196,3 +206,23 @@ def test_what_is_replayed_came_after_all_that_was_learned(tmp_path):
         replay = _Replay(triangle, cutoff)
         assert replay.rows.tolist() == rows.tolist()
         assert max(link.vintage.cutoff for link in replay.chain.links) == cutoff
+
+
+@pytest.mark.parametrize("kind", ["numpy", "polars", "pyarrow"])
+def test_other_kinds_of_features_are_drilled_as_well(kind, tmp_path):
+    """Models are given the app's kind of frame under every fault: an array turns to text where one column does."""
+    import polars as pl
+    import pyarrow as pa
+
+    def features(rows):
+        plain = rows[["x", "z"]]
+        return {"numpy": plain.to_numpy, "polars": lambda: pl.from_pandas(plain), "pyarrow": lambda: pa.table(plain)}[
+            kind
+        ]()
+
+    def train(X, y):
+        return lambda X: 2 * np.asarray(X if kind == "numpy" else X["x"].to_numpy().reshape(-1, 1), dtype=float)[:, 0]
+
+    made = drill(_app(features=features, models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
+    assert [cell for cell in made.cells if cell.available < 1] == []
+    assert made.cells[0].loss < made.cells[0].constant + 0.1

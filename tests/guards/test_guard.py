@@ -405,3 +405,30 @@ def test_a_model_that_minds_gaps_gets_the_usual_value():
     found = guard.answer(pd.DataFrame({"a": [0.5], "b": [np.nan]}), [predict], guard.watch())
     assert found.words == ["degraded"]
     assert found.value[0] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", [object, str])
+def test_a_word_in_an_array_of_numbers_is_one_bad_cell(kind):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(N, 3))
+    table = pa.table({f"x{place}": column for place, column in enumerate(rows.T.copy())})
+    known = Known(
+        table.slice(0, 600), rows[:600, 0], table.slice(600), rows[600:, 0], "numpy", named("absolute"), "value", 0
+    )
+
+    def predict(X):
+        return np.nan_to_num(X[:, 0])
+
+    guard = learn_guard(known, [Candidate("model", "1", predict)])
+    bad = rows[:3].astype(object)
+    bad[1, 2] = "4.0 kW"
+    found = guard.answer(bad.astype(kind), [predict], guard.watch())
+    assert found.words == ["normal", "degraded", "normal"]
+    assert found.cause[1] == "x2 holds a value that was never learned from"
+    assert found.value[[0, 2]] == pytest.approx(rows[[0, 2], 0])
+
+
+def test_what_is_no_table_is_refused_in_a_sentence(stream):
+    for wrong in ({"load": [1.0]}, np.zeros(3), None, 3):
+        with pytest.raises(DataError, match="^features: "):
+            stream.guard.answer(wrong, stream.predict, stream.guard.watch())

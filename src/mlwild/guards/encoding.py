@@ -102,17 +102,18 @@ class Encoding:
         """
         import pyarrow as pa
 
+        mixed = isinstance(native, np.ndarray) and native.dtype.kind not in "iufb" and native.ndim == 2
         try:
-            table, _ = frames.to_arrow(native, "features")
-            if isinstance(native, np.ndarray) and table.num_columns == len(self._listed):  # it has no names of its own
-                table = table.rename_columns(self._listed)
+            table = self._cell_by_cell(native) if mixed else frames.to_arrow(native, "features")[0]
         except DataError:  # two columns of one name, or cells of several kinds
-            table = self._cell_by_cell(native)
+            table, mixed = self._cell_by_cell(native), True
+        if isinstance(native, np.ndarray) and table.num_columns == len(self._listed):  # it has no names of its own
+            table = table.rename_columns(self._listed)
         times = Counter(table.column_names)
         unread = {
             name: "is not there" if not times[name] else "is there twice" for name in self._names if times[name] != 1
         }
-        same = table.column_names == self._listed
+        same = table.column_names == self._listed and not mixed
         columns = [
             pa.nulls(table.num_rows, one.type) if one.name in unread else table.column(one.name) for one in self.schema
         ]
@@ -123,6 +124,9 @@ class Encoding:
 
         if type(native).__module__.partition(".")[0] == "pandas":
             cells = [(str(name), native.iloc[:, place].tolist()) for place, name in enumerate(native.columns)]
+        elif isinstance(native, np.ndarray) and native.ndim == 2:
+            # An array holds one kind: a word among numbers has made text of them all.
+            cells = [(f"x{place}", list(map(_number, column.tolist()))) for place, column in enumerate(native.T)]
         elif isinstance(native, pa.Table):
             cells = [(name, native.column(place).to_pylist()) for place, name in enumerate(native.column_names)]
         else:
@@ -185,7 +189,8 @@ class Encoding:
         time that the way through Arrow takes.
         """
         if isinstance(native, np.ndarray):
-            return np.asarray(native, dtype=np.float64) if native.shape[1:] == (len(self.schema),) else None
+            fits = native.dtype.kind in "iufb" and native.shape[1:] == (len(self.schema),)
+            return np.asarray(native, dtype=np.float64) if fits else None
         if type(native).__module__.partition(".")[0] != "pandas" or native.columns.tolist() != self._listed:
             return None
         if not self.words:
@@ -206,6 +211,13 @@ class Encoding:
             else:  # a time, a number for a word, a gap of another kind
                 return None
         return made
+
+
+def _number(cell: Any) -> Any:
+    try:
+        return float(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        return cell
 
 
 def without(table: Any, names: Mapping[str, Any], schema: Any) -> Any:

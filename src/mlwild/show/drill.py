@@ -41,6 +41,8 @@ def headline(found: Drill) -> Text:
         f" ({found.loss}); the constant would have lost {number(worst.constant, DIGITS)}.",
         style="bold red" if worst.loss > worst.constant else "bold",
     )
+    if worst.clean > worst.constant:
+        text.append(" It would have done better without any fault, too.", style="bold red")
     return text
 
 
