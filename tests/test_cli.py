@@ -276,7 +276,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(tmp_path, monkeypa
 
 def test_every_verb_has_its_function():
     import mlwild as wild
-    from mlwild import operating, versions, web
+    from mlwild import operating, serve, versions, web
     from mlwild.cli import cli
 
     verbs = {command.name or command.callback.__name__ for command in cli.registered_commands}
@@ -296,6 +296,7 @@ def test_every_verb_has_its_function():
         "deploy": operating.deploy,
         "rollback": operating.rollback,
         "shadow": operating.challenge,
+        "serve": serve.serve,
         "ui": web.serve,
         "history": versions.runs,
         "show": versions.run_of,

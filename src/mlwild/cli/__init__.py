@@ -7,7 +7,11 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
+<<<<<<< ours
 from mlwild.cli import answering, deploying, operating, rehearsing, releasing, versions
+=======
+from mlwild.cli import deploying, operating, rehearsing, releasing, serving, versions
+>>>>>>> theirs
 from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 
@@ -50,6 +54,7 @@ for _command in (
     deploying.deploy,
     deploying.rollback,
     deploying.shadow,
+    serving.serve,
     operating.status,
     versions.history,
     versions.show,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Names by which a machine calls itself: a page elsewhere that points its own name here is refused.
-LOCAL = ("127.0.0.1", "localhost", "::1")
-#: Any address in figures: no name can be pointed here then, only an address.
-ANY = "*"
+from mlwild.hosts import knows, name_of
+
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
@@ -37,7 +33,7 @@ class Guard:
     ----------
     pages : ASGI application
     hosts : iterable of str
-        Names that are answered to, beside this machine's own; `ANY` for any address in figures.
+        Names that are answered to, beside this machine's own; `mlwild.hosts.ANY` for any address in figures.
     """
 
     def __init__(self, pages: ASGIApp, hosts: Iterable[str] = ()) -> None:
@@ -66,33 +62,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         hosts = Headers(scope=scope).getlist("host")
-        if len(hosts) != 1 or not self.knows(name_of(hosts[0])):
+        if len(hosts) != 1 or not knows(name_of(hosts[0]), self.hosts):
             return PlainTextResponse("This page answers to the names of its own machine only.", 421)
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("This page only shows.", 405, headers={"Allow": "GET, HEAD"})
         return None
-
-    def knows(self, name: str) -> bool:
-        """Say whether a name is answered to."""
-        return bool(name) and (name in LOCAL or name in self.hosts or (ANY in self.hosts and _in_figures(name)))
-
-
-def name_of(host: str) -> str:
-    """
-    Return the name in a Host header, without its port; empty where there is none.
-
-    Examples
-    --------
-    >>> name_of("localhost:8642"), name_of("[::1]:9"), name_of("127.0.0.1"), name_of("a@localhost"), name_of("::1")
-    ('localhost', '::1', '127.0.0.1', '', '')
-    """
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::\d{1,5})?", host)
-    return (found[1] or found[2]).lower() if found else ""
-
-
-def _in_figures(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from mlwild.errors import AppError
+from mlwild.hosts import answered, listening
 from mlwild.rehearsal import STORE
-from mlwild.web.guard import ANY, LOCAL
 from mlwild.web.site import site
 from mlwild.web.workspace import Workspace
 
@@ -44,10 +42,8 @@ def serve(
     """
     import uvicorn
 
-    with _listening(host, port) as listener:
-        # Behind "all addresses of this machine" no name is known: who calls must name it in figures.
-        hosts = () if host in LOCAL else (ANY,) if host in ("0.0.0.0", "::") else (host.lower(),)  # noqa: S104
-        pages = site(Workspace(Path(store), hosts))
+    with listening(host, port, "mlwild ui") as listener:
+        pages = site(Workspace(Path(store), answered(host)))
         config = uvicorn.Config(
             pages,
             log_level="warning",
@@ -63,18 +59,3 @@ def serve(
         # How it is ended: nothing is lost by it.
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)  # at once, so that a second one is refused
-    except OSError as problem:
-        listener.close()
-        raise AppError(
-            f"--port: {host}:{port} cannot be listened at: {problem.strerror or problem}. Another mlwild ui may be "
-            "running; name another port, or 0 for any that is free."
-        ) from problem
-    return listener

@@ -1,0 +1,7 @@
+"""Every request answered, with a status; what was answered is on the disk before it is acknowledged."""
+
+from mlwild.serve.log import read_log
+from mlwild.serve.run import serve
+from mlwild.serve.service import Answered, Service
+
+__all__ = ["Answered", "Service", "read_log", "serve"]

@@ -1,0 +1,122 @@
+"""What is written of an answer: the response, and the line of the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+from mlwild.clock import now_seconds
+from mlwild.serve.requests import Asked
+from mlwild.serve.tickets import Reply
+
+written = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class Writer:
+    """
+    Writes answers of one app.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Columns of a request, in order.
+    time : str
+    key : str or None
+    ask : str
+    classes : list or None
+    """
+
+    names: tuple[str, ...]
+    time: str
+    key: str | None
+    ask: str
+    classes: list[Any] | None
+
+    def body(self, name: str, asked: Asked, reply: Reply, arms: Sequence[str]) -> str:
+        """Return the response of `/predict`."""
+        rows = []
+        for row in range(asked.n):
+            made = {
+                "value": self.value(reply.value[row]),
+                "low": number(reply.low[row]),
+                "high": number(reply.high[row]),
+                "status": reply.status[row],
+                "cause": reply.cause[row],
+                "stage": reply.stage[row],
+                "vintage": reply.vintage[row],
+                "arm": arms[row],
+                "age": reply.age[row],
+            }
+            rows.append(made)
+        classes = {} if self.ask != "probabilities" else {"classes": self.classes}
+        return written({"id": name, **classes, "predictions": rows})
+
+    def value(self, value: Any) -> Any:
+        """Return a value as clients read it: a class by its name, one that was refused as null."""
+        if isinstance(value, list):
+            return [number(one) for one in value]
+        if self.ask == "class" and self.classes is not None and isfinite(value):
+            return self.classes[int(value)]
+        return number(value)
+
+    def line(self, name: str, asked: Asked, reply: Reply, arms: Sequence[str], told: Mapping[str, str]) -> str:
+        """
+        Return the line of the log.
+
+        Parameters
+        ----------
+        name : str
+            Id of the request.
+        asked : Asked
+        reply : Reply
+        arms : sequence of str
+        told : mapping of str to str
+            ``asked``, the digest of the request; ``answer``, the response.
+        """
+        time, key = self.names.index(self.time), None if self.key is None else self.names.index(self.key)
+        rows = []
+        for row in range(asked.n):
+            event = {one: column[row] for one, column in zip(self.names, asked.columns, strict=True)}
+            ids = written([None if key is None else asked.columns[key][row], asked.columns[time][row]])[1:-1]
+            key_, _, time_ = ids.rpartition(",")
+            rows.append(
+                f'{{"key":{key_},"time":{time_},"arm":"{arms[row]}","event":{written(event)},'
+                f'"features":{reply.features[row]}}}'
+            )
+        return (
+            f'{{"id":{written(name)},"at":{now_seconds():.6f},"asked":"{told["asked"]}","vintage":'
+            f'{written(told["vintage"])},"rows":[{",".join(rows)}],"answer":{told["answer"]}}}'
+        )
+
+
+def noted(asked: Asked, reply: Reply) -> Reply:
+    """Return answers that say which fields a row did not give: they are answered as missing, and not as normal."""
+    if not any(asked.absent):
+        return reply
+    status, cause = list(reply.status), list(reply.cause)
+    for row, names in enumerate(asked.absent):
+        if names:
+            status[row] = "degraded" if status[row] == "normal" else status[row]
+            cause[row] = "; ".join(filter(None, [cause[row], f"absent: {', '.join(names)}"]))
+    return replace(reply, status=status, cause=cause)
+
+
+def number(value: float) -> float | None:
+    """Return a number as JSON can hold it."""
+    return value if isfinite(value) else None
+
+
+def flat(body: str) -> str:
+    """
+    Return the response of `/invocations` of that of `/predict`: the values alone.
+
+    Examples
+    --------
+    >>> flat('{"predictions":[{"value":0.5},{"value":null}]}')
+    '{"predictions":[0.5,null]}'
+    """
+    return written({"predictions": [one["value"] for one in json.loads(body)["predictions"]]})

@@ -1,0 +1,241 @@
+"""Who answers which row: what is live, a canary for a share, a shadow for none; changed without a dropped request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlwild.errors import MlwildError, StoreError
+from mlwild.operating.publishing import FILE
+from mlwild.serve.columns import Columns
+from mlwild.serve.live import CANARY, CHAMPION, SHADOW, Live
+from mlwild.serve.pair import Pair
+from mlwild.serve.process import Order
+from mlwild.serve.requests import Asked
+from mlwild.serve.telling import tell
+from mlwild.serve.tickets import Reply, placed, reply_of
+
+#: Seconds between two looks at what is live, and before a change that failed is tried again.
+LOOK, AGAIN = 0.5, 30.0
+#: Share of the deadline that a canary may take: then there is time for the champion.
+CANARY_TIME = 0.6
+#: Seconds that answers on their way get after a change.
+DRAIN = 30.0
+#: Rows that a shadow may be behind with before it is given no more.
+BEHIND = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """
+    Who answers at present.
+
+    Parameters
+    ----------
+    live : Live
+    columns : Columns
+    champion : Pair
+    canary, shadow : Pair, optional
+    """
+
+    live: Live
+    columns: Columns
+    champion: Pair
+    canary: Pair | None = None
+    shadow: Pair | None = None
+
+    @property
+    def pairs(self) -> dict[str, Pair]:
+        """All of them, by arm."""
+        found = {CHAMPION: self.champion, CANARY: self.canary, SHADOW: self.shadow}
+        return {arm: pair for arm, pair in found.items() if pair is not None}
+
+    async def answer(self, asked: Asked, names: Sequence[str]) -> tuple[Reply, list[str]]:
+        """
+        Return the answers, and which arm gave each.
+
+        Parameters
+        ----------
+        asked : Asked
+        names : sequence of str
+            What each row is told apart by, for the canary's share.
+        """
+        canary, n = self.canary, asked.n
+        rows = [] if canary is None else [row for row in range(n) if self.live.goes_to_canary(names[row])]
+        if canary is None or not rows:
+            return await self.champion.answer(asked.columns, n), [CHAMPION] * n
+        chosen = set(rows)
+        others = [row for row in range(n) if row not in chosen]
+        made = await asyncio.gather(self._tried(canary, asked, rows), self._some(asked, others))
+        parts = [*made[0], *made[1]]
+        arms = [CHAMPION] * n
+        for arm, at, _ in parts:
+            for row in at:
+                arms[row] = arm
+        return placed([(at, reply) for _, at, reply in parts], n), arms
+
+    async def _some(self, asked: Asked, rows: list[int], share: float = 1.0) -> list[tuple[str, list[int], Reply]]:
+        if not rows:
+            return []
+        within = self.champion.deadline * share
+        return [(CHAMPION, rows, await self.champion.answer(_rows(asked, rows), len(rows), within))]
+
+    async def _tried(self, canary: Pair, asked: Asked, rows: list[int]) -> list[tuple[str, list[int], Reply]]:
+        """Let the canary answer; what it cannot, or not in time, the champion does."""
+        reply = await canary.answer(_rows(asked, rows), len(rows), canary.deadline * CANARY_TIME)
+        failed = [place for place, status in enumerate(reply.status) if status in ("fallback", "refused")]
+        if not failed:
+            return [(CANARY, rows, reply)]
+        sound = [place for place in range(len(rows)) if place not in set(failed)]
+        parts = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
+        if sound:
+            parts.append((CANARY, [rows[place] for place in sound], _picked(reply, sound)))
+        return parts
+
+    def close(self) -> None:
+        """End all workers at once."""
+        for pair in self.pairs.values():
+            pair.close()
+
+
+def _rows(asked: Asked, rows: Sequence[int]) -> list[list[Any]]:
+    return [[column[row] for row in rows] for column in asked.columns]
+
+
+def _picked(reply: Reply, places: Sequence[int]) -> Reply:
+    return reply_of([[one[place] for place in places] for one in reply.lists], reply.seconds)
+
+
+class Arms:
+    """
+    Who answers, followed through changes of what is live.
+
+    Parameters
+    ----------
+    order : Order
+        For the first worker.
+    deadline : float
+    changed : callable
+        Called with the new standing after each change.
+    """
+
+    def __init__(self, order: Order, deadline: float, changed: Callable[[Standing], None]) -> None:
+        self._order, self._deadline, self._changed = order, deadline, changed
+        self.now: Standing | None = None
+        self.trouble = ""
+        self.swaps = 0
+        self._past: Counter[str] = Counter()
+        self._drains: set[asyncio.Task[None]] = set()
+
+    @property
+    def folder(self) -> Path:
+        """Of the app in operation."""
+        assert self.now is not None
+        return Path(self.now.champion.told["folder"])
+
+    def counts(self) -> Counter[str]:
+        """Return what happened to all workers so far."""
+        pairs = [] if self.now is None else self.now.pairs.values()
+        return sum((pair.counts for pair in pairs), self._past)
+
+    async def start(self) -> Standing:
+        """
+        Start whoever is to answer.
+
+        Raises
+        ------
+        AppError, StoreError
+            If the champion cannot be loaded.
+        """
+        self.now = await self._standing(None)
+        self._changed(self.now)
+        return self.now
+
+    async def _standing(self, said: dict[str, Any] | None) -> Standing:
+        champion = await Pair(replace(self._order, said=said), self._deadline).start()
+        live = Live(champion.told["live"])
+        standing = Standing(live, Columns.of(champion.told["columns"]), champion)
+        self.trouble = ""
+        for arm in (CANARY, SHADOW):
+            if arm not in live.arms:
+                continue
+            order = replace(self._order, arm=arm, said=dict(live.body))
+            try:
+                pair = await Pair(order, self._deadline, standby=False).start()
+                if pair.told["columns"] != champion.told["columns"] or pair.told["classes"] != champion.told["classes"]:
+                    pair.close()
+                    raise StoreError(f"serve: the {arm} reads other columns than the champion.")  # noqa: TRY301
+            except MlwildError as problem:  # the champion answers all then
+                self._say(f"the {arm} cannot be started: {problem}")
+                continue
+            except BaseException:
+                standing.close()
+                raise
+            standing = replace(standing, canary=pair) if arm == CANARY else replace(standing, shadow=pair)
+        return standing
+
+    async def watch(self) -> None:
+        """Follow what is live until cancelled."""
+        path = self.folder / FILE
+        assert self.now is not None
+        said: Any = dict(self.now.live.body)
+        loop, tried, failed = asyncio.get_running_loop(), 0.0, False
+        stamp: tuple[int, int, int] | None = None  # it may have changed while the workers started
+        while True:
+            await asyncio.sleep(LOOK)
+            fresh = _stamp(path)
+            again = failed and loop.time() - tried > AGAIN
+            if fresh is None or (fresh == stamp and not again):
+                continue
+            stamp = fresh
+            try:
+                found = json.loads(path.read_bytes())
+            except (OSError, ValueError) as problem:
+                self._say(f"what is live cannot be read: {type(problem).__name__}")
+                continue
+            if found == said and not again:
+                continue
+            tried = loop.time()
+            try:
+                await self._swap(found)
+                said, failed = found, False
+            except MlwildError as problem:
+                failed = True
+                self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
+
+    async def _swap(self, said: dict[str, Any]) -> None:
+        before = self.now
+        assert before is not None
+        fresh = await self._standing(said)
+        self.now = fresh
+        self.swaps += 1
+        self._changed(fresh)
+        for pair in before.pairs.values():
+            self._past += pair.counts
+            task = asyncio.get_running_loop().create_task(pair.drain(DRAIN))
+            self._drains.add(task)
+            task.add_done_callback(self._drains.discard)
+
+    def _say(self, trouble: str) -> None:
+        self.trouble = trouble
+        tell(trouble)
+
+    async def close(self, seconds: float) -> None:
+        """Wait for answers on their way, then end all workers."""
+        if self.now is not None:
+            await asyncio.gather(*(pair.drain(seconds) for pair in self.now.pairs.values()))
+        for task in list(self._drains):
+            task.cancel()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,273 @@
+"""The columns of a request: what each may hold, how it is read, and the table that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from math import isfinite
+from typing import Any
+
+#: Kinds of column, and the JSON schema of each.
+SCHEMAS: Mapping[str, dict[str, Any]] = {
+    "number": {"type": ["number", "null"]},
+    "integer": {"type": ["integer", "null"]},
+    "boolean": {"type": ["boolean", "null"]},
+    "text": {"type": ["string", "null"]},
+    "time": {"type": ["string", "null"], "format": "date-time"},
+    "date": {"type": ["string", "null"], "format": "date"},
+    "other": {"type": "null"},
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+#: Microseconds since 1970 that nanoseconds in 64 bits can hold.
+_FAR = 9_223_000_000_000_000
+
+
+class WrongValueError(ValueError):
+    """A value is not what its column holds."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """
+    A column of the app's data, as a request gives it.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"number", "integer", "boolean", "text", "time", "date", "other"}
+        ``other``: lists and the like, which no request can give.
+    low, high : int
+        Of whole numbers: least and greatest that the column can hold.
+    zoned : bool
+        Of times: whether they have a time zone.
+    """
+
+    name: str
+    kind: str
+    low: int = 0
+    high: int = 0
+    zoned: bool = False
+
+    def read(self, value: Any) -> Any:
+        """
+        Return a JSON value as the column holds it; times as microseconds since 1970, dates as days.
+
+        Raises
+        ------
+        WrongValueError
+            With what the column needs.
+
+        Examples
+        --------
+        >>> Column("x", "number").read(2), Column("at", "time", zoned=True).read("1970-01-01T00:00:01Z")
+        (2.0, 1000000)
+        """
+        if value is None:
+            return None
+        kind = self.kind
+        if kind == "number":
+            if (type(value) is float or type(value) is int) and isfinite(value := _float(value)):
+                return value
+            raise WrongValueError("needs a number")
+        if kind == "text":
+            if type(value) is str and (value.isascii() or _encodable(value)):
+                return value
+            raise WrongValueError("needs text")
+        if kind == "integer":
+            if type(value) is float and value.is_integer():
+                value = int(value)
+            if type(value) is int and self.low <= value <= self.high:
+                return value
+            raise WrongValueError(f"needs a whole number of {self.low} to {self.high}")
+        if kind == "boolean":
+            if type(value) is bool:
+                return value
+            raise WrongValueError("needs true or false")
+        if kind == "time":
+            return self._instant(value)
+        if kind == "date":
+            try:
+                return (date.fromisoformat(value) - _EPOCH.date()).days
+            except (TypeError, ValueError):
+                raise WrongValueError("needs a date such as 2026-01-31") from None
+        raise WrongValueError("cannot be given in a request: its column holds no plain values")
+
+    def _instant(self, value: Any) -> int:
+        need = "2026-01-31T12:00:00Z, with its zone" if self.zoned else "2026-01-31T12:00:00, without a zone"
+        try:
+            wall = datetime.fromisoformat(value)
+            if (wall.tzinfo is not None) != self.zoned:
+                raise ValueError  # noqa: TRY301  the same sentence
+            span = (wall if self.zoned else wall.replace(tzinfo=UTC)) - _EPOCH
+        except (TypeError, ValueError, OverflowError):
+            raise WrongValueError(f"needs a time such as {need}") from None
+        made = span // _MICROSECOND
+        if abs(made) > _FAR:
+            raise WrongValueError("needs a time between 1678 and 2262")
+        return made
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What JSON Schema says of it."""
+        made = dict(SCHEMAS[self.kind])
+        return made | {"minimum": self.low, "maximum": self.high} if self.kind == "integer" else made
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: no text
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Columns:
+    """
+    What a request is made of.
+
+    Parameters
+    ----------
+    needed : tuple of Column
+        What a row is asked to give, in order.
+    hidden : tuple of str
+        Columns that come with the label: they may be given, and are not looked at.
+    time : str
+        Column of the event's time.
+    key : str or None
+        Column that names an event.
+    """
+
+    needed: tuple[Column, ...]
+    hidden: tuple[str, ...]
+    time: str
+    key: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "needed": [asdict(one) for one in self.needed],
+            "hidden": list(self.hidden),
+            "time": self.time,
+            "key": self.key,
+        }
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> Columns:
+        """Return columns of plain data."""
+        needed = tuple(Column(**one) for one in plain["needed"])
+        return Columns(needed, tuple(plain["hidden"]), plain["time"], plain["key"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of what a row gives."""
+        return tuple(one.name for one in self.needed)
+
+
+def learned(schema: Any, *, hidden: Sequence[str], time: str, key: str | None) -> Columns:
+    """Return the columns that a request must have, of the Arrow schema of an app's data."""
+    needed = tuple(_column(field) for field in schema if field.name not in hidden)
+    return Columns(needed, tuple(name for name in hidden if name in schema.names), time, key)
+
+
+def _column(field: Any) -> Column:
+    import pyarrow as pa
+
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_boolean(kind):
+        return Column(field.name, "boolean")
+    if pa.types.is_integer(kind):
+        bits, signed = kind.bit_width, pa.types.is_signed_integer(kind)
+        low = -(2 ** (bits - 1)) if signed else 0
+        # What JSON of other languages can hold is less than what 64 bits can.
+        return Column(field.name, "integer", low, min(2 ** (bits - signed) - 1, 2**63 - 1))
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Column(field.name, "number")
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return Column(field.name, "text")
+    if pa.types.is_timestamp(kind):
+        return Column(field.name, "time", zoned=kind.tz is not None)
+    if pa.types.is_date(kind):
+        return Column(field.name, "date")
+    return Column(field.name, "other")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    The table of an app's data, without its rows: what a request is turned into.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        With what pandas noted in it.
+    words : dict of str to pyarrow.Array
+        Of columns of categories: all words, in order.
+    """
+
+    schema: Any
+    words: Mapping[str, Any]
+
+    @staticmethod
+    def of(table: Any) -> Shape:
+        """Return the shape of a table."""
+        import pyarrow as pa
+
+        words = {}
+        for field in table.schema:
+            if pa.types.is_dictionary(field.type):
+                column = table.column(field.name).unify_dictionaries()
+                words[field.name] = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
+        return Shape(table.schema, words)
+
+    def table(self, columns: Mapping[str, Sequence[Any]], n: int) -> Any:
+        """Return an Arrow table of some rows: columns that are not given are missing."""
+        import pyarrow as pa
+
+        arrays = []
+        for field in self.schema:
+            values = columns.get(field.name)
+            if values is None:
+                arrays.append(pa.nulls(n, field.type))
+            elif field.name in self.words:
+                arrays.append(coded(pa.array(values, self.words[field.name].type), self.words[field.name], field.type))
+            else:
+                arrays.append(_array(values, field.type))
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+def _array(values: Sequence[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        made = pa.array(values, pa.timestamp("us", kind.tz))
+        return made if made.type == kind else made.cast(kind, safe=False)
+    if pa.types.is_float64(kind):
+        return pa.array(values, kind)
+    if pa.types.is_date(kind):
+        return pa.array(values, pa.int32()).cast(pa.date32()).cast(kind)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pa.array(values, pa.float64()).cast(kind, safe=False)
+    return pa.array(values, kind)
+
+
+def coded(values: Any, words: Any, kind: Any) -> Any:
+    """Return values as categories: the words that are known keep their places, new ones come last."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = pc.index_in(values, value_set=words)
+    if codes.null_count != values.null_count:
+        fresh = pc.unique(values.filter(pc.invert(pc.is_in(values, value_set=words))).drop_null())
+        words = pa.concat_arrays([words, fresh])
+        codes = pc.index_in(values, value_set=words)
+    return pa.DictionaryArray.from_arrays(codes.cast(kind.index_type), words, ordered=kind.ordered)

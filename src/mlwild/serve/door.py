@@ -1,0 +1,121 @@
+"""What stands before the routes: names of hosts, keys, sizes and times; and what every response carries."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mlwild.hosts import knows, name_of
+from mlwild.serve.keys import Key, holder
+from mlwild.serve.requests import RefusedError
+
+#: Seconds in which a body must have come, and bytes of one that is too large that are read before it is refused.
+SLOW, READ_ON = 10.0, 32 << 20
+#: Pages that are counted by name.
+PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", "/openapi.json"})
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+@dataclass
+class Door:
+    """
+    The routes behind a door.
+
+    Parameters
+    ----------
+    routes : ASGI application
+        Gets the body of a request as ``scope["mlwild.body"]``, and who calls as ``scope["mlwild.client"]``: the name of
+        a key, or nothing.
+    body : int
+        Bytes that a body may have.
+    hosts : iterable of str
+        Names that are answered to beside this machine's own.
+    keys : tuple of Key or None
+        Who may call; None for everybody.
+    count : callable
+        Called with page, code and seconds of each request.
+    """
+
+    routes: ASGIApp
+    body: int
+    count: Callable[[str, int, float], None]
+    hosts: Iterable[str] = ()
+    keys: tuple[Key, ...] | None = None
+    _hosts: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the names."""
+        self._hosts = frozenset(self.hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            raise ValueError("only requests are served")
+        began, code = time.perf_counter(), 500
+
+        async def told(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        try:
+            headers = Headers(scope=scope)
+            self._admit(scope, headers)
+            scope["mlwild.body"] = await self._read(headers, receive) if scope["method"] == "POST" else b""
+        except RefusedError as problem:
+            await JSONResponse({"error": problem.said}, problem.code, headers=problem.headers)(scope, receive, told)
+        else:
+            await self.routes(scope, receive, told)
+        finally:
+            path = scope["path"]
+            self.count(path if path in PAGES else "other", code, time.perf_counter() - began)
+
+    def _admit(self, scope: Scope, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts):
+            raise RefusedError(421, "This server answers to the names of its own machine only.")
+        scope["mlwild.client"] = ""
+        if self.keys is None or scope["path"] == "/health":
+            return
+        given = headers.get("authorization", "")
+        secret = given[7:].strip() if given[:7].lower() == "bearer " else headers.get("x-api-key", "")
+        name = holder(self.keys, secret)
+        if not name:
+            raise RefusedError(401, "The key is absent, wrong or revoked.", {"WWW-Authenticate": "Bearer"})
+        scope["mlwild.client"] = name
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        kind, _, more = headers.get("content-type", "").partition(";")
+        charset = more.strip().lower().replace('"', "")
+        if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+            raise RefusedError(415, "The body is to be application/json in UTF-8.")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise RefusedError(415, "The body is not to be compressed.")
+        parts, size, most = [], 0, self.body
+        try:
+            async with asyncio.timeout(SLOW):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RefusedError(400, "The body ended early.")
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size <= most:
+                        parts.append(part)
+                    elif size > READ_ON:  # who sends on and on is cut off
+                        break
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            raise RefusedError(408, f"The body did not come within {SLOW:.0f} seconds.") from None
+        if size > most:
+            raise RefusedError(413, f"The body has more than {most} bytes. Send the rows in parts.")
+        return parts[0] if len(parts) == 1 else b"".join(parts)

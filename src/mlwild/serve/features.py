@@ -1,0 +1,160 @@
+"""From the fields of requests to the features of the app, in the types that the model learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlwild import frames
+from mlwild.app import App, takes_tables
+from mlwild.errors import DataError
+from mlwild.jsonable import plain
+from mlwild.serve.columns import Shape, coded
+from mlwild.triangle.survey import Tables
+
+
+@dataclass(frozen=True)
+class Maker:
+    """
+    Makes features of rows, as the app's function or its declared service does.
+
+    Parameters
+    ----------
+    app : App
+    data, learned : Shape
+        Of the app's data, and of the features that the model learned from.
+    data_kind, kind : str
+        Kind of frame that the function is given, and that it returned.
+    tables : Tables
+        Side tables as they are known.
+    """
+
+    app: App
+    data: Shape
+    learned: Shape
+    data_kind: str
+    kind: str
+    tables: Tables
+
+    def make(self, rows: Mapping[str, Sequence[Any]], n: int) -> tuple[Any, dict[str, list[Any]]]:
+        """
+        Return the features of n rows, as a frame of the kind that the model learned from, and as lists for the log.
+
+        Raises
+        ------
+        DataError
+            If the function returns another number of rows. What it raises itself passes through.
+        """
+        table = self.data.table(rows, n)
+        serving = self.app.serving
+        if serving is not None and serving.features is not None:
+            made: Any = self._one_by_one(table)
+        else:
+            made = self._native(frames.from_arrow(table, self.data_kind, "data"))
+            if self._is_learned(made, n):
+                return made, {name: _finite(made[name].tolist()) for name in self.learned.schema.names}
+            made, _ = frames.to_arrow(made, "features")
+        if made.num_rows != n:
+            raise DataError(f"features: returned {made.num_rows} rows for {n} events.")
+        made = as_learned(made, self.learned)
+        logged = {name: _logged(made.column(name)) for name in made.column_names}
+        return frames.from_arrow(made, self.kind, "features"), logged
+
+    def one(self, native: Any, row: int) -> Any:
+        """Return one row of what `make` returned."""
+        if self.kind == "numpy":
+            return native[row : row + 1]
+        table, _ = frames.to_arrow(native, "features")
+        return frames.from_arrow(table.slice(row, 1), self.kind, "features")
+
+    def _native(self, frame: Any) -> Any:
+        app = self.app
+        if app.features is None:
+            read = frames.eager(frame, "data")
+            return read.drop(*[name for name in app.not_features if name in read.columns]).to_native()
+        return app.features(frame, self.tables) if self._takes_tables else app.features(frame)
+
+    @cached_property
+    def _takes_tables(self) -> bool:
+        assert self.app.features is not None
+        return takes_tables(self.app.features, self.app.tables)
+
+    @cached_property
+    def _kinds(self) -> list[Any] | None:
+        """Kinds of the columns, where a pandas frame of them goes through Arrow unchanged: plain numbers."""
+        if self.kind != "pandas":
+            return None
+        kinds = list(frames.from_arrow(self.learned.schema.empty_table(), "pandas", "features").dtypes)
+        return kinds if all(getattr(one, "kind", "O") in "fiub" and hasattr(one, "str") for one in kinds) else None
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.learned.schema.names)
+
+    def _is_learned(self, made: Any, n: int) -> bool:
+        """Say whether features are what they would be after a way through Arrow and back."""
+        if self._kinds is None or type(made).__module__.split(".")[0] != "pandas" or not hasattr(made, "dtypes"):
+            return False
+        plainly = list(made.columns) == self._names and list(made.dtypes) == self._kinds and len(made) == n
+        return plainly and type(made.index).__name__ == "RangeIndex" and made.index.start == 0
+
+    def _one_by_one(self, table: Any) -> Any:
+        """Return the features that the declared service computes, one request at a time."""
+        import pyarrow as pa
+
+        app = self.app
+        assert app.serving is not None
+        function = app.serving.features
+        assert function is not None
+        hidden = [name for name in (app.label, app.known_at, *app.outcomes) if name in table.column_names]
+        shown = table.drop_columns(hidden)
+        parts = []
+        for row in range(table.num_rows):
+            request = frames.from_arrow(shown.slice(row, 1), self.data_kind, "data")
+            made = function(request, self.tables) if takes_tables(function, app.tables) else function(request)
+            part, _ = frames.to_arrow(made, "serving.features")
+            if part.num_rows != 1:
+                raise DataError(f"serving.features: returned {part.num_rows} rows for one request. Return one.")
+            parts.append(part)
+        return pa.concat_tables(parts, promote_options="permissive")
+
+
+def as_learned(made: Any, learned: Shape) -> Any:
+    """Return features in the types of those that the model learned from: a lone missing value has none of its own."""
+    import pyarrow as pa
+
+    if made.schema.equals(learned.schema) and not learned.words:
+        return made
+    for place, name in enumerate(made.column_names):
+        at = learned.schema.get_field_index(name)
+        if at < 0:
+            continue
+        kind, column = learned.schema.field(at).type, made.column(place)
+        if pa.types.is_dictionary(kind):
+            words = learned.words[name]
+            values = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            array = values.cast(words.type).combine_chunks()
+            array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+            made = made.set_column(place, pa.field(name, kind), coded(array, words, kind))
+        elif column.type != kind and not (pa.types.is_integer(kind) and pa.types.is_floating(column.type)):
+            # Fractions where all were whole numbers stay: the model may cope.
+            made = made.set_column(place, pa.field(name, kind), column.cast(kind, safe=False))
+    return made.replace_schema_metadata(learned.schema.metadata) if made.column_names == learned.schema.names else made
+
+
+def _finite(values: list[Any]) -> list[Any]:
+    return [plain(value) if type(value) is float else value for value in values]
+
+
+def _logged(column: Any) -> list[Any]:
+    """Return a column as JSON can hold it."""
+    import pyarrow as pa
+
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind)
+    return values if whole else [plain(value) for value in values]

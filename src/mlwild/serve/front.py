@@ -1,0 +1,293 @@
+"""The front process: it reads requests, has them answered, logs and acknowledges; it runs no code of the user's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mlwild.clock import Clock, now_seconds
+from mlwild.serve.answers import Writer, flat, noted, written
+from mlwild.serve.arms import BEHIND, Arms, Standing
+from mlwild.serve.ids import Ids, Known
+from mlwild.serve.live import SHADOW
+from mlwild.serve.log import FullError, Log
+from mlwild.serve.meters import Meters
+from mlwild.serve.openapi import described
+from mlwild.serve.requests import Asked, Reader, RefusedError
+
+#: Seconds after which a client that was turned away may come again.
+RETRY = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What a server takes on.
+
+    Parameters
+    ----------
+    deadline : float
+        Seconds that a row may wait for the model; a request of n rows has (1 + n / 1000) times that.
+    body : int
+        Bytes of a request.
+    rows : int
+        Rows of a request.
+    waiting : int
+        Rows that may wait at once, of all clients; one client may have half of them.
+    unlogged : bool
+        Whether answers go on while the log cannot be written.
+    """
+
+    deadline: float = 0.5
+    body: int = 1 << 20
+    rows: int = 10_000
+    waiting: int = 20_000
+    unlogged: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Post:
+    """
+    Who answers at present, and how it is asked.
+
+    Parameters
+    ----------
+    standing : Standing
+    reader : Reader
+    writer : Writer
+    """
+
+    standing: Standing
+    reader: Reader
+    writer: Writer
+
+
+class Front:
+    """
+    What answers.
+
+    Parameters
+    ----------
+    arms : Arms
+    log : Log
+    limits : Limits
+    """
+
+    def __init__(self, arms: Arms, log: Log, limits: Limits) -> None:
+        self.arms, self.log, self.limits = arms, log, limits
+        self.ids, self.meters = Ids(), Meters()
+        self.meters.watch(arms, log)
+        log.observe = self.meters.sync.observe
+        self._waiting: dict[str, int] = {}
+        self._rows = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.now: Post | None = None
+
+    def follow(self, standing: Standing) -> None:
+        """Answer by what is live now."""
+        told = standing.champion.told
+        columns, clock = standing.columns, Clock(told["clock"])
+        reader = Reader(columns, self.limits.rows, _teller(clock))
+        writer = Writer(columns.names, columns.time, columns.key, told["ask"], told["classes"])
+        self.now = Post(standing, reader, writer)
+        self.meters.follow(standing)
+
+    @property
+    def post(self) -> Post:
+        """Who answers at present."""
+        assert self.now is not None
+        return self.now
+
+    def remember(self) -> None:
+        """Know the requests again that were answered before the start."""
+        for line in self.log.tail():
+            if line.get("asked"):
+                body = written(line["answer"])
+                self.ids.keep(line["id"], Known(line["asked"], body, str(line["vintage"])))
+
+    async def predict(self, request: Request) -> Response:
+        """Answer `/predict`."""
+        return await self._respond(request, "/predict")
+
+    async def invocations(self, request: Request) -> Response:
+        """Answer `/invocations`."""
+        return await self._respond(request, "/invocations")
+
+    async def _respond(self, request: Request, path: str) -> Response:
+        began, post = time.perf_counter(), self.post
+        read = post.reader.predict if path == "/predict" else post.reader.invocations
+        asked = read(request.scope["mlwild.body"], request.headers.get("x-request-id"))
+        client = request.scope["mlwild.client"]
+        if self._rows + asked.n > self.limits.waiting:
+            raise RefusedError(503, "Too many rows are waiting. Come again.", {"Retry-After": str(RETRY)})
+        if client and self._waiting.get(client, 0) + asked.n > max(self.limits.waiting // 2, 1):
+            raise RefusedError(429, "Too many of your rows are waiting. Come again.", {"Retry-After": str(RETRY)})
+        self._count(client, asked.n)
+        try:
+            name = asked.id or uuid.uuid4().hex
+            known, timing = await self._once(post, name, asked, path)
+        finally:
+            self._count(client, -asked.n)
+        body = known.body if path == "/predict" else flat(known.body)
+        timing += f"total;dur={1000 * (time.perf_counter() - began):.2f}"
+        headers = {"X-Request-Id": name, "X-Vintage": known.vintage, "Server-Timing": timing}
+        return Response(body, media_type="application/json", headers=headers)
+
+    def _count(self, client: str, rows: int) -> None:
+        self._rows += rows
+        left = self._waiting.get(client, 0) + rows
+        if left:
+            self._waiting[client] = left
+        else:
+            self._waiting.pop(client, None)
+
+    async def _once(self, post: Post, name: str, asked: Asked, path: str) -> tuple[Known, str]:
+        """Answer a request, or give the answer that it got before."""
+        if not asked.id:
+            return await self._answered(post, name, asked, "")
+        digest = asked.digest(path)
+        known = await self.ids.begin(name, digest)
+        if known is not None:
+            return known, "again;dur=0, "
+        made = None
+        try:
+            made, timing = await self._answered(post, name, asked, digest)
+        finally:
+            self.ids.end(name, made)
+        return made, timing
+
+    async def _answered(self, post: Post, name: str, asked: Asked, digest: str) -> tuple[Known, str]:
+        """Have a request answered, and log it before anybody is told."""
+        standing, writer = post.standing, post.writer
+        began = time.perf_counter()
+        reply, arms = await standing.answer(asked, self._names(name, asked, writer))
+        reply, middle = noted(asked, reply), time.perf_counter()
+        body = writer.body(name, asked, reply, arms)
+        vintage = ",".join(dict.fromkeys(reply.vintage))
+        told = {"asked": digest, "answer": body, "vintage": vintage}
+        try:
+            await self.log.add(writer.line(name, asked, reply, arms, told))
+        except FullError:
+            if not self.limits.unlogged:
+                raise RefusedError(503, "The answer could not be logged. Come again.", {"Retry-After": "5"}) from None
+            self.meters.unlogged.inc(asked.n)
+        end = time.perf_counter()
+        self.meters.answered(reply, arms, middle - began)
+        if standing.shadow is not None:
+            self._shadow(post, name, asked)
+        timing = f"model;dur={1000 * reply.seconds:.2f}, answer;dur={1000 * (middle - began):.2f}, "
+        return Known(digest, body, vintage), timing + f"log;dur={1000 * (end - middle):.2f}, "
+
+    @staticmethod
+    def _names(name: str, asked: Asked, writer: Writer) -> list[str]:
+        """Return what rows are told apart by: the key of the event, or the request and its place in it."""
+        key = None if writer.key is None else asked.columns[writer.names.index(writer.key)]
+        if key is None:
+            return [f"{name}/{row}" for row in range(asked.n)]
+        return [f"{name}/{row}" if key[row] is None else str(key[row]) for row in range(asked.n)]
+
+    def _shadow(self, post: Post, name: str, asked: Asked) -> None:
+        """Have the shadow answer too, for the log alone; a shadow that is behind is left out."""
+        shadow, writer = post.standing.shadow, post.writer
+        assert shadow is not None
+        if shadow.open_rows > BEHIND:
+            self.meters.unshadowed.inc(asked.n)
+            return
+
+        async def scored() -> None:
+            reply = await shadow.answer(asked.columns, asked.n)
+            arms = [SHADOW] * asked.n
+            told = {"asked": "", "answer": writer.body(name, asked, reply, arms), "vintage": reply.vintage[0]}
+            try:
+                await self.log.add(writer.line(name, asked, reply, arms, told))
+            except FullError:
+                self.meters.unshadowed.inc(asked.n)
+
+        task = asyncio.get_running_loop().create_task(scored())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait for what is scored in shadow."""
+        await asyncio.gather(*self._tasks)
+
+    async def health(self, _: Request) -> Response:
+        """Say that the process runs."""
+        return JSONResponse({"status": "up"})
+
+    async def ready(self, _: Request) -> Response:
+        """Say whether a model answers."""
+        standing = self.post.standing
+        good = standing.champion.ready
+        said = {
+            "ready": good,
+            "vintage": standing.champion.told["vintage"],
+            "arms": {arm: pair.told["vintage"] for arm, pair in standing.pairs.items()},
+            "workers": len(standing.champion.workers),
+            "troubled": bool(self.arms.trouble or standing.champion.trouble),
+        }
+        return JSONResponse(said, 200 if good else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        """Return the figures, as Prometheus reads them."""
+        return Response(self.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def application(front: Front) -> FastAPI:
+    """Return the routes."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    routes: dict[str, tuple[Callable[[Request], Coroutine[Any, Any, Response]], str]] = {
+        "/predict": (front.predict, "POST"),
+        "/invocations": (front.invocations, "POST"),
+        "/health": (front.health, "GET"),
+        "/ready": (front.ready, "GET"),
+        "/metrics": (front.metrics, "GET"),
+    }
+    for path, (answer, method) in routes.items():
+        app.add_route(path, answer, methods=[method])
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(described(front.post.standing, front.limits.rows))
+
+    app.add_route("/openapi.json", openapi, methods=["GET"])
+    app.exception_handler(RefusedError)(_refused)
+    app.exception_handler(HTTPException)(_refused_by_the_router)
+    app.exception_handler(Exception)(_unforeseen)
+    return app
+
+
+async def _refused(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, RefusedError)
+    return JSONResponse({"error": problem.said}, problem.code, headers=problem.headers)
+
+
+async def _unforeseen(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "The request could not be answered; the operator's terminal says why."}, 500)
+
+
+async def _refused_by_the_router(_: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    said = {404: "There is no such page.", 405: "This page takes another method."}
+    return JSONResponse(
+        {"error": said.get(problem.status_code, "The request cannot be answered.")},
+        problem.status_code,
+        headers=dict(problem.headers or {}),
+    )
+
+
+def _teller(clock: Clock) -> Callable[[], int | None]:
+    """Return what tells the time in microseconds, as a time column counts it."""
+    if clock.kind == "tick":
+        return lambda: None
+    if clock.kind == "instant":
+        return lambda: int(now_seconds() * 1e6)
+    return lambda: clock.now() // 1000

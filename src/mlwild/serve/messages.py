@@ -1,0 +1,51 @@
+"""What front and worker processes say to each other: plain values, with their length before them."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterator
+from typing import Any
+
+#: Bytes before a message that say how long it is.
+HEAD = 4
+#: Before references, so that equal values have equal bytes.
+_FORMAT = 2
+
+
+def packed(message: Any) -> bytes:
+    """
+    Return a message as bytes: numbers, texts, lists, tuples and dicts only.
+
+    Marshal holds plain values and no objects: to read it runs nothing, whoever wrote it.
+
+    Examples
+    --------
+    >>> box = Box()
+    >>> list(box.add(packed([1, {"a": None}])[:5])), list(box.add(packed([1, {"a": None}])[5:]))
+    ([], [[1, {'a': None}]])
+    """
+    body = marshal.dumps(message, _FORMAT)
+    return len(body).to_bytes(HEAD, "big") + body
+
+
+class Box:
+    """Messages that come in pieces."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def add(self, data: bytes) -> Iterator[Any]:
+        """Take a piece; return the messages that are whole now."""
+        held = self._held
+        held += data
+        at = 0
+        try:
+            while len(held) - at >= HEAD:
+                end = at + HEAD + int.from_bytes(held[at : at + HEAD], "big")
+                if len(held) < end:
+                    break
+                body = bytes(held[at + HEAD : end])
+                at = end
+                yield marshal.loads(body)  # noqa: S302  from our own process, and it holds no objects
+        finally:
+            del held[:at]

@@ -1,0 +1,139 @@
+"""What the server says of itself: OpenAPI with the app's own columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlwild import __version__
+from mlwild.serve.arms import Standing
+
+_STATUS = ["normal", "degraded", "fallback", "refused"]
+_ERRORS = {
+    "400": "It is not UTF-8, no strict JSON, or its id cannot be one.",
+    "401": "The key is absent, wrong or revoked.",
+    "408": "The body did not come in time.",
+    "409": "The id was used for another request.",
+    "413": "Too many bytes or rows.",
+    "415": "It is not application/json.",
+    "421": "The name of the host is not one that is answered to.",
+    "422": "A row is not what the app reads.",
+    "429": "Too many of your rows are waiting.",
+    "503": "Too many rows are waiting, or the answer could not be logged.",
+}
+
+
+def described(standing: Standing, most: int) -> dict[str, Any]:
+    """Return the OpenAPI description of what is live."""
+    told, columns = standing.champion.told, standing.columns
+    row = {
+        "type": "object",
+        "properties": {one.name: one.schema for one in columns.needed} | {name: {} for name in columns.hidden},
+        "required": [columns.time] if told["clock"] == "tick" else [],
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    if not row["required"]:
+        del row["required"]
+    rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "minItems": 1, "maxItems": most}
+    batch = {
+        "type": "object",
+        "properties": {"rows": rows, "id": _id()},
+        "required": ["rows"],
+        "additionalProperties": False,
+    }
+    schemas = {
+        "Row": row,
+        "Batch": batch,
+        "Prediction": _prediction(told),
+        "Answer": _answer(told),
+        "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
+    }
+    asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
+    flat = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": told["app"], "version": __version__},
+        "paths": {
+            "/predict": {"post": _post("Answer rows", asks, {"$ref": "#/components/schemas/Answer"})},
+            "/invocations": {"post": _post("Answer rows in the formats of MLflow", _mlflow(rows, columns.names), flat)},
+            "/health": {"get": _get("Whether the process runs", "application/json")},
+            "/ready": {"get": _get("Whether a model answers", "application/json", no="No model answers.")},
+            "/metrics": {"get": _get("Figures for Prometheus", "text/plain")},
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _id() -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
+
+
+def _value(told: dict[str, Any]) -> dict[str, Any]:
+    if told["ask"] == "probabilities":
+        return {"type": ["array", "null"], "items": {"type": ["number", "null"]}}
+    if told["ask"] == "class":
+        return {"enum": [*told["classes"], None]}
+    return {"type": ["number", "null"]}
+
+
+def _prediction(told: dict[str, Any]) -> dict[str, Any]:
+    text, number = {"type": "string"}, {"type": ["number", "null"]}
+    fields = {
+        "value": _value(told),
+        "low": number,
+        "high": number,
+        "status": {"enum": _STATUS},
+        "cause": text,
+        "stage": text,
+        "vintage": text,
+        "arm": {"enum": ["champion", "canary"]},
+        "age": number,
+    }
+    return {"type": "object", "properties": fields, "required": list(fields)}
+
+
+def _answer(told: dict[str, Any]) -> dict[str, Any]:
+    predictions = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
+    fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
+    classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
+    return {"type": "object", "properties": fields | classes, "required": ["id", "predictions"]}
+
+
+def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    data = {"type": "array", "items": {"type": "array"}, "minItems": 1}
+    split = {
+        "type": "object",
+        "properties": {"columns": {"type": "array", "items": {"enum": list(names)}}, "data": data},
+        "required": ["columns", "data"],
+    }
+    forms = {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": {}}
+    return {
+        "oneOf": [
+            {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
+            for name, form in forms.items()
+        ]
+    }
+
+
+def _post(summary: str, asks: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "summary": summary,
+        "parameters": [{"name": "X-Request-Id", "in": "header", "required": False, "schema": _id()}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": asks}}},
+        "responses": {"200": {"description": "Answers", "content": {"application/json": {"schema": answers}}}}
+        | {code: {"description": said, "content": error} for code, said in _ERRORS.items()},
+    }
+
+
+def _get(summary: str, kind: str, no: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = {"200": {"description": summary, "content": {kind: {}}}}
+    if no:
+        made["503"] = {"description": no, "content": {kind: {}}}
+    for code in ("401", "421"):
+        error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        made[code] = {"description": _ERRORS[code], "content": error}
+    return {"summary": summary, "responses": made}

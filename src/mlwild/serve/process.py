@@ -1,0 +1,159 @@
+"""A worker process as the front process holds it: started, asked, watched and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlwild.errors import AppError, MlwildError, StoreError
+from mlwild.serve.messages import Box, packed
+
+#: Seconds that loading app, data and model may take.
+LOADING = 600.0
+#: What an answer is made of, in order: see `mlwild.serve.worker.packable`.
+Lists = Sequence[list[Any]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """
+    What a worker is started with.
+
+    Parameters
+    ----------
+    file : str
+        The app file.
+    store : str
+    arm : {"champion", "canary", "shadow"}
+    said : dict or None
+        What is live; None for what the file in the store says.
+    """
+
+    file: str
+    store: str
+    arm: str
+    said: dict[str, Any] | None = None
+
+
+class Worker(asyncio.Protocol):
+    """
+    One worker process; it answers one question at a time.
+
+    Parameters
+    ----------
+    lost : callable
+        Called with the worker when its process is gone.
+    """
+
+    def __init__(self, lost: Callable[[Worker], None]) -> None:
+        self.told: dict[str, Any] = {}
+        self.since = self.asked_at = 0.0
+        self.hung = False
+        self._lost, self._box = lost, Box()
+        self._loop = asyncio.get_running_loop()
+        self._said: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._done: Callable[[Lists | None, float, str], None] | None = None
+        self._number = 0
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    async def start(order: Order, lost: Callable[[Worker], None]) -> Worker:
+        """
+        Start a process and wait until it can answer.
+
+        Raises
+        ------
+        AppError, StoreError
+            If it says that it cannot, with its sentence; or if it dies or takes too long.
+        """
+        worker = Worker(lost)
+        ours, theirs = socket.socketpair()
+        config = {"line": theirs.fileno(), "front": os.getpid(), **vars(order)}
+        try:
+            worker._process = subprocess.Popen(  # noqa: S603, ASYNC220  our own module, not waited for
+                [sys.executable, "-P", "-m", "mlwild.serve.worker", json.dumps(config)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        finally:
+            theirs.close()
+        ours.setblocking(False)  # noqa: FBT003  the name of the standard library
+        try:
+            await worker._loop.create_connection(lambda: worker, sock=ours)
+            async with asyncio.timeout(LOADING):
+                said = await worker._said
+        except TimeoutError:
+            worker.kill()
+            raise StoreError(f"serve: the app was not loaded within {LOADING:.0f} seconds.") from None
+        except BaseException:
+            worker.kill()
+            raise
+        if "why" in said:
+            worker.kill()
+            kind: type[MlwildError] = AppError if said["wrong"] else StoreError
+            raise kind(said["why"])
+        worker.told = said
+        worker.since = worker._loop.time()
+        return worker
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hold the line."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the process says: first what it is, then answers."""
+        for message in self._box.add(data):
+            if not self._said.done():
+                self._said.set_result(message)
+                continue
+            number, lists, seconds, why = message
+            done = self._done
+            if done is not None and number == self._number:
+                self._done = None
+                done(lists, seconds, why)
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        """Take note that the process is gone."""
+        if not self._said.done():
+            self._said.set_exception(StoreError("serve: a worker process died while it loaded the app."))
+            return
+        self.kill()
+        self._done = None
+        self._lost(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be asked."""
+        return self._done is None
+
+    def ask(self, stage: int, columns: Lists, done: Callable[[Lists | None, float, str], None]) -> None:
+        """Ask for answers; `done` gets them with the seconds that they took, or None and why there are none."""
+        assert self._done is None
+        assert self._transport is not None
+        self._number += 1
+        self._done = done
+        self.asked_at = self._loop.time()
+        self._transport.write(packed((self._number, stage, columns)))
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return 0 if self._process is None else self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._transport is not None:
+            self._transport.abort()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            # What is killed ends at once; nobody else collects it.
+            self._loop.run_in_executor(None, self._process.wait)

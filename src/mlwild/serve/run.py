@@ -1,0 +1,201 @@
+"""Serve an app until it is ended: start workers, log and door, and end them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlwild.app import App
+from mlwild.errors import AppError
+from mlwild.hosts import LOCAL, answered, listening
+from mlwild.rehearsal import STORE
+
+if TYPE_CHECKING:
+    from mlwild.serve.arms import Standing
+    from mlwild.serve.front import Limits
+
+#: Seconds that answers on their way get when the server is ended.
+GRACE = 20
+#: Folder of the log, beside the ledger.
+SERVED = "served"
+#: Seconds between two looks at the keys.
+LOOK = 0.5
+#: Connections at once.
+CONNECTIONS = 2_000
+
+
+def serve(
+    app: App | str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    store: str | Path = STORE,
+    log_window: float = 0.0,
+    limits: Limits | None = None,
+    keys: bool | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """
+    Answer requests by what is live, until interrupted or terminated.
+
+    Every request gets an answer with a status, whatever the model does: it runs in processes of its own, and what it
+    does not answer within the deadline is answered without it. What is answered is on the disk before it is
+    acknowledged: `mlwild.serve.read_log` reads it back. When a tick puts another vintage in place, the server follows
+    without dropping a request.
+
+    Parameters
+    ----------
+    app : App, str or Path
+        The app file, or an app that was loaded from one.
+    host : str
+        Address to listen at; any but this machine's own needs keys.
+    port : int
+        0 for any that is free.
+    store : str or Path
+        As for `mlwild.operate`.
+    log_window : float
+        Seconds that acknowledged answers may be lost for if the machine loses its power; 0 syncs first.
+    limits : Limits, optional
+        `mlwild.serve.front.Limits`: deadline, sizes, and whether answers go on while the log cannot be written.
+    keys : bool, optional
+        Whether callers need a key; default where the host is not this machine's own.
+    ready : callable, optional
+        Called with the address once it answers.
+
+    Raises
+    ------
+    AppError
+        If the app is not in operation, the port is taken, or another host has no keys.
+    StoreError
+        If the model that is live is gone or changed, or the log cannot be written.
+    BusyError
+        If another server serves the same app from the same store.
+    """
+    from mlwild.serve.front import Limits as Standard
+
+    file = app.file if isinstance(app, App) else Path(app)
+    if file is None:
+        raise AppError("app: it was not loaded from a file, and workers read it from there. Give the path of one.")
+    if not 0 <= log_window <= 60:
+        raise AppError(f"log_window: {log_window} is not from 0 to 60 seconds.")
+    if keys is False and host not in LOCAL:
+        raise AppError(f"host: {host!r} can be reached from elsewhere, and needs keys.")
+    with listening(host, port, "mlwild serve") as listener:
+        wanted = _Wanted(file, str(store), host, log_window, host not in LOCAL if keys is None else keys, ready)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(listener, wanted, limits or Standard()))
+
+
+class _Wanted:
+    """How a server is to run: the arguments of `serve`."""
+
+    def __init__(
+        self, file: Path, store: str, host: str, window: float, keys: bool, ready: Callable[[str], None] | None
+    ) -> None:
+        self.file, self.store, self.host, self.window, self.keys, self.ready = file, store, host, window, keys, ready
+
+
+async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> None:
+    import uvicorn
+
+    from mlwild.serve.arms import Arms
+    from mlwild.serve.door import Door
+    from mlwild.serve.front import Front, application
+    from mlwild.serve.keys import FILE, Keys
+    from mlwild.serve.log import Log
+    from mlwild.serve.process import Order
+
+    class Server(uvicorn.Server):
+        """One that leaves signals to us: it would end the process by them, and not with 0."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    fronts: list[Front] = []
+
+    def follow(standing: Standing) -> None:
+        for front in fronts:
+            front.follow(standing)
+
+    arms = Arms(Order(str(wanted.file), wanted.store, "champion"), limits.deadline, follow)
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, main.cancel)
+    tasks: list[asyncio.Task[Any]] = []
+    log: Log | None = None
+    try:
+        standing = await arms.start()
+        keys = Keys(arms.folder.parent.parent / FILE)
+        known = keys.all() if wanted.keys else None
+        if known == ():
+            raise AppError(
+                f"keys: there is none, and {wanted.host} needs one. Make it with mlwild serve keys add NAME."
+            )
+        log = Log(arms.folder / SERVED, wanted.window)
+        front = Front(arms, log, limits)
+        front.remember()
+        fronts.append(front)
+        front.follow(standing)
+        door = Door(application(front), limits.body, front.meters.request, answered(wanted.host), known)
+        tasks = [loop.create_task(arms.watch()), loop.create_task(_follow(keys, door))]
+        config = uvicorn.Config(
+            door,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="off",
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=GRACE,
+            limit_concurrency=CONNECTIONS,
+        )
+        server = Server(config)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _ended, server)
+        _settle()
+        if wanted.ready is not None:
+            shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+            wanted.ready(f"http://{shown}:{listener.getsockname()[1]}")
+        await server.serve(sockets=[listener])
+        await front.finish()
+    except asyncio.CancelledError:  # ended while it was loading
+        return
+    finally:
+        for task in tasks:
+            task.cancel()
+        if log is not None:
+            await log.close()
+        await arms.close(0.0)
+
+
+def _ended(server: Any) -> None:
+    """Stop taking requests and finish those on their way; at the second signal, not even that."""
+    server.force_exit = server.should_exit
+    server.should_exit = True
+
+
+def _settle() -> None:
+    """Make pauses short: what is there stays, and threads take turns more often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    sys.setswitchinterval(0.0005)
+
+
+async def _follow(keys: Any, door: Any) -> None:
+    """Follow the file of the keys: one that is revoked is refused within a second."""
+    if door.keys is None:
+        return
+    while True:
+        await asyncio.sleep(LOOK)
+        with contextlib.suppress(OSError):  # who cannot read the file now keeps to what it knew
+            door.keys = keys.all()

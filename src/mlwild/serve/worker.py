@@ -1,0 +1,127 @@
+"""A worker process: it loads the service, says what it is, and answers until the front process is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from mlwild.errors import MlwildError
+from mlwild.serve.messages import Box, packed
+from mlwild.serve.service import Answered, Service
+from mlwild.serve.telling import tell
+
+#: Of prctl: send this signal when the parent dies.
+_PDEATHSIG = 1
+
+
+def main() -> None:
+    """
+    Answer what comes through the socket whose number is named, until it is closed.
+
+    The first message says which service it is, or why there is none; then one answer a question.
+    """
+    config = json.loads(sys.argv[1])
+    _end_with_the_front(config["front"])
+    line = socket.socket(fileno=config["line"])
+    # What the user's code prints is for the operator, and not an answer.
+    os.dup2(2, 1)
+    try:
+        service, told = _loaded(config)
+    except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; the front says it
+        line.sendall(
+            packed({"why": _sentence(problem), "ours": isinstance(problem, MlwildError), "wrong": _wrong(problem)})
+        )
+        return
+    gc.collect()
+    gc.freeze()
+    line.sendall(packed(told))
+    _serve(line, service, [one["name"] for one in told["columns"]["needed"]])
+
+
+def _loaded(config: Mapping[str, Any]) -> tuple[Service, dict[str, Any]]:
+    from threadpoolctl import threadpool_limits
+
+    from mlwild.serve.loading import load
+
+    loaded = load(config["file"], config["store"], arm=config["arm"], said=config["said"])
+    threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
+    return loaded.service, loaded.told()
+
+
+def _end_with_the_front(front: int) -> None:
+    """Die when the front process dies, even in the middle of a call that never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the front process, which ends us
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != front:
+            raise SystemExit(0)
+
+
+def _wrong(problem: BaseException) -> bool:
+    from mlwild.errors import AppError
+
+    return isinstance(problem, AppError)
+
+
+def _sentence(problem: BaseException) -> str:
+    said = " ".join(str(problem).split())[:500]
+    return said if isinstance(problem, MlwildError) else f"the app file raised {type(problem).__name__}: {said}"
+
+
+def _serve(line: socket.socket, service: Service, names: list[str]) -> None:
+    box = Box()
+    with contextlib.suppress(ConnectionError):  # the front process is gone
+        while data := line.recv(1 << 20):
+            for number, stage, columns in box.add(data):
+                line.sendall(packed(_answer(service, number, stage, dict(zip(names, columns, strict=True)))))
+
+
+def _answer(service: Service, number: int, stage: int, rows: Mapping[str, list[Any]]) -> tuple[Any, ...]:
+    began = time.perf_counter()
+    try:
+        said = service.answer(rows, stage)
+        return number, packable(said, len(next(iter(rows.values())))), time.perf_counter() - began, ""
+    except (Exception, SystemExit) as problem:  # noqa: BLE001  the other worker answers, and the front says why
+        tell(f"{type(problem).__name__}: {problem}")
+        return number, None, time.perf_counter() - began, type(problem).__name__
+
+
+def packable(said: Answered, n: int) -> tuple[list[Any], ...]:
+    """Return answers as plain lists: value, low, high, status, cause, stage, vintage, age, features as JSON texts."""
+    age = said.age if isfinite(said.age) else None
+    texts = [len(one) for one in (said.status, said.cause, said.stage, said.vintage)]
+    if texts != [n] * 4 or len(said.value) != n:
+        raise ValueError(f"the service gave other than {n} answers")
+    return (
+        said.value.tolist(),
+        said.low.tolist(),
+        said.high.tolist(),
+        said.status,
+        said.cause,
+        said.stage,
+        said.vintage,
+        [age] * n,
+        _texts(said.features, n),
+    )
+
+
+def _texts(features: Mapping[str, list[Any]], n: int) -> list[str]:
+    """Return the features of each row as JSON: made here, so that the front process need not."""
+    if not features:
+        return ["null"] * n
+    names, write = list(features), json.JSONEncoder(allow_nan=False, default=str).encode
+    return [write(dict(zip(names, row, strict=True))) for row in zip(*features.values(), strict=True)]
+
+
+if __name__ == "__main__":
+    main()
