@@ -23,7 +23,7 @@ def operated(folder: Path) -> Path:
     file = folder / "faulty.py"
     file.write_text((HERE / "app.py.txt").read_text())
     app = wild.load_app(file)
-    wild.operate(app, rule=Every(1), at="2026-01-13", begin="2026-01-09", jobs=1)
+    wild.operate(app, rule=Every(1), at="2026-01-13", begin="2026-01-11", jobs=1)
     return file
 
 
@@ -150,5 +150,3 @@ class Load:
         self.stop = True
         for one in self._threads:
             one.join(30)
-
-

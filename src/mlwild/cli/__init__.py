@@ -7,11 +7,7 @@ from typing import Annotated
 import typer
 
 from mlwild import __version__
-<<<<<<< ours
-from mlwild.cli import answering, deploying, operating, rehearsing, releasing, versions
-=======
-from mlwild.cli import deploying, operating, rehearsing, releasing, serving, versions
->>>>>>> theirs
+from mlwild.cli import answering, deploying, operating, rehearsing, releasing, serving, versions
 from mlwild.cli.data import data
 from mlwild.cli.guarded import guarded
 

@@ -25,6 +25,8 @@ Ints = NDArray[np.intp]
 
 #: Broken features that a cause names.
 NAMED = 3
+#: Calls that finding the rows at which a model raises may take.
+TRIES = 32
 _ODD = "inputs are unlike those learned from"
 
 
@@ -268,14 +270,27 @@ class Guarded:
         stage = self.stages[place]
         if stage.constant is not None:
             return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), ""
+        return self._tried(X, n, predict[place], [TRIES])
+
+    def _tried(self, X: Any, n: int, predict: Predict, left: list[int]) -> tuple[Floats, str]:  # noqa: N803
+        """Ask a model; where it raises, for halves of the rows, until those to blame are alone."""
         shape = (n, self.classes) if self._matrix else (n,)
+        left[0] -= 1
         try:
-            made = np.asarray(predict[place](X), dtype=np.float64)
+            made = np.asarray(predict(X), dtype=np.float64)
         except MemoryError:
             raise
         except TimeoutError:
             return np.full(shape, np.nan), "did not answer in time"
         except (Exception, SystemExit) as problem:  # noqa: BLE001  whatever a model raises, the next stage answers
+            if n > 1 and left[0] > 0:
+                table = X if type(X).__module__.partition(".")[0] == "pyarrow" else frames.to_arrow(X, "features")[0]
+                halves = [(0, n // 2), (n // 2, n - n // 2)]
+                parts = [
+                    self._tried(frames.from_arrow(table.slice(at, size), self.encoding.kind), size, predict, left)
+                    for at, size in halves
+                ]
+                return np.concatenate([value for value, _ in parts]), parts[0][1] or parts[1][1]
             return np.full(shape, np.nan), f"raised {type(problem).__name__}"
         return (made, "") if made.shape == shape else (np.full(shape, np.nan), f"answered in shape {made.shape}")
 

@@ -2,6 +2,5 @@
 
 from mlwild.serve.log import read_log
 from mlwild.serve.run import serve
-from mlwild.serve.service import Answered, Service
 
-__all__ = ["Answered", "Service", "read_log", "serve"]
+__all__ = ["read_log", "serve"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any
 
+from mlwild.answering.service import FIELDS
 from mlwild.clock import now_seconds
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import Reply
@@ -38,30 +38,39 @@ class Writer:
 
     def body(self, name: str, asked: Asked, reply: Reply, arms: Sequence[str]) -> str:
         """Return the response of `/predict`."""
-        rows = []
-        for row in range(asked.n):
-            made = {
-                "value": self.value(reply.value[row]),
-                "low": number(reply.low[row]),
-                "high": number(reply.high[row]),
-                "status": reply.status[row],
-                "cause": reply.cause[row],
-                "stage": reply.stage[row],
-                "vintage": reply.vintage[row],
-                "arm": arms[row],
-                "age": reply.age[row],
+        lists = reply.lists
+        rows = [
+            {
+                "value": self.value(value),
+                "low": low,
+                "high": high,
+                "likely": self.named(likely),
+                "status": status,
+                "cause": cause,
+                "stage": stage,
+                "vintage": vintage,
+                "arm": arm,
+                "expected_loss": expected,
+                "age": age,
             }
-            rows.append(made)
+            for value, low, high, likely, status, cause, stage, vintage, expected, age, arm in zip(
+                *(lists[name] for name in FIELDS[:-1]), arms, strict=True
+            )
+        ]
         classes = {} if self.ask != "probabilities" else {"classes": self.classes}
         return written({"id": name, **classes, "predictions": rows})
 
     def value(self, value: Any) -> Any:
         """Return a value as clients read it: a class by its name, one that was refused as null."""
-        if isinstance(value, list):
-            return [number(one) for one in value]
-        if self.ask == "class" and self.classes is not None and isfinite(value):
+        if self.ask == "class" and self.classes is not None and value is not None:
             return self.classes[int(value)]
-        return number(value)
+        return value
+
+    def named(self, likely: list[int] | None) -> list[Any] | None:
+        """Return the classes that an outcome is among, by their names."""
+        if likely is None or self.classes is None:
+            return None
+        return [self.classes[place] for place in likely]
 
     def line(self, name: str, asked: Asked, reply: Reply, arms: Sequence[str], told: Mapping[str, str]) -> str:
         """
@@ -85,7 +94,7 @@ class Writer:
             key_, _, time_ = ids.rpartition(",")
             rows.append(
                 f'{{"key":{key_},"time":{time_},"arm":"{arms[row]}","event":{written(event)},'
-                f'"features":{reply.features[row]}}}'
+                f'"features":{reply["features"][row]}}}'
             )
         return (
             f'{{"id":{written(name)},"at":{now_seconds():.6f},"asked":"{told["asked"]}","vintage":'
@@ -97,17 +106,12 @@ def noted(asked: Asked, reply: Reply) -> Reply:
     """Return answers that say which fields a row did not give: they are answered as missing, and not as normal."""
     if not any(asked.absent):
         return reply
-    status, cause = list(reply.status), list(reply.cause)
+    status, cause = list(reply["status"]), list(reply["cause"])
     for row, names in enumerate(asked.absent):
         if names:
             status[row] = "degraded" if status[row] == "normal" else status[row]
             cause[row] = "; ".join(filter(None, [cause[row], f"absent: {', '.join(names)}"]))
-    return replace(reply, status=status, cause=cause)
-
-
-def number(value: float) -> float | None:
-    """Return a number as JSON can hold it."""
-    return value if isfinite(value) else None
+    return Reply(reply.lists | {"status": status, "cause": cause}, reply.seconds)
 
 
 def flat(body: str) -> str:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlwild.answering.columns import Columns
+from mlwild.answering.live import CANARY, CHAMPION, SHADOW, Live
+from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
 from mlwild.operating.publishing import FILE
-from mlwild.serve.columns import Columns
-from mlwild.serve.live import CANARY, CHAMPION, SHADOW, Live
 from mlwild.serve.pair import Pair
-from mlwild.serve.process import Order
+from mlwild.serve.process import Order, kept
 from mlwild.serve.requests import Asked
-from mlwild.serve.telling import tell
-from mlwild.serve.tickets import Reply, placed, reply_of
+from mlwild.serve.tickets import Reply, placed
 
 #: Seconds between two looks at what is live, and before a change that failed is tried again.
 LOOK, AGAIN = 0.5, 30.0
@@ -88,13 +88,13 @@ class Standing:
     async def _tried(self, canary: Pair, asked: Asked, rows: list[int]) -> list[tuple[str, list[int], Reply]]:
         """Let the canary answer; what it cannot, or not in time, the champion does."""
         reply = await canary.answer(_rows(asked, rows), len(rows), canary.deadline * CANARY_TIME)
-        failed = [place for place, status in enumerate(reply.status) if status in ("fallback", "refused")]
+        failed = [place for place, status in enumerate(reply["status"]) if status in ("fallback", "refused")]
         if not failed:
             return [(CANARY, rows, reply)]
         sound = [place for place in range(len(rows)) if place not in set(failed)]
         parts = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
         if sound:
-            parts.append((CANARY, [rows[place] for place in sound], _picked(reply, sound)))
+            parts.append((CANARY, [rows[place] for place in sound], reply.picked(sound)))
         return parts
 
     def close(self) -> None:
@@ -105,10 +105,6 @@ class Standing:
 
 def _rows(asked: Asked, rows: Sequence[int]) -> list[list[Any]]:
     return [[column[row] for row in rows] for column in asked.columns]
-
-
-def _picked(reply: Reply, places: Sequence[int]) -> Reply:
-    return reply_of([[one[place] for place in places] for one in reply.lists], reply.seconds)
 
 
 class Arms:
@@ -136,7 +132,7 @@ class Arms:
     def folder(self) -> Path:
         """Of the app in operation."""
         assert self.now is not None
-        return Path(self.now.champion.told["folder"])
+        return Path(self.now.champion.kept.root)
 
     def counts(self) -> Counter[str]:
         """Return what happened to all workers so far."""
@@ -157,7 +153,8 @@ class Arms:
         return self.now
 
     async def _standing(self, said: dict[str, Any] | None) -> Standing:
-        champion = await Pair(replace(self._order, said=said), self._deadline).start()
+        what = await kept(replace(self._order, said=said))
+        champion = await Pair(what, self._deadline).start()
         live = Live(champion.told["live"])
         standing = Standing(live, Columns.of(champion.told["columns"]), champion)
         self.trouble = ""
@@ -166,7 +163,7 @@ class Arms:
                 continue
             order = replace(self._order, arm=arm, said=dict(live.body))
             try:
-                pair = await Pair(order, self._deadline, standby=False).start()
+                pair = await Pair(await kept(order), self._deadline, standby=False).start()
                 if pair.told["columns"] != champion.told["columns"] or pair.told["classes"] != champion.told["classes"]:
                     pair.close()
                     raise StoreError(f"serve: the {arm} reads other columns than the champion.")  # noqa: TRY301

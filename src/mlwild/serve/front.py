@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mlwild.answering.live import SHADOW
 from mlwild.clock import Clock, now_seconds
 from mlwild.serve.answers import Writer, flat, noted, written
 from mlwild.serve.arms import BEHIND, Arms, Standing
 from mlwild.serve.ids import Ids, Known
-from mlwild.serve.live import SHADOW
 from mlwild.serve.log import FullError, Log
 from mlwild.serve.meters import Meters
 from mlwild.serve.openapi import described
@@ -172,7 +172,7 @@ class Front:
         reply, arms = await standing.answer(asked, self._names(name, asked, writer))
         reply, middle = noted(asked, reply), time.perf_counter()
         body = writer.body(name, asked, reply, arms)
-        vintage = ",".join(dict.fromkeys(reply.vintage))
+        vintage = ",".join(dict.fromkeys(reply["vintage"]))
         told = {"asked": digest, "answer": body, "vintage": vintage}
         try:
             await self.log.add(writer.line(name, asked, reply, arms, told))
@@ -206,7 +206,7 @@ class Front:
         async def scored() -> None:
             reply = await shadow.answer(asked.columns, asked.n)
             arms = [SHADOW] * asked.n
-            told = {"asked": "", "answer": writer.body(name, asked, reply, arms), "vintage": reply.vintage[0]}
+            told = {"asked": "", "answer": writer.body(name, asked, reply, arms), "vintage": reply["vintage"][0]}
             try:
                 await self.log.add(writer.line(name, asked, reply, arms, told))
             except FullError:

@@ -47,7 +47,7 @@ class Meters:
     def answered(self, reply: Reply, arms: Sequence[str], seconds: float) -> None:
         """Count answered rows."""
         self._answers.observe(seconds)
-        for key, n in Tally(zip(reply.status, arms, strict=True)).items():
+        for key, n in Tally(zip(reply["status"], arms, strict=True)).items():
             self._rows.labels(*key).inc(n)
 
     def follow(self, standing: Standing) -> None:

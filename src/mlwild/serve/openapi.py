@@ -85,11 +85,13 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
         "value": _value(told),
         "low": number,
         "high": number,
+        "likely": {"type": ["array", "null"]},
         "status": {"enum": _STATUS},
         "cause": text,
         "stage": text,
         "vintage": text,
         "arm": {"enum": ["champion", "canary"]},
+        "expected_loss": number,
         "age": number,
     }
     return {"type": "object", "properties": fields, "required": list(fields)}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError
-from mlwild.serve.process import Order, Worker
-from mlwild.serve.telling import tell
+from mlwild.serve.process import Kept, Worker
 from mlwild.serve.tickets import Lists, Reply, Ticket, constant, joined, reply_of
 
 #: Rows of a large request that are asked at once, so that small ones need not wait for all of it.
@@ -37,15 +36,16 @@ class Pair:
 
     Parameters
     ----------
-    order : Order
+    kept : Kept
+        What both load.
     deadline : float
         Seconds.
     standby : bool
         Whether there is a second worker.
     """
 
-    def __init__(self, order: Order, deadline: float, *, standby: bool = True) -> None:
-        self.order, self.deadline, self.standby = order, deadline, standby
+    def __init__(self, kept: Kept, deadline: float, *, standby: bool = True) -> None:
+        self.kept, self.deadline, self.standby = kept, deadline, standby
         self.told: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()
         self.open_rows = 0
@@ -73,17 +73,12 @@ class Pair:
         AppError, StoreError
             If a worker cannot load the app or its model.
         """
-        both = [self._loop.create_task(Worker.start(self.order, self._gone)) for _ in range(1 + self.standby)]
+        both = [self._loop.create_task(Worker.start(self.kept, self._gone)) for _ in range(1 + self.standby)]
         try:
             self.first = await both[0]
             self.told = self.first.told
-            # All that follow must be of what this one read.
-            self.order = replace(self.order, said=self.told["live"])
             if self.standby:
                 self.second = await both[1]
-                if self.second.told["live"] != self.told["live"]:  # a tick came between
-                    self.second.kill()
-                    self.second = await Worker.start(self.order, self._gone)
         except BaseException:
             for task in both:
                 task.cancel()
@@ -306,7 +301,7 @@ class Pair:
         while True:
             await asyncio.sleep(wait)
             try:
-                worker = await Worker.start(self.order, self._gone)
+                worker = await Worker.start(self.kept, self._gone)
             except MlwildError as problem:
                 self.trouble = str(problem)
                 tell(f"a worker cannot be started: {problem}")

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ Lists = Sequence[list[Any]]
 @dataclass(frozen=True)
 class Order:
     """
-    What a worker is started with.
+    What is to answer.
 
     Parameters
     ----------
@@ -40,6 +40,62 @@ class Order:
     store: str
     arm: str
     said: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """
+    What a worker is started with: a bundle of the store.
+
+    Parameters
+    ----------
+    root : str
+        Of the store.
+    key, digest : str
+    """
+
+    root: str
+    key: str
+    digest: str
+
+
+async def kept(order: Order) -> Kept:
+    """
+    Have what is live bundled, in a process of its own that reads the history.
+
+    Raises
+    ------
+    AppError, StoreError
+        With what it says, or if it dies or takes too long.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "mlwild.answering.bundling",
+        json.dumps(vars(order)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(LOADING):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        raise StoreError(f"serve: what is live was not made ready within {LOADING:.0f} seconds.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+    try:
+        said = json.loads(out)
+    except ValueError:
+        raise StoreError("serve: the process that makes ready what is live died.") from None
+    if "why" in said:
+        raise _problem(said)
+    return Kept(**said)
+
+
+def _problem(said: Mapping[str, Any]) -> MlwildError:
+    return AppError(said["why"]) if said["wrong"] else StoreError(said["why"])
 
 
 class Worker(asyncio.Protocol):
@@ -65,7 +121,7 @@ class Worker(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
-    async def start(order: Order, lost: Callable[[Worker], None]) -> Worker:
+    async def start(what: Kept, lost: Callable[[Worker], None]) -> Worker:
         """
         Start a process and wait until it can answer.
 
@@ -76,7 +132,7 @@ class Worker(asyncio.Protocol):
         """
         worker = Worker(lost)
         ours, theirs = socket.socketpair()
-        config = {"line": theirs.fileno(), "front": os.getpid(), **vars(order)}
+        config = {"line": theirs.fileno(), "front": os.getpid(), **vars(what)}
         try:
             worker._process = subprocess.Popen(  # noqa: S603, ASYNC220  our own module, not waited for
                 [sys.executable, "-P", "-m", "mlwild.serve.worker", json.dumps(config)],
@@ -98,8 +154,7 @@ class Worker(asyncio.Protocol):
             raise
         if "why" in said:
             worker.kill()
-            kind: type[MlwildError] = AppError if said["wrong"] else StoreError
-            raise kind(said["why"])
+            raise _problem(said)
         worker.told = said
         worker.since = worker._loop.time()
         return worker

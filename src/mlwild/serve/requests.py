@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from mlwild.serve.columns import Columns, WrongValueError
+from mlwild.answering.columns import Columns, WrongValueError
 from mlwild.serve.tickets import Lists
 
 #: Microseconds that an event may lie ahead of now: clocks differ, and a day may have begun elsewhere.
@@ -93,8 +93,9 @@ class Reader:
         said = parsed(body)
         if not isinstance(said, dict):
             raise RefusedError(422, 'The body is an object: {"rows": [{...}, ...]}, or the fields of one row.')
-        named = None if "id" in self.columns.names else said.pop("id", None)
-        if "rows" in said and "rows" not in self.columns.names:
+        batch = "rows" in said and "rows" not in self.columns.names
+        named = said.pop("id", None) if batch or "id" not in self.columns.names else None
+        if batch:
             rows = said.pop("rows")
             if said:
                 raise RefusedError(422, 'Beside "rows" the body may hold "id" only.')

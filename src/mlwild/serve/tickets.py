@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from mlwild.answering.service import FIELDS
 
 Lists = Sequence[list[Any]]
 
@@ -17,86 +19,75 @@ class Reply:
 
     Parameters
     ----------
-    value, low, high, status, cause, stage, vintage, age, features : list
-        Of one entry a row; features as JSON texts.
+    lists : dict of str to list
+        Of one entry a row: those of `mlwild.answering.service.FIELDS`; features as JSON texts.
     seconds : float
         That the worker took.
     """
 
-    value: list[Any]
-    low: list[float]
-    high: list[float]
-    status: list[str]
-    cause: list[str]
-    stage: list[str]
-    vintage: list[str]
-    age: list[float | None]
-    features: list[str]
+    lists: dict[str, list[Any]]
     seconds: float = 0.0
 
-    @property
-    def lists(self) -> Lists:
-        """The lists, in the order in which workers give them."""
-        return (
-            self.value,
-            self.low,
-            self.high,
-            self.status,
-            self.cause,
-            self.stage,
-            self.vintage,
-            self.age,
-            self.features,
-        )
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lists["status"])
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """Return one of the lists."""
+        return self.lists[name]
 
     def part(self, begin: int, end: int) -> Reply:
         """Return the answers to some of the rows."""
-        return reply_of([one[begin:end] for one in self.lists], self.seconds)
+        return Reply({name: one[begin:end] for name, one in self.lists.items()}, self.seconds)
+
+    def picked(self, places: Sequence[int]) -> Reply:
+        """Return the answers to scattered rows."""
+        return Reply({name: [one[place] for place in places] for name, one in self.lists.items()}, self.seconds)
 
     def because(self, cause: str) -> Reply:
         """Return the same with a cause where none is named."""
-        return replace(self, cause=[one or cause for one in self.cause])
+        return Reply(self.lists | {"cause": [one or cause for one in self["cause"]]}, self.seconds)
 
 
 def reply_of(lists: Lists, seconds: float) -> Reply:
     """Return a reply of the lists that a worker gives."""
-    value, low, high, status, cause, stage, vintage, age, features = lists
-    return Reply(value, low, high, status, cause, stage, vintage, age, features, seconds)
+    return Reply(dict(zip(FIELDS, lists, strict=True)), seconds)
 
 
 def joined(replies: Sequence[Reply]) -> Reply:
     """Return replies one after the other."""
     if len(replies) == 1:
         return replies[0]
-    columns = zip(*(one.lists for one in replies), strict=True)
-    lists = [[cell for part in parts for cell in part] for parts in columns]
-    return reply_of(lists, max(one.seconds for one in replies))
+    lists = {name: [cell for one in replies for cell in one[name]] for name in FIELDS}
+    return Reply(lists, max(one.seconds for one in replies))
 
 
 def placed(parts: Sequence[tuple[Sequence[int], Reply]], n: int) -> Reply:
     """Return replies to scattered rows in the order of the rows."""
-    lists: list[list[Any]] = [[None] * n for _ in range(9)]
+    lists: dict[str, list[Any]] = {name: [None] * n for name in FIELDS}
     for rows, reply in parts:
-        for made, given in zip(lists, reply.lists, strict=True):
-            for row, cell in zip(rows, given, strict=True):
+        for name, made in lists.items():
+            for row, cell in zip(rows, reply[name], strict=True):
                 made[row] = cell
-    return reply_of(lists, max(reply.seconds for _, reply in parts))
+    return Reply(lists, max(reply.seconds for _, reply in parts))
 
 
 def constant(told: Mapping[str, Any], n: int, cause: str) -> Reply:
-    """Return what the front process answers by itself: the mean label, or the class shares."""
-    none = [float("nan")] * n
-    return Reply(
-        [told["constant"]] * n,
-        none,
-        none,
-        ["fallback"] * n,
-        [cause] * n,
-        ["constant"] * n,
-        [told["vintage"]] * n,
-        [None] * n,
-        ["null"] * n,
-    )
+    """Return what the front process answers by itself: what loses least where nothing is known of a row."""
+    said = {
+        "value": told["constant"],
+        "low": None,
+        "high": None,
+        "likely": None,
+        "status": "fallback",
+        "cause": cause,
+        "stage": "constant",
+        "vintage": told["vintage"],
+        "expected": told["loss"],
+        "age": None,
+        "features": "null",
+    }
+    return Reply({name: [said[name]] * n for name in FIELDS})
 
 
 @dataclass(eq=False)

@@ -13,12 +13,18 @@ import sys
 import time
 from collections.abc import Mapping
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.answering.bundle import load_bundle
+from mlwild.answering.service import Answered, AppService, service_of
+from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError
 from mlwild.serve.messages import Box, packed
-from mlwild.serve.service import Answered, Service
-from mlwild.serve.telling import tell
+from mlwild.triangle.store import Store
 
 #: Of prctl: send this signal when the parent dies.
 _PDEATHSIG = 1
@@ -48,14 +54,14 @@ def main() -> None:
     _serve(line, service, [one["name"] for one in told["columns"]["needed"]])
 
 
-def _loaded(config: Mapping[str, Any]) -> tuple[Service, dict[str, Any]]:
+def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
     from threadpoolctl import threadpool_limits
 
-    from mlwild.serve.loading import load
-
-    loaded = load(config["file"], config["store"], arm=config["arm"], said=config["said"])
+    store = Store(Path(config["root"]))
+    bundle = load_bundle(store, config["key"], config["digest"])
+    service = service_of(store, bundle)
     threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
-    return loaded.service, loaded.told()
+    return service, bundle.told()
 
 
 def _end_with_the_front(front: int) -> None:
@@ -78,7 +84,7 @@ def _sentence(problem: BaseException) -> str:
     return said if isinstance(problem, MlwildError) else f"the app file raised {type(problem).__name__}: {said}"
 
 
-def _serve(line: socket.socket, service: Service, names: list[str]) -> None:
+def _serve(line: socket.socket, service: AppService, names: list[str]) -> None:
     box = Box()
     with contextlib.suppress(ConnectionError):  # the front process is gone
         while data := line.recv(1 << 20):
@@ -86,7 +92,7 @@ def _serve(line: socket.socket, service: Service, names: list[str]) -> None:
                 line.sendall(packed(_answer(service, number, stage, dict(zip(names, columns, strict=True)))))
 
 
-def _answer(service: Service, number: int, stage: int, rows: Mapping[str, list[Any]]) -> tuple[Any, ...]:
+def _answer(service: AppService, number: int, stage: int, rows: Mapping[str, list[Any]]) -> tuple[Any, ...]:
     began = time.perf_counter()
     try:
         said = service.answer(rows, stage)
@@ -97,22 +103,36 @@ def _answer(service: Service, number: int, stage: int, rows: Mapping[str, list[A
 
 
 def packable(said: Answered, n: int) -> tuple[list[Any], ...]:
-    """Return answers as plain lists: value, low, high, status, cause, stage, vintage, age, features as JSON texts."""
-    age = said.age if isfinite(said.age) else None
+    """Return answers as plain lists in the order of `FIELDS`: what is not known as None, features as JSON texts."""
     texts = [len(one) for one in (said.status, said.cause, said.stage, said.vintage)]
     if texts != [n] * 4 or len(said.value) != n:
         raise ValueError(f"the service gave other than {n} answers")
     return (
-        said.value.tolist(),
-        said.low.tolist(),
-        said.high.tolist(),
+        _plain(said.value),
+        _plain(said.low),
+        _plain(said.high),
+        _sets(said.likely, n),
         said.status,
         said.cause,
         said.stage,
         said.vintage,
-        [age] * n,
+        _plain(said.expected),
+        [said.age if isfinite(said.age) else None] * n,
         _texts(said.features, n),
     )
+
+
+def _plain(values: NDArray[np.float64]) -> list[Any]:
+    made: list[Any] = values.tolist()
+    good = [bool(one.all()) for one in np.isfinite(values)]
+    return made if all(good) else [one if known else None for one, known in zip(made, good, strict=True)]
+
+
+def _sets(likely: NDArray[np.bool_], n: int) -> list[list[int] | None]:
+    """Return the numbers of the classes that each outcome is among; None where nothing is known of that."""
+    if likely.shape[1] == 0:
+        return [None] * n
+    return [[place for place, one in enumerate(row) if one] for row in likely.tolist()]
 
 
 def _texts(features: Mapping[str, list[Any]], n: int) -> list[str]:

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from mlwild import frames
-from mlwild.app import App, takes_tables
+from mlwild.answering.columns import Shape, coded
+from mlwild.app import App
+from mlwild.declared import takes_tables
 from mlwild.errors import DataError
 from mlwild.jsonable import plain
-from mlwild.serve.columns import Shape, coded
 from mlwild.triangle.survey import Tables
 
 
@@ -140,7 +141,11 @@ def as_learned(made: Any, learned: Shape) -> Any:
             made = made.set_column(place, pa.field(name, kind), coded(array, words, kind))
         elif column.type != kind and not (pa.types.is_integer(kind) and pa.types.is_floating(column.type)):
             # Fractions where all were whole numbers stay: the model may cope.
-            made = made.set_column(place, pa.field(name, kind), column.cast(kind, safe=False))
+            try:
+                column = column.cast(kind, safe=False)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # the guard says what it holds
+                continue
+            made = made.set_column(place, pa.field(name, kind), column)
     return made.replace_schema_metadata(learned.schema.metadata) if made.column_names == learned.schema.names else made
 
 

@@ -1,0 +1,250 @@
+"""What is live is bundled: its guard is learned from the history, once, and kept under what determines it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.answering.bundle import KIND, Bundle, Part
+from mlwild.answering.columns import Shape, learned
+from mlwild.answering.live import CHAMPION, Live, checked, read_live
+from mlwild.answering.service import app_of
+from mlwild.app import App
+from mlwild.clock import NEVER, now_seconds
+from mlwild.digest import digest
+from mlwild.errors import AppError, DataError, MlwildError, StoreError
+from mlwild.events import Events, SideTable
+from mlwild.guarding import Chain, chain_of
+from mlwild.ledger import Ledger
+from mlwild.loading import load_app
+from mlwild.models import Forecast
+from mlwild.operating.desk import Desk, pinned
+from mlwild.operating.driver import reached, rule_of
+from mlwild.operating.lived import Lived, lived, vintage_of
+from mlwild.operating.opening import code_of
+from mlwild.operating.shadowing import rival_of, rival_vintage, shadowed_since, trial_of
+from mlwild.operating.status import LEDGER
+from mlwild.records import Vintage
+from mlwild.rehearsal import STORE, folder_of
+from mlwild.triangle import Survey, Triangle, growing
+from mlwild.triangle.fitting import training_rows
+from mlwild.triangle.recipe import Recipe
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import Tables, lay_survey, read_events
+
+#: Part of the key: raised when what is bundled changes.
+VERSION = "bundle 1"
+
+
+def bundle(
+    app: App | str | Path, *, store: str | Path = STORE, arm: str = CHAMPION, said: Mapping[str, Any] | None = None
+) -> tuple[Store, str, str]:
+    """
+    Bundle what is live, if that was not done, and return where it is kept.
+
+    Parameters
+    ----------
+    app : App, str or Path
+        The app file, or an app that was loaded from one.
+    store : str or Path
+    arm : {"champion", "canary", "shadow"}
+    said : mapping, optional
+        What is live; default what the file beside the ledger says.
+
+    Returns
+    -------
+    store : Store
+        Of the app in operation.
+    key, digest : str
+        Of the bundle.
+
+    Raises
+    ------
+    AppError
+        If the app is not in operation, or not the one that was put there.
+    DataError, StoreError
+        If its data cannot be read, or what is live is gone, was changed, or is no longer live.
+    """
+    if not isinstance(app, App):
+        app = load_app(app)
+    if app.file is None:
+        raise AppError(
+            "app: it was not loaded from a file, and what answers reads it from there. Give the path of one."
+        )
+    root = Store(folder_of(app, store) / "operate" / app.name)
+    live = read_live(root.root) if said is None else checked(dict(said), root.root)
+    life = lived(Ledger(root.root / LEDGER))
+    if life is None or life.opened.body["made_of"] != code_of(app):
+        raise AppError(
+            f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
+            "Restore it, or put the new one in place with mlwild deploy."
+        )
+    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app))
+    found = root.get(key, KIND)
+    if found is None:
+        made = _made(pinned(app), root, life, live, arm)
+        root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)))
+        found = root.get(key, KIND)
+        assert found is not None
+    return root, key, str(found["digest"])
+
+
+def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
+    if life.path[-1] != vintage_of(live.body["vintage"]):
+        raise StoreError("store: what is live has changed meanwhile. Begin anew.")
+    cutoff = life.decided[-1].cutoff
+    events, tables = read_events(app)
+    edges = reached(app, events, life, None)[: cutoff + 1]
+    desk = Desk(app, events, tables, edges, root, Ledger(root.root / LEDGER), rule_of(life, root))
+    triangle = _triangle(desk, life, cutoff)
+    path: Sequence[Vintage] = life.path
+    if arm != CHAMPION:
+        triangle, path = _rival(desk, triangle, life, cutoff)
+    survey = triangle.survey
+    chain, why = _chain(triangle, path, cutoff)
+    told = live.of(arm)
+    return _bundle(desk, survey, live, (arm, told), (chain, why), _parts(root, chain, told))
+
+
+def _triangle(desk: Desk, life: Lived, cutoff: int) -> Triangle:
+    """Return the triangle of the champion; its rows lie apart, so that a tick that runs meanwhile is not disturbed."""
+    app = replace(desk.with_log(cutoff), seeds=desk.app.seeds[:1], name=f"{desk.app.name}_served")
+    read = lay_survey(app, *desk.known(cutoff), desk.edges[: cutoff + 1])
+    return growing(read, desk.store, app.live, life.artefacts, life.digests)
+
+
+def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Triangle, Sequence[Vintage]]:
+    """Return the triangle of the challenger, and what of it would have been live."""
+    trial = trial_of(life)
+    if trial is None:
+        raise StoreError("store: there is no challenger any more. Begin anew.")
+    made = rival_of(desk, triangle, cutoff, trial.body, shadowed_since(life, trial))
+    if made.survey.app.name != triangle.survey.app.name:
+        named = replace(made.survey, app=replace(made.survey.app, name=triangle.survey.app.name))
+        made = growing(named, desk.store, made.model, {})
+    return made, [rival_vintage(one, made) for one in life.path]
+
+
+def _chain(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> tuple[Chain | None, str]:
+    if isinstance(triangle.survey.app.models[triangle.model], Forecast):
+        return None, ""  # there is no model that could be guarded
+    try:
+        return chain_of(triangle, path, cutoff), ""
+    except DataError as problem:  # it is told with every answer
+        return None, str(problem)
+
+
+def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[Part, ...]:
+    """Return where the models of the chain are; the champion's is the one that was published, and no other."""
+    if "key" not in told:
+        return ()
+    links = () if chain is None else chain.links[1:]
+    made = [Part("champion", str(told.get("name") or told["live"]), str(told["key"]), str(told["digest"]))]
+    for link in links:
+        noted = root.get(link.key, "model")
+        if noted is None:
+            raise StoreError(f"store: the model of {link.name} (key {link.key[:8]}) is missing or damaged.")
+        made.append(Part(link.name, str(link.vintage), link.key, str(noted["digest"])))
+    return tuple(made)
+
+
+def _bundle(
+    desk: Desk,
+    survey: Survey,
+    live: Live,
+    of: tuple[str, Mapping[str, Any]],
+    guarded: tuple[Chain | None, str],
+    parts: tuple[Part, ...],
+) -> Bundle:
+    (arm, told), (chain, why) = of, guarded
+    app, events = survey.app, desk.events
+    schema = events.frame.to_arrow()
+    late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
+    model = app.models[app.live]
+    if isinstance(model, Forecast):
+        late = [one for one in late if one != model.column]
+    last = None if chain is None else chain.guard.stages[-1]
+    file = desk.app.root / str(told["file"]) if told.get("file") else desk.app.file
+    return Bundle(
+        app=desk.app.name,
+        file=str(file),
+        code=code_of(app_of(str(file), app.live)),
+        model=app.live,
+        vintage=live.vintage(arm),
+        parts=parts,
+        guard=None if chain is None else chain.guard,
+        unguarded=why,
+        ask=survey.ask,
+        classes=survey.classes,
+        columns=learned(schema.schema, hidden=list(dict.fromkeys(late)), time=app.time, key=app.key),
+        data=Shape.of(schema),
+        learned=Shape.of(survey.features),
+        data_kind=str(events.frame.implementation),
+        kind=survey.kind,
+        tables=Tables({key: _known(table) for key, table in desk.tables.items()}),
+        constant=_constant(survey, live) if last is None or last.constant is None else last.constant,
+        loss=float("nan") if last is None else last.loss,
+        newest=_newest(events),
+        clock=events.clock.kind,
+        live=dict(live.body),
+    )
+
+
+def _known(table: SideTable) -> SideTable:
+    """Return what is known of a side table by now; all of it where no clock says which time it is."""
+    return table if table.clock.kind == "tick" else table.before(table.clock.now())
+
+
+def _newest(events: Events) -> float:
+    if events.clock.kind == "tick":
+        return float("nan")
+    now = events.clock.now()
+    seen = events.known_at[(events.known_at != NEVER) & (events.known_at <= now)]
+    if not len(seen):
+        return float("nan")
+    return now_seconds() - (now - int(seen.max())) / 1e9
+
+
+def _constant(read: Survey, live: Live) -> NDArray[np.float64]:
+    """Return the mean label, the class shares or the commonest class of the rows that the live vintage learned from."""
+    vintage = vintage_of(live.body["vintage"])
+    edges = read.grid.edges
+    cutoff = int(edges[min(vintage.cutoff, len(edges) - 1)])
+    opens = np.iinfo(np.int64).min
+    if not vintage.updates and vintage.fitted < len(edges):
+        opens = Recipe(read, read.app.live, read.app.seeds[0]).opens(vintage)
+    labels = np.asarray(read.labels[training_rows(read.time, read.known_at, opens, cutoff)])
+    if read.classes is None:
+        return np.asarray(labels.mean() if len(labels) else 0.0, dtype=np.float64)
+    counts = np.bincount(labels[labels >= 0], minlength=len(read.classes)).astype(np.float64)
+    shares = counts / counts.sum() if counts.sum() else np.full(len(counts), 1 / len(counts))
+    if read.ask == "class":
+        return np.asarray(float(shares.argmax()))
+    return np.asarray(shares[-1]) if read.ask == "probability" else shares
+
+
+def main() -> None:
+    """Bundle what is asked for, and say where it is kept, in a process of its own: it needs the whole history."""
+    asked, out = json.loads(sys.argv[1]), sys.stdout
+    sys.stdout = sys.stderr  # what the user's code prints is for the operator
+    try:
+        store, key, mark = bundle(asked["file"], store=asked["store"], arm=asked["arm"], said=asked["said"])
+        said: dict[str, Any] = {"root": str(store.root.absolute()), "key": key, "digest": mark}
+    except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; who asked says it
+        text = " ".join(str(problem).split())[:500]
+        ours = isinstance(problem, MlwildError)
+        said = {"why": text if ours else f"the app file raised {type(problem).__name__}: {text}"}
+        said["wrong"] = isinstance(problem, AppError)
+    print(json.dumps(said), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
