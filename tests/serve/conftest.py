@@ -19,7 +19,7 @@ def operated_app(tmp_path_factory):
 def app_file(operated_app, tmp_path):
     """Return a copy of it that may be changed."""
     folder = tmp_path / "app"
-    shutil.copytree(operated_app.parent, folder)
+    shutil.copytree(operated_app.parent, folder, ignore=shutil.ignore_patterns("served", "stderr-*"))
     return folder / operated_app.name
 
 

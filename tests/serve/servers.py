@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
 import re
 import signal
 import subprocess
@@ -123,13 +124,15 @@ class Load:
             one.start()
 
     def _run(self, client: int) -> None:
-        line, number = None, 0
+        line, number, draw = None, 0, random.Random(client)
         while not self.stop:
             name = f"{self.name}-{client}-{number}"
             number += 1
             try:
                 line = line or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-                body = json.dumps({"rows": [{"id": number, "x": 0.5, "city": "rome", "n": 1, "vip": True}]})
+                x, city = draw.gauss(0, 0.5), draw.choice(["oslo", "rome"])
+                row = {"id": number, "when": None, "x": x, "city": city, "n": number % 7, "vip": x > 0, "day": None}
+                body = json.dumps({"rows": [row]})
                 headers = {"Content-Type": "application/json", "X-Request-Id": name}
                 line.request("POST", "/predict", body, headers)
                 answer = line.getresponse()
@@ -144,6 +147,8 @@ class Load:
                     line.close()
                 line = None
                 time.sleep(0.01)
+        if line is not None:
+            line.close()
 
     def end(self) -> None:
         """Stop asking."""

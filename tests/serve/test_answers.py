@@ -91,12 +91,12 @@ def test_a_field_that_is_absent_is_answered_and_told(server):
 
 
 @pytest.mark.parametrize("fault", [0.7021, 0.7031, 0.7051], ids=["raises", "NaN", "exits"])
-def test_a_model_that_fails_is_answered_by_the_mean_label_and_only_for_its_row(server, fault):
+def test_where_the_model_fails_the_next_one_answers_and_only_that_row(server, fault):
     _, headers, said = server.ask({"rows": [ROW, ROW | {"x": fault}, ROW]})
     first, bad, last = said["predictions"]
     assert first == last
     assert first["status"] == "normal"
-    assert (bad["status"], bad["stage"]) == ("fallback", "constant")
+    assert (bad["status"], bad["stage"]) == ("fallback", "flat")
     assert bad["cause"]
     assert isinstance(bad["value"], float)
     assert "secret" not in json.dumps(said) + str(headers)

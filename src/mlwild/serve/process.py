@@ -71,8 +71,8 @@ async def kept(order: Order) -> Kept:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
-        "-m",
-        "mlwild.answering.bundling",
+        "-c",  # not -m: the package imports the module first
+        "from mlwild.answering.bundling import main; main()",
         json.dumps(vars(order)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
