@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.answering.bundle import KIND, Bundle, Part
+from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import CHAMPION, Live, checked, read_live
 from mlwild.answering.service import app_of
@@ -100,6 +100,10 @@ def bundle(
 def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
     if life.path[-1] != vintage_of(live.body["vintage"]):
         raise StoreError("store: what is live has changed meanwhile. Begin anew.")
+    told = live.of(arm)
+    champion = _champion(told)
+    if champion is not None:
+        load_model(root, champion)  # what is gone or was changed is told before the history is read
     cutoff = life.decided[-1].cutoff
     events, tables = read_events(app)
     edges = reached(app, events, life, None)[: cutoff + 1]
@@ -110,7 +114,6 @@ def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
         triangle, path = _rival(desk, triangle, life, cutoff)
     survey = triangle.survey
     chain, why = _chain(triangle, path, cutoff)
-    told = live.of(arm)
     return _bundle(desk, survey, live, (arm, told), (chain, why), _parts(root, chain, told))
 
 
@@ -142,12 +145,19 @@ def _chain(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> tuple[Ch
         return None, str(problem)
 
 
+def _champion(told: Mapping[str, Any]) -> Part | None:
+    if "key" not in told:
+        return None
+    return Part("champion", str(told.get("name") or told["live"]), str(told["key"]), str(told["digest"]))
+
+
 def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[Part, ...]:
     """Return where the models of the chain are; the champion's is the one that was published, and no other."""
-    if "key" not in told:
+    champion = _champion(told)
+    if champion is None:
         return ()
     links = () if chain is None else chain.links[1:]
-    made = [Part("champion", str(told.get("name") or told["live"]), str(told["key"]), str(told["digest"]))]
+    made = [champion]
     for link in links:
         noted = root.get(link.key, "model")
         if noted is None:

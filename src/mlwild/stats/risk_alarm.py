@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from mlwild.errors import DataError
 
@@ -114,5 +113,7 @@ class RiskAlarm:
 
 def _faded(old: float, values: Floats, keep: float) -> Floats:
     """Return the sum before any value and after each, what was there fading with each."""
+    from scipy.signal import lfilter  # half a second, and few apps need it
+
     sums, _ = lfilter([1.0], [1.0, -keep], values, zi=[keep * old])
     return np.concatenate([[old], sums])

@@ -1,0 +1,173 @@
+"""What answers is changed while requests come: another vintage, a canary for a share, a shadow for none, keys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import time
+from collections import Counter
+
+import pytest
+
+import mlwild as wild
+from mlwild.digest import file_digest
+from mlwild.serve import read_log
+from tests.serve.servers import Load, Server
+
+
+def row(number=1, x=0.5):
+    return {"id": number, "when": None, "x": x, "n": number % 7, "city": "rome", "vip": True, "day": None}
+
+
+def folder_of(file):
+    return file.parent / ".mlwild" / "operate" / "faulty"
+
+
+def vintages(answers):
+    return Counter(said["predictions"][0]["vintage"] for said in answers)
+
+
+def test_another_vintage_is_put_in_place_without_a_failed_request(app_file):
+    app = wild.load_app(app_file)
+    store = app_file.parent / ".mlwild"
+    with Server(app_file) as server:
+        before = server.get("/ready")[2]["vintage"]
+        load = Load(server.port, clients=4)
+        time.sleep(0.5)
+        for at in ("2026-01-15", "2026-01-17"):
+            wild.operate(app, at=at, store=store, jobs=1)
+            live = json.loads((folder_of(app_file) / "live.json").read_text())["live"]
+            assert live != before
+            server.until(lambda live=live: server.get("/ready")[2]["vintage"] == live, 60)
+            time.sleep(0.3)
+        load.end()
+        assert (load.broken, load.refused) == (0, [])
+        seen = vintages(load.answers.values())
+        assert len(seen) == 3
+        assert sum(seen.values()) == len(load.answers)
+        assert set(Counter(said["predictions"][0]["status"] for said in load.answers.values())) == {"normal"}
+        for line in read_log(server.served):
+            assert {one["vintage"] for one in line["answer"]["predictions"]} == {line["vintage"]}
+        server.until(lambda: len(server.workers) == 2, 40)  # the old ones are gone
+
+
+def test_what_cannot_be_loaded_is_not_put_in_place(app_file):
+    path = folder_of(app_file) / "live.json"
+    with Server(app_file) as server:
+        before = server.one(**row())["vintage"]
+        body = json.loads(path.read_text())
+        for said in (b"{", json.dumps(body | {"digest": "0" * 64, "at": "later"}).encode()):
+            path.write_bytes(said)
+            server.until(lambda: server.get("/ready")[2]["troubled"])
+            assert server.one(**row())["vintage"] == before
+        assert "cannot be" in server.errors.read_text()
+        path.write_text(json.dumps(body | {"at": "still later"}))
+        server.until(lambda: not server.get("/ready")[2]["troubled"], 60)
+
+
+def challenged(file, share):
+    """Put another model of the app beside the champion, as a tick would."""
+    app = wild.load_app(file)
+    wild.operating.challenge(app, "flat", store=file.parent / ".mlwild")
+    wild.operate(app, at="2026-01-15", store=file.parent / ".mlwild", jobs=1)
+    path = folder_of(file) / "live.json"
+    body = json.loads(path.read_text())
+    facts = [json.loads(line) for line in (folder_of(file) / "ledger.jsonl").read_text().splitlines()]
+    key = next(fact["body"]["key"] for fact in reversed(facts) if fact["kind"] == "shadowed")
+    made = {"key": key, "name": "flat 5", "since": "2026-01-13", "model": "flat"}
+    made["digest"] = file_digest(folder_of(file) / "memo" / key[:2] / f"{key}.model")
+    body |= {"canary": made | {"share": share}} if share else {"shadow": made}
+    path.write_text(json.dumps(body))
+
+
+def test_a_canary_answers_its_share_and_always_the_same_events(app_file):
+    challenged(app_file, 0.3)
+    with Server(app_file) as server:
+        assert server.get("/ready")[2]["arms"].keys() == {"champion", "canary"}
+        _, _, said = server.ask({"rows": [row(number) for number in range(400)]})
+        arms = [one["arm"] for one in said["predictions"]]
+        assert 80 < arms.count("canary") < 160  # 120 of 400 expected, six standard deviations
+        for one in said["predictions"]:
+            assert (one["vintage"] == "flat 5") == (one["arm"] == "canary")
+        again = [one["arm"] for one in server.ask({"rows": [row(number) for number in range(400)]})[2]["predictions"]]
+        assert arms == again
+        last = list(read_log(server.served))[-1]
+        assert [one["arm"] for one in last["rows"]] == again
+        assert 'arm="canary"' in server.get("/metrics")[2]
+
+
+def test_a_shadow_answers_nobody_and_is_logged(app_file):
+    challenged(app_file, 0)
+    with Server(app_file) as server:
+        for number in range(20):
+            assert server.one(**row(number))["arm"] == "champion"
+        server.until(lambda: sum(line["rows"][0]["arm"] == "shadow" for line in read_log(server.served)) == 20)
+
+
+def test_a_canary_that_cannot_be_loaded_leaves_all_to_the_champion(app_file):
+    challenged(app_file, 0.5)
+    path = folder_of(app_file) / "live.json"
+    body = json.loads(path.read_text())
+    body["canary"]["digest"] = "0" * 64
+    path.write_text(json.dumps(body))
+    with Server(app_file) as server:
+        assert server.get("/ready")[2]["arms"].keys() == {"champion"}
+        assert {server.one(**row(number))["arm"] for number in range(20)} == {"champion"}
+        assert "canary cannot be started" in server.errors.read_text()
+
+
+def keyed(file, *words):
+    import subprocess
+    import sys
+
+    made = subprocess.run(
+        [sys.executable, "-m", "mlwild.cli", "serve", "keys", *words],
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return made.returncode, made.stdout, made.stderr
+
+
+def test_who_comes_from_elsewhere_needs_a_key(app_file):
+    with Server(app_file, "--host", "0.0.0.0", wait=False) as server:  # noqa: S104
+        assert server.process.wait(60) == 2
+        assert "mlwild serve keys add NAME" in server.errors.read_text()
+    code, out, _ = keyed(app_file, "add", "till")
+    secret = out.split()[0]
+    assert code == 0
+    path = app_file.parent / ".mlwild" / "serve-keys.json"
+    assert secret not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with Server(app_file, "--host", "0.0.0.0") as server:  # noqa: S104
+        good = {"Authorization": f"Bearer {secret}"}
+        assert server.ask({"rows": [row()]}, headers=good)[0] == 200
+        assert server.ask({"rows": [row()]}, headers={"X-Api-Key": secret})[0] == 200
+        for bad in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {secret}"}, {"X-Api-Key": "\u00e9"}):
+            code, _, said = server.ask({"rows": [row()]}, headers=bad)
+            assert (code, said) == (401, {"error": "The key is absent, wrong or revoked."})
+        assert server.get("/metrics")[0] == 401
+        assert server.get("/health")[0] == 200
+        assert keyed(app_file, "revoke", "till")[0] == 0
+        server.until(lambda: server.ask({"rows": [row()]}, headers=good)[0] == 401, 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("add", "a b"), "1 to 64"), (("revoke", "nobody"), "there is no key"), (("make",), "say add NAME")],
+)
+def test_wrong_words_about_keys_are_one_sentence(app_file, words, said):
+    code, out, err = keyed(app_file, *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_an_app_that_is_not_in_operation_is_not_served(app_file):
+    shutil.rmtree(app_file.parent / ".mlwild")
+    with Server(app_file, wait=False) as server:
+        assert server.process.wait(60) == 2
+        assert "mlwild deploy or mlwild operate" in server.errors.read_text()
+        assert not (app_file.parent / ".mlwild").exists()
