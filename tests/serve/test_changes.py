@@ -132,7 +132,7 @@ def keyed(file, *words):
 
 
 def test_who_comes_from_elsewhere_needs_a_key(app_file):
-    with Server(app_file, "--host", "0.0.0.0", wait=False) as server:  # noqa: S104
+    with Server(app_file, "--host", "0.0.0.0", wait=False) as server:
         assert server.process.wait(60) == 2
         assert "mlwild serve keys add NAME" in server.errors.read_text()
     code, out, _ = keyed(app_file, "add", "till")
@@ -141,7 +141,7 @@ def test_who_comes_from_elsewhere_needs_a_key(app_file):
     path = app_file.parent / ".mlwild" / "serve-keys.json"
     assert secret not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with Server(app_file, "--host", "0.0.0.0") as server:  # noqa: S104
+    with Server(app_file, "--host", "0.0.0.0") as server:
         good = {"Authorization": f"Bearer {secret}"}
         assert server.ask({"rows": [row()]}, headers=good)[0] == 200
         assert server.ask({"rows": [row()]}, headers={"X-Api-Key": secret})[0] == 200

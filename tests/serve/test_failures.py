@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_workers_end_with_a_server_that_is_killed(app_file):
 
 
 def _lives(pid):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
+    with contextlib.suppress(OSError), Path(f"/proc/{pid}/stat").open() as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
     return False
 

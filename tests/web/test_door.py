@@ -8,9 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mlwild.errors import StoreError
-from mlwild.web import Workspace, site
 from mlwild.hosts import ANY, knows
-from mlwild.web.guard import Guard
+from mlwild.web import Workspace, site
 from tests.web.conftest import HERE
 
 PATHS = ("/", "/apps/small", "/apps/small/facts", "/runs", "/cards", "/api", "/page.js", "/style.css", "/nothing")
