@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mlwild.errors import AppError, MlwildError, StoreError
 from mlwild.serve.messages import Box, packed
@@ -161,8 +161,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hold the line."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # of whatever loop: they share no class
 
     def data_received(self, data: bytes) -> None:
         """Take what the process says: first what it is, then answers."""

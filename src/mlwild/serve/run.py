@@ -90,7 +90,17 @@ def serve(
     with listening(host, port, "mlwild serve") as listener:
         wanted = _Wanted(file, str(store), host, log_window, host not in LOCAL if keys is None else keys, ready)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(listener, wanted, limits or Standard()))
+            with asyncio.Runner(loop_factory=_loop()) as runner:
+                runner.run(_serve(listener, wanted, limits or Standard()))
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the quicker loop, where there is one."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 class _Wanted:

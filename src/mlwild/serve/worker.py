@@ -50,7 +50,8 @@ def main() -> None:
         return
     gc.collect()
     gc.freeze()
-    line.sendall(packed(told))
+    with contextlib.suppress(ConnectionError):  # the front process is gone
+        line.sendall(packed(told))
     _serve(line, service, [one["name"] for one in told["columns"]["needed"]])
 
 
