@@ -24,7 +24,6 @@ from tests.operating.test_rescue import HARMS, At, Fickle, Trap, deleted, model_
 from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
 from tests.support import Line, drifting
 
-
 #: Learns at cutoffs 5 and 9.
 RULE = At()
 
@@ -151,8 +150,8 @@ def test_without_a_share_it_runs_in_shadow_and_the_champion_lives_as_if_there_we
     assert kept[0] == kept[1] == kept[2]
 
 
-def test_the_acid_test_holds_with_a_canary(tmp_path):
-        calm, rough = tmp_path / "calm", tmp_path / "rough"
+def test_killed_after_every_fact_a_life_with_a_canary_is_that_of_who_was_never_killed(tmp_path):
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
     lives = []
     for folder, dies in ((calm, False), (rough, True)):
         made = begun(folder)
