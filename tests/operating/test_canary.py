@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -204,6 +206,22 @@ def test_who_was_killed_between_the_fact_and_the_file_is_finished_by_the_next_ca
     assert live(tmp_path).get("canary", {}).get("share") == {"begin": 0.1, "change": 0.2, "end": None}[what]
 
 
+def test_who_says_it_again_after_he_was_killed_has_what_he_wants(tmp_path):
+    made = begun(tmp_path)
+    challenge(made.app, "shrunk", share=0.1, store=tmp_path)
+    for act, want in (
+        (lambda: change_share(made.app, 0.2, store=tmp_path), 0.2),
+        (lambda: end_challenge(made.app, store=tmp_path), None),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            _killed_after_each_fact(patch)
+            with pytest.raises(Killed):
+                act()
+        with contextlib.suppress(AppError):  # that none runs is said of one that was ended
+            act()
+        assert live(tmp_path).get("canary", {}).get("share") == want
+
+
 # -- what may not be -------------------------------------------------------------------------------------
 
 
@@ -355,6 +373,16 @@ def test_one_that_cannot_be_made_again_stays_out_and_is_an_alarm_until_another_i
     assert not done.alarms
 
 
+def test_rows_that_change_later_make_no_other_of_it(tmp_path):
+    made = begun(tmp_path)
+    challenge(made.app, "shrunk", share=0.1, store=tmp_path)
+    before = live(tmp_path)
+    made.whole.loc[made.whole["when"] < 150, "a"] += 1.0
+    on(made, tmp_path, 451)
+    now = live(tmp_path)
+    assert (now["key"], now["canary"]) == (before["key"], before["canary"])
+
+
 def test_a_person_who_wants_a_share_of_what_is_lost_is_told(tmp_path):
     made = world()
     made.app = replace(made.app, models=dict(made.app.models) | {"fickle": Fickle(300.0)})
@@ -465,6 +493,9 @@ def test_the_standing_gate_lets_a_sound_one_answer_and_the_champions_report_and_
     now = json.loads((folder / "live.json").read_text())
     assert now["canary"]["live"] == now["live"] == "8"
     assert [one.name for one in folder.parent.iterdir()] == ["little"]
+    spilled = {name: list((folder / "rows" / name).glob("*/features.arrow")) for name in ("little", "little--beside")}
+    read = {name: pa.ipc.open_file(path).schema.names for name, (path,) in spilled.items()}
+    assert read == {"little": ["x"], "little--beside": ["x", "more"]}
 
 
 def test_another_app_file_that_reads_other_rows_is_refused(called, tmp_path):

@@ -261,6 +261,7 @@ def change_share(
             )
         now = beside(life)
         if share == was and (not share or (now is not None and now.share == share)):
+            publish_again(desk)  # who asked for it before may have died before a server was told
             return _shown(desk)
         body: dict[str, Any] = {"name": name, "share": share, "was": was, "by": _user()}
         if share:
@@ -308,6 +309,7 @@ def challenge_of(app: App, *, store: str | Path = STORE, jobs: Jobs = None) -> C
 def end_challenge(app: App, *, why: str = "", store: str | Path = STORE, jobs: Jobs = None) -> Challenge:
     """End the challenge that runs; what it came to stays in the ledger."""
     with at_desk(app, store=store, jobs=jobs) as desk:
+        publish_again(desk)  # who ended it before may have died before a server was told
         shown = _shown(desk)
         body = {"name": shown.name, "why": why or "ended by hand", "by": _user()}
         desk.ledger.append(Fact("unchallenged", desk.lived().ticked, body))

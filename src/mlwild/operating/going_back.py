@@ -244,9 +244,7 @@ def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False
             raise AppError(f"app: the last tick of {app.name!r} is not finished. Run mlwild operate first.")
         edges = reached(app, events, life, None)
         same(app, life, Wish(None, None, store, jobs), events, edges)
-        desk = Desk(app, events, tables, edges[: life.ticked + 1], root, ledger, rule_of(life, root), None, jobs)
-        publish_again(desk)
-        yield desk
+        yield Desk(app, events, tables, edges[: life.ticked + 1], root, ledger, rule_of(life, root), None, jobs)
 
 
 def _candidates(life: Lived) -> list[Vintage]:
