@@ -119,19 +119,20 @@ def share_of(life: Lived) -> float:
     return float(told[-1].get("share", 0.0))
 
 
-def told_of(life: Lived, challenge: Fact) -> list[Mapping[str, Any]]:
-    """Return what facts say of the challenger's artefacts, oldest first; those with no key say that there is none."""
-    return [fact.body for fact in facts_since(life, challenge) if fact.kind in _TELL and "key" in fact.body]
+def told_of(life: Lived, challenge: Fact) -> list[Fact]:
+    """Return the facts that tell of the challenger's artefacts, oldest first; those with no key tell that none is."""
+    return [fact for fact in facts_since(life, challenge) if fact.kind in _TELL and "key" in fact.body]
 
 
 def told_last(life: Lived, challenge: Fact) -> Mapping[str, Any]:
-    """Return the newest of these; empty where there is none."""
-    return next(iter(reversed(told_of(life, challenge))), {})
+    """Return what the newest of them says; empty where there is none."""
+    return next((fact.body for fact in reversed(told_of(life, challenge))), {})
 
 
-def answered(told: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the keys of the artefacts that have answered requests, of what facts say: the gate has let them pass."""
-    return {str(body["key"]) for body in told if body["key"] and body.get("share") and not body.get("refused")}
+def answered(told: Sequence[Fact]) -> set[str]:
+    """Return the keys of the artefacts that have answered requests, as facts tell: the gate has let them pass."""
+    bodies = (fact.body for fact in told)
+    return {str(body["key"]) for body in bodies if body["key"] and body.get("share") and not body.get("refused")}
 
 
 def trouble(life: Lived) -> str:

@@ -272,7 +272,7 @@ def change_share(
 
 
 def _answering(
-    desk: Desk, rival: Triangle, body: Mapping[str, Any], told: Sequence[Mapping[str, Any]], share: float
+    desk: Desk, rival: Triangle, body: Mapping[str, Any], told: Sequence[Fact], share: float
 ) -> dict[str, Any]:
     """Return the artefact that is to answer a share from now on, if it is there and the gate lets it."""
     name, life = str(body["name"]), desk.lived()

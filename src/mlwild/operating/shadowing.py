@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlwild.app import App
 from mlwild.comparisons.challenged import Plan, standing
 from mlwild.errors import AppError, DataError, StoreError
+from mlwild.ledger import Fact
 from mlwild.loading import load_app
 from mlwild.models import Forecast
 from mlwild.operating.beside import SUFFIX, answered, shadowed_since, share_of, told_of, trial_of
@@ -73,9 +74,7 @@ def _failed(said: Mapping[str, Any], why: str) -> dict[str, Any]:
     return body | ({"alarm": alarm} if said.get("share") else {})
 
 
-def artefact(
-    desk: Desk, rival: Triangle, vintage: Vintage, told: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, Any], str]:
+def artefact(desk: Desk, rival: Triangle, vintage: Vintage, told: Sequence[Fact]) -> tuple[dict[str, Any], str]:
     """
     Return the artefact of a challenger as a fact tells it, and why it cannot be used; empty if it can.
 
@@ -97,7 +96,7 @@ def artefact(
     return body | {"key": key, "digest": noted["digest"]}, ""
 
 
-def refused(desk: Desk, cutoff: int, body: Mapping[str, Any], key: str, told: Sequence[Mapping[str, Any]]) -> str:
+def refused(desk: Desk, cutoff: int, body: Mapping[str, Any], key: str, told: Sequence[Fact]) -> str:
     """Return why the gate keeps a challenger from answering requests; empty if it does not, or let it pass before."""
     if desk.gate is None or key in answered(told):
         return ""
@@ -110,8 +109,9 @@ def is_published(rival: Triangle) -> bool:
     return isinstance(rival.survey.app.models[rival.model], Forecast)
 
 
-def _digests(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {str(body["key"]): str(body["digest"]) for body in told if body["key"] and "digest" in body}
+def _digests(told: Sequence[Fact]) -> dict[str, str]:
+    bodies = (fact.body for fact in told)
+    return {str(body["key"]): str(body["digest"]) for body in bodies if body["key"] and "digest" in body}
 
 
 def plan_of(body: Mapping[str, Any]) -> Plan:
@@ -125,7 +125,7 @@ def rival_vintage(vintage: Vintage, rival: Triangle) -> Vintage:
 
 
 def rival_of(
-    desk: Desk, triangle: Triangle, cutoff: int, body: Mapping[str, Any], told: Sequence[Mapping[str, Any]] = ()
+    desk: Desk, triangle: Triangle, cutoff: int, body: Mapping[str, Any], told: Sequence[Fact] = ()
 ) -> Triangle:
     """
     Return the triangle of a challenger on the champion's rows, as they were known at a cutoff.
@@ -138,8 +138,8 @@ def rival_of(
     cutoff : int
     body : mapping
         Of the challenge.
-    told : sequence of mapping
-        What facts say of its artefacts: they are what they were, and no other is loaded in their place.
+    told : sequence of Fact
+        Of its artefacts: they are what they were, and no other is loaded in their place.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def rival_of(
     DataError
         If its rows are others.
     """
-    pins = {vintage_of(one["vintage"]): str(one["key"]) for one in told if one["key"]}
+    pins = {vintage_of(one.body["vintage"]): str(one.body["key"]) for one in told if one.body["key"]}
     there = rivals_desk(desk, body)
     _same_code(there.app, body)
     if not body["file"]:
