@@ -149,6 +149,17 @@ def shadow(
         typer.Option("--least", help="Smallest gain worth a change.", show_default="what pays for a retrain"),
     ] = None,
     level: Annotated[float, typer.Option("--level", min=0.5, max=0.999, help="Of the verdict.")] = 0.95,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            "--share",
+            help="It answers this share of the requests: 0.1, at most 0.5. Alone: changes that of the one that runs.",
+            show_default="none",
+        ),
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="With --share: judge it first by the tests of mlwild gate.")
+    ] = True,
     stop: Annotated[bool, typer.Option("--stop", help="End the challenge that runs.")] = False,
     why: Annotated[str, typer.Option("--why", help="With --stop: for the ledger.")] = "",
     json_file: JsonFile = None,
@@ -157,24 +168,38 @@ def shadow(
 ) -> None:
     """Let a challenger run beside the champion: scored on the same rows at every tick until it is settled.
 
-    Says beforehand how long that will take. Nothing is put in place: that is for mlwild deploy.
+    Says beforehand how long that will take. Nothing is put in place: that is for mlwild deploy. With --share it is a
+    canary, which answers that share of the requests; --share 0 takes it back into the shadow.
 
-    Examples: mlwild shadow flights.py linear; mlwild shadow flights.py flights_new.py; mlwild shadow flights.py
+    Examples: mlwild shadow flights.py linear; mlwild shadow flights.py flights_new.py --share 0.1; mlwild shadow
+    flights.py --share 0.3; mlwild shadow flights.py
     """
+    from mlwild.clock import today
     from mlwild.loading import load_app
-    from mlwild.operating import challenge, challenge_of, end_challenge
+    from mlwild.operating import challenge, challenge_of, change_share, end_challenge, standing_gate
     from mlwild.show import show_challenge
 
     can_write(json_file, "--json")
     if stop and challenger is not None:
         raise AppError("--stop: it ends the challenge that runs. Leave out the challenger.")
+    if stop and share is not None:
+        raise AppError(
+            "--stop: it ends the challenge, and with it the share. Leave out --share, or write --share 0 alone."
+        )
     loaded = load_app(app)
+    asked: dict[str, Any] = {"store": store, "jobs": jobs}
+    if share is not None:
+        asked |= {
+            "gate": standing_gate(app, store=store, jobs=jobs) if gate else None,
+            "today": today(),
+            "share": share,
+        }
     if stop:
-        found = end_challenge(loaded, why=why, store=store, jobs=jobs)
+        found = end_challenge(loaded, why=why, **asked)
     elif challenger is None:
-        found = challenge_of(loaded, store=store, jobs=jobs)
+        found = challenge_of(loaded, **asked) if share is None else change_share(loaded, **asked)
     else:
         named = Path(challenger) if challenger.endswith(".py") else challenger
-        found = challenge(loaded, named, least=least, level=level, store=store, jobs=jobs)
+        found = challenge(loaded, named, least=least, level=level, **asked)
     show_challenge(found)
     write_json(json_file, found.as_dict())

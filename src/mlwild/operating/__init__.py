@@ -1,6 +1,6 @@
 """The rehearsed rule, run live."""
 
-from mlwild.operating.challenging import Challenge, challenge, challenge_of, end_challenge
+from mlwild.operating.challenging import Challenge, challenge, challenge_of, change_share, end_challenge
 from mlwild.operating.deploying import deploy
 from mlwild.operating.desk import Gate
 from mlwild.operating.driver import Operation, operate
@@ -18,6 +18,7 @@ __all__ = [
     "Tick",
     "challenge",
     "challenge_of",
+    "change_share",
     "deploy",
     "end_challenge",
     "operate",

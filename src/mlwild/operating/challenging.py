@@ -1,41 +1,49 @@
-"""A challenge is begun with a plan, shown, and ended."""
+"""A challenge is begun with a plan, shown, given a share of the requests, and ended."""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlwild.app import App
-from mlwild.comparisons.challenged import FEWEST, Plan, planned
+from mlwild.comparisons.challenged import Plan, planned
 from mlwild.compute import Jobs
 from mlwild.errors import AppError, DataError
 from mlwild.ledger import Fact
-from mlwild.operating.desk import Desk
+from mlwild.operating.beside import (
+    beside,
+    checked_share,
+    percent,
+    settled,
+    shadowed_since,
+    share_of,
+    told_of,
+    trial_of,
+    trouble,
+)
+from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.going_back import at_desk
-from mlwild.operating.lived import Lived
 from mlwild.operating.opening import code_of
+from mlwild.operating.planning import least_gain, losses_before, usual_rows
+from mlwild.operating.publishing import publish_again
 from mlwild.operating.shadowing import (
+    artefact,
     challenger_app,
-    paired,
+    is_published,
     plan_of,
+    refused,
     rival_of,
     rival_vintage,
-    shadowed_since,
-    trial_of,
 )
 from mlwild.operating.status import keep_status
 from mlwild.rehearsal import STORE
 from mlwild.triangle import Triangle
-
-Floats = NDArray[np.float64]
-
-#: Rows of the past that a plan is made from, where there are so many; periods within which a change must pay.
-PAST, PAYS = 5_000, 13
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,10 @@ class Challenge:
     why_least : str
         Where the smallest gain that is worth a change comes from.
     running : bool
+    share : float
+        Of the requests that it answers; 0 in shadow.
+    alarm : str
+        Why it answers none though it should; empty where it does.
     """
 
     app: str
@@ -67,6 +79,8 @@ class Challenge:
     standing: dict[str, Any]
     why_least: str
     running: bool
+    share: float = 0.0
+    alarm: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -79,15 +93,21 @@ def challenge(
     *,
     least: float | None = None,
     level: float = 0.95,
+    share: float = 0.0,
+    gate: Gate | None = None,
+    today: date | None = None,
     store: str | Path = STORE,
     jobs: Jobs = None,
 ) -> Challenge:
     """
-    Let a challenger run in shadow: from now on every tick scores it on the champion's rows, until it is settled.
+    Let a challenger run beside the champion: from now on every tick scores it on the same rows, until it is settled.
 
     The challenger learns whenever the champion does, at the same cutoff, so that what is compared is the model and not
     its age. The verdict may be looked at after every tick (`mlwild.comparisons.challenged.standing`). Nothing is put in
     place: that is for `deploy`.
+
+    It runs in shadow: it answers nobody. With a share it is a canary: a server lets it answer that share of the
+    requests, from now on, as ``live.json`` says. The gate judges it first, and whatever it learns later.
 
     Parameters
     ----------
@@ -99,8 +119,10 @@ def challenge(
         The smallest gain that is worth a change, in the unit of the loss; default what a change must gain to pay for a
         retrain within 13 periods, or without prices a hundredth of what the champion loses.
     level : float
-    store, jobs : optional
-        As for `operate`.
+    share : float
+        Of the requests that it answers, at most 0.5.
+    gate, today, store, jobs : optional
+        As for `operate`. The gate is asked where there is a share.
 
     Returns
     -------
@@ -110,9 +132,9 @@ def challenge(
     Raises
     ------
     AppError
-        If the app is not in operation, a challenge runs already, or the two do not compare.
+        If the app is not in operation, a challenge runs already, the two do not compare, or the share cannot be.
     DataError
-        If there are too few labelled rows to plan with, or the challenger cannot be made.
+        If there are too few labelled rows to plan with, the challenger cannot be made, or the gate blocks a canary.
 
     Examples
     --------
@@ -137,10 +159,14 @@ def challenge(
     >>> begun.plan.rows > 50, done.ticks[-1].facts["shadowed"]["n"]
     (True, 50)
     """
+    share = checked_share(share)
     with at_desk(app, store=store, jobs=jobs) as desk:
         life = desk.lived()
         if (now := trial_of(life)) is not None:
-            raise AppError(f"challenger: {now.body['name']!r} runs already. End it with mlwild shadow --stop.")
+            raise AppError(
+                f"challenger: {now.body['name']!r} runs already. End it with mlwild shadow --stop, or "
+                "change its share with mlwild shadow --share."
+            )
         if app.propensity is not None:
             raise AppError("challenger: rows are weighted by `propensity`; a verdict at any look counts each row once.")
         other = challenger_app(app, challenger)
@@ -151,16 +177,127 @@ def challenge(
         body["at"] = desk.clock.show(int(desk.edges[cutoff]))
         triangle = desk.triangle(cutoff)
         rival = rival_of(desk, triangle, cutoff, body)
-        ours, theirs = _past(life, triangle, rival)
-        a_period = _a_period(triangle)
+        ours, theirs = losses_before(life, triangle, rival)
+        a_period = usual_rows(triangle)
         said = "as asked"
         if least is None:
-            least, said = _least(app, float(np.mean(ours)), a_period)
+            least, said = least_gain(app, float(np.mean(ours)), a_period)
         plan = planned(theirs, ours, least=least, level=level)
         body |= {"plan": asdict(plan), "why_least": said, "a_period": a_period, "by": _user()}
-        desk.ledger.append(Fact("challenged", cutoff, body))
-        keep_status(desk.ledger, desk.store.root)
-        return _shown(desk)
+        if share:
+            body |= _answering(replace(desk, gate=gate, today=today), rival, body, (), share)
+        else:
+            body |= artefact(desk, rival, rival_vintage(life.path[-1], rival), ())[0]
+        return _noted(desk, Fact("challenged", cutoff, body))
+
+
+def change_share(
+    app: App,
+    share: float,
+    *,
+    gate: Gate | None = None,
+    today: date | None = None,
+    store: str | Path = STORE,
+    jobs: Jobs = None,
+) -> Challenge:
+    """
+    Change the share of the requests that the challenger answers which runs; with 0 it goes on in shadow.
+
+    A request that it answers at a share it answers at every greater one: a server draws by the event and by when the
+    challenge began.
+
+    Parameters
+    ----------
+    app : App
+        In operation, with a challenger.
+    share : float
+        At most 0.5.
+    gate, today, store, jobs : optional
+        As for `operate`. What has answered before is not judged again.
+
+    Returns
+    -------
+    Challenge
+
+    Raises
+    ------
+    AppError
+        If no challenge runs, it is settled, or the share cannot be.
+    DataError
+        If the challenger cannot be made, or the gate blocks it.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, pandas as pd
+    >>> from mlwild import App
+    >>> from mlwild.operating import operate
+    >>> from mlwild.rules import Every
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=400)
+    >>> rows = pd.DataFrame({"when": np.arange(400), "x": x, "y": x + rng.normal(size=400)})
+    >>> def train(X, y):
+    ...     slope = float((X["x"] * y).sum() / (X["x"] ** 2).sum())
+    ...     return lambda X: slope * X["x"].to_numpy()
+    >>> app = App(
+    ...     name="line", data=lambda: rows, time="when", label="y", delay=0, loss="squared", every=50, start=50,
+    ...     models={"line": train, "zero": lambda X, y: lambda X: np.zeros(len(X))},
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = operate(app, rule=Every(2), begin=250, at=300, store=folder)
+    ...     begun = challenge(app, "zero", share=0.05, store=folder)
+    ...     raised = change_share(app, 0.2, store=folder)
+    >>> begun.share, raised.share
+    (0.05, 0.2)
+    """
+    share = checked_share(share)
+    with at_desk(app, store=store, jobs=jobs) as desk:
+        life, cutoff = desk.lived(), desk.lived().ticked
+        begun, was = _running(desk), share_of(life)
+        name = str(begun.body["name"])
+        if settled(life, begun):
+            raise AppError(
+                f"share: {name!r} is settled, and no tick scores it any more. Put it in place with mlwild deploy, or "
+                "end the challenge with mlwild shadow --stop."
+            )
+        now = beside(life)
+        if share == was and (not share or (now is not None and now.share == share)):
+            publish_again(desk)  # who asked for it before may have died before a server was told
+            return _shown(desk)
+        body: dict[str, Any] = {"name": name, "share": share, "was": was, "by": _user()}
+        if share:
+            told = told_of(life, begun)
+            rival = rival_of(desk, desk.triangle(cutoff), cutoff, begun.body, told)
+            body |= _answering(replace(desk, gate=gate, today=today), rival, begun.body, told, share)
+        return _noted(desk, Fact("shared", cutoff, body))
+
+
+def _answering(
+    desk: Desk, rival: Triangle, body: Mapping[str, Any], told: Sequence[Fact], share: float
+) -> dict[str, Any]:
+    """Return the artefact that is to answer a share from now on, if it is there and the gate lets it."""
+    name, life = str(body["name"]), desk.lived()
+    if is_published(rival):
+        raise AppError(
+            f"share: {name!r} is a published forecast: there is no model that a server could answer with. Leave out "
+            "the share, and it runs in shadow."
+        )
+    made, why = artefact(desk, rival, rival_vintage(life.path[-1], rival), told)
+    if why:
+        raise DataError(f"share: {name!r} cannot answer requests: {why}. Nothing was changed.")
+    if why := refused(desk, life.ticked, body, str(made["key"]), told):
+        raise DataError(
+            f"share: {name!r} may not answer {percent(share)} of the requests: {why}. Nothing was changed; without a "
+            "share it may run in shadow. See: mlwild gate"
+        )
+    return made | {"share": share}
+
+
+def _noted(desk: Desk, fact: Fact) -> Challenge:
+    """Write down what a person did, and point a server at what answers now."""
+    desk.ledger.append(fact)
+    publish_again(desk)
+    keep_status(desk.ledger, desk.store.root)
+    return _shown(desk)
 
 
 def challenge_of(app: App, *, store: str | Path = STORE, jobs: Jobs = None) -> Challenge:
@@ -172,19 +309,25 @@ def challenge_of(app: App, *, store: str | Path = STORE, jobs: Jobs = None) -> C
 def end_challenge(app: App, *, why: str = "", store: str | Path = STORE, jobs: Jobs = None) -> Challenge:
     """End the challenge that runs; what it came to stays in the ledger."""
     with at_desk(app, store=store, jobs=jobs) as desk:
+        publish_again(desk)  # who ended it before may have died before a server was told
         shown = _shown(desk)
         body = {"name": shown.name, "why": why or "ended by hand", "by": _user()}
         desk.ledger.append(Fact("unchallenged", desk.lived().ticked, body))
+        publish_again(desk)
         keep_status(desk.ledger, desk.store.root)
-    return Challenge(**{**vars(shown), "running": False})
+    return replace(shown, running=False, share=0.0)
+
+
+def _running(desk: Desk) -> Fact:
+    begun = trial_of(desk.lived())
+    if begun is None:
+        raise AppError(f"challenger: none runs beside {desk.app.name!r}. Begin with mlwild shadow APP.py CHALLENGER.")
+    return begun
 
 
 def _shown(desk: Desk) -> Challenge:
-    life = desk.lived()
-    begun = trial_of(life)
-    if begun is None:
-        raise AppError(f"challenger: none runs beside {desk.app.name!r}. Begin with mlwild shadow APP.py CHALLENGER.")
-    said = shadowed_since(life, begun)
+    life, begun = desk.lived(), _running(desk)
+    now, said = beside(life), shadowed_since(life, begun)
     plan = plan_of(begun.body)
     usual = float(begun.body["a_period"])
     return Challenge(
@@ -195,46 +338,10 @@ def _shown(desk: Desk) -> Challenge:
         periods=None if plan.rows is None or not usual else plan.rows / usual,
         standing=dict(said[-1].body) if said else {},
         why_least=str(begun.body["why_least"]),
-        running=not said or not said[-1].body["over"],
+        running=not settled(life, begun),
+        share=0.0 if now is None else now.share,
+        alarm=trouble(life),
     )
-
-
-def _past(life: Lived, triangle: Triangle, rival: Triangle) -> tuple[Floats, Floats]:
-    """Return losses of both on rows of the past: of the newest champion with rows enough after it, and its rival."""
-    periods = triangle.survey.grid.periods
-    best: tuple[Floats, Floats] | None = None
-    for vintage in dict.fromkeys(reversed((*life.before[1], *life.path))):
-        other = rival_vintage(vintage, rival)
-        if vintage.cutoff >= periods or not rival.ensure(other):
-            continue
-        span = (vintage.cutoff, vintage.cutoff, periods)
-        n = periods - vintage.cutoff
-        ours, theirs, _ = paired(triangle, rival, [vintage] * n, [other] * n, span)
-        if best is None or len(ours) > len(best[0]):
-            best = ours[-PAST:], theirs[-PAST:]
-        if len(ours) >= PAST or (triangle.survey.loss.per == "set" and len(ours) >= FEWEST):
-            break
-    if best is None:
-        failed = next(iter(rival.failed.values()), None)
-        why = f": {failed.why}" if failed is not None else ""
-        raise DataError(f"challenger: {rival.model!r} could not be made at any cutoff of the champion{why}.")
-    return best
-
-
-def _a_period(triangle: Triangle) -> float:
-    """Return how many labelled rows a period usually has; 1 where the loss is one of a set."""
-    grid = triangle.survey.grid
-    if triangle.survey.loss.per == "set":
-        return 1.0
-    rows = np.bincount(grid.period_of_cell_row, minlength=grid.periods)
-    return float(np.median(rows[rows > 0])) if rows.any() else 0.0
-
-
-def _least(app: App, lost: float, a_period: float) -> tuple[float, str]:
-    prices = app.prices
-    if prices is not None and prices.retrain > 0 and a_period:
-        return prices.retrain / (prices.loss * a_period * PAYS), f"pays for a retrain within {PAYS} periods"
-    return 0.01 * abs(lost), "a hundredth of what the champion loses"
 
 
 def _beside(app: App, file: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What is live, for whoever serves: one small file that names the artefact and its digest."""
+"""What is live, for whoever serves: one small file that names the artefacts that answer, and their digests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from mlwild.disk import write_atomically
+from mlwild.operating.beside import CANARY, SHADOW, beside
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import Lived, of_vintage
 
@@ -13,12 +14,12 @@ FILE = "live.json"
 
 
 def published(desk: Desk, cutoff: int) -> dict[str, Any]:
-    """Point at what is live, and return what was said."""
+    """Point at what is live, and return what was said of the champion: of a challenger other facts tell."""
     body = _body(desk, desk.lived(), cutoff)
     if desk.ledger.lasting:
         text = json.dumps(body, ensure_ascii=False, indent=1).encode()
         write_atomically(desk.store.root / FILE, lambda file: file.write(text), sync=True)
-    return {name: body[name] for name in body if name != "app"}
+    return {name: body[name] for name in body if name not in ("app", CANARY, SHADOW)}
 
 
 def publish_again(desk: Desk) -> None:
@@ -38,10 +39,19 @@ def _body(desk: Desk, life: Lived, cutoff: int) -> dict[str, Any]:
     live = life.path[-1]
     body = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live)}
     body["at"] = desk.clock.show(int(desk.edges[cutoff]))
-    if desk.published:
-        return body
-    told = live_fit(life)
-    return body | {name: told[name] for name in ("key", "digest") if name in told}
+    if not desk.published:
+        told = live_fit(life)
+        body |= {name: told[name] for name in ("key", "digest") if name in told}
+    return body | _beside(desk, life)
+
+
+def _beside(desk: Desk, life: Lived) -> dict[str, Any]:
+    """Return what runs beside it; nothing where its artefact is gone or is another: the champion answers all."""
+    found = beside(life)
+    if found is None:
+        return {}
+    held = desk.store.get(found.key, "model")
+    return {found.arm: found.entry()} if held is not None and held["digest"] == found.digest else {}
 
 
 def live_fit(life: Lived) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mlwild.errors import StoreError
+from mlwild.operating.beside import shadowed_since, trial_of
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import Lived, of_vintage
 from mlwild.operating.publishing import live_fit
-from mlwild.operating.shadowing import shadowed_since, trial_of
 
 
 def to_register(desk: Desk) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,18 @@ def examine(triangle: Triangle, life: Lived) -> None:
     for vintage in dict.fromkeys(path):
         why = "" if triangle.ensure(vintage) else triangle.failed[vintage].why
         if not why and life.path and vintage == life.path[-1]:
-            why = _unusable(triangle, vintage, life)
+            why = unusable(triangle, vintage, life.digests)
         if why:
             triangle.lose(vintage, why, _owed(triangle, life, vintage))
 
 
-def _unusable(triangle: Triangle, vintage: Vintage, life: Lived) -> str:
-    """Say why what is live cannot be served, though all that was to be predicted is; empty if it can."""
+def unusable(triangle: Triangle, vintage: Vintage, digests: Mapping[str, str]) -> str:
+    """Say why an artefact cannot be served, though all that was to be predicted is; empty if it can, as it was told."""
     if isinstance(triangle.survey.app.models[triangle.model], Forecast):
         return ""
     key = triangle.recipe.fit_key(vintage)
     noted = triangle.store.get(key, "model")
-    if noted is None or life.digests.get(key, noted["digest"]) != noted["digest"]:
+    if noted is None or digests.get(key, noted["digest"]) != noted["digest"]:
         why = fitting.run(triangle.job(vintage), triangle.rows, triangle.store).why
         if why:
             return why
@@ -99,7 +100,7 @@ def _answers(triangle: Triangle, vintage: Vintage, life: Lived, cutoff: int) -> 
     grid = triangle.survey.grid
     first = int(grid.row_start[vintage.cutoff])
     low, high = (int(grid.row_start[period]) - first for period in (cutoff - 1, cutoff))
-    return not np.isnan(triangle.predictions(vintage)[low:high]).any() and not _unusable(triangle, vintage, life)
+    return not np.isnan(triangle.predictions(vintage)[low:high]).any() and not unusable(triangle, vintage, life.digests)
 
 
 def told(life: Lived, triangle: Triangle, fact: Decided) -> dict[str, Any]:
@@ -159,4 +160,4 @@ def with_lost(body: dict[str, Any], life: Lived, triangle: Triangle) -> dict[str
     return body | {"lost": lost, "alarm": "; ".join(alarms)}
 
 
-__all__ = ["examine", "rescued", "told", "told_of_rescue", "with_lost"]
+__all__ = ["examine", "rescued", "told", "told_of_rescue", "unusable", "with_lost"]

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.comparisons.challenged import Plan, standing
-from mlwild.errors import AppError, DataError
+from mlwild.errors import AppError, DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.loading import load_app
 from mlwild.models import Forecast
+from mlwild.operating.beside import SUFFIX, answered, shadowed_since, share_of, told_of, trial_of
 from mlwild.operating.desk import Desk
+from mlwild.operating.judging import judged
 from mlwild.operating.lived import Lived, of_vintage, vintage_of
 from mlwild.operating.opening import code_of
+from mlwild.operating.rescue import unusable
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
 from mlwild.triangle.logged import log_as_of
@@ -31,17 +34,6 @@ Floats = NDArray[np.float64]
 ALIKE = ("time", "label", "known_at", "delay", "key", "entity", "propensity", "every", "start")
 
 
-def trial_of(life: Lived) -> Fact | None:
-    """Return the challenge that runs; None where there is none."""
-    last = next((fact for fact in reversed(life.facts) if fact.kind in ("challenged", "unchallenged")), None)
-    return last if last is not None and last.kind == "challenged" else None
-
-
-def shadowed_since(life: Lived, challenge: Fact) -> list[Fact]:
-    """Return what ticks said of a challenge so far."""
-    return [fact for fact in life.facts[life.facts.index(challenge) :] if fact.kind == "shadowed"]
-
-
 def running(life: Lived, cutoff: int) -> bool:
     """Say whether a challenger is to be scored at a cutoff: one that was begun before, and is not settled."""
     begun = trial_of(life)
@@ -51,23 +43,75 @@ def running(life: Lived, cutoff: int) -> bool:
 
 
 def shadowed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
-    """Score the challenger on the rows whose labels have come, and say where it stands."""
+    """Score the challenger on the rows whose labels have come, and say where it stands, and whether it may answer."""
     life = desk.lived()
-    challenge = trial_of(life)
+    challenge, share = trial_of(life), share_of(life)
     assert challenge is not None
-    before = shadowed_since(life, challenge)
-    rival = rival_of(desk, triangle, cutoff, challenge.body, before)
+    told = told_of(life, challenge)
+    rival = rival_of(desk, triangle, cutoff, challenge.body, told)
     path = [rival_vintage(one, rival) for one in life.path]
     said = {"name": challenge.body["name"], "vintage": of_vintage(path[-1]), "shadow": str(path[-1])}
+    said |= {"share": share} if share else {}
     for vintage in dict.fromkeys(path[challenge.cutoff - life.first :]):
         if not rival.ensure(vintage):
-            why = rival.failed[vintage].why
-            return said | {"key": None, "verdict": "failed", "over": False, "said": f"it could not be made: {why}"}
+            return said | _failed(said, rival.failed[vintage].why)
+    made, why = artefact(desk, rival, path[-1], told)
+    if why:
+        return said | _failed(said, why)
     ours, theirs, periods = paired(triangle, rival, life.path, path, (life.first, challenge.cutoff, cutoff))
     found = standing(theirs, ours, plan_of(challenge.body), periods=periods)
-    key = None if isinstance(rival.survey.app.models[rival.model], Forecast) else rival.recipe.fit_key(path[-1])
     mean = {"champion": float(ours.mean()), "challenger": float(theirs.mean())} if len(ours) else {}
-    return said | {"key": key, "periods": periods, "over": found.over} | mean | asdict(found)
+    said |= made | {"periods": periods, "over": found.over} | mean | asdict(found)
+    if share and not found.over and (why := refused(desk, cutoff, challenge.body, str(said["key"]), told)):
+        said |= {"refused": why, "alarm": f"canary {said['name']!r} {said['shadow']} answers nothing: {why}"}
+    return said
+
+
+def _failed(said: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Say that the challenger could not be made, or is lost; of a canary, that is an alarm."""
+    alarm = f"canary {said['name']!r} {said['shadow']} answers nothing: it could not be made: {why}"
+    body = {"key": None, "verdict": "failed", "over": False, "said": f"it could not be made: {why}"}
+    return body | ({"alarm": alarm} if said.get("share") else {})
+
+
+def artefact(desk: Desk, rival: Triangle, vintage: Vintage, told: Sequence[Fact]) -> tuple[dict[str, Any], str]:
+    """
+    Return the artefact of a challenger as a fact tells it, and why it cannot be used; empty if it can.
+
+    One that is gone, damaged or another than was told is made again, and counts if that gives the same. A published
+    forecast has none: its key is None.
+    """
+    if not rival.ensure(vintage):
+        return {}, rival.failed[vintage].why
+    body: dict[str, Any] = {"vintage": of_vintage(vintage), "shadow": str(vintage)}
+    if is_published(rival):
+        return body | {"key": None}, ""
+    if why := unusable(rival, vintage, _digests(told)):
+        return {}, why
+    key = rival.recipe.fit_key(vintage)
+    noted = desk.store.get(key, "model")
+    if noted is None:
+        raise StoreError(f"store: the challenger {vintage} was made, and is missing or damaged in {desk.store.root}.")
+    desk.store.sync(key, "model")  # before a fact speaks of it
+    return body | {"key": key, "digest": noted["digest"]}, ""
+
+
+def refused(desk: Desk, cutoff: int, body: Mapping[str, Any], key: str, told: Sequence[Fact]) -> str:
+    """Return why the gate keeps a challenger from answering requests; empty if it does not, or let it pass before."""
+    if desk.gate is None or key in answered(told):
+        return ""
+    there = rivals_desk(desk, body)
+    return judged(replace(there, app=replace(there.app, name=desk.app.name + SUFFIX)), cutoff)
+
+
+def is_published(rival: Triangle) -> bool:
+    """Say whether a challenger is a published forecast: then there is no artefact."""
+    return isinstance(rival.survey.app.models[rival.model], Forecast)
+
+
+def _digests(told: Sequence[Fact]) -> dict[str, str]:
+    bodies = (fact.body for fact in told)
+    return {str(body["key"]): str(body["digest"]) for body in bodies if body["key"] and "digest" in body}
 
 
 def plan_of(body: Mapping[str, Any]) -> Plan:
@@ -81,10 +125,21 @@ def rival_vintage(vintage: Vintage, rival: Triangle) -> Vintage:
 
 
 def rival_of(
-    desk: Desk, triangle: Triangle, cutoff: int, body: Mapping[str, Any], before: Sequence[Fact] = ()
+    desk: Desk, triangle: Triangle, cutoff: int, body: Mapping[str, Any], told: Sequence[Fact] = ()
 ) -> Triangle:
     """
     Return the triangle of a challenger on the champion's rows, as they were known at a cutoff.
+
+    Parameters
+    ----------
+    desk : Desk
+    triangle : Triangle
+        The champion's.
+    cutoff : int
+    body : mapping
+        Of the challenge.
+    told : sequence of Fact
+        Of its artefacts: they are what they were, and no other is loaded in their place.
 
     Raises
     ------
@@ -93,17 +148,14 @@ def rival_of(
     DataError
         If its rows are others.
     """
-    pins = {vintage_of(fact.body["vintage"]): str(fact.body["key"]) for fact in before if fact.body["key"]}
+    pins = {vintage_of(one.body["vintage"]): str(one.body["key"]) for one in told if one.body["key"]}
+    there = rivals_desk(desk, body)
+    _same_code(there.app, body)
     if not body["file"]:
-        app = challenger_app(desk.app, str(body["name"]))
-        _same_code(app, body)
-        return growing(triangle.survey, desk.store, app.live, pins)
-    app = challenger_app(desk.app, desk.app.root / str(body["file"]))
-    _same_code(app, body)
-    events, tables = read_events(app)
-    known = replace(desk, app=app, events=events, tables=tables).known(cutoff)
-    then = log_as_of(replace(app, seeds=app.seeds[:1]), int(desk.edges[cutoff]))
-    read = lay_survey(then, *known, desk.edges[: cutoff + 1])
+        return growing(triangle.survey, desk.store, there.app.live, pins, _digests(told))
+    # Under another name: the rows that the champion's fits read stay where they are.
+    app = replace(there.app, name=desk.app.name + SUFFIX, seeds=there.app.seeds[:1])
+    read = lay_survey(log_as_of(app, int(desk.edges[cutoff])), *there.known(cutoff), desk.edges[: cutoff + 1])
     ours = triangle.survey
     same = len(read.time) == len(ours.time)
     if not same or not (np.array_equal(read.time, ours.time) and np.array_equal(read.labels, ours.labels)):
@@ -112,7 +164,16 @@ def rival_of(
             f"{len(ours.time):,}), or other labels. Give both the same data, or end the challenge with "
             "mlwild shadow --stop."
         )
-    return growing(read, desk.store, app.live, pins)
+    return growing(read, desk.store, app.live, pins, _digests(told))
+
+
+def rivals_desk(desk: Desk, body: Mapping[str, Any]) -> Desk:
+    """Return the desk with a challenger at it: its app, and the rows that this reads."""
+    if not body["file"]:
+        return replace(desk, app=challenger_app(desk.app, str(body["name"])))
+    app = challenger_app(desk.app, desk.app.root / str(body["file"]))
+    events, tables = read_events(app)
+    return replace(desk, app=app, events=events, tables=tables, _known={})
 
 
 def challenger_app(app: App, challenger: str | Path) -> App:

@@ -9,6 +9,7 @@ from mlwild.app import App
 from mlwild.compute import Jobs
 from mlwild.gating import judge, suite_of, waivers_beside
 from mlwild.loading import load_tests
+from mlwild.operating.beside import SUFFIX
 from mlwild.operating.desk import Gate
 from mlwild.rehearsal import STORE, folder_of
 
@@ -34,8 +35,9 @@ def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: 
 
     def gate(app: App, today: date) -> str:
         suite = suite_of(app, beside=load_tests(file) if file is not None else ())
-        waivers = waivers_beside(file, app.name) if file is not None else []
-        folder = folder_of(app, store) / "operate" / app.name
+        name = app.name.removesuffix(SUFFIX)  # a challenger is judged as what would be in the champion's place
+        waivers = waivers_beside(file, name) if file is not None else []
+        folder = folder_of(app, store) / "operate" / name
         report = judge(app, tests=suite, waivers=waivers, today=today, past=False, store=folder.absolute(), jobs=jobs)
         red = [verdict.test for verdict in report.verdicts if verdict.blocks]
         return f"the gate blocks it: {', '.join(red)} red" if red else ""

@@ -13,6 +13,7 @@ from mlwild.digest import digest
 from mlwild.disk import is_held, write_atomically
 from mlwild.errors import StoreError
 from mlwild.ledger import Ledger
+from mlwild.operating.beside import beside, percent, settled, shadowed_since, share_of, trial_of, trouble
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.publishing import FILE as LIVE
 from mlwild.rehearsal import STORE
@@ -20,7 +21,7 @@ from mlwild.rehearsal import STORE
 FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
 CUT_OFF = "is not finished: run mlwild operate again"
 #: Facts that belong to no tick.
-BETWEEN = ("ordered", "registered", "challenged", "unchallenged")
+BETWEEN = ("ordered", "registered", "challenged", "shared", "unchallenged")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class Status:
     alarm : str
         Why somebody should look; empty if all is well.
     challenger : str
-        What runs in shadow, and where it stands; empty if nothing does.
+        What runs beside it, and where it stands; empty if nothing does.
+    share : float
+        Of the requests that this answers; 0 in shadow.
     running : str
         Since when a call is at work on it; empty if none is.
     """
@@ -69,6 +72,7 @@ class Status:
     of: int = 0
     alarm: str = ""
     challenger: str = ""
+    share: float = 0.0
     running: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -210,15 +214,27 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         of=int(scored[-1]["of"]) if scored else 0,
         alarm=("" if running else _unfinished(whole)) or _alarm(life, scored),
         challenger=_challenger(life),
+        share=_share(life),
     )
 
 
+def _share(life: Lived) -> float:
+    found = beside(life)
+    return 0.0 if found is None else found.share
+
+
 def _challenger(life: Lived) -> str:
-    last = next((f for f in reversed(life.facts) if f.kind in ("challenged", "unchallenged")), None)
-    if last is None or last.kind == "unchallenged":
+    begun = trial_of(life)
+    if begun is None:
         return ""
-    said = [fact.body["said"] for fact in life.facts[life.facts.index(last) :] if fact.kind == "shadowed"]
-    return f"{last.body['name']!r}: {said[-1] if said else 'begins with the next tick'}"
+    said = [fact.body["said"] for fact in shadowed_since(life, begun)]
+    name, asked, answers = f"{begun.body['name']!r}", share_of(life), _share(life)
+    if answers:
+        name += f", which answers {percent(answers)} of the requests"
+    elif asked:
+        why = "settled" if settled(life, begun) else "not in use"
+        name += f", which was to answer {percent(asked)} and answers none ({why})"
+    return f"{name}: {said[-1] if said else 'begins with the next tick'}"
 
 
 def _when(life: Lived, cutoff: int) -> str:
@@ -244,6 +260,8 @@ def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:
         return str(observed[-1])
     if scored and scored[-1]["alarm"]:
         return str(scored[-1]["alarm"])
+    if said := trouble(life):
+        return said
     if life.decided and life.decided[-1].action == "refused":
         return life.decided[-1].reason
     return ""

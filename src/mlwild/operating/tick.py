@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlwild.clock import today
 from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
+from mlwild.operating.judging import judged
 from mlwild.operating.lived import body_of, drop_memory, keep_memory, replayed, view_of
 from mlwild.operating.noting import note_features
 from mlwild.operating.promises import promised, scored
@@ -18,7 +18,6 @@ from mlwild.operating.registering import registered, to_register
 from mlwild.operating.rescue import rescued, told, told_of_rescue, with_lost
 from mlwild.operating.shadowing import running, shadowed
 from mlwild.operating.status import keep_status
-from mlwild.past import OwnEvents
 from mlwild.records import Decided, Vintage
 from mlwild.step import State, begin, refuse, step
 from mlwild.triangle import Triangle
@@ -52,11 +51,12 @@ class Tick:
 
     @property
     def alarm(self) -> str:
-        """Why somebody should look: a stand-in, a refusal, a feed that is down, broken promises; or empty."""
+        """Why somebody should look: a stand-in, a refusal, a feed that is down, broken promises, a canary; or empty."""
         decided = self.facts["decided"]
         if "alarm" in decided or self.action == "refused":
             return str(decided.get("alarm") or decided["reason"])
-        return str(self.facts["observed"]["alarm"] or self.facts.get("scored", {}).get("alarm", ""))
+        parts = (self.facts.get(kind, {}) for kind in ("observed", "scored", "shadowed"))
+        return next((str(part["alarm"]) for part in parts if part.get("alarm")), "")
 
 
 def tick(desk: Desk, cutoff: int) -> Tick:
@@ -194,7 +194,7 @@ def _decided(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         state, fact = step(desk.rule, before, view_of(triangle, before, cutoff))
         # What was live before has passed already.
         if desk.gate is not None and state.live not in before.deployed:
-            why = _judged(desk, cutoff)
+            why = judged(desk, cutoff)
             if why:
                 state, fact = refuse(before, state, fact, why)
         state, fact = _held(desk, cutoff, before, state, fact)
@@ -218,21 +218,9 @@ def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]
     if not triangle.usable(vintage):
         why = triangle.failed[vintage].why if vintage in triangle.failed else "it was refused"
         raise DataError(f"models[{desk.app.live!r}]: no vintage could be made at {_shown(desk, cutoff)}: {why}.")
-    if desk.gate is not None and (said := _judged(desk, cutoff)):
+    if desk.gate is not None and (said := judged(desk, cutoff)):
         raise DataError(f"{said}. A life begins with a model that passes; nothing is live. See: mlwild gate")
     return begin(vintage, int(desk.edges[cutoff]))
-
-
-def _judged(desk: Desk, cutoff: int) -> str:
-    """Return why the gate blocks what would go live at a cutoff; empty if it does not."""
-    assert desk.gate is not None
-    known, tables = desk.known(cutoff)
-    named = {
-        name: one if isinstance(one.data, OwnEvents) else replace(one, data=tables[name].rows.to_native)
-        for name, one in desk.app.tables.items()
-    }
-    app = replace(desk.with_log(cutoff), data=known.frame.to_native, labels=None, tables=named)
-    return desk.gate(app, desk.today or today())
 
 
 def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:

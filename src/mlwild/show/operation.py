@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlwild.operating import Challenge, Operation, Rollback, Status, Tick
+from mlwild.operating.beside import percent
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number
 
@@ -99,7 +100,8 @@ def show_challenge(found: Challenge) -> None:
     console = terminal()
     console.print()
     plan = found.plan
-    head = f"{found.app}: {found.name!r} runs in shadow since {found.since}"
+    how = f"answers {percent(found.share)} of the requests; it runs" if found.share else "runs in shadow"
+    head = f"{found.app}: {found.name!r} {how} since {found.since}"
     console.print(Text(f"{head}." if found.running else f"{head}, and is settled or ended.", style="bold"))
     gain = f"The smallest gain that counts is {number(plan.least, 2)} ({found.why_least})."
     console.print(Text(gain))
@@ -111,6 +113,8 @@ def show_challenge(found: Challenge) -> None:
         console.print(Text(said))
     rests = f"Planned from {count(plan.n)} rows of the past; valid however often one looks, at {plan.level:.0%}."
     console.print(Text(rests, style="dim"))
+    if found.alarm:
+        console.print(Text(f"{found.alarm}.", style="bold red"))
     said = str(found.standing.get("said", "No tick since: mlwild operate scores it."))
     console.print(Text(said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."), style="bold"))
 

@@ -61,5 +61,6 @@ def _row(one: Status) -> dict[str, Any]:
         "following": one.following,
         "rule": one.rule,
         "challenger": one.challenger,
+        "share": one.share,
         "running": one.running,
     }
