@@ -1,8 +1,8 @@
 """
-What serving costs: one-row requests against a bare FastAPI handler that calls the same model, in one run.
+What serving costs: one-row requests, against a bare FastAPI handler that calls the same model.
 
-Asked: at least 80 % of the bare handler's throughput with neither guard nor log, and p99 within twice its. The model is a
-boosting of 100 trees on twenty features; the client is a process of its own that asks again as soon as it is answered.
+Asked: 80 % of the throughput of the bare handler, which has no guard and no log, and p99 within twice its. The model
+is a boosting of 100 trees on twenty features; the client is a process of its own that asks again as soon as it is answered.
 All of them share the machine's cores. Rivals: `mlflow models serve` and BentoML, each in an environment of its own.
 """
 
@@ -83,7 +83,8 @@ def requests() -> list[bytes]:
     for _ in range(200):
         row = {f"x{k}": float(x) for k, x in enumerate(rng.normal(size=FEATURES))} | {"when": "2026-01-02T00:00:00Z"}
         body = json.dumps({"rows": [row]}).encode()
-        head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}"])
         made.append(head.encode() + b"\r\n\r\n" + body)
     return made
 

@@ -26,11 +26,12 @@ from mlwild.guarding import Chain, chain_of
 from mlwild.ledger import Ledger
 from mlwild.loading import load_app
 from mlwild.models import Forecast
+from mlwild.operating.beside import told_of, trial_of
 from mlwild.operating.desk import Desk, pinned
 from mlwild.operating.driver import reached, rule_of
 from mlwild.operating.lived import Lived, lived, vintage_of
 from mlwild.operating.opening import code_of
-from mlwild.operating.shadowing import rival_of, rival_vintage, shadowed_since, trial_of
+from mlwild.operating.shadowing import rival_of, rival_vintage
 from mlwild.operating.status import LEDGER
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
@@ -107,19 +108,19 @@ def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
     cutoff = life.decided[-1].cutoff
     events, tables = read_events(app)
     edges = reached(app, events, life, None)[: cutoff + 1]
-    desk = Desk(app, events, tables, edges, root, Ledger(root.root / LEDGER), rule_of(life, root))
+    # Under a name of its own: the rows that a tick reads meanwhile stay where they are.
+    apart = replace(app, name=f"{app.name}--served")
+    desk = Desk(apart, events, tables, edges, root, Ledger(root.root / LEDGER), rule_of(life, root))
     triangle = _triangle(desk, life, cutoff)
     path: Sequence[Vintage] = life.path
     if arm != CHAMPION:
         triangle, path = _rival(desk, triangle, life, cutoff)
-    survey = triangle.survey
     chain, why = _chain(triangle, path, cutoff)
-    return _bundle(desk, survey, live, (arm, told), (chain, why), _parts(root, chain, told))
+    return _bundle(desk, triangle, live, (arm, told), (chain, why), _parts(root, chain, told))
 
 
 def _triangle(desk: Desk, life: Lived, cutoff: int) -> Triangle:
-    """Return the triangle of the champion; its rows lie apart, so that a tick that runs meanwhile is not disturbed."""
-    app = replace(desk.with_log(cutoff), seeds=desk.app.seeds[:1], name=f"{desk.app.name}_served")
+    app = replace(desk.with_log(cutoff), seeds=desk.app.seeds[:1])
     read = lay_survey(app, *desk.known(cutoff), desk.edges[: cutoff + 1])
     return growing(read, desk.store, app.live, life.artefacts, life.digests)
 
@@ -129,10 +130,7 @@ def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Tr
     trial = trial_of(life)
     if trial is None:
         raise StoreError("store: there is no challenger any more. Begin anew.")
-    made = rival_of(desk, triangle, cutoff, trial.body, shadowed_since(life, trial))
-    if made.survey.app.name != triangle.survey.app.name:
-        named = replace(made.survey, app=replace(made.survey.app, name=triangle.survey.app.name))
-        made = growing(named, desk.store, made.model, {})
+    made = rival_of(desk, triangle, cutoff, trial.body, told_of(life, trial))
     return made, [rival_vintage(one, made) for one in life.path]
 
 
@@ -168,26 +166,27 @@ def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[P
 
 def _bundle(
     desk: Desk,
-    survey: Survey,
+    triangle: Triangle,
     live: Live,
     of: tuple[str, Mapping[str, Any]],
     guarded: tuple[Chain | None, str],
     parts: tuple[Part, ...],
 ) -> Bundle:
     (arm, told), (chain, why) = of, guarded
-    app, events = survey.app, desk.events
+    survey, name, events = triangle.survey, triangle.model, desk.events
+    app = survey.app
     schema = events.frame.to_arrow()
     late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
-    model = app.models[app.live]
+    model = app.models[name]
     if isinstance(model, Forecast):
         late = [one for one in late if one != model.column]
     last = None if chain is None else chain.guard.stages[-1]
     file = desk.app.root / str(told["file"]) if told.get("file") else desk.app.file
     return Bundle(
-        app=desk.app.name,
+        app=str(live.body["app"]),
         file=str(file),
-        code=code_of(app_of(str(file), app.live)),
-        model=app.live,
+        code=code_of(app_of(str(file), name)),
+        model=name,
         vintage=live.vintage(arm),
         parts=parts,
         guard=None if chain is None else chain.guard,

@@ -23,6 +23,7 @@ from mlwild.guards.watch import Watch
 from mlwild.loading import load_app
 from mlwild.models import Forecast, PredictionError
 from mlwild.operating.opening import code_of
+from mlwild.operating.shadowing import challenger_app
 from mlwild.triangle.store import Store
 
 #: Calls that finding the rows whose features cannot be made may take.
@@ -258,12 +259,7 @@ class AppService:
 def app_of(file: str, model: str) -> App:
     """Return the app of a file, in which one of its models lives."""
     app = load_app(file)
-    if model == app.live:
-        return app
-    if model not in app.models:
-        raise AppError(f"app: {file} has no model {model!r} any more. Restore it.")
-    rest = {name: one for name, one in app.models.items() if name != model}
-    return replace(app, models={model: app.models[model], **rest})
+    return app if model == app.live else challenger_app(app, model)
 
 
 def service_of(store: Store, bundle: Bundle) -> AppService:

@@ -161,7 +161,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hold the line."""
-        self._transport = cast(asyncio.Transport, transport)  # of whatever loop: they share no class
+        self._transport = cast("asyncio.Transport", transport)  # of whatever loop: they share no class
 
     def data_received(self, data: bytes) -> None:
         """Take what the process says: first what it is, then answers."""

@@ -89,9 +89,8 @@ def serve(
         raise AppError(f"host: {host!r} can be reached from elsewhere, and needs keys.")
     with listening(host, port, "mlwild serve") as listener:
         wanted = _Wanted(file, str(store), host, log_window, host not in LOCAL if keys is None else keys, ready)
-        with contextlib.suppress(KeyboardInterrupt):
-            with asyncio.Runner(loop_factory=_loop()) as runner:
-                runner.run(_serve(listener, wanted, limits or Standard()))
+        with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
+            runner.run(_serve(listener, wanted, limits or Standard()))
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
