@@ -16,7 +16,7 @@ from mlwild import monitors as monitors_
 from mlwild import rules as rules_
 from mlwild import splits as splits_
 from mlwild.app import App
-from mlwild.auditions import audit_monitors, audit_splits, latest_shift
+from mlwild.auditions import audit_monitors, audit_splits, declared_losses, latest_shift
 from mlwild.compute import Jobs
 from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint, version
@@ -100,6 +100,11 @@ class Rehearsal:
     def recommended(self) -> dict[str, Any]:
         """The rule to run, its cost with an interval, and the reason."""
         return dict(self.sheet["recommended"])
+
+    @property
+    def life(self) -> Life:
+        """The life of the recommended rule, first seed; of the default rule where none is recommended."""
+        return _led(self.sheet, self.lives)
 
     def losses(self) -> Any:
         """
@@ -234,8 +239,10 @@ def rehearse(
         sheet |= _monitored(ours, start, keep)
         sheet["made_of"] = made_of_app(app)
         sheet["latest_shift"] = {} if _published(app) else latest_shift(read)
-        sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
+        life = _led(sheet, named)
+        sheet["fallback"] = declared_losses(triangles, life.live, life.first)
+        sheet["seconds"] = round(time.perf_counter() - began, 3)
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read, start, keep)
         if keep_rows:
             made = replace(made, events=events, tables=tables)
@@ -299,6 +306,12 @@ def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
             if same:
                 made[key] = report
     return made
+
+
+def _led(sheet: dict[str, Any], lives: dict[str, tuple[Life, ...]]) -> Life:
+    """Return the life of the rule that is recommended, first seed; of the default one where none is."""
+    rule, default = sheet["recommended"]["rule"], rules_.DEFAULT.name
+    return lives[next(one for one in (rule, default, *lives) if one in lives)][0]
 
 
 def _distinct(rules: Sequence[Rule]) -> list[Rule]:
