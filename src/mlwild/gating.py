@@ -23,7 +23,7 @@ from mlwild.gate.outcome import RED, Outcome, Verdict, Waived
 from mlwild.gate.run import run_suite
 from mlwild.gate.standard import standard
 from mlwild.gate.waivers import Waiver, in_force, read_waivers
-from mlwild.lives import Life
+from mlwild.lives import Life, led
 from mlwild.rehearsal import STORE, Progress, Rehearsal, made_of_app, rehearse
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.trials import Replay, TriangleTrial
@@ -235,7 +235,7 @@ def replay_of(rehearsal: Rehearsal, *, periods: int = PERIODS) -> Replay:
 
 def life_of(rehearsal: Rehearsal) -> Life:
     """Return the life of the rule that is recommended; of the default one where none is."""
-    return rehearsal.life
+    return led(rehearsal.recommended["rule"], rehearsal.lives)
 
 
 def waivers_beside(path: Path, app: str) -> list[Waiver]:

@@ -101,7 +101,7 @@ def _rows(triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int
     for name in app.chain:
         wanted: list[Vintage | None]
         if name == PREVIOUS:
-            # Until the first change it is the first vintage itself: its row in the triangle goes on when it is replaced.
+            # Until the first change it is the first vintage itself: its row goes on when it is replaced.
             triangle, wanted = live, [_before(path, place) or one for place, one in enumerate(path)]
             if wanted[-1] == path[-1]:
                 continue  # nothing was live before
@@ -171,9 +171,7 @@ def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: i
     losses[:began] = np.nan
     known = np.flatnonzero(np.isfinite(losses) & (weights > 0))
     worst = int(known[np.argmax(losses[known])]) if len(known) else None
-    promise = promised_of_life(
-        triangle, path, began, delay=grid.usual_delay, level=level, most=MOST_CUTOFFS
-    )
+    promise = promised_of_life(triangle, path, began, delay=grid.usual_delay, level=level, most=MOST_CUTOFFS)
     keys = ("cutoffs", "promised", "promised_low", "promised_high", "came")
     return {
         "stage": name,

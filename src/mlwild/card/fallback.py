@@ -21,7 +21,9 @@ def fallback(facts: Facts) -> Row | None:
     widths = sorted(half_width(one["low"], one["high"]) for one in stages)
     wide = [width for width in widths if width > 0] or [one["loss"] for one in stages if known(one["loss"])]
     digits = decimals_for(wide[0], 2) if wide else 0
-    scale = bar_scale([(one["low"], one["high"], one["estimate"]) for one in stages if known(one["estimate"])], zero=None)
+    scale = bar_scale(
+        [(one["low"], one["high"], one["estimate"]) for one in stages if known(one["estimate"])], zero=None
+    )
     kept, of = (sum(one[key] for one in stages) for key in ("kept", "of"))
     constant = next((one for one in stages if not one["vintage"]), None)
     return {
