@@ -12,12 +12,12 @@ from mlwild.lives import Life
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 
+Ints = NDArray[np.int64]
 
-def drill_of(
-    triangle: Triangle, life: Life, cutoff: int, vintage: Vintage, rows: NDArray[np.int64], *, seeds: int
-) -> Drilled:
+
+def drill_of(triangle: Triangle, life: Life, tried: Ints, vintage: Vintage, rows: Ints, seeds: int) -> Drilled:
     """
-    Return what a guard makes of faults in the first rows that came after a cutoff.
+    Return what a guard makes of faults in the first rows of the periods that a candidate is tried on.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def drill_of(
         Of the model that lives.
     life : Life
         What was live when: the guard has its chain from it.
-    cutoff : int
-        Nothing that was known later is learned from.
+    tried : ndarray of int64
+        Those periods; nothing is learned from what was known after the first has begun.
     vintage : Vintage
         Who is on trial.
     rows : ndarray of int64
-        Labelled rows that came after the cutoff, in order of time.
+        Labelled rows of those periods, in order of time.
     seeds : int
 
     Returns
@@ -42,6 +42,7 @@ def drill_of(
     DataError
         If no labelled row was there at the cutoff that a stand-in did not learn from.
     """
+    cutoff = int(tried[0])
     path = [*life.live[: max(cutoff - life.first, 0)], vintage]
     found = drilled(triangle.survey.app, [Replay(triangle, path, cutoff, rows[:MOST])], seeds)
     return Drilled(found.cells, found.clean_rows, found.trips, found.scale)

@@ -365,8 +365,7 @@ class TriangleTrial:
 
     def drilled(self, seeds: int) -> Drilled:
         """Return what the candidate's guard makes of faults in the events."""
-        tried, on = int(self.tried[0]), self.events.rows
-        return drill_of(self.replay.triangle, self.replay.life, tried, self.vintage, on, seeds=seeds)
+        return drill_of(self.replay.triangle, self.replay.life, self.tried, self.vintage, self.events.rows, seeds)
 
     def earlier(self) -> Sequence[TriangleTrial]:
         """Return the trials of earlier times, oldest first."""

@@ -116,9 +116,10 @@ class SurvivesDrill:
     def _said(self, found: Drilled, worst: Harm, above: Sequence[Harm]) -> str:
         return (
             f"at worst ({_named(worst)}) answers lose {number(worst.loss, 3)}, without the fault "
-            f"{number(worst.clean, 3)}, and the constant {number(worst.constant, 3)}; in {len(above)} of {len(found.cells)} cells they lose more "
-            f"than the constant, or than without the fault by {self.above_clean:.0%} of the range of losses; "
-            f"{count(found.clean_rows)} rows without a fault tripped the guard {count(found.trips)} times"
+            f"{number(worst.clean, 3)}, and the constant {number(worst.constant, 3)}; in {len(above)} of "
+            f"{len(found.cells)} cells they lose more than the constant, or than without the fault by "
+            f"{self.above_clean:.0%} of the range of losses; {count(found.clean_rows)} rows without a fault tripped "
+            f"the guard {count(found.trips)} times"
         )
 
 
