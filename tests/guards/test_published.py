@@ -100,8 +100,7 @@ def test_the_next_period_comes_inside_the_interval(tmp_path):
         for one in stages:  # and not by being so wide that nothing can come outside
             low, high, came = (np.array(one["record"][key], float) for key in ("promised_low", "promised_high", "came"))
             usual = np.subtract(*np.nanquantile(came, [0.95, 0.05]))
-            print(name, one["stage"], float(np.nanmean(high - low)), float(usual))
-            assert np.nanmean(high - low) < 1.7 * usual
+            assert (high - low)[len(came) // 2 :].mean() < 1.5 * usual  # wider at first, when little is known
     assert (of, periods) == (276, 69)
     assert abs(kept / of - LEVEL) <= _tolerance(periods)
 
