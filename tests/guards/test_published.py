@@ -228,18 +228,18 @@ def test_the_constant_is_the_one_that_the_guard_would_answer_with(tmp_path):
 
 
 def test_nothing_is_fitted_for_it_and_only_who_declares_a_chain_gets_it(tmp_path):
-    plain = wild.rehearse(_app("restless", 0, 5000, fallback=None), store=tmp_path, jobs=1)
+    plain = wild.rehearse(_app("restless", 0, 3300, fallback=None), store=tmp_path, jobs=1)
     assert plain.sheet["fallback"] is None
     made = plain.sheet["fits"]["made"]
     assert made == 2 * plain.survey.grid.periods
     for declared in ({"fallback": ["previous", "simple"]}, {"fallback": None, "guard": Guard()}):
-        again = wild.rehearse(_app("restless", 0, 5000, **declared), store=tmp_path, jobs=1)
+        again = wild.rehearse(_app("restless", 0, 3300, **declared), store=tmp_path, jobs=1)
         assert again.sheet["fits"] == {"made": 0, "reused": made}
         assert again.sheet["fallback"]["stages"][-1]["stage"] == "constant"
 
 
 def test_card_and_terminal_show_it(tmp_path, capsys):
-    made = wild.rehearse(_app("restless", 0, 6000, fallback=["simple"]), store=tmp_path, jobs=1)
+    made = wild.rehearse(_app("restless", 0, 3300, fallback=["simple"]), store=tmp_path, jobs=1)
     html = made.card(tmp_path / "card.html").read_text()
     assert "Who answers if the model cannot, and what that loses" in html
     show_sheet(made.sheet)
@@ -278,7 +278,7 @@ def test_what_was_never_replaced_has_nothing_before_it(tmp_path):
 
 
 def test_losses_of_sets_are_published_too(tmp_path):
-    app = _app("classes", 0, 6000, loss="auc")
+    app = _app("classes", 0, 3300, loss="auc")
     stages, made = _losses(app, tmp_path)
     assert stages[-1]["loss"] == pytest.approx(0.5)
     assert stages[0]["loss"] < 0.4
