@@ -23,9 +23,8 @@ from mlwild.gate.outcome import RED, Outcome, Verdict, Waived
 from mlwild.gate.run import run_suite
 from mlwild.gate.standard import standard
 from mlwild.gate.waivers import Waiver, in_force, read_waivers
-from mlwild.lives import Life
+from mlwild.lives import Life, led
 from mlwild.rehearsal import STORE, Progress, Rehearsal, made_of_app, rehearse
-from mlwild.rules import DEFAULT
 from mlwild.stats.proportions import clopper_pearson
 from mlwild.trials import Replay, TriangleTrial
 from mlwild.trials.trial import PERIODS
@@ -236,10 +235,7 @@ def replay_of(rehearsal: Rehearsal, *, periods: int = PERIODS) -> Replay:
 
 def life_of(rehearsal: Rehearsal) -> Life:
     """Return the life of the rule that is recommended; of the default one where none is."""
-    name = rehearsal.recommended["rule"]
-    if name not in rehearsal.lives:
-        name = DEFAULT.name if DEFAULT.name in rehearsal.lives else next(iter(rehearsal.lives))
-    return rehearsal.lives[name][0]
+    return led(rehearsal.recommended["rule"], rehearsal.lives)
 
 
 def waivers_beside(path: Path, app: str) -> list[Waiver]:

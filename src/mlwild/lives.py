@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -130,6 +130,12 @@ def fold(rule: Rule, triangle: Triangle, start: Vintage) -> Life:
     for k in range(start.cutoff + 1, triangle.survey.grid.periods):
         made.advance(k, rule, made.state.memory)
     return _finish(made, rule.name)
+
+
+def led(recommended: str | None, lives: Mapping[str, Sequence[Life]]) -> Life:
+    """Return the life of the rule that is recommended, first seed; of the default rule where none is."""
+    named = recommended if recommended is not None and recommended in lives else DEFAULT.name
+    return lives[named if named in lives else next(iter(lives))][0]
 
 
 def _known_costs(lives: Sequence[Life], triangle: Triangle) -> Floats:

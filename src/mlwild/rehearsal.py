@@ -16,27 +16,25 @@ from mlwild import monitors as monitors_
 from mlwild import rules as rules_
 from mlwild import splits as splits_
 from mlwild.app import App
-from mlwild.auditions import audit_monitors, audit_splits, latest_shift
+from mlwild.auditions import audit_monitors, audit_splits, declared_losses, latest_shift
 from mlwild.compute import Jobs
 from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events, SideTable
-from mlwild.lives import Life, choose_as_you_go, first_vintage, fold
+from mlwild.lives import Life, choose_as_you_go, first_vintage, fold, led
 from mlwild.models import Forecast
 from mlwild.monitors.signal import kind_of, objection
 from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
 from mlwild.triangle import Survey, Triangle, build, update_chain
-from mlwild.triangle.store import Store
+from mlwild.triangle.store import STORE, Store, folder_of
 from mlwild.triangle.survey import lay_survey, read_events
 
 Progress = Callable[[int, int, int], None]
 Splits = str | Sequence[splits_.Read | splits_.OfFolds]
-
-STORE = ".mlwild"
 
 
 @dataclass(frozen=True)
@@ -234,8 +232,10 @@ def rehearse(
         sheet |= _monitored(ours, start, keep)
         sheet["made_of"] = made_of_app(app)
         sheet["latest_shift"] = {} if _published(app) else latest_shift(read)
-        sheet["seconds"] = round(time.perf_counter() - began, 3)
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
+        life = led(sheet["recommended"]["rule"], named)
+        sheet["fallback"] = declared_losses(triangles, life.live, life.first)
+        sheet["seconds"] = round(time.perf_counter() - began, 3)
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read, start, keep)
         if keep_rows:
             made = replace(made, events=events, tables=tables)
@@ -304,11 +304,6 @@ def _asked(store: Store, sheet: dict[str, Any]) -> dict[str, Any]:
 def _distinct(rules: Sequence[Rule]) -> list[Rule]:
     """Return rules without those that say the same: where nothing was ever lost, all limits are 0."""
     return list({rule.name: rule for rule in reversed(rules)}.values())[::-1]
-
-
-def folder_of(app: App, store: str | Path) -> Path:
-    """Return the folder of a store; a relative one lies beside the app."""
-    return Path(store) if Path(store).is_absolute() else app.root / store
 
 
 def _monitored(triangles: Sequence[Triangle], start: Vintage, store: Store) -> dict[str, Any]:
@@ -384,3 +379,16 @@ def _keep(made: Rehearsal, store: Store, name: str) -> None:
     write_atomically(store.root / "losses" / f"{name}.parquet", lambda file: pyarrow.parquet.write_table(table, file))
     text = json.dumps(made.sheet, allow_nan=False).encode()
     write_atomically(store.root / "sheets" / f"{name}.json", lambda file: file.write(text))
+
+
+__all__ = [
+    "STORE",
+    "Progress",
+    "Rehearsal",
+    "contest_of",
+    "folder_of",
+    "last_sheet",
+    "made_of_app",
+    "rehearse",
+    "sheet_in",
+]

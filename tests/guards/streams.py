@@ -57,34 +57,47 @@ def _columns(rng, n, phase):
     return pd.DataFrame(frame), load, heat
 
 
-def regression(seed):
+def regression_rows(seed, n):
     rng = np.random.default_rng(seed)
-    frame, load, heat = _columns(rng, LEARNED + HELD + 2 * LIVE, 0)
-    y = 5 * load + 4 * heat**2 + 3 * frame["shift"].to_numpy() + rng.normal(size=len(frame))
+    frame, load, heat = _columns(rng, n, 0)
+    return frame, 5 * load + 4 * heat**2 + 3 * frame["shift"].to_numpy() + rng.normal(size=n)
+
+
+def regression(seed):
+    frame, y = regression_rows(seed, LEARNED + HELD + 2 * LIVE)
     champion = HistGradientBoostingRegressor(max_iter=40, random_state=0)
     simple = make_pipeline(StandardScaler(), Ridge())
     return _made(frame, y, (champion, simple), "absolute", "value", 0)
 
 
-def classes(seed):
+def classes_rows(seed, n):
     rng = np.random.default_rng(seed)
-    frame, load, heat = _columns(rng, LEARNED + HELD + 2 * LIVE, 100)
+    frame, load, heat = _columns(rng, n, 100)
     frame["site"] = np.array(["north", "south", "east"])[frame["shift"].to_numpy().astype(int)]
     odds = 2.5 * load * np.where(frame["site"] == "north", -1.0, 1.0) + 1.5 * heat
-    y = (rng.random(len(frame)) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+    y = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(np.int64)
     frame["site"] = frame["site"].astype(pd.CategoricalDtype(["east", "north", "south"]))
+    return frame, y
+
+
+def classes(seed):
+    frame, y = classes_rows(seed, LEARNED + HELD + 2 * LIVE)
     champion = HistGradientBoostingClassifier(max_iter=40, random_state=0, categorical_features="from_dtype")
     simple = _Numbers(make_pipeline(StandardScaler(), LogisticRegression()))
     return _made(frame, y, (champion, simple), "brier", "probability", 2)
 
 
-def gaps(seed):
+def gaps_rows(seed, n):
     """Features that are often missing, and a label that follows the sum of few."""
     rng = np.random.default_rng(seed)
-    frame, load, heat = _columns(rng, LEARNED + HELD + 2 * LIVE, 200)
+    frame, load, heat = _columns(rng, n, 200)
     for name in ("humidity", "offset"):
-        frame[name] = frame[name].where(rng.random(len(frame)) > 0.2)
-    y = np.exp(0.4 * load) * 10 + 2 * heat + rng.normal(size=len(frame))
+        frame[name] = frame[name].where(rng.random(n) > 0.2)
+    return frame, np.exp(0.4 * load) * 10 + 2 * heat + rng.normal(size=n)
+
+
+def gaps(seed):
+    frame, y = gaps_rows(seed, LEARNED + HELD + 2 * LIVE)
     champion = HistGradientBoostingRegressor(max_iter=40, random_state=0)
     simple = HistGradientBoostingRegressor(max_iter=4, max_depth=2, random_state=0)
     return _made(frame, y, (champion, simple), "absolute", "value", 0)
@@ -105,6 +118,8 @@ class _Numbers:
 
 
 STREAMS: dict[str, Callable[[int], Stream]] = {"regression": regression, "classes": classes, "gaps": gaps}
+#: The rows of each by seed and number: a frame of features, and labels.
+ROWS = {"regression": regression_rows, "classes": classes_rows, "gaps": gaps_rows}
 
 
 def _made(frame, y, models, loss, ask, n):

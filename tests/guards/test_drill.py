@@ -192,7 +192,7 @@ def test_a_guard_that_raises_is_counted_and_not_passed_over(tmp_path, monkeypatc
 
 
 def test_what_is_replayed_came_after_all_that_was_learned(tmp_path):
-    from mlwild.drilling.replaying import _live, _Replay
+    from mlwild.drilling.replaying import _live, _replay
     from mlwild.triangle import growing
     from mlwild.triangle.store import Store
     from mlwild.triangle.survey import survey
@@ -203,7 +203,7 @@ def test_what_is_replayed_came_after_all_that_was_learned(tmp_path):
     for cutoff in (3, 6):
         rows = _live(triangle, cutoff)
         assert triangle.survey.time[rows].min() >= edges[cutoff]
-        replay = _Replay(triangle, cutoff)
+        replay = _replay(triangle, cutoff)
         assert replay.rows.tolist() == rows.tolist()
         assert max(link.vintage.cutoff for link in replay.chain.links) == cutoff
 

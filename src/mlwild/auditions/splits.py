@@ -166,7 +166,13 @@ def _promise(made: Promises, learned: Learned, level: float) -> dict[str, Any]:
 
 
 def promised_of_life(
-    triangle: Triangle, path: tuple[Vintage, ...], began: int, *, delay: int, level: float = 0.9
+    triangle: Triangle,
+    path: tuple[Vintage, ...],
+    began: int,
+    *,
+    delay: int,
+    level: float = 0.9,
+    most: int | None = None,
 ) -> dict[str, Any]:
     """
     Return what is promised of a life's next period, and what was promised of its earlier ones at the time.
@@ -181,6 +187,8 @@ def promised_of_life(
         Usual label delay in periods.
     level : float
         Nominal coverage of the intervals.
+    most : int, optional
+        Cutoffs that the record is made of, evenly spaced where there are more; default all.
 
     Returns
     -------
@@ -191,7 +199,7 @@ def promised_of_life(
         return {}
     of_life = Procedure((triangle,), path[0].window, path, began)
     schemes = standard(delay=delay)
-    made = promises([of_life], schemes, most=triangle.survey.grid.periods)
+    made = promises([of_life], schemes, most=triangle.survey.grid.periods if most is None else most)
     return _promise(made, learn(of_life, made.cutoffs), level)
 
 

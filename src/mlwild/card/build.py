@@ -19,6 +19,7 @@ from mlwild.card import (
     words,
 )
 from mlwild.card.facts import Facts, known, read
+from mlwild.card.fallback import fallback
 from mlwild.card.gate import gate, worst_case
 from mlwild.card.monitors import monitors
 from mlwild.card.page import environment, write_page
@@ -89,6 +90,7 @@ def view(facts: Facts) -> dict[str, Any]:
         "split": split(facts),
         "splits": splits(facts),
         "monitors": monitors(facts),
+        "fallback": fallback(facts),
         "gate": gate(sheet.get("gate")),
         "worst_case": worst_case(sheet.get("worst_case")),
         "unknown": sheet["unknown"],

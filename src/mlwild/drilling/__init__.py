@@ -1,6 +1,7 @@
 """The chaos drill: what a guard makes of faults, found out before they come."""
 
 from mlwild.drilling.faults import FAULTS, SEVERITIES, Fault
-from mlwild.drilling.replaying import Cell, Drill, drill
+from mlwild.drilling.replaying import Drill, drill, drilled
+from mlwild.drilling.replays import Cell, Replay
 
-__all__ = ["FAULTS", "SEVERITIES", "Cell", "Drill", "Fault", "drill"]
+__all__ = ["FAULTS", "SEVERITIES", "Cell", "Drill", "Fault", "Replay", "drill", "drilled"]

@@ -1,8 +1,8 @@
-"""The drill: faults are injected into a replay, and the guard has to answer every row."""
+"""The drill: faults are injected into replays, and the guard has to answer every row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,72 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import frames
 from mlwild.app import App
-from mlwild.drilling.faults import FAULTS, SEVERITIES, Failing, Fault, Scene
+from mlwild.drilling.faults import FAULTS, SEVERITIES
+from mlwild.drilling.replays import Cell, Replay, Run, cell_of
 from mlwild.errors import AppError, DataError
-from mlwild.guarding import Chain, chain_of
-from mlwild.guards.answers import NORMAL, REFUSED, Answers, no_answers
-from mlwild.guards.stages import Predict
+from mlwild.guards.answers import NORMAL
+from mlwild.losses import Loss
 from mlwild.records import Vintage
-from mlwild.rehearsal import STORE, folder_of
 from mlwild.triangle import Triangle, growing
-from mlwild.triangle.store import Store
+from mlwild.triangle.store import STORE, Store, folder_of
 from mlwild.triangle.survey import survey
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Rows of a request; live rows of a replay, at most and at least; seconds from one request to the next.
-BATCH, MOST, FEWEST, APART = 50, 2000, 200, 0.1
-#: The stretch of the live rows that a fault lasts for.
-BEGINS, ENDS = 0.2, 0.8
-
-
-@dataclass(frozen=True)
-class Cell:
-    """
-    A fault at a severity: what became of the rows of its stretch, over all replays.
-
-    Parameters
-    ----------
-    fault : str
-    severity : float
-    of : str
-        What the severity is a share of.
-    available : float
-        Share of rows that got an answer or a refusal in words, and no exception or NaN; 1 is what is promised.
-    answered : float
-        Share of rows that were not refused.
-    loss : float
-        Mean loss of answered rows.
-    bare : float
-        What the champion alone would have lost on the rows that it answers at all; NaN where it answers none.
-    bare_answered : float
-        Share of rows that it answers.
-    clean, constant : float
-        Mean loss of the same rows without the fault; and if the constant had answered them all.
-    detected : float
-        Median rows from the first that was befallen to the first answer that is not normal; NaN if all were normal.
-    recovered : float
-        Median rows from the end of the fault until answers are normal again; NaN if they never are.
-    n : int
-        Rows in all.
-    """
-
-    fault: str
-    severity: float
-    of: str
-    available: float
-    answered: float
-    loss: float
-    bare: float
-    bare_answered: float
-    clean: float
-    constant: float
-    detected: float
-    recovered: float
-    n: int
+#: Live rows of a replay, at most and at least.
+MOST, FEWEST = 2000, 200
 
 
 @dataclass(frozen=True)
@@ -115,6 +64,7 @@ class Drill:
     replays: int
     skipped: tuple[str, ...]
     streams: int
+    scale: float
 
     @property
     def worst(self) -> Cell:
@@ -191,21 +141,44 @@ def drill(
             raise AppError(f"{name}: {value!r} is not a whole number of at least 1.")
     read = survey(app)
     triangle = growing(read, Store(folder_of(app, store)), app.live, {})
-    found: dict[tuple[str, float], list[_Run]] = {}
-    clean: list[_Run] = []
+
+    def replays() -> Iterable[Replay]:
+        for place in _places(triangle, cutoffs):
+            if progress is not None:
+                progress(read.clock.show(int(read.grid.edges[place])))
+            yield _replay(triangle, place)
+
+    return drilled(app, replays(), seeds)
+
+
+def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
+    """
+    Inject every fault into some replays, and tell what the guard makes of them.
+
+    Parameters
+    ----------
+    app : App
+    replays : iterable of Replay
+        At least one.
+    seeds : int
+        Draws of rows and columns for each replay.
+
+    Returns
+    -------
+    Drill
+    """
+    found: dict[tuple[str, float], list[Run]] = {}
+    clean: list[Run] = []
     stages: list[dict[str, Any]] = []
     streams = 0
-    for place in _places(triangle, cutoffs):
-        if progress is not None:
-            progress(read.clock.show(int(read.grid.edges[place])))
-        replay = _Replay(triangle, place)
+    for replay in replays:
         stages, streams = replay.chain.losses(), streams + replay.chain.guard.judges_streams
         clean.append(replay.clean())
         for fault in FAULTS:
             for severity in SEVERITIES:
                 runs = [replay.run(fault, severity, seed) for seed in range(seeds)]
                 found.setdefault((fault.name, severity), []).extend(run for run in runs if run is not None)
-    cells = [_cell(fault, severity, found[fault.name, severity]) for fault in FAULTS for severity in SEVERITIES
+    cells = [cell_of(fault, severity, found[fault.name, severity]) for fault in FAULTS for severity in SEVERITIES
              if found[fault.name, severity]]  # fmt: skip
     status = [run.status for run in clean]
     rows = sum(map(len, status))
@@ -220,7 +193,27 @@ def drill(
         len(clean) * seeds,
         tuple(fault.name for fault in FAULTS if not any(found[fault.name, one] for one in SEVERITIES)),
         streams,
+        _scale(app.loss_, clean),
     )
+
+
+def _scale(loss: Loss, clean: Iterable[Run]) -> float:
+    """Return what losses range over: the loss's own range, or what the constant seldom exceeds."""
+    wide = loss.bounds[1] - loss.bounds[0]
+    if loss.per == "row" and np.isfinite(wide):
+        return float(wide)
+    lost = np.concatenate([run.constant for run in clean])
+    return float(np.quantile(lost[np.isfinite(lost)], 0.99))
+
+
+def _replay(triangle: Triangle, cutoff: int) -> Replay:
+    """Return the replay of a model fitted at a cutoff, with the one before it as what was live before."""
+    read, window = triangle.survey, str(triangle.survey.app.windows[0])
+    live, before = Vintage(cutoff, window), Vintage(cutoff - 1, window)
+    if not triangle.ensure(live):
+        raise DataError(f"drill: no model can be fitted at {read.clock.show(int(read.grid.edges[cutoff]))}.")
+    path = [before, live] if triangle.ensure(before) else [live]
+    return Replay(triangle, path, cutoff, _live(triangle, cutoff))
 
 
 def _places(triangle: Triangle, cutoffs: int) -> list[int]:
@@ -240,156 +233,3 @@ def _live(triangle: Triangle, cutoff: int) -> Ints:
     grid = triangle.survey.grid
     rows = grid.cell_rows[grid.period_of_cell_row >= cutoff]
     return np.sort(rows)[:MOST].astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """The rows of a replay: losses, statuses, and the same if others had answered."""
-
-    status: NDArray[np.int8]
-    lost: Floats
-    bare: Floats
-    clean: Floats
-    constant: Floats
-    finite: NDArray[np.bool_]
-    begins: int
-    ends: int
-
-
-class _Replay:
-    """A cutoff: the chain as it was then, and the rows that came."""
-
-    def __init__(self, triangle: Triangle, cutoff: int) -> None:
-        read = triangle.survey
-        live, before = Vintage(cutoff, str(read.app.windows[0])), Vintage(cutoff - 1, str(read.app.windows[0]))
-        if not triangle.ensure(live):
-            raise DataError(f"drill: no model can be fitted at {read.clock.show(int(read.grid.edges[cutoff]))}.")
-        path = [before, live] if triangle.ensure(before) else [live]
-        self.chain: Chain = chain_of(triangle, path, cutoff)
-        self.survey, self.rows = read, _live(triangle, cutoff)
-        n = len(self.rows)
-        begins, ends = (BATCH * round(share * n / BATCH) for share in (BEGINS, ENDS))  # whole requests
-        self.scene = Scene(read.features.take(self.rows), begins, ends)
-        self.alone = self._lost(self._bare(self.scene.table, self.chain.predict[0]), np.arange(n))
-
-    def clean(self) -> _Run:
-        """Ask for all rows as they came."""
-        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict)
-
-    def run(self, fault: Fault, severity: float, seed: int) -> _Run | None:
-        """Ask for all rows, with a fault; None where it finds no hold."""
-        rng = np.random.default_rng([seed, FAULTS.index(fault), int(100 * severity)])
-        order, table, first = np.arange(len(self.rows)), self.scene.table, self.chain.predict[0]
-        if fault.change is None:
-            return self._asked(table, order, (Failing(first, fault.model, severity, rng), *self.chain.predict[1:]))
-        made = fault.change(self.scene, rng, severity)
-        if made is None:
-            return None
-        if isinstance(made, np.ndarray):
-            return self._asked(table.take(made), made, self.chain.predict)
-        return self._asked(made, order, self.chain.predict)
-
-    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict]) -> _Run:
-        begins, ends = self.scene.begins, self.scene.ends
-        if len(order) != len(self.rows):  # some came twice
-            begins, ends = (int(np.searchsorted(order, one)) for one in (begins, ends))
-        answers = self._answered(table, predict, (begins, ends))
-        status = np.concatenate([part.status for part in answers])
-        value = np.concatenate([part.value for part in answers])
-        given = status != REFUSED
-        finite = np.isfinite(value if value.ndim == 1 else value[:, 0])
-        lost = np.full(len(order), np.nan)
-        ok = given & finite
-        lost[ok] = self._lost(value[ok], order[ok])
-        bare = self._lost(self._bare(table, predict[0], (begins, ends)), order)
-        constant = self.chain.guard.stages[-1].constant
-        assert constant is not None
-        same = self._lost(np.broadcast_to(constant, (len(order), *constant.shape)), order)
-        return _Run(status, lost, bare, self.alone[order], same, finite | ~given, begins, ends)
-
-    def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
-        """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
-        guard, parts = self.chain.guard, []
-        watch = guard.watch()
-        for place, at in enumerate(range(0, table.num_rows, BATCH)):
-            if isinstance(predict[0], Failing):
-                predict[0].lasts = stretch[0] <= at < stretch[1]
-            native = frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")
-            try:
-                part = guard.answer(native, predict, watch, now=APART * place)
-            except MemoryError:
-                raise
-            except Exception:  # noqa: BLE001  it is counted: no row of this request is available
-                part = no_answers(min(BATCH, table.num_rows - at), guard.classes, matrix=guard.ask == "probabilities")
-                part.status[:] = NORMAL
-            parts.append(part)
-        return parts
-
-    def _bare(self, table: Any, predict: Any, stretch: tuple[int, int] = (0, 0)) -> Floats:
-        """Return what the champion answers without a guard; NaN for requests in which it raises."""
-        parts = []
-        wide = self.survey.ask == "probabilities" and self.survey.classes is not None
-        for at in range(0, table.num_rows, BATCH):
-            n = min(BATCH, table.num_rows - at)
-            if isinstance(predict, Failing):
-                predict.lasts = stretch[0] <= at < stretch[1]
-            try:
-                part = np.asarray(predict(frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")))
-            except MemoryError:
-                raise
-            except (Exception, SystemExit):  # noqa: BLE001  that it fails is what is asked
-                shape = (n, len(self.survey.classes)) if wide and self.survey.classes is not None else (n,)
-                part = np.full(shape, np.nan)
-            parts.append(part)
-        return np.concatenate(parts).astype(np.float64)
-
-    def _lost(self, value: Floats, order: Ints) -> Floats:
-        """Return the loss of each row; of losses of sets the error of each answer stands for it."""
-        labels = self.survey.labels[self.rows[order]]
-        made = np.full(len(value), np.nan)
-        ok = np.isfinite(value if value.ndim == 1 else value[:, 0])
-        if ok.any():
-            loss = self.survey.loss
-            if loss.per == "row":
-                made[ok] = loss.rows(labels[ok], value[ok].astype(np.float32))
-            else:
-                made[ok] = np.abs(labels[ok] - value[ok])
-        return made
-
-
-def _cell(fault: Fault, severity: float, runs: Sequence[_Run]) -> Cell:
-    spans = [slice(run.begins, run.ends) for run in runs]
-
-    def joined(name: str) -> Floats:
-        return np.concatenate([getattr(run, name)[span] for run, span in zip(runs, spans, strict=True)])
-
-    lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
-    detected, recovered = [], []
-    for run in runs:
-        away = run.status != NORMAL
-        seen = np.flatnonzero(away[run.begins : run.ends])
-        if len(seen):
-            detected.append(int(seen[0]))
-            after = np.flatnonzero(~away[run.ends :])
-            recovered.append(int(after[0]) if len(after) else np.inf)
-    late = float(np.median(recovered)) if recovered else np.nan
-    return Cell(
-        fault.name,
-        severity,
-        fault.of,
-        float(finite.mean()),
-        float((status != REFUSED).mean()),
-        _mean(lost),
-        _mean(bare),
-        float(np.isfinite(bare).mean()),
-        _mean(joined("clean")),
-        _mean(joined("constant")),
-        float(np.median(detected)) if detected else np.nan,
-        late if np.isfinite(late) else np.nan,
-        len(lost),
-    )
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")

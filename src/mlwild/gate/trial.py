@@ -115,6 +115,73 @@ class Reread:
     differs: tuple[str, ...]
 
 
+class Harm(Protocol):
+    """A fault at a severity: what became of the rows that came while it lasted; see `mlwild.drilling.Cell`."""
+
+    @property
+    def fault(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def severity(self) -> float:
+        """How much of `of` it befell."""
+        ...
+
+    @property
+    def of(self) -> str:
+        """What the severity is a share of."""
+        ...
+
+    @property
+    def available(self) -> float:
+        """Share of rows that got an answer, or a refusal in words."""
+        ...
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of answered rows; NaN where none was answered."""
+        ...
+
+    @property
+    def clean(self) -> float:
+        """Mean loss of the same rows without the fault."""
+        ...
+
+    @property
+    def constant(self) -> float:
+        """Mean loss if the constant had answered them."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """
+    What the candidate's guard made of faults in the events.
+
+    Parameters
+    ----------
+    cells : sequence of Harm
+        By fault and severity, the one that costs most first.
+    clean_rows : int
+        Rows without a fault that were answered.
+    trips : int
+        How often the guard took them for faulty.
+    scale : float
+        What losses range over.
+    """
+
+    cells: Sequence[Harm]
+    clean_rows: int
+    trips: int
+    scale: float
+
+
 class Finding(Protocol):
     """What a check of the app's honesty found."""
 
@@ -255,6 +322,10 @@ class Trial(Protocol):
 
     def served(self, most: int) -> Served:
         """Return at most so many of the events as the service would have answered them."""
+        ...
+
+    def drilled(self, seeds: int) -> Drilled:
+        """Return what the candidate's guard makes of faults in the events, at so many draws of each."""
         ...
 
     def earlier(self) -> Sequence[Trial]:

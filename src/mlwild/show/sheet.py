@@ -32,6 +32,9 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     for line in _findings(sheet):
         console.print(line)
     console.print()
+    if sheet.get("fallback"):
+        console.print(_chain(sheet["fallback"]))
+        console.print()
     show_splits(console, sheet)
     show_monitors(console, sheet)
     console.print(Text("What was not known", style="bold"))
@@ -155,6 +158,24 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
             f"Group {row['group']}={row['value']}: loss {number(row['loss'])} ({between(row['low'], row['high'])}; "
             f"{count(row['n'])} labels)."
         )
+
+
+def _chain(found: dict[str, Any]) -> Table | Text:
+    """Return the stages of the fallback chain, each with what it is promised to lose."""
+    if found["why"]:
+        return Text(f"No fallback chain: {found['why']}.")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="Who answers, in order", title_justify="left")
+    for name in ("stage", "vintage"):
+        table.add_column(name)
+    for name in ("loss so far", "worst period", "next period", f"{found['level']:.0%} interval", "held", "rows"):
+        table.add_column(name, justify="right")
+    for one in found["stages"]:
+        worst = number(one["worst"]["loss"]) if one["worst"] else number(None)
+        held = f"{one['kept']} of {one['of']}" if one["of"] else "-"
+        ends = between(one["low"], one["high"])
+        cells = (number(one["loss"]), worst, number(one["estimate"]), ends, held, count(one["n"]))
+        table.add_row(one["stage"], one["vintage"] or "-", *cells)
+    return table
 
 
 def _pick(bounds: dict[str, Any]) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from mlwild.events import Events, SideTable
 from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
-from mlwild.gate.trial import History, Reread, Served, Timeline
+from mlwild.gate.trial import Drilled, History, Reread, Served, Timeline
 from mlwild.lives import Life
 from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.trials.again import reloaded, reread
 from mlwild.trials.changed import changed
+from mlwild.trials.drilled import drill_of
 from mlwild.trials.findings import kept_findings
 from mlwild.trials.fits import refit
 from mlwild.trials.past import history_until, kept_predictions
@@ -361,6 +362,10 @@ class TriangleTrial:
     def reloaded(self) -> str:
         """Say what differs when the app's file is run once more."""
         return self.replay.reloaded
+
+    def drilled(self, seeds: int) -> Drilled:
+        """Return what the candidate's guard makes of faults in the events."""
+        return drill_of(self.replay.triangle, self.replay.life, self.tried, self.vintage, self.events.rows, seeds)
 
     def earlier(self) -> Sequence[TriangleTrial]:
         """Return the trials of earlier times, oldest first."""

@@ -13,8 +13,17 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.app import App
 from mlwild.digest import digest, file_digest
 from mlwild.disk import held, synced, write_atomically
+
+#: Name of the folder that keeps what was fitted.
+STORE = ".mlwild"
+
+
+def folder_of(app: App, store: str | Path) -> Path:
+    """Return the folder of a store; a relative one lies beside the app."""
+    return Path(store) if Path(store).is_absolute() else app.root / store
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,11 @@ class Triangle:
         """Rows that count for no vintage."""
         return np.zeros(len(self.survey.time), dtype=bool)
 
+    def enter(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
+        """Score answers that come of no fit, to every row from the vintage's cutoff on; nothing is kept on disk."""
+        self._mapped[vintage] = predictions
+        self._score(vintage, predictions)
+
     def publish(self) -> None:
         """Score a published forecast: every vintage is the same column, and none is fitted."""
         column = self.survey.forecasts[self.model]

@@ -2,6 +2,7 @@
 
 from mlwild.gate.ready.behaviour import Churn, Directional, Invariant, Monotone
 from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder, UnitChange
+from mlwild.gate.ready.drill import SurvivesDrill
 from mlwild.gate.ready.found import KeepsContract, NoLeaks
 from mlwild.gate.ready.learning import LabelNoise, SeedStability
 from mlwild.gate.ready.operation import Latency, Size
@@ -38,6 +39,7 @@ __all__ = [
     "ServingParity",
     "Size",
     "StaleFeatures",
+    "SurvivesDrill",
     "UnitChange",
     "UnknownCategories",
 ]

@@ -1,0 +1,197 @@
+"""What each stage of a fallback chain lost in every period so far, and what it is to lose in the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.auditions.past import Procedure
+from mlwild.auditions.promises import MOST_CUTOFFS
+from mlwild.auditions.splits import finite, promised_of_life
+from mlwild.declared import PREVIOUS
+from mlwild.guarding import FEWEST_PERIODS, HELD, MOST_PERIODS
+from mlwild.guards.learning import RECENT
+from mlwild.guards.stages import CONSTANT, best_constant
+from mlwild.models import Forecast
+from mlwild.records import Vintage
+from mlwild.triangle import Survey, Tally, Triangle
+from mlwild.triangle.fitting import training_rows
+
+Floats = NDArray[np.float64]
+#: A stage's name, its triangle, who answers in each period (and the one to come), and the first of these periods.
+Row = tuple[str, Triangle, tuple[Vintage, ...], int]
+
+
+def stage_losses(
+    triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int, *, level: float = 0.9
+) -> list[dict[str, Any]]:
+    """
+    Return what each stage of an app's chain loses, and what is promised of it for the period to come.
+
+    Each stage is a row of the triangle: what was live, what was live before it, another model as old as what was live,
+    and the best constant of the labels known some periods before, as a guard would have it. The promise is made as that
+    of a life is: by the split scheme that is followed, with an adaptive conformal interval that knows how many rows the
+    period will have and how losses went from period to period. Nothing is fitted where the triangles are whole.
+
+    Parameters
+    ----------
+    triangles : mapping of str to Triangle
+        By model: that of the model that lives, and of the others in the chain; one seed.
+    path : sequence of Vintage
+        What was live in each period from `began` on, and last what is live in the period to come.
+    began : int
+    level : float
+        Nominal coverage of the interval of the next period's mean loss.
+
+    Returns
+    -------
+    list of dict
+        In the order of the chain: ``stage``, ``vintage`` (empty for the constant), ``loss`` (mean over ``n`` rows of
+        ``periods``), ``worst`` (the period with the greatest mean loss), ``estimate``, ``low`` and ``high`` of the next
+        period's mean loss (None where too little is known), ``kept`` of ``of`` such promises in the past, ``better`` of
+        ``against`` periods in which it lost less than the constant, and ``record``: what was promised of each period
+        from what was known at its beginning, and what came.
+    """
+    rows = _rows(triangles, path, began)
+    made = [_measured(*row, level=level) for row in rows]
+    constant = made[-1]["by_period"] if made else np.zeros(0)
+    for one in made:
+        mine = one.pop("by_period")
+        both = np.isfinite(mine) & np.isfinite(constant)
+        one["better"], one["against"] = int((mine < constant)[both].sum()), int(both.sum())
+    return made
+
+
+def declared_losses(triangles: Sequence[Triangle], path: Sequence[Vintage], began: int) -> dict[str, Any] | None:
+    """
+    Return what a rehearsed app's stages lose; None for an app that declares neither `fallback` nor `guard`.
+
+    Parameters
+    ----------
+    triangles : sequence of Triangle
+        Of a rehearsal: all models, that which lives first.
+    path : sequence of Vintage
+        What was live in each period from `began` on.
+    began : int
+
+    Returns
+    -------
+    dict or None
+        ``stages`` as of `stage_losses`, ``level``, and ``why`` there are none, if so.
+    """
+    app = triangles[0].survey.app
+    if app.fallback is None and app.guard is None:
+        return None
+    if isinstance(app.models[app.live], Forecast):
+        return {"level": 0.9, "stages": [], "why": f"{app.live!r} is a published forecast, which no request holds"}
+    named: dict[str, Triangle] = {}
+    for one in triangles:
+        named.setdefault(one.model, one)
+    return {"level": 0.9, "stages": stage_losses(named, (*path, path[-1]), began), "why": ""}
+
+
+def _rows(triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int) -> list[Row]:
+    """Return the stages that can answer next, each with who would have answered in each period so far."""
+    live = next(iter(triangles.values()))
+    app, window = live.survey.app, str(live.survey.app.windows[0])
+    made: list[Row] = [("champion", live, tuple(path), began)]
+    for name in app.chain:
+        wanted: list[Vintage | None]
+        if name == PREVIOUS:
+            # Until the first change it is the first vintage itself: its row goes on when it is replaced.
+            triangle, wanted = live, [_before(path, place) or one for place, one in enumerate(path)]
+            if wanted[-1] == path[-1]:
+                continue  # nothing was live before
+        else:
+            triangle = triangles[name]
+            wanted = [triangle.freshest(window, one.fitted) for one in path]
+            if wanted[-1] != Vintage(path[-1].fitted, window):
+                continue  # a rival that cannot be fitted is no stage
+        known = _whole(wanted)
+        if known:
+            made.append((name, triangle, known, began + len(path) - len(known)))
+    fixed = _constants(live, path, began)
+    known = _whole([one if one in fixed.scores else None for one in _of_periods(path, began)])
+    return [*made, (CONSTANT, fixed, known, began + len(path) - len(known))] if known else made
+
+
+def _before(path: Sequence[Vintage], place: int) -> Vintage | None:
+    """Return what was live before what is live in some period; None where nothing was."""
+    return next((one for one in path[place::-1] if one != path[place]), None)
+
+
+def _whole(wanted: Sequence[Vintage | None]) -> tuple[Vintage, ...]:
+    """Return the last vintages of a series, from behind its last gap on."""
+    first = max((place + 1 for place, one in enumerate(wanted) if one is None), default=0)
+    return tuple(one for one in wanted[first:] if one is not None)
+
+
+def _of_periods(path: Sequence[Vintage], began: int) -> list[Vintage]:
+    return [Vintage(began + place, one.window) for place, one in enumerate(path)]
+
+
+def _constants(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle:
+    """Return the triangle of the best constant of each cutoff: nothing of it is fitted or kept."""
+    survey, grid = live.survey, live.survey.grid
+    made = Triangle(survey, CONSTANT, live.seed, live.store, Tally(), settled=True)
+    made.unscored[:] = live.unscored
+    classes = 0 if survey.classes is None else len(survey.classes)
+    answer = None
+    for vintage in _of_periods(path, began):
+        at = min(vintage.fitted, grid.periods)
+        since = _since(survey, at)
+        opens = live.recipe.opens(Vintage(since, vintage.window))
+        labels = survey.labels[training_rows(survey.time, survey.known_at, opens, int(grid.edges[since]))]
+        if len(labels):
+            answer = best_constant(survey.loss, labels[-RECENT:], survey.ask, classes).astype(np.float32)
+        if answer is not None:
+            rows = len(survey.time) - int(grid.row_start[at])
+            made.enter(vintage, np.broadcast_to(answer, (rows, *answer.shape)))
+    return made
+
+
+def _since(survey: Survey, cutoff: int) -> int:
+    """Return the cutoff whose labels a guard made now has its constant from: later rows are held to measure it on."""
+    edges, start = survey.grid.edges, survey.grid.row_start
+    since = cutoff
+    for since in range(cutoff - 1, max(cutoff - 1 - MOST_PERIODS, -1), -1):
+        held = survey.known_at[int(start[since]) : int(start[cutoff])] <= edges[cutoff]
+        if cutoff - since >= FEWEST_PERIODS and int(held.sum()) >= HELD:
+            break
+    return since
+
+
+def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: int, *, level: float) -> dict[str, Any]:
+    survey, grid = triangle.survey, triangle.survey.grid
+    of_stage = Procedure((triangle,), path[0].window, path, began)
+    losses, weights = of_stage.realised.copy(), of_stage.weights
+    losses[:began] = np.nan
+    known = np.flatnonzero(np.isfinite(losses) & (weights > 0))
+    worst = int(known[np.argmax(losses[known])]) if len(known) else None
+    promise = promised_of_life(triangle, path, began, delay=grid.usual_delay, level=level, most=MOST_CUTOFFS)
+    keys = ("cutoffs", "promised", "promised_low", "promised_high", "came")
+    return {
+        "stage": name,
+        "vintage": "" if name == CONSTANT else str(path[-1]),
+        "loss": finite(float(np.average(losses[known], weights=weights[known]))) if len(known) else None,
+        "n": int(grid.labelled[known].sum()),
+        "periods": len(known),
+        "worst": None
+        if worst is None
+        else {
+            "loss": float(losses[worst]),
+            "from": survey.clock.show(int(grid.edges[worst])),
+            "to": survey.clock.show(int(grid.edges[worst + 1])),
+            "n": int(grid.labelled[worst]),
+        },
+        "estimate": promise.get("estimate"),
+        "low": promise.get("low"),
+        "high": promise.get("high"),
+        "kept": promise.get("kept", 0),
+        "of": promise.get("n", 0),
+        "record": {key: promise.get(key, []) for key in keys},
+        "by_period": losses,
+    }

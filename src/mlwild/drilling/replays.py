@@ -1,0 +1,249 @@
+"""Replays: the rows that came after a cutoff, asked for with and without a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.drilling.faults import FAULTS, Failing, Fault, Scene
+from mlwild.guarding import Chain, chain_of
+from mlwild.guards.answers import NORMAL, REFUSED, Answers, no_answers
+from mlwild.guards.stages import Predict
+from mlwild.records import Vintage
+from mlwild.triangle import Triangle
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Rows of a request; seconds from one request to the next.
+BATCH, APART = 50, 0.1
+#: The stretch of the live rows that a fault lasts for.
+BEGINS, ENDS = 0.2, 0.8
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    A fault at a severity: what became of the rows of its stretch, over all replays.
+
+    Parameters
+    ----------
+    fault : str
+    severity : float
+    of : str
+        What the severity is a share of.
+    available : float
+        Share of rows that got an answer or a refusal in words, and no exception or NaN; 1 is what is promised.
+    answered : float
+        Share of rows that were not refused.
+    loss : float
+        Mean loss of answered rows.
+    bare : float
+        What the champion alone would have lost on the rows that it answers at all; NaN where it answers none.
+    bare_answered : float
+        Share of rows that it answers.
+    clean, constant : float
+        Mean loss of the same rows without the fault; and if the constant had answered them all.
+    detected : float
+        Median rows from the first that was befallen to the first answer that is not normal; NaN if all were normal.
+    recovered : float
+        Median rows from the end of the fault until answers are normal again; NaN if they never are.
+    n : int
+        Rows in all.
+    """
+
+    fault: str
+    severity: float
+    of: str
+    available: float
+    answered: float
+    loss: float
+    bare: float
+    bare_answered: float
+    clean: float
+    constant: float
+    detected: float
+    recovered: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """
+    The rows of a replay: losses, statuses, and the same if others had answered.
+
+    Parameters
+    ----------
+    status : ndarray of int8, shape (n_rows,)
+    lost : ndarray of shape (n_rows,)
+        Loss of each answer; NaN where there was none.
+    bare, clean, constant : ndarray of shape (n_rows,)
+        The same of the champion alone, of the champion without the fault, and of the constant.
+    finite : ndarray of bool, shape (n_rows,)
+        Whether there was an answer, or a refusal in words.
+    begins, ends : int
+        The fault lasts from the one row to before the other.
+    """
+
+    status: NDArray[np.int8]
+    lost: Floats
+    bare: Floats
+    clean: Floats
+    constant: Floats
+    finite: NDArray[np.bool_]
+    begins: int
+    ends: int
+
+
+class Replay:
+    """
+    A cutoff: the chain as it was then, and the rows that came.
+
+    Parameters
+    ----------
+    triangle : Triangle
+        Of the model that lives.
+    path : sequence of Vintage
+        What was live so far, and last who is live.
+    cutoff : int
+        Nothing that was known later is learned from.
+    rows : ndarray of int64
+        Labelled rows that came after it, in order.
+    """
+
+    def __init__(self, triangle: Triangle, path: Sequence[Vintage], cutoff: int, rows: Ints) -> None:
+        read = triangle.survey
+        self.chain: Chain = chain_of(triangle, path, cutoff)
+        self.survey, self.rows = read, rows
+        n = len(self.rows)
+        begins, ends = (BATCH * round(share * n / BATCH) for share in (BEGINS, ENDS))  # whole requests
+        self.scene = Scene(read.features.take(self.rows), begins, ends)
+        self.alone = self._lost(self._bare(self.scene.table, self.chain.predict[0]), np.arange(n))
+
+    def clean(self) -> Run:
+        """Ask for all rows as they came."""
+        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict)
+
+    def run(self, fault: Fault, severity: float, seed: int) -> Run | None:
+        """Ask for all rows, with a fault; None where it finds no hold."""
+        rng = np.random.default_rng([seed, FAULTS.index(fault), int(100 * severity)])
+        order, table, first = np.arange(len(self.rows)), self.scene.table, self.chain.predict[0]
+        if fault.change is None:
+            return self._asked(table, order, (Failing(first, fault.model, severity, rng), *self.chain.predict[1:]))
+        made = fault.change(self.scene, rng, severity)
+        if made is None:
+            return None
+        if isinstance(made, np.ndarray):
+            return self._asked(table.take(made), made, self.chain.predict)
+        return self._asked(made, order, self.chain.predict)
+
+    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict]) -> Run:
+        begins, ends = self.scene.begins, self.scene.ends
+        if len(order) != len(self.rows):  # some came twice
+            begins, ends = (int(np.searchsorted(order, one)) for one in (begins, ends))
+        answers = self._answered(table, predict, (begins, ends))
+        status = np.concatenate([part.status for part in answers])
+        value = np.concatenate([part.value for part in answers])
+        given = status != REFUSED
+        finite = np.isfinite(value if value.ndim == 1 else value[:, 0])
+        lost = np.full(len(order), np.nan)
+        ok = given & finite
+        lost[ok] = self._lost(value[ok], order[ok])
+        bare = self._lost(self._bare(table, predict[0], (begins, ends)), order)
+        constant = self.chain.guard.stages[-1].constant
+        assert constant is not None
+        same = self._lost(np.broadcast_to(constant, (len(order), *constant.shape)), order)
+        return Run(status, lost, bare, self.alone[order], same, finite | ~given, begins, ends)
+
+    def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
+        """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
+        guard, parts = self.chain.guard, []
+        watch = guard.watch()
+        for place, at in enumerate(range(0, table.num_rows, BATCH)):
+            if isinstance(predict[0], Failing):
+                predict[0].lasts = stretch[0] <= at < stretch[1]
+            native = frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")
+            try:
+                part = guard.answer(native, predict, watch, now=APART * place)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001  it is counted: no row of this request is available
+                part = no_answers(min(BATCH, table.num_rows - at), guard.classes, matrix=guard.ask == "probabilities")
+                part.status[:] = NORMAL
+            parts.append(part)
+        return parts
+
+    def _bare(self, table: Any, predict: Any, stretch: tuple[int, int] = (0, 0)) -> Floats:
+        """Return what the champion answers without a guard; NaN for requests in which it raises."""
+        parts = []
+        wide = self.survey.ask == "probabilities" and self.survey.classes is not None
+        for at in range(0, table.num_rows, BATCH):
+            n = min(BATCH, table.num_rows - at)
+            if isinstance(predict, Failing):
+                predict.lasts = stretch[0] <= at < stretch[1]
+            try:
+                part = np.asarray(predict(frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")))
+            except MemoryError:
+                raise
+            except (Exception, SystemExit):  # noqa: BLE001  that it fails is what is asked
+                shape = (n, len(self.survey.classes)) if wide and self.survey.classes is not None else (n,)
+                part = np.full(shape, np.nan)
+            parts.append(part)
+        return np.concatenate(parts).astype(np.float64)
+
+    def _lost(self, value: Floats, order: Ints) -> Floats:
+        """Return the loss of each row; of losses of sets the error of each answer stands for it."""
+        labels = self.survey.labels[self.rows[order]]
+        made = np.full(len(value), np.nan)
+        ok = np.isfinite(value if value.ndim == 1 else value[:, 0])
+        if ok.any():
+            loss = self.survey.loss
+            if loss.per == "row":
+                made[ok] = loss.rows(labels[ok], value[ok].astype(np.float32))
+            else:
+                made[ok] = np.abs(labels[ok] - value[ok])
+        return made
+
+
+def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
+    """Return what became of the rows of all replays while a fault lasted."""
+    spans = [slice(run.begins, run.ends) for run in runs]
+
+    def joined(name: str) -> Floats:
+        return np.concatenate([getattr(run, name)[span] for run, span in zip(runs, spans, strict=True)])
+
+    lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
+    detected, recovered = [], []
+    for run in runs:
+        away = run.status != NORMAL
+        seen = np.flatnonzero(away[run.begins : run.ends])
+        if len(seen):
+            detected.append(int(seen[0]))
+            after = np.flatnonzero(~away[run.ends :])
+            recovered.append(int(after[0]) if len(after) else np.inf)
+    late = float(np.median(recovered)) if recovered else np.nan
+    return Cell(
+        fault.name,
+        severity,
+        fault.of,
+        float(finite.mean()),
+        float((status != REFUSED).mean()),
+        _mean(lost),
+        _mean(bare),
+        float(np.isfinite(bare).mean()),
+        _mean(joined("clean")),
+        _mean(joined("constant")),
+        float(np.median(detected)) if detected else np.nan,
+        late if np.isfinite(late) else np.nan,
+        len(lost),
+    )
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

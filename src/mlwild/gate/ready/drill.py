@@ -1,0 +1,147 @@
+"""The candidate's guard survives the drill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlwild.errors import DataError
+from mlwild.gate.outcome import Outcome
+from mlwild.gate.ready.code.sameness import published
+from mlwild.gate.trial import Drilled, Harm, Trial
+from mlwild.wording import count, number
+
+#: Chance that trips are called too many though they are as rare as the limit says.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class SurvivesDrill:
+    """
+    Under every fault of the drill every row is answered, and answers lose hardly more than a constant would.
+
+    The candidate with its fallback chain and its guard meets fourteen faults at three severities in the rows that it is
+    tried on, as in `mlwild drill`. It is red in four cases: a row gets no answer; under some fault answers lose more
+    than the constant by `above_constant`; in more cells than `most_above` they lose more than the lesser of the
+    constant's loss and their own without the fault by `above_clean`; rows without a fault trip the guard more often
+    than `trips`. Losses are held against their range: the loss's own where it is finite, else what the constant's loss
+    exceeds on one row in a hundred.
+
+    A feature that nothing replaces is lost under some faults whatever the guard does; that is why not all cells have to
+    be near the clean ones.
+
+    Parameters
+    ----------
+    above_constant : float
+        Most that answers may lose above the constant, as a share of the range of the loss.
+    above_clean : float
+        Most that they may lose above what they lose without the fault, as a share of the same.
+    most_above : float
+        Share of cells (a fault at a severity) that may lose more than the lesser of the constant's loss and the clean
+        one plus `above_clean`.
+    trips : float
+        Greatest share of rows without a fault at which the guard begins to distrust; red where chance does not explain
+        more at 5 %, undecided where the rows cannot tell.
+    seeds : int
+        Draws of each fault.
+    rows : int
+        Events below which nothing is told.
+    owner : str
+        Who is to be asked.
+
+    References
+    ----------
+    .. [1] Basiri, A., et al. (2016). Chaos engineering. IEEE Software, 33(3), 35-41.
+
+    Examples
+    --------
+    >>> SurvivesDrill().name, SurvivesDrill(above_constant=0.0).above_constant
+    ('survives drill', 0.0)
+    """
+
+    above_constant: float = 0.02
+    above_clean: float = 0.05
+    most_above: float = 0.5
+    trips: float = 1e-4
+    seeds: int = 1
+    rows: int = 500
+    owner: str = ""
+    name: str = "survives drill"
+    family: str = "operation"
+
+    def objection(self, trial: Trial) -> str:
+        """Say why it does not apply."""
+        return published(trial.model)
+
+    def judge(self, trial: Trial) -> Outcome:
+        """Judge the candidate's guard."""
+        if len(trial.events) < self.rows:
+            few = f"{count(len(trial.events))} events are too few to drill it on; {count(self.rows)} are needed"
+            return Outcome("underpowered", few, n=len(trial.events))
+        try:
+            return self._judged(trial.drilled(self.seeds))
+        except DataError as problem:  # no guard could be learned from what was known then
+            return Outcome("underpowered", str(problem), n=len(trial.events))
+
+    def _judged(self, found: Drilled) -> Outcome:
+        silent = [one for one in found.cells if one.available < 1]
+        answered = [one for one in found.cells if math.isfinite(one.loss)]
+        if not answered and not silent:
+            return Outcome("underpowered", "under no fault was a row answered", n=found.clean_rows)
+        worst = max(answered or silent, key=lambda one: one.loss - one.constant)
+        near = self.above_clean * found.scale
+        above = [one for one in answered if one.loss > min(one.constant, one.clean + near)]
+        facts: dict[str, Any] = {
+            "n": found.clean_rows,
+            "estimate": (worst.loss - worst.constant) / found.scale,
+            "limit": self.above_constant,
+            "parts": tuple(_part(one) for one in found.cells),
+        }
+        said = self._said(found, worst, above)
+        if silent:
+            one = min(silent, key=lambda one: one.available)
+            return Outcome("fail", f"under {_named(one)} {1 - one.available:.1%} of rows got no answer", **facts)
+        if facts["estimate"] > self.above_constant:
+            return Outcome("fail", f"{said}: more than {self.above_constant:.0%} of the range above it", **facts)
+        if len(above) > self.most_above * len(found.cells):
+            return Outcome("fail", f"{said}: more than {self.most_above:.0%} of cells", **facts)
+        if found.trips > self.trips * found.clean_rows:
+            sure = _exceeded(found.trips, found.clean_rows, self.trips)
+            more = f"{said}: more than {number(self.trips)} of rows" if sure else f"{said}: these may be chance"
+            return Outcome("fail" if sure else "underpowered", more, **facts)
+        return Outcome("pass", said, **facts)
+
+    def _said(self, found: Drilled, worst: Harm, above: Sequence[Harm]) -> str:
+        return (
+            f"at worst ({_named(worst)}) answers lose {number(worst.loss, 3)}, without the fault "
+            f"{number(worst.clean, 3)}, and the constant {number(worst.constant, 3)}; in {len(above)} of "
+            f"{len(found.cells)} cells they lose more than the constant, or than without the fault by "
+            f"{self.above_clean:.0%} of the range of losses; {count(found.clean_rows)} rows without a fault tripped "
+            f"the guard {count(found.trips)} times"
+        )
+
+
+def _exceeded(trips: int, rows: int, rate: float) -> bool:
+    """Say whether so many trips would come with a chance of 5 % at most if they were as rare as the rate."""
+    from scipy.stats import binom
+
+    return bool(binom.sf(trips - 1, rows, rate) <= ALPHA)
+
+
+def _named(one: Harm) -> str:
+    return f"{one.fault}, {one.severity:.0%} of {one.of}"
+
+
+def _part(one: Harm) -> dict[str, Any]:
+    return {
+        "fault": one.fault,
+        "severity": one.severity,
+        "of": one.of,
+        "available": one.available,
+        "loss": one.loss if math.isfinite(one.loss) else None,
+        "clean": one.clean,
+        "constant": one.constant,
+        "n": one.n,
+    }
