@@ -2,7 +2,7 @@
 What serving costs: one-row requests, against a bare FastAPI handler that calls the same model.
 
 Asked: 80 % of the throughput of the bare handler, which has no guard and no log, and p99 within twice its. The model
-is a boosting of 100 trees on twenty features; the client is a process of its own that asks again as soon as it is answered.
+is a boosting of 100 trees on twenty features; the client is a process of its own that asks again once it is answered.
 All of them share the machine's cores. Rivals: `mlflow models serve` and BentoML, each in an environment of its own.
 """
 
