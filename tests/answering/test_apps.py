@@ -1,0 +1,250 @@
+"""What answers, for apps of all kinds: frames, labels, times, side tables, forecasts; bundled, loaded and asked."""
+
+from __future__ import annotations
+
+import pickle
+from textwrap import dedent
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import mlwild as wild
+from mlwild.answering import bundle, service_of
+from mlwild.answering.bundle import load_bundle
+from mlwild.errors import AppError, StoreError
+from mlwild.rules import Every
+from mlwild.triangle.survey import read_events, survey
+
+HEAD = """
+import numpy as np, pandas as pd, polars as pl, pyarrow as pa
+from sklearn.linear_model import LogisticRegression, LinearRegression
+from sklearn.tree import DecisionTreeClassifier
+import mlwild as wild
+
+N = 900
+rng = np.random.default_rng(0)
+x, z = rng.normal(size=(2, N))
+hours = np.arange(N)
+when = pd.Timestamp("2026-01-01") + pd.to_timedelta(hours, unit="h")
+noise = rng.normal(size=N)
+word = np.array(["a", "b", "c"])[np.clip(np.round(x + 0.3 * noise), -1, 1).astype(int) + 1]
+common = dict(time="when", label="y", models={"model": MODEL}, loss="LOSS", every=EVERY, start=START,
+              prices=wild.Prices(loss=1.0, retrain=0.0))
+"""
+
+KINDS = {
+    "pandas": """
+        def rows():
+            return pd.DataFrame({"when": when, "x": x, "z": z, "y": x + 0.1 * noise})
+        app = wild.App(name="kind", data=rows, delay="1h", **common)
+    """,
+    "polars": """
+        def rows():
+            return pl.DataFrame({"when": when.to_numpy(), "x": x, "z": z, "y": x + 0.1 * noise})
+        def features(frame):
+            return frame.select("x", "z")
+        app = wild.App(name="kind", data=rows, delay="1h", features=features, **common)
+    """,
+    "arrow to numpy": """
+        def rows():
+            return pa.table({"when": when.to_numpy().astype("datetime64[us]"), "x": x, "z": z, "y": x + 0.1 * noise})
+        def features(table):
+            return np.column_stack([table["x"].to_numpy(), table["z"].to_numpy()])
+        app = wild.App(name="kind", data=rows, delay="1h", features=features, **common)
+    """,
+    "words and probabilities": """
+        def rows():
+            zoned = when.tz_localize("Europe/Oslo", nonexistent="shift_forward")
+            return pd.DataFrame({"when": zoned, "x": x, "z": z, "y": word})
+        app = wild.App(name="kind", data=rows, delay="1h", **common)
+    """,
+    "classes": """
+        def rows():
+            return pd.DataFrame({"when": when, "x": x, "z": z, "y": word})
+        app = wild.App(name="kind", data=rows, delay="1h", **common)
+    """,
+    "counted time": """
+        def rows():
+            return pd.DataFrame({"when": hours, "x": x, "z": z, "y": (x + noise > 0)})
+        app = wild.App(name="kind", data=rows, delay=1, **common)
+    """,
+    "side table": """
+        def rows():
+            return pd.DataFrame({"when": when, "id": hours, "x": x, "y": x + z + 0.1 * noise})
+        def weather():
+            return pd.DataFrame({"at": when - pd.Timedelta("30min"), "z": z})
+        def features(frame, tables):
+            return pd.DataFrame({"x": frame["x"], "z": tables["weather"].asof(frame)["z"].to_numpy()})
+        app = wild.App(name="kind", data=rows, delay="1h", key="id", features=features,
+                       tables={"weather": wild.Table(weather, time="at", delay="10min")}, **common)
+    """,
+    "declared service": """
+        def rows():
+            return pd.DataFrame({"when": when, "x": x, "z": z, "y": x + 0.1 * noise})
+        def features(frame):
+            return frame[["x", "z"]]
+        def served(model, row):
+            return model.predict(row)
+        app = wild.App(name="kind", data=rows, delay="1h", features=features,
+                       serving=wild.Serving(predict=served), **common)
+    """,
+}
+SAID = {
+    "words and probabilities": ("LogisticRegression()", "log_loss"),
+    "classes": ("DecisionTreeClassifier(max_depth=3)", "zero_one"),
+    "counted time": ("LogisticRegression()", "brier"),
+}
+
+
+def written(folder, kind, more=""):
+    model, loss = SAID.get(kind, ("LinearRegression()", "squared"))
+    every, start = ("120", "240") if kind == "counted time" else ('"5D"', '"2026-01-11"')
+    if kind == "words and probabilities":
+        start = '"2026-01-11T00:00+01:00"'
+    text = HEAD.replace("MODEL", model).replace("LOSS", loss).replace("EVERY", every).replace("START", start)
+    file = folder / "kind.py"
+    file.write_text(text + dedent(KINDS[kind]) + more)
+    return file
+
+
+def answering(file):
+    store, key, digest = bundle(file, store=file.parent / ".mlwild")
+    return service_of(store, load_bundle(store, key, digest))
+
+
+def asked(app, service, n):
+    """Return the newest rows as a request gives them."""
+    table = service.bundle.columns
+    events = read_events(app)[0]
+    frame = events.frame.to_arrow()
+    first = frame.num_rows - n
+    columns = {}
+    for column in table.needed:
+        values = frame.column(column.name).slice(first)
+        if column.kind == "time":
+            values = values.cast(pa.timestamp("us", values.type.tz)).cast("int64")
+        columns[column.name] = values.to_pylist()
+    return columns, first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_is_what_the_model_says_of_the_features(kind, tmp_path):
+    file = written(tmp_path, kind)
+    app = wild.load_app(file)
+    wild.operate(app, rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    service = answering(file)
+    columns, first = asked(app, service, 40)
+    found = service.answer(columns)
+    read = survey(app)
+    rows = read.features.slice(first)
+    from mlwild import frames, models
+
+    expected = models.predict(service.fitted[0], frames.from_arrow(rows, read.kind, "features"), read.ask, read.classes)
+    normal = np.array([one == "normal" for one in found.status])
+    assert normal.mean() > 0.8
+    np.testing.assert_allclose(found.value[normal], expected[normal], rtol=1e-6)
+    one = service.answer({name: values[:1] for name, values in columns.items()})
+    np.testing.assert_allclose(one.value[0], found.value[0], rtol=1e-6)
+    assert set(found.features) == set(rows.column_names)
+    # Nothing at all is answered too, and told.
+    nothing = service.answer({name: [None] for name in columns} | {app.time: columns[app.time][:1]})
+    assert nothing.status[0] in ("degraded", "fallback")
+    assert nothing.cause[0]
+    assert np.isfinite(nothing.value).all()
+    # From the second stage on the champion is not asked.
+    later = service.answer(columns, stage=1)
+    assert "champion" not in later.stage
+    assert np.isfinite(later.value).all()
+
+
+FORECAST = """
+    def rows():
+        return pd.DataFrame({"when": when, "said": x, "y": x + 0.1 * noise})
+    common = common | {"models": {"model": wild.Forecast("said")}}
+    app = wild.App(name="kind", data=rows, delay="1h", **common)
+"""
+
+
+def test_a_published_forecast_is_answered_as_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setitem(KINDS, "forecast", FORECAST)
+    file = written(tmp_path, "forecast")
+    wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    service = answering(file)
+    found = service.answer({"when": [0, 0], "said": [0.25, None]})
+    assert found.value[0] == 0.25
+    assert found.status == ["normal", "fallback"]
+    assert np.isfinite(found.value[1])
+    assert found.stage == ["champion", "constant"]
+
+
+def test_features_that_raise_are_answered_for_and_only_at_their_rows(tmp_path, capfd):
+    more = dedent("""
+        def guarded(frame):
+            if (frame["x"] == 0.123456).any():
+                raise KeyError("secret")
+            return frame[["x", "z"]]
+        import dataclasses
+        app = dataclasses.replace(app, features=guarded)
+    """)
+    file = written(tmp_path, "pandas", more)
+    wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    service = answering(file)
+    x = [0.1, 0.2, 0.123456, 0.4, 0.5]
+    found = service.answer({"when": [0] * 5, "x": x, "z": [0.0, 0.1, 0.2, 0.3, 0.4]})
+    assert [one == "fallback" for one in found.status] == [False, False, True, False, False]
+    assert found.cause[2] == "features raised KeyError"
+    assert np.isfinite(found.value).all()
+    assert len(found.features["x"]) == 5
+    assert "secret" in capfd.readouterr().err  # for the operator
+
+
+def test_a_bundle_is_made_once_and_again_when_what_is_live_changes(tmp_path):
+    file = written(tmp_path, "pandas")
+    app, store = wild.load_app(file), tmp_path / ".mlwild"
+    wild.operate(app, rule=Every(1), begin="2026-01-26", at="2026-01-31", store=store, jobs=1)
+    first = bundle(file, store=store)
+    noted = first[0].payload(first[1], "bundle").stat().st_mtime_ns
+    assert bundle(file, store=store)[1:] == first[1:]
+    assert first[0].payload(first[1], "bundle").stat().st_mtime_ns == noted
+    wild.operate(app, store=store, jobs=1)
+    assert bundle(file, store=store)[1] != first[1]
+
+
+def test_what_was_changed_is_not_loaded(tmp_path):
+    file = written(tmp_path, "pandas")
+    wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    store, key, digest = bundle(file, store=tmp_path / ".mlwild")
+    path = store.payload(key, "bundle")
+    held = path.read_bytes()
+    path.write_bytes(pickle.dumps("something else"))
+    with pytest.raises(StoreError, match="another digest"):
+        load_bundle(store, key, digest)
+    path.write_bytes(held)
+    good = load_bundle(store, key, digest)
+    file.write_text(file.read_text().replace("LinearRegression()", "LinearRegression(positive=True)"))
+    with pytest.raises(AppError, match="is not what it was"):
+        service_of(store, good)
+    file.write_text(file.read_text().replace("LinearRegression(positive=True)", "LinearRegression()"))
+    model = store.payload(good.parts[0].key, "model")
+    model.unlink()
+    with pytest.raises(StoreError, match="is gone"):
+        service_of(store, good)
+
+
+def test_with_too_few_labels_it_answers_without_a_guard_and_says_so(tmp_path, monkeypatch):
+    from mlwild.answering import bundling
+    from mlwild.errors import DataError
+
+    def none(*_):
+        raise DataError("guard: no labelled row has come.")
+
+    monkeypatch.setattr(bundling, "chain_of", none)
+    file = written(tmp_path, "pandas")
+    wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    service = answering(file)
+    assert service.bundle.unguarded == "guard: no labelled row has come."
+    found = service.answer({"when": [0], "x": [0.5], "z": [0.0]})
+    assert (found.status, found.stage) == (["degraded"], ["champion"])
+    assert "no guard" in found.cause[0]
+    assert service.answer({"when": [0], "x": [0.5], "z": [0.0]}, stage=1).stage == ["constant"]
