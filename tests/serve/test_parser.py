@@ -75,11 +75,14 @@ def near(draw):
 
 def held(reader, path, body, header=None):
     """Read a body, and hold what comes of it against what is promised."""
+    refused = asked = None
     try:
         asked = getattr(reader, path)(body, header)
     except RefusedError as problem:
-        assert 400 <= problem.code < 500
-        said = problem.said
+        refused = problem
+    if refused is not None:
+        assert 400 <= refused.code < 500
+        said = refused.said
         assert said
         assert said.count(". ") <= 1
         assert "\n" not in said
@@ -128,7 +131,9 @@ good = st.fixed_dictionaries(
         "vip": st.one_of(st.none(), st.booleans()),
         "day": st.dates().map(str),
         "when": st.datetimes().filter(lambda it: 1700 < it.year < 2026).map(lambda it: it.isoformat() + "Z"),
-        "y": leaves.filter(lambda it: it == it and it not in (float("inf"), float("-inf"))),  # nobody looks at it
+        "y": leaves.filter(
+            lambda it: it == it and abs(it if isinstance(it, int | float) else 0) < 1e300
+        ),  # nobody looks at it
     },
 )
 
@@ -136,12 +141,7 @@ good = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=2000)
 @given(st.lists(good, min_size=1, max_size=20))
 def test_what_is_a_request_is_read(given_rows):
-    try:
-        body = json.dumps({"rows": given_rows}).encode()
-        asked = READERS["clock"].predict(body, None)
-    except RefusedError as problem:
-        assert problem.said == "A number has more than 400 digits."  # noqa: PT017
-        return
+    asked = READERS["clock"].predict(json.dumps({"rows": given_rows}).encode(), None)
     place = CLOCKED.names.index("x")
     assert asked.columns[place] == [None if one["x"] is None else float(one["x"]) for one in given_rows]
 
