@@ -28,7 +28,7 @@ if __package__ in (None, ""):
 from bench.serve import put_into_operation, requests
 
 MINUTES, BURST_SECONDS, SHARE, TIMES = 10.0, 10.0, 0.8, 10
-CONNECTIONS, BURST_CONNECTIONS = 32, 1500
+CONNECTIONS, BURST_CONNECTIONS = 64, 1500
 PATIENCE = 20.0
 
 
@@ -172,8 +172,8 @@ def memory(front: int) -> dict[str, float]:
 def measure(port: int, front: int, folder: Path, minutes: float, burst: float) -> dict:
     """Load a server; return what came of each part, and memory after each."""
     keep = iter(folder / f"kept-{k}" for k in range(10_000))
-    asked(port, 0, 2.0, 8, next(keep))
-    whole = asked(port, 0, 5.0, 8, next(keep))
+    asked(port, 0, 2.0, CONNECTIONS, next(keep))
+    whole = asked(port, 0, 5.0, CONNECTIONS, next(keep))
     capacity = whole["codes"]["200"] / 5.0
     rate, parts = SHARE * capacity, []
     pieces = max(round(minutes), 1)
@@ -224,7 +224,10 @@ def main() -> None:
             process.terminate()
             process.wait(60)
         found |= held_against(found.pop("kept"), folder / ".mlwild" / "operate" / "bench" / "served")
-    print(f"{os.cpu_count()} cores, shared by client and server; capacity {found['capacity']:,.0f} requests/s, 8 lines")
+    print(
+        f"{os.cpu_count()} cores, shared by client and server; capacity {found['capacity']:,.0f} requests/s on "
+        f"{CONNECTIONS} lines"
+    )
     print(
         f"{'':<16}{'sent':>9}{'200':>9}{'told':>7}{'broken':>8}{'normal':>8}{'p50':>7}{'p99':>8}{'slowest':>9}{'MB':>7}"
     )
