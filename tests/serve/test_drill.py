@@ -40,7 +40,7 @@ def test_a_drill_tells_a_log_that_forgets_and_one_that_doubles_from_faults_that_
     app_file, tmp_path, monkeypatch
 ):
     wrong = [Trouble("log forgets", "", _forget), Trouble("log doubles", "", _repeat)]
-    right = _named("requests doubled, same", "nonsense", "times two days")
+    right = _named("requests doubled, same", "nonsense", "times two days", "live.json nonsense")
     monkeypatch.setattr(driller, "TROUBLES", (*wrong, *right))
     monkeypatch.setattr(driller, "STEADY", 0.2)
     before = {path: path.read_bytes() for path in app_file.parent.rglob("*") if path.is_file()}
@@ -104,7 +104,7 @@ def test_worst_comes_first_and_what_may_not_be_is_named():
 def test_an_app_that_is_not_in_operation_cannot_be_drilled(app_file, tmp_path):
     done = CliRunner().invoke(cli, ["drill", str(app_file), "--server", "--store", str(tmp_path / "none")])
     assert done.exit_code == 2
-    assert "not in operation" in done.output
+    assert f"not in operation in {tmp_path / 'none'}" in " ".join(done.output.split())
     assert not (tmp_path / "none").exists()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mlwild.answering import bundle
 from mlwild.answering.bundle import KIND, Bundle, load_bundle
+from mlwild.answering.live import read_live
 from mlwild.app import App
 from mlwild.clock import Clock
 from mlwild.drilling.served import ServedCell, ServedDrill
@@ -37,6 +38,8 @@ SIZES = (1, 1, 1, 50)
 ROWS = 2000
 #: Seconds that answers must be as before until they count so, and that they get for it.
 STEADY, PATIENCE = 1.0, 90.0
+#: Requests that are looked at for that: more than can be answered in that time.
+NEWEST = 20_000
 #: Share of the rows that are normal without a fault and may be otherwise in that time: a guard judges by what it saw.
 OTHERWISE = 0.05
 NOTES = (
@@ -95,7 +98,7 @@ def drill_server(
     >>> drill_server("app.py", faults=["flood"])
     Traceback (most recent call last):
         ...
-    mlwild.errors.AppError: faults: none begins with 'flood'. The first are worker killed, the one that answers, ...
+    mlwild.errors.AppError: faults: none begins with 'flood'. They are: worker killed, the one that answers; ...
     """
     if not sys.platform.startswith("linux"):
         raise AppError("drill: faults of a running server need Linux (/proc, prlimit). Drill replays instead.")
@@ -107,8 +110,8 @@ def drill_server(
         folder = Path(name)
         here = folder_of(app, store) / "operate" / app.name
         copy = folder / "store"
-        if here.is_dir():
-            copied(here, copy / "operate" / app.name)
+        read_live(here)  # that nothing is live is told of the store that was named
+        copied(here, copy / "operate" / app.name)
         held, key, mark = bundle(app, store=copy)
         found = load_bundle(held, key, mark)
         rows = newest(app, found.columns, teller(Clock(found.clock)), ROWS)
@@ -133,7 +136,7 @@ def _chosen(faults: Sequence[str] | None) -> list[Trouble]:
     for name in faults:
         if not any(one.name.startswith(name) for one in TROUBLES):
             have = "; ".join(one.name for one in TROUBLES)
-            raise AppError(f"faults: none begins with {name!r}. The first are {have}.")
+            raise AppError(f"faults: none begins with {name!r}. They are: {have}.")
     return [one for one in TROUBLES if one.name.startswith(tuple(faults))]
 
 
@@ -228,7 +231,7 @@ class _Driller:
                 whole = float("nan")
                 continue
             self._whole = whole = now if whole != whole else whole  # noqa: PLR0124  NaN is not itself
-            window = [one for one in list(self.scene.crowd.got) if one.ended > now - STEADY]
+            window = [one for one in self.scene.crowd.got[-NEWEST:] if one.ended > now - STEADY]
             if now - max(whole, mended) >= STEADY and window and self._as_before(window):
                 last = max((one.ended for one in self._shown(mended) if one.ended < now - STEADY), default=mended)
                 return max(whole, last, mended) - mended

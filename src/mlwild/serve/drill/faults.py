@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -50,6 +51,7 @@ class Scene:
     live: Path
     order: list[int] = field(default_factory=list)
     held: dict[Path, bytes] = field(default_factory=dict)
+    limits: dict[int, int] = field(default_factory=dict)
     stopped: list[int] = field(default_factory=list)
     vandals: list[Vandal] = field(default_factory=list)
     more: list[threading.Event] = field(default_factory=list)
@@ -166,29 +168,29 @@ def _back(scene: Scene) -> None:
     scene.store.with_name(scene.store.name + ".away").rename(scene.store)
 
 
+def _limit(scene: Scene, kind: int, most: int | None) -> None:
+    """Put a limit on the front process; None lifts it again, if the process is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        soft, hard = resource.prlimit(scene.server.pid, kind)
+        scene.limits.setdefault(kind, soft)
+        resource.prlimit(scene.server.pid, kind, (scene.limits.pop(kind) if most is None else most, hard))
+
+
 def _disk_full(scene: Scene) -> None:
-    _, hard = resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE)
-    size = segments(scene.log)[-1].stat().st_size
-    resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE, (size + 100, hard))
+    _limit(scene, resource.RLIMIT_FSIZE, segments(scene.log)[-1].stat().st_size + 100)
 
 
 def _disk_free(scene: Scene) -> None:
-    _, hard = resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(scene.server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    _limit(scene, resource.RLIMIT_FSIZE, None)
 
 
 def _no_files(scene: Scene) -> None:
-    soft, hard = resource.prlimit(scene.server.pid, resource.RLIMIT_NOFILE)
-    scene.held[Path("/files")] = json.dumps(soft).encode()
-    there = sum(1 for _ in Path(f"/proc/{scene.server.pid}/fd").iterdir())
-    resource.prlimit(scene.server.pid, resource.RLIMIT_NOFILE, (there, hard))
+    _limit(scene, resource.RLIMIT_NOFILE, sum(1 for _ in Path(f"/proc/{scene.server.pid}/fd").iterdir()))
     scene.kill(0)
 
 
 def _files_again(scene: Scene) -> None:
-    soft = json.loads(scene.held.pop(Path("/files")))
-    _, hard = resource.prlimit(scene.server.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(scene.server.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    _limit(scene, resource.RLIMIT_NOFILE, None)
 
 
 def _half_written(scene: Scene) -> None:
