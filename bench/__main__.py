@@ -31,6 +31,7 @@ def main() -> None:
         "features",
         "guards",
         "serve",
+        "load",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlwild.patching.patch import patch
     from mlwild.records import Prices
     from mlwild.rehearsal import Rehearsal, rehearse
+    from mlwild.serve.drill import drill_server
     from mlwild.serving import Serving
     from mlwild.starting import new
     from mlwild.stressing import stress
@@ -48,6 +49,7 @@ _HOME = {
     "check": "mlwild.checks",
     "compare": "mlwild.comparisons",
     "drill": "mlwild.drilling",
+    "drill_server": "mlwild.serve.drill",
     "judge": "mlwild.gating",
     "load_app": "mlwild.loading",
     "log_features": "mlwild.triangle.logged",
@@ -78,6 +80,7 @@ __all__ = [
     "check",
     "compare",
     "drill",
+    "drill_server",
     "gate",
     "guards",
     "judge",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -12,8 +13,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse
 
+from mlwild.errors import StoreError
 from mlwild.serve import read_log
+from mlwild.serve.door import AT_ONCE, Door
+from mlwild.serve.process import Kept, Worker
 from tests.serve.servers import Load, Server
 
 DEADLINE = 0.5
@@ -235,3 +240,54 @@ def test_more_than_can_wait_is_turned_away_and_told_when_to_come_again(app_file)
         assert set(codes) == {200, 503}
         assert retry
         assert server.one(**row())["status"] == "normal"
+
+
+@pytest.mark.parametrize("what", ["subprocess.Popen", "socket.socketpair"])
+def test_who_has_no_room_for_a_worker_says_so_and_can_try_again(monkeypatch, what):
+    def none(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    async def started():
+        monkeypatch.setattr(f"mlwild.serve.process.{what}", none)
+        await Worker.start(Kept("root", "key", "digest"), lambda _: None)
+
+    # A pair starts its workers again after a sentence; after anything else it never would.
+    with pytest.raises(StoreError, match="no process can be started: Too many open files"):
+        asyncio.run(started())
+
+
+def test_more_requests_at_once_than_are_taken_are_turned_away_and_told_when_to_come_again():
+    codes, retry = [], []
+
+    async def run():
+        goes_on = asyncio.Event()
+
+        async def routes(scope, receive, send):
+            await goes_on.wait()
+            await JSONResponse({})(scope, receive, send)
+
+        async def ask(path="/predict", method="POST"):
+            async def receive():
+                return {"type": "http.request", "body": b"{}"}
+
+            async def send(message):
+                if message["type"] == "http.response.start":
+                    codes.append(message["status"])
+                    retry.append(dict(message["headers"]).get(b"retry-after"))
+
+            headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+            await door({"type": "http", "path": path, "method": method, "headers": headers}, receive, send)
+
+        door = Door(routes, 100, lambda *_: None)
+        inside = [asyncio.create_task(ask()) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.wait_for(ask(), 5)
+        assert (codes, retry) == ([503] * 5, [b"1"] * 5)
+        health = asyncio.create_task(ask("/health", "GET"))
+        goes_on.set()
+        await asyncio.gather(*inside, health)
+        await ask()
+
+    asyncio.run(run())
+    assert codes == [503] * 5 + [200] * (AT_ONCE + 2)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlwild.cli.guarded import FAILED
 from mlwild.cli.parts import AppFile, StoreOption, can_write, write_json
+
+if TYPE_CHECKING:
+    from mlwild.app import App
+
+    Run = Callable[[App, str, Path | None], tuple[dict[str, Any], Path | None, bool]]
 
 
 def drill(
@@ -17,33 +23,65 @@ def drill(
     *,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of rows and columns at each cutoff.")] = 3,
     cutoffs: Annotated[int, typer.Option(min=1, help="Stretches of the history.")] = 3,
+    server: Annotated[
+        bool, typer.Option("--server", help="Let faults befall the app's own server instead, on a copy of its store.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="With --server: that each fault lasts.")] = 3.0,
+    deadline: Annotated[
+        float, typer.Option(min=0.01, max=60, help="With --server: seconds that a row may wait for the model.")
+    ] = 0.5,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found as JSON.")] = None,
     card: Annotated[Path | None, typer.Option("--card", help="Write what was found as one HTML file.")] = None,
     store: StoreOption = ".mlwild",
 ) -> None:
     """Inject faults into replays of the history, and tell whether every row is answered, and what answers lose.
 
-    Fourteen faults of features and of the model, at three severities each. Exit code 1: a row got no answer.
+    Fourteen faults of features and of the model, at three severities each. Exit code 1: a row got no answer. With
+    --server: workers, files, disk and clients of the running server fail; exit code 1 also if an acknowledged answer
+    is not in the log once, or the server does not come back.
 
-    Example: mlwild drill flights.py --card drill.html
+    Examples: mlwild drill flights.py --card drill.html; mlwild drill flights.py --server
     """
-    from mlwild.card import write_drill
-    from mlwild.drilling import drill as run
     from mlwild.loading import load_app
-    from mlwild.show import show_drill
 
     can_write(json_file, "--json")
     can_write(card, "--card")
-    found = run(
-        load_app(app),
-        seeds=seeds,
-        cutoffs=cutoffs,
-        store=store,
-        progress=lambda text: print(f"  replay from {text}", file=sys.stderr),
-    )
-    show_drill(found)
-    write_json(json_file, found.as_dict())
-    if card is not None:
-        print(f"Card: {write_drill(found.as_dict(), card)}")
-    if any(cell.available < 1 for cell in found.cells):
+    run = _server(seconds, deadline) if server else _replays(seeds, cutoffs)
+    found, page, bad = run(load_app(app), store, card)
+    write_json(json_file, found)
+    if page is not None:
+        print(f"Card: {page}")
+    if bad:
         raise typer.Exit(FAILED)
+
+
+def _replays(seeds: int, cutoffs: int) -> Run:
+    def run(app: App, store: str, card: Path | None) -> tuple[dict[str, Any], Path | None, bool]:
+        from mlwild.card import write_drill
+        from mlwild.drilling import drill as replayed
+        from mlwild.show import show_drill
+
+        found = replayed(app, seeds=seeds, cutoffs=cutoffs, store=store, progress=lambda it: _tell(f"replay from {it}"))
+        show_drill(found)
+        page = None if card is None else write_drill(found.as_dict(), card)
+        return found.as_dict(), page, any(cell.available < 1 for cell in found.cells)
+
+    return run
+
+
+def _server(seconds: float, deadline: float) -> Run:
+    def run(app: App, store: str, card: Path | None) -> tuple[dict[str, Any], Path | None, bool]:
+        from mlwild.card import write_server_drill
+        from mlwild.serve.drill import drill_server
+        from mlwild.show import show_server_drill
+
+        found = drill_server(app, seconds=seconds, deadline=deadline, store=store, progress=_tell)
+        show_server_drill(found)
+        page = None if card is None else write_server_drill(found.as_dict(), card)
+        return found.as_dict(), page, bool(found.failed)
+
+    return run
+
+
+def _tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr)

@@ -123,10 +123,15 @@ class Arms:
     def __init__(self, order: Order, deadline: float, changed: Callable[[Standing], None]) -> None:
         self._order, self._deadline, self._changed = order, deadline, changed
         self.now: Standing | None = None
-        self.trouble = ""
+        self._unfollowed, self._unstarted = "", ""
         self.swaps = 0
         self._past: Counter[str] = Counter()
         self._drains: set[asyncio.Task[None]] = set()
+
+    @property
+    def trouble(self) -> str:
+        """What could not be loaded; empty where all could."""
+        return self._unfollowed or self._unstarted
 
     @property
     def folder(self) -> Path:
@@ -157,7 +162,7 @@ class Arms:
         champion = await Pair(what, self._deadline).start()
         live = Live(champion.told["live"])
         standing = Standing(live, Columns.of(champion.told["columns"]), champion)
-        self.trouble = ""
+        self._unstarted = ""
         for arm in (CANARY, SHADOW):
             if arm not in live.arms:
                 continue
@@ -168,7 +173,8 @@ class Arms:
                     pair.close()
                     raise StoreError(f"serve: the {arm} reads other columns than the champion.")  # noqa: TRY301
             except MlwildError as problem:  # the champion answers all then
-                self._say(f"the {arm} cannot be started: {problem}")
+                self._unstarted = f"the {arm} cannot be started: {problem}"
+                tell(self._unstarted)
                 continue
             except BaseException:
                 standing.close()
@@ -187,20 +193,21 @@ class Arms:
             await asyncio.sleep(LOOK)
             fresh = _stamp(path)
             again = failed and loop.time() - tried > AGAIN
-            if fresh is None or (fresh == stamp and not again):
+            if fresh is not None and fresh == stamp and not again:
                 continue
             stamp = fresh
             try:
-                found = json.loads(path.read_bytes())
-            except (OSError, ValueError) as problem:
-                self._say(f"what is live cannot be read: {type(problem).__name__}")
+                found = _read(path)
+            except (OSError, ValueError, TypeError, RecursionError) as problem:
+                self._say(f"what is live cannot be read, the one before goes on: {type(problem).__name__}")
                 continue
-            if found == said and not again:
+            if found == said:  # whatever stood there meanwhile: who answers is who should
+                failed, self._unfollowed = False, ""
                 continue
             tried = loop.time()
             try:
                 await self._swap(found)
-                said, failed = found, False
+                said, failed, self._unfollowed = found, False, ""
             except MlwildError as problem:
                 failed = True
                 self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
@@ -219,8 +226,9 @@ class Arms:
             task.add_done_callback(self._drains.discard)
 
     def _say(self, trouble: str) -> None:
-        self.trouble = trouble
-        tell(trouble)
+        if trouble != self._unfollowed:
+            tell(trouble)
+        self._unfollowed = trouble
 
     async def close(self, seconds: float) -> None:
         """Wait for answers on their way, then end all workers."""
@@ -228,6 +236,13 @@ class Arms:
             await asyncio.gather(*(pair.drain(seconds) for pair in self.now.pairs.values()))
         for task in list(self._drains):
             task.cancel()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    said = json.loads(path.read_bytes())
+    if not isinstance(said, dict):
+        raise TypeError
+    return said
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

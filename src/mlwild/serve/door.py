@@ -17,8 +17,12 @@ from mlwild.serve.requests import RefusedError
 
 #: Seconds in which a body must have come, and bytes of one that is too large that are read before it is refused.
 SLOW, READ_ON = 10.0, 32 << 20
+#: Requests that are read and answered at once; who comes beyond is told so.
+AT_ONCE = 300
 #: Pages that are counted by name.
 PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", "/openapi.json"})
+#: Those of them that have a body.
+READ = frozenset({"/predict", "/invocations"})
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -48,6 +52,7 @@ class Door:
     hosts: Iterable[str] = ()
     keys: tuple[Key, ...] | None = None
     _hosts: frozenset[str] = field(init=False)
+    _running: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Note the names."""
@@ -58,6 +63,8 @@ class Door:
         if scope["type"] != "http":
             raise ValueError("only requests are served")
         began, code = time.perf_counter(), 500
+        reads = scope["method"] == "POST" and scope["path"] in READ
+        self._running += reads
 
         async def told(message: Message) -> None:
             nonlocal code
@@ -69,12 +76,13 @@ class Door:
         try:
             headers = Headers(scope=scope)
             self._admit(scope, headers)
-            scope["mlwild.body"] = await self._read(headers, receive) if scope["method"] == "POST" else b""
+            scope["mlwild.body"] = await self._read(headers, receive) if reads else b""
         except RefusedError as problem:
             await JSONResponse({"error": problem.said}, problem.code, headers=problem.headers)(scope, receive, told)
         else:
             await self.routes(scope, receive, told)
         finally:
+            self._running -= reads
             path = scope["path"]
             self.count(path if path in PAGES else "other", code, time.perf_counter() - began)
 
@@ -93,6 +101,8 @@ class Door:
         scope["mlwild.client"] = name
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        if self._running > AT_ONCE:
+            raise RefusedError(503, "Too many requests at once. Come again.", {"Retry-After": "1"})
         kind, _, more = headers.get("content-type", "").partition(";")
         charset = more.strip().lower().replace('"', "")
         if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):

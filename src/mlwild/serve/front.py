@@ -96,7 +96,7 @@ class Front:
         """Answer by what is live now."""
         told = standing.champion.told
         columns, clock = standing.columns, Clock(told["clock"])
-        reader = Reader(columns, self.limits.rows, _teller(clock))
+        reader = Reader(columns, self.limits.rows, teller(clock))
         writer = Writer(columns.names, columns.time, columns.key, told["ask"], told["classes"])
         self.now = Post(standing, reader, writer)
         self.meters.follow(standing)
@@ -284,8 +284,8 @@ async def _refused_by_the_router(_: Request, problem: Exception) -> Response:
     )
 
 
-def _teller(clock: Clock) -> Callable[[], int | None]:
-    """Return what tells the time in microseconds, as a time column counts it."""
+def teller(clock: Clock) -> Callable[[], int | None]:
+    """Return what tells the time in microseconds, as a time column counts it; None where that holds integers."""
     if clock.kind == "tick":
         return lambda: None
     if clock.kind == "instant":

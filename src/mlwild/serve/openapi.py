@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlwild import __version__
+from mlwild.answering.columns import Column
 from mlwild.serve.arms import Standing
 
 _STATUS = ["normal", "degraded", "fallback", "refused"]
@@ -18,22 +19,28 @@ _ERRORS = {
     "421": "The name of the host is not one that is answered to.",
     "422": "A row is not what the app reads.",
     "429": "Too many of your rows are waiting.",
-    "503": "Too many rows are waiting, or the answer could not be logged.",
+    "503": "Too many rows or requests are waiting, or the answer could not be logged.",
 }
+
+
+_BARE = r"^(1[789]|2[01])\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?$"
+_ZONED = _BARE.removesuffix("$") + r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 
 
 def described(standing: Standing, most: int) -> dict[str, Any]:
     """Return the OpenAPI description of what is live."""
     told, columns = standing.champion.told, standing.columns
-    row = {
+    row: dict[str, Any] = {
         "type": "object",
-        "properties": {one.name: one.schema for one in columns.needed} | {name: {} for name in columns.hidden},
-        "required": [columns.time] if told["clock"] == "tick" else [],
+        "properties": {one.name: _column(one, one.name == columns.time) for one in columns.needed}
+        | {name: {} for name in columns.hidden},
         "additionalProperties": False,
-        "minProperties": 1,
     }
-    if not row["required"]:
-        del row["required"]
+    if told["clock"] == "tick":
+        row["required"] = [columns.time]
+        row["properties"][columns.time]["type"] = "integer"
+    else:
+        row["anyOf"] = [{"required": [name]} for name in columns.names]
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "minItems": 1, "maxItems": most}
     batch = {
         "type": "object",
@@ -65,6 +72,19 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _column(column: Column, when: bool) -> dict[str, Any]:
+    """Return what a column may hold; of times also what formats of JSON Schema cannot say."""
+    made = dict(column.schema)
+    if column.kind == "time" and not column.zoned:
+        del made["format"]  # that one has a zone
+    if column.kind == "time":
+        made["pattern"] = _ZONED if column.zoned else _BARE
+        made["description"] = f"A time {'with its' if column.zoned else 'without a'} zone, from 1700 to 2199."
+    if when:
+        made["description"] = f"{made.get('description', '')} At most a day in the future; absent: now.".strip()
+    return made
 
 
 def _id() -> dict[str, Any]:
@@ -105,13 +125,30 @@ def _answer(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    data = {"type": "array", "items": {"type": "array"}, "minItems": 1}
+    data = {
+        "type": "array",
+        "items": {"type": "array"},
+        "minItems": 1,
+        "description": "Rows: of each a value for every one of the columns, in their order.",
+    }
     split = {
         "type": "object",
-        "properties": {"columns": {"type": "array", "items": {"enum": list(names)}}, "data": data},
-        "required": ["columns", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"enum": list(names)}, "minItems": 1, "uniqueItems": True},
+            "data": data,
+            "index": {"type": "array"},
+        },
+        "required": ["data"],
+        "additionalProperties": False,
     }
-    forms = {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": {}}
+    columns = {
+        "type": "object",
+        "additionalProperties": {"type": "array", "minItems": 1},
+        "minProperties": 1,
+        "description": "Columns of one length, by their names.",
+    }
+    inputs = {"anyOf": [rows, {"$ref": "#/components/schemas/Row"}, columns]}
+    forms = {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": inputs}
     return {
         "oneOf": [
             {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}

@@ -68,15 +68,18 @@ async def kept(order: Order) -> Kept:
     AppError, StoreError
         With what it says, or if it dies or takes too long.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-c",  # not -m: the package imports the module first
-        "from mlwild.answering.bundling import main; main()",
-        json.dumps(vars(order)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-c",  # not -m: the package imports the module first
+            "from mlwild.answering.bundling import main; main()",
+            json.dumps(vars(order)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+    except OSError as problem:
+        raise _no_process(problem) from problem
     try:
         async with asyncio.timeout(LOADING):
             out, _ = await process.communicate()
@@ -92,6 +95,11 @@ async def kept(order: Order) -> Kept:
     if "why" in said:
         raise _problem(said)
     return Kept(**said)
+
+
+def _no_process(problem: OSError) -> StoreError:
+    """Return what is said where the machine has no room for a process now; it may have later."""
+    return StoreError(f"serve: no process can be started: {problem.strerror}. Free memory or file descriptors.")
 
 
 def _problem(said: Mapping[str, Any]) -> MlwildError:
@@ -131,7 +139,10 @@ class Worker(asyncio.Protocol):
             If it says that it cannot, with its sentence; or if it dies or takes too long.
         """
         worker = Worker(lost)
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as problem:
+            raise _no_process(problem) from problem
         config = {"line": theirs.fileno(), "front": os.getpid(), **vars(what)}
         try:
             worker._process = subprocess.Popen(  # noqa: S603, ASYNC220  our own module, not waited for
@@ -139,6 +150,9 @@ class Worker(asyncio.Protocol):
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
+        except OSError as problem:
+            ours.close()
+            raise _no_process(problem) from problem
         finally:
             theirs.close()
         ours.setblocking(False)  # noqa: FBT003  the name of the standard library

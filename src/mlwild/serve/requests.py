@@ -132,22 +132,29 @@ class Reader:
                 raise RefusedError(
                     422, '"dataframe_split" holds "columns", a list of names, and "data", a list of rows.'
                 )
-            return [_dict(names, row, at) for at, row in enumerate(data)]
+            return [_dict(names, row, at) for at, row in enumerate(self._few(data))]
         if form == "inputs" and isinstance(given, dict):
             lists = [one if isinstance(one, list) else [one] for one in given.values()]
             if len({len(one) for one in lists}) != 1:
                 raise RefusedError(422, '"inputs" holds columns of one length.')
+            self._few(lists[0])
             return [dict(zip(given, row, strict=True)) for row in zip(*lists, strict=True)]
         if not isinstance(given, list):
             raise RefusedError(422, f'"{form}" is a list of rows.')
-        return [_dict(self.columns.names, row, at) if isinstance(row, list) else row for at, row in enumerate(given)]
+        names = self.columns.names
+        return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(self._few(given))]
+
+    def _few(self, rows: list[Any]) -> list[Any]:
+        """Refuse too many rows before anything is made of them."""
+        if len(rows) > self.most:
+            raise RefusedError(413, f"There are more than {self.most} rows. Send them in parts.")
+        return rows
 
     def _asked(self, rows: list[Any], named: Any, header: str | None) -> Asked:
         name = _id(named, header)
         if not rows:
             raise RefusedError(422, "There is no row.")
-        if len(rows) > self.most:
-            raise RefusedError(413, f"There are more than {self.most} rows. Send them in parts.")
+        self._few(rows)
         needed = self.columns.needed
         ids = (self.columns.time, self.columns.key)
         known = {*self.columns.names, *self.columns.hidden}

@@ -27,8 +27,8 @@ GRACE = 20
 SERVED = "served"
 #: Seconds between two looks at the keys.
 LOOK = 0.5
-#: Connections at once.
-CONNECTIONS = 2_000
+#: Connections at once, and file descriptors beside them.
+CONNECTIONS, BESIDE = 2_000, 200
 
 
 def serve(
@@ -171,6 +171,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, _ended, server)
         _settle()
+        _make_room()
         if wanted.ready is not None:
             shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
             wanted.ready(f"http://{shown}:{listener.getsockname()[1]}")
@@ -198,6 +199,18 @@ def _settle() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     sys.setswitchinterval(0.0005)
+
+
+def _make_room() -> None:
+    """Allow as many file descriptors as connections need, where the machine lets us."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + BESIDE if hard == resource.RLIM_INFINITY else min(CONNECTIONS + BESIDE, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _follow(keys: Any, door: Any) -> None:

@@ -3,6 +3,7 @@
 from mlwild.show.check import show_check
 from mlwild.show.comparison import show_comparison
 from mlwild.show.drill import show_drill
+from mlwild.show.drill_server import show_server_drill
 from mlwild.show.gate import show_gate
 from mlwild.show.operation import show_challenge, show_operation, show_rollback, show_status
 from mlwild.show.patch import show_patch
@@ -29,6 +30,7 @@ __all__ = [
     "show_reproduced",
     "show_rollback",
     "show_run",
+    "show_server_drill",
     "show_sheet",
     "show_status",
     "show_stress",
