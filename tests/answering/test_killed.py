@@ -89,13 +89,13 @@ def test_wherever_it_is_killed_the_next_run_finishes_it(operated, source, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-def test_fifty_kills_at_any_time(operated, tmp_path, kind):
+def test_kills_at_any_time(operated, tmp_path, kind):
     rng, kills, turn = random.Random(6), 0, 0
     source = tmp_path / "in.parquet"
     wild.load_app(operated).data.__globals__["rows"](seed=2, n=60_000).drop(columns="y").to_parquet(source)
     whole = tmp_path / f"whole.{kind}"
     wild.predict(operated, source, whole)
-    while kills < 50:
+    while kills < 17:  # of each format: more than fifty together
         turn += 1
         out = tmp_path / f"out{turn}.{kind}"
         while not out.exists():

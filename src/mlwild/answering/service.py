@@ -291,6 +291,11 @@ def service_of(store: Store, bundle: Bundle) -> AppService:
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."
         )
+    return assembled(store, bundle, app)
+
+
+def assembled(store: Store, bundle: Bundle, app: App) -> AppService:
+    """Return what answers by a bundle with an app whose code was checked; the models by their digests."""
     maker = Maker(
         app=app,
         data=bundle.data,
