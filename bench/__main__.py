@@ -30,6 +30,7 @@ def main() -> None:
         "compute",
         "features",
         "guards",
+        "serve",
     ):
         print(f"\n== {name}", flush=True)
         if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:

@@ -11,19 +11,24 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
+
+from peers import python_of
 
 HERE = Path(__file__).resolve()
 FEATURES, N, SECONDS, ROUNDS = 20, 4000, 4.0, 3
 CONNECTIONS = (1, 8)
+#: Seconds that a rival may take to start.
+WAIT = 60
 
 APP = """
 import numpy as np, pandas as pd
@@ -75,23 +80,31 @@ Server(uvicorn.Config(app, port=0, log_level="error", access_log=False)).run()
 """
 
 
-def requests() -> list[bytes]:
+#: Pages of the rivals, and how they are given rows.
+PAGES = {"": ("/predict", "rows"), "mlflow": ("/invocations", "dataframe_records"), "bentoml": ("/predict", "rows")}
+
+
+def requests(kind: str = "") -> list[bytes]:
     """Return some requests of one row, as bytes."""
     import numpy as np
 
+    page, name = PAGES[kind]
+
     rng, made = np.random.default_rng(1), []
     for _ in range(200):
-        row = {f"x{k}": float(x) for k, x in enumerate(rng.normal(size=FEATURES))} | {"when": "2026-01-02T00:00:00Z"}
-        body = json.dumps({"rows": [row]}).encode()
-        lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        row: dict[str, object] = {f"x{k}": float(x) for k, x in enumerate(rng.normal(size=FEATURES))}
+        if not kind:
+            row["when"] = "2026-01-02T00:00:00Z"
+        body = json.dumps({name: [row]}).encode()
+        lines = [f"POST {page} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}"])
         made.append(head.encode() + b"\r\n\r\n" + body)
     return made
 
 
-def ask(port: int, connections: int, seconds: float) -> dict[str, float]:
+def ask(port: int, connections: int, seconds: float, kind: str = "") -> dict[str, float]:
     """Ask on some connections, each again as soon as it is answered; return requests a second and milliseconds."""
-    chooser, asked, told = selectors.DefaultSelector(), requests(), []
+    chooser, asked, told = selectors.DefaultSelector(), requests(kind), []
     began: dict[socket.socket, float] = {}
     held: dict[socket.socket, bytes] = {}
     number = 0
@@ -129,10 +142,10 @@ def ask(port: int, connections: int, seconds: float) -> dict[str, float]:
     }
 
 
-def measured(port: int, connections: int, seconds: float = SECONDS) -> dict[str, float]:
+def measured(port: int, connections: int, seconds: float = SECONDS, kind: str = "") -> dict[str, float]:
     """Do the same in a process of its own."""
     out = subprocess.run(
-        [sys.executable, HERE, "--ask", str(port), str(connections), str(seconds)],
+        [sys.executable, HERE, "--ask", str(port), str(connections), str(seconds), kind],
         capture_output=True,
         text=True,
         check=False,
@@ -153,6 +166,42 @@ def running(command: list[str], folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def rival(kind: str, model: Path, folder: Path) -> Iterator[int | None]:
+    """Run a rival's server, and yield its port once it answers; None where it cannot be installed."""
+    python = python_of(kind)
+    if python is None:
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = folder / kind
+    home.mkdir(exist_ok=True)
+    with (home / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [python, HERE.parent / f"serve_peer_{kind}.py", model, home, str(port)],
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(WAIT):
+            time.sleep(1)
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+        else:
+            print(f"{kind} did not answer within {WAIT} seconds and is left out: {(home / 'said').read_text()[-300:]}")
+            yield None
+            return
+        time.sleep(2)
+        yield port
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def put_into_operation(folder: Path) -> Path:
@@ -188,6 +237,14 @@ def main() -> None:
                     measured(port, 2, 1.0)
                     for connections in CONNECTIONS:
                         found.setdefault((said, connections), []).append(measured(port, connections))
+        for kind in ("mlflow", "bentoml"):
+            with rival(kind, model, folder) as there:
+                if there is None:
+                    continue
+                measured(there, 2, 1.0, kind)
+                for connections in CONNECTIONS:
+                    for _ in range(ROUNDS):
+                        found.setdefault((kind, connections), []).append(measured(there, connections, SECONDS, kind))
         print(f"{os.cpu_count()} cores, shared by client and server; median of {ROUNDS} rounds of {SECONDS:.0f} s")
         bare = "a bare FastAPI handler"
         for connections in CONNECTIONS:
@@ -195,7 +252,7 @@ def main() -> None:
                 f"\n{connections} connection(s){'requests/s':>34}{'of bare':>9}{'p50 ms':>9}{'p99 ms':>9}{'of bare':>9}"
             )
             base = {k: median(one[k] for one in found[bare, connections]) for k in ("rate", "p50", "p99")}
-            for said in servers:
+            for said in dict.fromkeys(name for name, _ in found):
                 at = {k: median(one[k] for one in found[said, connections]) for k in ("rate", "p50", "p99")}
                 share, tail = at["rate"] / base["rate"], at["p99"] / base["p99"]
                 print(f"{said:<36}{at['rate']:>13,.0f}{share:>9.0%}{at['p50']:>9.2f}{at['p99']:>9.2f}{tail:>9.2f}")
@@ -203,6 +260,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--ask"]:
-        print(json.dumps(ask(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))))
+        print(json.dumps(ask(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5])))
     else:
         main()

@@ -146,7 +146,9 @@ def test_a_model_that_raises_is_left_alone_for_a_while_and_comes_back(stream):
     assert "rests" in said[-1].cause[0]
     calls["bad"] = False
     later = [stream.guard.answer(row, predict, watch, now=60.0 + k) for k in range(8)]
-    assert later[0].words == ["normal"]
+    # It is asked on trial first, and what it says then is not given.
+    assert [one.words[0] for one in later] == ["fallback"] * 5 + ["normal"] * 3
+    assert "on trial" in later[0].cause[0]
     assert calls["n"] == 13
 
 
@@ -225,6 +227,58 @@ def test_it_refuses_where_the_user_says_so(stream):
     assert "the expected loss of champion is above" in found.cause[0]
 
 
+def _sure(seed, risk, n=400):
+    """Return how sure a model must be whose probabilities are right and spread evenly: its risk is known then."""
+    rng = np.random.default_rng(seed)
+    x = rng.random(2 * n)
+    y = (rng.random(2 * n) < x).astype(np.int64)
+    table = pa.table({"x": x})
+    parts = table.slice(0, n), y[:n], table.slice(n), y[n:]
+    known = Known(*parts, "numpy", named("brier"), "probability", 2)
+    return learn_guard(known, [Candidate("model", "1", lambda X: X[:, 0])], Guard(risk=risk))
+
+
+def _broken(draws):
+    # Of rows with a confidence of at least t, evenly spread up to 1, (1 - t) / 2 are wrong.
+    found = np.array([_sure(seed, 0.1, n=2000).stages[0].sure for seed in range(draws)])
+    assert np.isfinite(found).mean() > 0.9  # a promise of no answers would be kept as well
+    return int(((1 - np.minimum(found, 1.0)) / 2 > 0.1).sum())
+
+
+def test_answers_are_wrong_no_more_often_than_the_user_says():
+    # 60 draws; the promise may be broken in 5 %: more than 9 would come once in 1,000 times.
+    assert _broken(60) <= 9
+
+
+@pytest.mark.slow
+def test_answers_are_wrong_no_more_often_than_the_user_says_in_many_histories():
+    # 600 draws: 5 % and four standard errors.
+    assert _broken(600) / 600 <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 600)
+
+
+def test_rows_of_which_a_model_is_not_sure_are_refused_and_only_they():
+    guard = _sure(3, 0.15, n=2000)
+    sure = guard.stages[0].sure
+    assert 0.6 < sure < 0.95
+    x = np.array([[0.01], [0.5], [0.99], [1 - sure + 0.001], [sure + 0.001]])
+    found = guard.answer(x, [lambda X: X[:, 0]], guard.watch())
+    assert found.words == ["normal", "refused", "normal", "refused", "normal"]
+    assert np.isnan(found.value[[1, 3]]).all()
+    assert found.cause[1] == "model is not sure enough for a risk of 0.15"
+    assert (found.stage[[1, 3]] == -1).all()
+
+
+def test_a_risk_that_nothing_keeps_refuses_all():
+    guard = _sure(0, 0.001)
+    assert guard.answer(np.array([[0.999]]), [lambda X: X[:, 0]], guard.watch()).words == ["refused"]
+
+
+def test_a_risk_needs_probabilities():
+    table, a = _two(np.random.default_rng(0))
+    with pytest.raises(AppError, match=r"^guard\.risk: this loss asks for no probabilities"):
+        _made(table, a, lambda X: X["a"].to_numpy(), settings=Guard(risk=0.1))
+
+
 def test_contracts_come_before_what_was_inferred():
     from mlwild.contracts import Column
 
@@ -241,7 +295,16 @@ def test_a_guard_needs_rows_that_were_not_learned_from():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"level": 1.0}, {"fdr": 0}, {"run_length": 1}, {"stuck": 1}, {"refuse": float("nan")}, {"level": True}]
+    "wrong",
+    [
+        {"level": 1.0},
+        {"fdr": 0},
+        {"run_length": 1},
+        {"stuck": 1},
+        {"refuse": float("nan")},
+        {"level": True},
+        {"risk": 1},
+    ],
 )
 def test_settings_are_checked(wrong):
     with pytest.raises(AppError, match=rf"^guard\.{next(iter(wrong))}: "):

@@ -95,6 +95,7 @@ def test_a_shadow_answers_nobody_and_is_logged(app_file):
         server.until(lambda: sum(line["rows"][0]["arm"] == "shadow" for line in read_log(server.served)) == 20)
 
 
+@pytest.mark.slow
 def test_a_canary_that_cannot_be_loaded_leaves_all_to_the_champion(app_file):
     challenged(app_file, 0.5)
     path = folder_of(app_file) / "live.json"

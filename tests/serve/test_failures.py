@@ -30,7 +30,7 @@ def well(server):
     return said["ready"] and said["workers"] == 2 and server.one(**row())["status"] == "normal"
 
 
-@pytest.mark.parametrize("x", [HANGS, SPINS], ids=["sleeps", "spins"])
+@pytest.mark.parametrize("x", [HANGS, pytest.param(SPINS, marks=pytest.mark.slow)], ids=["sleeps", "spins"])
 def test_a_model_that_hangs_is_answered_for_in_time_and_killed(app_file, x):
     with Server(app_file) as server:
         before = server.workers
@@ -67,7 +67,9 @@ def test_a_model_that_ends_its_process_loses_no_request(app_file):
         assert len(others.answers) > 20
 
 
-@pytest.mark.parametrize("which", ["first", "second", "both"])
+@pytest.mark.parametrize(
+    "which", [pytest.param("first", marks=pytest.mark.slow), pytest.param("second", marks=pytest.mark.slow), "both"]
+)
 def test_workers_that_are_killed_lose_no_request(app_file, which):
     with Server(app_file) as server:
         others = Load(server.port, clients=3)
@@ -83,6 +85,7 @@ def test_workers_that_are_killed_lose_no_request(app_file, which):
         assert values["normal"] > 20
 
 
+@pytest.mark.slow
 def test_a_slow_model_is_waited_for(app_file):
     with Server(app_file) as server:
         one = server.one(**row(SLOW))  # .3 seconds of .5
@@ -153,7 +156,7 @@ def _lives(pid):
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_server_that_is_told_to_end_answers_what_it_has_and_ends_with_0(app_file, number):
     with Server(app_file) as server:
         found = []
@@ -181,6 +184,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself(app_fil
         assert sum(line["id"] == "full" for line in read_log(server.served)) == 1
 
 
+@pytest.mark.slow
 def test_one_who_wants_answers_rather_than_a_log_gets_them_on_a_full_disk(app_file):
     with Server(app_file, "--unlogged") as server:
         _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
@@ -190,6 +194,7 @@ def test_one_who_wants_answers_rather_than_a_log_gets_them_on_a_full_disk(app_fi
         assert list(read_log(server.served)) == []
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_log_is_refused(app_file):
     with Server(app_file), Server(app_file, wait=False) as second:
         assert second.process.wait(60) != 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild import models
+from mlwild import frames, models
 from mlwild.answering.bundle import Bundle, load_model
 from mlwild.answering.features import Maker
 from mlwild.answering.telling import tell
@@ -130,6 +130,16 @@ class AppService:
         if isinstance(self.fitted[0], Forecast):
             return self._forecast(rows[self.fitted[0].column], n)
         return _joined(list(self._tried(rows, n, stage, [TRIES])))
+
+    def warm(self) -> None:
+        """Ask every stage once, of a row that is known: the first request would wait for what is made on first use."""
+        guard = self.bundle.guard
+        if guard is None:
+            return
+        row = frames.from_arrow(guard.sample.table.slice(0, 1), guard.sample.kind, "features")
+        for stage in range(len(self.fitted)):
+            asked = [self._late] * stage + [self._stage(place) for place in range(stage, len(self.fitted))]
+            guard.answer(row, asked, guard.watch())
 
     def _tried(self, rows: Mapping[str, list[Any]], n: int, stage: int, left: list[int]) -> list[Answered]:
         """Answer some rows; where features cannot be made, their halves, until those to blame are alone."""

@@ -185,6 +185,19 @@ class Guarded:
             value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
             good = self._sane(place, value, watch, names)
             watch.breakers[place] = breaker.feed(failed=bool(problem) or not good.any(), now=now)
+            if (
+                watch.breakers[place].state == "half-open"
+            ):  # it was asked on trial: the rows go elsewhere until it may come back
+                causes.append(f"{self.stages[place].name} failed too often and is on trial")
+                continue
+            unsure = good & self._unsure(place, value)
+            if unsure.any():
+                made = made or no_answers(n, self.classes, matrix=self._matrix)
+                told = [*causes, f"{self.stages[place].name} is not sure enough for a risk of {self.settings.risk:g}"]
+                made.cause[left[unsure]] = _told(before[left[unsure]], told)
+                left, value, good = left[~unsure], value[~unsure], good[~unsure]
+                if not len(left):
+                    return made
             if good.any():
                 status = NORMAL if place == 0 and not causes and names == () else DEGRADED if place == 0 else FALLBACK
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
@@ -306,6 +319,11 @@ class Guarded:
                 good = good & ~standing[:, 0]
         return np.asarray(good)
 
+    def _unsure(self, place: int, value: Floats) -> Bools:
+        """Mark the answers that are too uncertain to be given."""
+        sure = self.stages[place].sure
+        return likeliest_of(value)[1] < sure if sure else np.zeros(len(value), dtype=bool)
+
     def _around(self, part: Answers, radius: float) -> None:
         """Put an interval round each number, or a set of classes."""
         if self.ask == "value":
@@ -320,6 +338,20 @@ class Guarded:
 def _told(before: NDArray[np.object_], causes: Sequence[str]) -> list[str]:
     """Return the causes of each row: its own, and those of all."""
     return ["; ".join((one, *causes) if one else causes) for one in before.tolist()]
+
+
+def likeliest_of(value: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """
+    Return the likeliest class of each row, and its probability.
+
+    Examples
+    --------
+    >>> [one.tolist() for one in likeliest_of(np.array([0.25, 0.9]))]
+    [[0, 1], [0.75, 0.9]]
+    """
+    if value.ndim == 1:
+        return (value > 0.5).astype(np.int64), np.maximum(value, 1.0 - value)
+    return value.argmax(axis=1).astype(np.int64), value.max(axis=1)
 
 
 def scores_of(ask: str, labels: NDArray[Any], value: Floats) -> Floats:

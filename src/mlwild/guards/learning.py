@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.contracts import Column
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
-from mlwild.guards.guarded import Guarded, scores_of
+from mlwild.guards.guarded import Guarded, likeliest_of, scores_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
+from mlwild.stats.selective import guaranteed_threshold
 from mlwild.stats.support import Support, learn_support
 
 Floats = NDArray[np.float64]
@@ -136,6 +137,8 @@ def learn_guard(
     ([10.0, 93.0], ['normal', 'fallback'])
     """
     n = len(known.labels)
+    if settings is not None and settings.risk is not None and not known.ask.startswith("probab"):
+        raise AppError("guard.risk: this loss asks for no probabilities of classes, so that nobody knows what is sure.")
     if not n:
         raise DataError("guard: there is no labelled row that the models did not learn from. Wait for labels.")
     settings = settings or Guard()
@@ -145,12 +148,13 @@ def learn_guard(
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
     whole = replace(sample, table=known.held, labels=known.labels)
-    stages = [*(_stage(one, known, sample, whole) for one in chain), _constant(known, sample, whole)]
+    risk = settings.risk
+    stages = [*(_stage(one, known, sample, whole, risk) for one in chain), _constant(known, sample, whole, risk)]
     stream = _stream(encoding, known, settings)
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings)
 
 
-def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample) -> Stage:
+def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, risk: float | None) -> Stage:
     predictions = whole.answers(one.predict, {})
     names = known.learned.column_names
     if predictions is None:
@@ -176,7 +180,16 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample) -> Stage
         high,
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
         blocks=sample.blocks(before),
+        sure=_sure(predictions, known, risk),
     )
+
+
+def _sure(predictions: NDArray[Any], known: Known, risk: float | None) -> float:
+    """Return how sure a stage must be to be wrong as seldom as is asked; infinite where it never is."""
+    if risk is None:
+        return 0.0
+    likeliest, sureness = likeliest_of(np.asarray(predictions, dtype=np.float64))
+    return guaranteed_threshold(sureness, (likeliest != known.labels).astype(np.float64), risk=risk).value
 
 
 def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
@@ -191,7 +204,7 @@ def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
     return low - wide, high + wide
 
 
-def _constant(known: Known, sample: Sample, whole: Sample) -> Stage:
+def _constant(known: Known, sample: Sample, whole: Sample, risk: float | None) -> Stage:
     answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes)
     same, few = (np.broadcast_to(answer, (len(one.labels), *answer.shape)) for one in (whole, sample))
     return Stage(
@@ -203,6 +216,7 @@ def _constant(known: Known, sample: Sample, whole: Sample) -> Stage:
         blind=True,
         constant=answer,
         blocks=sample.blocks(few),
+        sure=_sure(same, known, risk),
     )
 
 

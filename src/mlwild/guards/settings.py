@@ -25,6 +25,10 @@ class Guard:
         in another order than the history's.
     refuse : float, optional
         Expected loss above which no answer is given; default none, so that every request is answered.
+    risk : float, optional
+        Share of answers that may be wrong, in (0, 1): whose likeliest class is not the one that came. Rows of which a
+        stage is less sure than that takes are not answered. How sure it must be is learned, so that the promise holds
+        with a chance of 95 % for rows that come as the history's latest did. Only where a loss asks for probabilities.
 
     Raises
     ------
@@ -42,6 +46,7 @@ class Guard:
     fdr: float = 1e-4
     stuck: bool = True
     refuse: float | None = None
+    risk: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -55,6 +60,8 @@ class Guard:
             raise AppError(f"guard.stuck: {self.stuck!r} is neither True nor False.")
         if self.refuse is not None and not (_number(self.refuse) and abs(self.refuse) < float("inf")):
             raise AppError(f"guard.refuse: {self.refuse!r} is not a finite loss.")
+        if self.risk is not None and not (_number(self.risk) and 0 < self.risk < 1):
+            raise AppError(f"guard.risk: {self.risk!r} is not a share between 0 and 1.")
 
 
 def _number(value: object) -> bool:

@@ -77,6 +77,8 @@ class Stage:
         The answer of a stage that is not asked.
     blocks : tuple of float
         Mean loss in each stretch of the sample.
+    sure : float
+        Probability of the likeliest class below which it does not answer; 0 where it answers all.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Stage:
     still: float = math.inf
     constant: Floats | None = None
     blocks: tuple[float, ...] = ()
+    sure: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

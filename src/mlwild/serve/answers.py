@@ -51,7 +51,7 @@ class Writer:
                 "vintage": vintage,
                 "arm": arm,
                 "expected_loss": expected,
-                "age": age,
+                "age_seconds": age,
             }
             for value, low, high, likely, status, cause, stage, vintage, expected, age, arm in zip(
                 *(lists[name] for name in FIELDS[:-1]), arms, strict=True

@@ -92,7 +92,7 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
         "vintage": text,
         "arm": {"enum": ["champion", "canary"]},
         "expected_loss": number,
-        "age": number,
+        "age_seconds": number,
     }
     return {"type": "object", "properties": fields, "required": list(fields)}
 

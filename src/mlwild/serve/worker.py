@@ -61,6 +61,7 @@ def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
     store = Store(Path(config["root"]))
     bundle = load_bundle(store, config["key"], config["digest"])
     service = service_of(store, bundle)
+    service.warm()
     threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
     return service, bundle.told()
 
