@@ -107,7 +107,8 @@ def _save(made: Bundle, data: Path, model: Path) -> None:
     from mlflow.types.schema import AnyType, Array, ColSpec, Schema
 
     # MLflow refuses a whole number with a gap, and reads a missing truth as false: reading is the guard's part.
-    needed: list[Any] = [ColSpec(AnyType(), one.name, required=False) for one in made.columns.needed]
+    anything: Any = AnyType
+    needed: list[Any] = [ColSpec(anything(), one.name, required=False) for one in made.columns.needed]
     layout = Layout.of(made)
     named = (
         "double"
