@@ -119,6 +119,17 @@ def test_typed_columns_are_read_or_told(column, array, values, wrong):
     assert set(found[1]) == wrong
 
 
+@pytest.mark.parametrize("column", [PLAIN, DAY], ids=["time", "date"])
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.date32()], ids=str)
+def test_times_that_no_table_holds_are_missing(column, kind):
+    far = 2**62 // 86_400 * 86_400 if kind == pa.timestamp("s") else 2**31 - 1
+    values, wrong = of_arrow(
+        column, pa.array([far, 0, -far], pa.int64()).cast(pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    )
+    assert values == [None, 0, None]
+    assert all("between 1678 and 2262" in wrong[row] for row in (0, 2))
+
+
 def test_nanoseconds_are_cut_as_a_text_would_be():
     counted = np.array([1_999, -1], dtype="datetime64[ns]")
     assert of_arrow(PLAIN, pa.array(counted)) == ([1, -1], {})

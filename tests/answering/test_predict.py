@@ -179,6 +179,7 @@ BAD = {
     "twice": ("in.csv", b"x,x\n", DataError, "two columns 'x'"),
     "semicolons": ("in.csv", LINE.replace(",", ";").encode(), DataError, "it has id;when;x"),
     "open quote": ("in.csv", (LINE + '1,"\n').encode(), DataError, "line 2 of in.csv cannot be read"),
+    "endless": ("in.csv", LINE.encode() + b"1," * (9 << 20) + b"\n", DataError, "line 2 of in.csv is longer than 16 MB"),
     "no Parquet": ("in.parquet", b"PAR1 is not enough", DataError, "in.parquet cannot be read"),
     "name": ("in.xlsx", b"x", AppError, "ends with none of"),
 }  # fmt: skip

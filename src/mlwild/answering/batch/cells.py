@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
-from mlwild.answering.columns import Column, WrongValueError
+from mlwild.answering.columns import FAR, Column, WrongValueError
 
 #: Texts that stand for a missing value in a column that holds no text.
 GAPS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>"})
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _DAY = 86_400_000_000
+_FAR_DAY = "needs a date between 1678 and 2262"
 
 #: Cells as a column holds them, and what is wrong with some, by row.
 Read = tuple[list[Any], dict[int, str]]
@@ -139,17 +140,24 @@ def of_arrow(column: Column, array: Any) -> Read:
     if pa.types.is_timestamp(given):
         micros = _micros(array)
         if kind == "time" and (given.tz is not None) == column.zoned:
-            return micros, {}
+            return _within(micros, FAR, "needs a time between 1678 and 2262")
         if kind == "date" and given.tz is None and not any(one is not None and one % _DAY for one in micros):
-            return [None if one is None else one // _DAY for one in micros], {}
+            return _within([None if one is None else one // _DAY for one in micros], FAR // _DAY, _FAR_DAY)
         return each(column, array.cast(pa.string()).to_pylist())
     if pa.types.is_date(given):
         days = array.cast(pa.date32()).cast(pa.int32()).to_pylist()
         if kind == "date":
-            return days, {}
+            return _within(days, FAR // _DAY, _FAR_DAY)
         if kind == "time" and not column.zoned:
-            return [None if one is None else one * _DAY for one in days], {}
+            micros = [None if one is None else one * _DAY for one in days]
+            return _within(micros, FAR, "needs a time between 1678 and 2262")
     return each(column, array.to_pylist())
+
+
+def _within(values: list[int | None], far: int, need: str) -> Read:
+    """Take times for missing that the app's own tables could not hold."""
+    wrong = {row: need for row, one in enumerate(values) if one is not None and abs(one) > far}
+    return ([None if row in wrong else one for row, one in enumerate(values)] if wrong else values), wrong
 
 
 def _micros(array: Any) -> list[int | None]:

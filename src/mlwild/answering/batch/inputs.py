@@ -21,6 +21,8 @@ from mlwild.errors import AppError, DataError
 BATCH = 1_000
 #: Bytes of a line of JSON, beyond which it is no row.
 LONGEST = 1 << 20
+#: Bytes of a line of CSV, beyond which the file is none.
+WIDEST = 16 << 20
 #: Format of a file, by how its name ends.
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BLOCK = 1 << 20
@@ -77,7 +79,7 @@ def looked(path: Path) -> Looked:
             before = stamp_of(path)
             state = hashlib.blake2b(digest_size=16)
             decode = codecs.getincrementaldecoder("utf-8")()
-            size, lines, block = 0, 1, b""
+            size, lines, block, line = 0, 1, b"", 0
             while fresh := file.read(_BLOCK):
                 block = fresh
                 state.update(block)
@@ -85,6 +87,9 @@ def looked(path: Path) -> Looked:
                 if kind != "parquet":
                     _decoded(decode, block, path, lines)
                     lines += block.count(b"\n")
+                    line = line + len(block) if b"\n" not in block else len(block) - block.rindex(b"\n") - 1
+                if kind == "csv" and line > WIDEST:
+                    raise DataError(f"input: line {lines} of {path.name} is longer than {WIDEST >> 20} MB: no row is.")
     except OSError as problem:
         raise AppError(f"input: {str(path)!r} cannot be read: {problem.strerror or problem}.") from problem
     if not size:
@@ -241,7 +246,7 @@ class Rows:
                     if sum(one.num_rows for one in left) == BATCH:
                         yield of_table(pa.Table.from_batches(left), self.columns, self.began)
                         left = []
-        except (pa.ArrowException, OSError) as problem:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
             raise self._unreadable(problem) from problem
         if left:
             yield of_table(pa.Table.from_batches(left), self.columns, self.began)
