@@ -53,6 +53,7 @@ def answered(file, folder, kind="jsonl"):
 def test_classes_are_answered_by_their_names(tmp_path):
     frame, said = answered(put(tmp_path, "zero_one"), tmp_path)
     assert np.mean([one["value"] == kind for one, kind in zip(said, frame["kind"], strict=True)]) > 0.7
+    assert {one["likely"] for one in said} == {None}  # nothing is known of the others
     # The app's key is called value.
     assert [one["value_"] for one in said] == frame["value"].tolist()
     assert [one["hour"] for one in said] == list(range(50))
