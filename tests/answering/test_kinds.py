@@ -96,10 +96,11 @@ def test_a_time_that_is_an_integer_cannot_be_filled_in(tmp_path):
         wild.predict(file, tmp_path / "in.csv", tmp_path / "out.jsonl", force=True, absent=True)
 
 
+# Not getrusage: what that says of a fresh process is at least what its parent had.
 MEASURED = """
-import resource, sys, mlwild as wild
+import sys, mlwild as wild
 wild.predict(*sys.argv[1:4])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
@@ -122,4 +123,4 @@ def test_memory_does_not_grow_with_the_file(operated, tmp_path, kind):
         )
         peaks.append(int(done.stdout) / 1024)
     # 380,000 rows more are some 100 MB as objects of Python: a run that kept them would show.
-    assert peaks[1] < peaks[0] + 60, peaks
+    assert peaks[1] < peaks[0] + 40, peaks
