@@ -290,6 +290,7 @@ def test_every_verb_has_its_function():
         "stress": wild.stress,
         "patch": wild.patch,
         "drill": wild.drill,
+        "predict": wild.predict,
         "card": wild.Rehearsal.card,
         "operate": wild.operate,
         "status": operating.status,

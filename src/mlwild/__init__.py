@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlwild import gate, guards, monitors, remedies, rules, splits, stressors
+    from mlwild.answering.batch import predict
     from mlwild.app import App
     from mlwild.checks import check
     from mlwild.comparisons import compare
@@ -58,6 +59,7 @@ _HOME = {
     "past_events": "mlwild.past",
     "patch": "mlwild.patching.patch",
     "pinball": "mlwild.losses",
+    "predict": "mlwild.answering.batch",
     "rehearse": "mlwild.rehearsal",
     "stress": "mlwild.stressing",
 }
@@ -92,6 +94,7 @@ __all__ = [
     "past_events",
     "patch",
     "pinball",
+    "predict",
     "rehearse",
     "remedies",
     "rules",

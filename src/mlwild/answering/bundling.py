@@ -88,7 +88,8 @@ def bundle(
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."
         )
-    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app))
+    # A bundle names the app's file: one that was copied or moved with its store is another.
+    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file))
     found = root.get(key, KIND)
     if found is None:
         made = _made(pinned(app), root, life, live, arm)

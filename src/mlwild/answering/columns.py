@@ -21,7 +21,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 #: Microseconds since 1970 that nanoseconds in 64 bits can hold.
-_FAR = 9_223_000_000_000_000
+FAR = 9_223_000_000_000_000
 
 
 class WrongValueError(ValueError):
@@ -104,7 +104,7 @@ class Column:
         except (TypeError, ValueError, OverflowError):
             raise WrongValueError(f"needs a time such as {need}") from None
         made = span // _MICROSECOND
-        if abs(made) > _FAR:
+        if abs(made) > FAR:
             raise WrongValueError("needs a time between 1678 and 2262")
         return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -89,12 +89,15 @@ class AppService:
     maker : Maker
     fitted : sequence of object
         The models of the chain, in order; the `Forecast` that is live, alone.
+    clock : callable
+        Seconds that only rise: a stage that failed too often is asked again after some of them.
     """
 
     app: App
     bundle: Bundle
     maker: Maker
     fitted: Sequence[Any]
+    clock: Callable[[], float] = time.monotonic
     _told: dict[str, float] = field(default_factory=dict, repr=False)
     _watch: Watch | None = field(default=None, repr=False)
 
@@ -102,6 +105,15 @@ class AppService:
         """Begin as new."""
         if self.bundle.guard is not None:
             self._watch = self.bundle.guard.watch()
+
+    @property
+    def watch(self) -> Watch | None:
+        """What the guard remembers of the rows so far; None where there is no guard."""
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: Watch | None) -> None:
+        self._watch = watch
 
     def answer(self, rows: Mapping[str, list[Any]], stage: int = 0) -> Answered:
         """
@@ -148,7 +160,7 @@ class AppService:
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]
         asked = [self._late] * stage + [self._stage(place) for place in range(stage, len(self.fitted))]
-        return [self._named(guard.answer(native, asked, self._watch, time.monotonic()), logged)]
+        return [self._named(guard.answer(native, asked, self._watch, self.clock()), logged)]
 
     def _stage(self, place: int) -> Predict:
         def predict(native: Any) -> NDArray[Any]:
@@ -289,6 +301,11 @@ def service_of(store: Store, bundle: Bundle) -> AppService:
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."
         )
+    return assembled(store, bundle, app)
+
+
+def assembled(store: Store, bundle: Bundle, app: App) -> AppService:
+    """Return what answers by a bundle with an app whose code was checked; the models by their digests."""
     maker = Maker(
         app=app,
         data=bundle.data,

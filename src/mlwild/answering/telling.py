@@ -7,5 +7,5 @@ import sys
 
 def tell(said: str) -> None:
     """Write a line to the operator."""
-    sys.stderr.write(f"mlwild serve: {said}\n")
+    sys.stderr.write(f"mlwild: {said}\n")
     sys.stderr.flush()

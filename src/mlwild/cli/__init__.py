@@ -45,6 +45,7 @@ for _command in (
     releasing.stress,
     releasing.patch,
     answering.drill,
+    answering.predict,
     rehearsing.card,
     operating.operate,
     deploying.deploy,

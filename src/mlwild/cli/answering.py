@@ -1,8 +1,9 @@
-"""Commands about answers and how they fail: drill."""
+"""Commands about answers and how they fail: predict, drill."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mlwild.app import App
 
     Run = Callable[[App, str, Path | None], tuple[dict[str, Any], Path | None, bool]]
+#: Seconds between two lines that say how far a batch is.
+TOLD = 10.0
 
 
 def drill(
@@ -85,3 +88,51 @@ def _server(seconds: float, deadline: float) -> Run:
 
 def _tell(text: str) -> None:
     print(f"  {text}", file=sys.stderr)
+
+
+def predict(
+    app: AppFile,
+    *,
+    source: Annotated[
+        Path, typer.Option("--input", "-i", help="Rows: a .csv, .parquet or .jsonl file.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Answers: .csv, .parquet or .jsonl, by its name.", show_default=False)
+    ],
+    absent: Annotated[
+        bool, typer.Option("--absent", help="Answer without columns that are gone, as degraded.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output that is there.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run answered.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary as JSON.")] = None,
+    store: StoreOption = ".mlwild",
+) -> None:
+    """Answer the rows of a file by what is live, through the guard: one row out for each row in, in order.
+
+    A run that was stopped or killed goes on when called again. What cannot be read is answered as missing, with its
+    cause. Exit code 1: some rows were refused, and have no value.
+
+    Example: mlwild predict flights.py --input week.csv --output answers.parquet
+    """
+    from mlwild.answering.batch import predict as run
+    from mlwild.show import show_predicted
+
+    can_write(json_file, "--json")
+    found = run(app, source, output, store=store, absent=absent, force=force, restart=restart, progress=_every(TOLD))
+    show_predicted(found)
+    write_json(json_file, found.as_dict())
+    if found.refused:
+        raise typer.Exit(FAILED)
+
+
+def _every(seconds: float) -> Callable[[int], None]:
+    """Return what says how far a batch is, not too often."""
+    last = time.monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            print(f"  {rows:,} rows answered", file=sys.stderr)
+
+    return tell

@@ -15,12 +15,13 @@ from mlwild.cli.versions import RecordOption, registrar_of
 from mlwild.errors import AppError
 
 
-class Scheduler(StrEnum):
-    """Who calls."""
+class Target(StrEnum):
+    """What is written."""
 
     cron = "cron"
     github = "github"
     airflow = "airflow"
+    pyfunc = "pyfunc"
 
 
 def operate(
@@ -109,26 +110,39 @@ def operate(
 
 
 def export(
-    scheduler: Annotated[Scheduler, typer.Argument(help="Which scheduler.", show_default=False)],
+    target: Annotated[
+        Target, typer.Argument(help="Which scheduler; or pyfunc, the live model for MLflow.", show_default=False)
+    ],
     app: AppFile,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.", show_default="print")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "--output", "-o", help="Write to this file; a folder for pyfunc.", show_default="print"),
+    ] = None,
+    store: StoreOption = ".mlwild",
 ) -> None:
-    """Write what another scheduler needs to tick an app: lines of a crontab, a GitHub workflow, an Airflow DAG.
+    """Write what others need: a scheduler, to tick an app (crontab, GitHub, Airflow); MLflow, to serve what is live.
+
+    A pyfunc is a folder with the model, its guard and the app's code: mlflow models serve -m FOLDER --env-manager local
 
     Example: mlwild export airflow flights.py -o dags/flights_ticks.py
     """
     from mlwild.clock import today
-    from mlwild.exporting import airflow_dag, crontab, github_workflow, plan_of
+    from mlwild.exporting import airflow_dag, crontab, github_workflow, plan_of, save_pyfunc
     from mlwild.loading import load_app
 
+    if target is Target.pyfunc:
+        if out is None:
+            raise AppError("--out: a pyfunc is a folder. Name one that is not there yet.")
+        print(f"Wrote {out}: vintage {save_pyfunc(app, out, store=store)} with its guard.")
+        return
     can_write(out, "--out")
     plan = plan_of(load_app(app), app, today())
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = {
-        Scheduler.cron: lambda: crontab(plan),
-        Scheduler.github: lambda: github_workflow(plan, python),
-        Scheduler.airflow: lambda: airflow_dag(plan),
-    }[scheduler]()
+        Target.cron: lambda: crontab(plan),
+        Target.github: lambda: github_workflow(plan, python),
+        Target.airflow: lambda: airflow_dag(plan),
+    }[target]()
     if out is None:
         print(text, end="")
         return

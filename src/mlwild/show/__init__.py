@@ -7,6 +7,7 @@ from mlwild.show.drill_server import show_server_drill
 from mlwild.show.gate import show_gate
 from mlwild.show.operation import show_challenge, show_operation, show_rollback, show_status
 from mlwild.show.patch import show_patch
+from mlwild.show.prediction import show_predicted
 from mlwild.show.progress import fits_bar
 from mlwild.show.sheet import show_sheet
 from mlwild.show.stress import show_stress
@@ -27,6 +28,7 @@ __all__ = [
     "show_history",
     "show_operation",
     "show_patch",
+    "show_predicted",
     "show_reproduced",
     "show_rollback",
     "show_run",

@@ -1,0 +1,156 @@
+"""What is live as a model of MLflow: a folder with the guard, the models and the app's code, and what loads it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mlwild import frames
+from mlwild.answering.batch.cells import Read, each, of_arrow
+from mlwild.answering.batch.given import Given, began_of, given
+from mlwild.answering.batch.outputs import Layout
+from mlwild.answering.bundle import load_bundle
+from mlwild.answering.columns import Column, Columns
+from mlwild.answering.service import AppService, app_of, assembled
+from mlwild.digest import digest, file_digest
+from mlwild.errors import DataError, StoreError
+from mlwild.loading import load_app
+from mlwild.triangle.store import Store
+
+#: What says which bundle is meant, and the digest of every file.
+MANIFEST = "mlwild.json"
+#: Folder of the app's file and of the modules beside it.
+CODE = "app"
+
+
+@dataclass
+class GuardedModel:
+    """
+    What `mlflow.pyfunc.load_model` returns the predictions of.
+
+    Parameters
+    ----------
+    service : AppService
+    """
+
+    service: AppService
+    # Servers ask from several threads, and what the guard remembers goes from row to row.
+    _turn: Any = field(default_factory=threading.Lock, repr=False)
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """
+        Answer rows through the guard.
+
+        Parameters
+        ----------
+        model_input : DataFrame, or dict of str to array
+            Columns of the app's data; one that is not there is answered as missing, and the row is degraded.
+        params : mapping, optional
+            MLflow passes it; there is none to set.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``value`` (or ``value_CLASS`` for each class), ``low``, ``high``, ``likely``, ``status``, ``cause``,
+            ``stage``, ``vintage``, ``expected_loss``: a row for each row, in order. What is not known is None.
+
+        Raises
+        ------
+        DataError
+            If the input is no table, or has no row.
+        """
+        import pandas as pd
+
+        bundle = self.service.bundle
+        frame = pd.DataFrame(model_input)
+        if not len(frame):
+            raise DataError("input: there is no row.")
+        rows = of_frame(frame, bundle.columns, began_of(bundle.clock))
+        layout = replace(Layout.of(bundle), ids=())
+        with self._turn:
+            made = self.service.answer(rows.columns)
+        lists = layout.lists(rows, made)
+        # A gap in floats is NaN, which is no JSON: MLflow's server would send it all the same.
+        return pd.DataFrame(
+            {
+                name: pd.Series(values, dtype=object if name == "likely" or None in values else None)
+                for name, values in lists.items()
+            }
+        )
+
+
+def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
+    """Return the rows of a pandas frame, whose columns may be of any kind."""
+
+    def cells(column: Column) -> Read | None:
+        if column.name not in frame.columns:
+            return None
+        values = frame[column.name]
+        if values.dtype == object:
+            return each(column, [_plain(one) for one in values.tolist()])
+        return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
+
+    return given(columns, len(frame), cells, {}, began)
+
+
+def _plain(value: Any) -> Any:
+    """Return an object of Python or NumPy as JSON would have given it."""
+    if hasattr(value, "isoformat"):  # a date, a time; NaT is the text of its name
+        return None if value != value else value.isoformat()  # noqa: PLR0124
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+
+
+def manifest_of(folder: Path, file: str, key: str, bundled: str) -> str:
+    """Return the text that tells a folder whole from one that was changed."""
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = {name.as_posix(): file_digest(folder / name) for name in names}
+    body = {"version": 1, "app": file, "key": key, "digest": bundled, "files": files}
+    return json.dumps(body | {"check": digest(json.dumps(body, sort_keys=True))}, indent=1)
+
+
+def _load_pyfunc(path: str) -> GuardedModel:
+    """
+    Return what answers, of a folder that `mlwild export pyfunc` wrote; MLflow calls this.
+
+    Raises
+    ------
+    StoreError
+        If a file is gone, or has another digest: nothing of the folder is run then.
+    """
+    folder = Path(path)
+    told = _whole(folder)
+    # First the app: its file says where the modules are that what is loaded next may need.
+    file = str((folder / CODE / told["app"]).absolute())
+    store = Store(folder)
+    try:
+        load_app(file)
+        bundle = load_bundle(store, told["key"], told["digest"])
+        app = app_of(file, bundle.model)
+    except ModuleNotFoundError as problem:
+        raise StoreError(
+            f"model: {told['app']} needs the module {problem.name!r}, which is not there. Install it, or put it beside "
+            "the app and export again."
+        ) from problem
+    return GuardedModel(assembled(store, replace(bundle, file=file), app))
+
+
+def _whole(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of itself, if all of its files agree."""
+    try:
+        told: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        check = told.pop("check")
+        sound = told["version"] == 1 and check == digest(json.dumps(told, sort_keys=True))
+    except (OSError, ValueError, KeyError, AttributeError) as problem:
+        raise StoreError(f"model: {folder / MANIFEST} is gone or damaged. Export the model again.") from problem
+    if not sound:
+        raise StoreError(f"model: {folder / MANIFEST} is damaged, or of another version. Export the model again.")
+    for name, mark in told["files"].items():
+        path = folder / name
+        if not path.is_file() or file_digest(path) != mark:
+            what = "has another digest: it was changed or damaged" if path.exists() else "is gone"
+            raise StoreError(f"model: {name} {what}; nothing is loaded. Export the model again.")
+    return told

@@ -1,0 +1,197 @@
+"""What is live as a model of MLflow: it answers through its guard, where only the folder is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlwild as wild
+from mlwild.errors import AppError, DataError, StoreError
+from mlwild.exporting import save_pyfunc
+
+pyfunc = pytest.importorskip("mlflow.pyfunc")
+
+
+@pytest.fixture(scope="session")
+def folder(operated, tmp_path_factory):
+    """Return an exported model; not to be changed."""
+    made = tmp_path_factory.mktemp("exported") / "model"
+    save_pyfunc(operated, made)
+    return made
+
+
+@pytest.fixture
+def loaded(folder):
+    """Return the model anew: what the guard remembers begins with it."""
+    return pyfunc.load_model(str(folder))
+
+
+def test_it_answers_as_a_batch_does(operated, rows, loaded, tmp_path):
+    rows.to_parquet(tmp_path / "in.parquet", index=False)
+    wild.predict(operated, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    expected = pd.read_parquet(tmp_path / "out.parquet").drop(columns=["id", "when"])
+    parts = [loaded.predict(rows.iloc[at : at + 1_000]) for at in range(0, len(rows), 1_000)]
+    found = pd.concat(parts, ignore_index=True)
+    assert list(found.columns) == list(expected.columns)
+    for name in ("value", "low", "high", "expected_loss"):
+        np.testing.assert_array_equal(found[name].astype(float), expected[name])
+    for name in ("status", "cause", "stage", "vintage"):
+        assert found[name].tolist() == expected[name].tolist()
+    assert set(found["status"]) == {"normal", "degraded", "fallback"}
+
+
+@pytest.mark.slow
+def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
+    save_pyfunc(app_file, tmp_path / "model")
+    shutil.rmtree(app_file.parent)
+    shutil.move(tmp_path / "model", tmp_path / "moved")
+    rows.iloc[:20].to_parquet(tmp_path / "in.parquet")
+    code = (
+        "import sys, mlflow.pyfunc, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "print(model.predict(pd.read_parquet(sys.argv[2]))['status'].tolist())"
+    )
+    words = [sys.executable, "-W", "ignore", "-c", code, tmp_path / "moved", tmp_path / "in.parquet"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.strip() == str(["normal"] * 20)
+
+
+def test_the_signature_names_the_columns_and_the_answers(folder):
+    model = pyfunc.load_model(str(folder)).metadata
+    assert model.signature.inputs.input_names() == ["id", "when", "x", "z", "n", "city", "vip", "day"]
+    names = ["value", "low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss"]
+    assert model.signature.outputs.input_names() == names
+    assert model.metadata["columns"]["when"] == "time with zone"
+    assert "mlwild" in (folder / "requirements.txt").read_text()
+
+
+def test_every_file_is_held_against_its_digest(folder, tmp_path):
+    data = folder / "data" / "data"
+    names = [path.relative_to(folder) for path in data.rglob("*") if path.is_file()]
+    assert {name.suffix for name in names} == {".py", ".json", ".model", ".bundle"}
+    for place, name in enumerate(names):
+        copy = tmp_path / f"model{place}"
+        shutil.copytree(folder, copy)
+        held = bytearray((copy / name).read_bytes())
+        held[len(held) // 2] ^= 1
+        (copy / name).write_bytes(held)
+        with pytest.raises(StoreError, match=r"digest|damaged"):
+            pyfunc.load_model(str(copy))
+        (copy / name).unlink()
+        with pytest.raises(StoreError, match="is gone"):
+            pyfunc.load_model(str(copy))
+
+
+def served(model):
+    """Return a client of MLflow's own scoring server."""
+    from mlflow.pyfunc.scoring_server import init
+    from starlette.testclient import TestClient
+
+    return TestClient(init(model))
+
+
+def test_the_scoring_server_sends_answers_with_their_status_and_json_that_is_json(rows, loaded):
+    client = served(loaded)
+    asked = json.loads(json.dumps(rows.iloc[:3].to_dict("records"), default=str))
+    asked[1]["n"] = None
+    asked[1]["vip"] = None
+    asked[2]["x"] = "high"
+    split = {"columns": list(asked[0]), "data": [list(one.values()) for one in asked]}
+    for body in ({"dataframe_records": asked}, {"dataframe_split": split}):
+        answer = client.post("/invocations", json=body)
+        assert answer.status_code == 200, answer.text
+
+        def refused(word):
+            raise AssertionError(word)
+
+        said = json.loads(answer.text, parse_constant=refused)["predictions"]
+        assert [one["status"] for one in said] == ["normal", "normal", "degraded"]
+        assert "x needs a number" in said[2]["cause"]
+    few = client.post("/invocations", json={"dataframe_records": [{"x": 0.5, "city": "rome"}]}).json()["predictions"]
+    assert few[0]["status"] == "degraded"
+    assert "absent: z, n, vip, day" in few[0]["cause"]
+
+
+def test_frames_of_any_kind_are_read(rows, loaded):
+    frame = rows.iloc[:5]
+    first = loaded.predict(frame)["value"].tolist()
+    objects = frame.astype(object)
+    assert loaded.predict(objects)["value"].tolist() == first
+    assert loaded.predict(frame.assign(city=frame["city"].astype("category")))["value"].tolist() == first
+    assert loaded.predict(frame.set_index(frame.index + 7))["value"].tolist() == first
+    mixed = loaded.predict(objects.assign(x=["high", None, 0.1, float("nan"), 1]))
+    assert mixed["status"].tolist() == ["degraded", "degraded", "normal", "degraded", "normal"]
+    with pytest.raises(DataError, match="there is no row"):
+        loaded.predict(frame.iloc[:0])
+
+
+def test_an_app_that_cannot_stand_alone_is_refused_and_nothing_is_left(app_file, tmp_path):
+    (app_file.parent / "limits.txt").write_text("3")
+    text = app_file.read_text()
+    line = "open(__import__('os').path.join(__import__('os').path.dirname(__file__), 'limits.txt')).close()\n"
+    app_file.write_text(text.replace("N = 4_000\n", f"N = 4_000\n{line}"))
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(StoreError, match=r"cannot be loaded by itself \(FileNotFoundError.*limits\.txt"):
+        save_pyfunc(app_file, out / "model")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_contract_beside_the_app_goes_along(app_file, rows, tmp_path):
+    from mlwild.rules import Every
+
+    shutil.rmtree(app_file.parent / ".mlwild")
+    (app_file.parent / "batched.contract.toml").write_text("[data.columns.x]\nkind = 'number'\nhigh = 9\n")
+    wild.operate(wild.load_app(app_file), rule=Every(1), at="2026-01-17", begin="2026-01-15", jobs=1)
+    save_pyfunc(app_file, tmp_path / "model")
+    assert (tmp_path / "model" / "data" / "data" / "app" / "batched.contract.toml").is_file()
+    made = pyfunc.load_model(str(tmp_path / "model")).predict(rows.iloc[:20])
+    assert made["status"].tolist() == ["normal"] * 20
+
+
+def test_what_cannot_be_written_is_one_sentence(operated, folder, tmp_path):
+    with pytest.raises(AppError, match="is there already"):
+        save_pyfunc(operated, folder)
+    with pytest.raises(AppError, match="there is no folder"):
+        save_pyfunc(operated, tmp_path / "no" / "model")
+    command = [sys.executable, "-m", "mlwild.cli", "export", "pyfunc", operated.name]
+    done = subprocess.run(command, cwd=operated.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "mlwild: --out: a pyfunc is a folder. Name one that is not there yet."
+
+
+@pytest.mark.slow
+def test_mlflow_models_serve_serves_it(folder, rows, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder), "--env-manager", "local"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        body = json.dumps({"dataframe_records": rows.iloc[:5].to_dict("records")}, default=str).encode()
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
+        )
+        for _ in range(120):
+            try:
+                with urllib.request.urlopen(asked, timeout=10) as answer:
+                    said = json.loads(answer.read())["predictions"]
+                break
+            except OSError:
+                time.sleep(0.5)
+        assert [one["status"] for one in said] == ["normal"] * 5
+    finally:
+        process.terminate()
+        process.wait(20)
