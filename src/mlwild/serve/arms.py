@@ -161,6 +161,8 @@ class Arms:
         what = await kept(replace(self._order, said=said))
         champion = await Pair(what, self._deadline).start()
         live = Live(champion.told["live"])
+        if champion.told["unguarded"]:
+            tell(f"answers have no guard: {champion.told['unguarded']}")
         standing = Standing(live, Columns.of(champion.told["columns"]), champion)
         self._unstarted = ""
         for arm in (CANARY, SHADOW):

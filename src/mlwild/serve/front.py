@@ -231,6 +231,8 @@ class Front:
         said = {
             "ready": good,
             "vintage": standing.champion.told["vintage"],
+            "stages": standing.champion.told["stages"],
+            "unguarded": standing.champion.told["unguarded"],
             "arms": {arm: pair.told["vintage"] for arm, pair in standing.pairs.items()},
             "workers": len(standing.champion.workers),
             "troubled": bool(self.arms.trouble or standing.champion.trouble),
