@@ -205,11 +205,13 @@ class AppService:
         vintages = [parts[place].vintage if 0 <= place < len(parts) else self.bundle.vintage for place in who]
         names = [stages[place].name if place >= 0 else "" for place in who]
         cause = made.cause.tolist()
+        # A class alone comes without a set.
+        likely = made.likely[:, :0] if self.bundle.ask == "class" else made.likely
         return Answered(
             made.value,
             made.low,
             made.high,
-            made.likely,
+            likely,
             made.words,
             cause,
             names,

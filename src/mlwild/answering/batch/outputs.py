@@ -106,7 +106,7 @@ class Layout:
         return {"value": made}
 
     def _likely(self, likely: NDArray[np.bool_], n: int) -> list[list[Any] | None]:
-        if likely.shape[1] == 0 or self.classes is None or self.ask == "class":  # a class alone comes without a set
+        if likely.shape[1] == 0 or self.classes is None:
             return [None] * n
         names = self.classes.tolist()
         return [[name for name, one in zip(names, row, strict=True) if one] for row in likely.tolist()]
