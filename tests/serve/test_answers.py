@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -219,4 +220,9 @@ def test_the_other_pages_say_how_it_is(server):
     row = api["components"]["schemas"]["Row"]["properties"]
     assert row["x"] == {"type": ["number", "null"]}
     assert (row["when"]["type"], row["when"]["format"]) == (["string", "null"], "date-time")
+    assert "At most a day in the future" in row["when"]["description"]
+    assert "format" not in row["day"]  # its times have no zone
+    assert re.search(row["when"]["pattern"], "2026-01-12T10:00:00Z")
+    assert re.search(row["day"]["pattern"], "2026-01-12T00:00:00")
+    assert not re.search(row["day"]["pattern"], "2026-01-12T00:00:00Z")
     assert row["n"]["type"] == ["integer", "null"]

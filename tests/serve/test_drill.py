@@ -73,7 +73,7 @@ def test_a_drill_tells_a_log_that_forgets_and_one_that_doubles_from_faults_that_
 def test_worst_comes_first_and_what_may_not_be_is_named():
     def cell(fault, **more):
         given = {
-            "what": "", "asked": 10, "answered": 10, "turned": 0, "away": 0, "silent": 0, "rows": {"normal": 10},
+            "what": "", "asked": 10, "answered": 10, "turned": 0, "away": 0, "silent": 0, "rows": {"normal": 10}, "causes": {},
             "slowest": 5.0, "late": 0, "detected": nan, "recovered": 0.0, "lost": 0, "doubled": 0, "wrong": 0,
             "unsound": 0, "memory": (1.0, 1.0),
         }  # fmt: skip
@@ -122,5 +122,6 @@ def test_the_server_comes_through_every_fault(app_file):
     assert told["disk full"].turned > 0
     assert told["model file damaged"].rows.keys() == {"normal"}
     assert told["workers killed, both"].rows["fallback"] > 0
+    assert "no worker is ready" in told["workers killed, both"].causes
     assert told["workers hang, both"].slowest < 2000
     assert Path(app_file).parent.joinpath(".mlwild/operate/faulty/served").exists() is False

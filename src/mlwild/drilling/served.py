@@ -28,6 +28,8 @@ class ServedCell:
         All others: another code, a row without a status, a broken line, or no answer at all.
     rows : dict of str to int
         Rows by status.
+    causes : dict of str to int
+        Requests by what they name as the cause, of rows that are normal without a fault.
     slowest : float
         Milliseconds of the slowest answer, as the client saw it.
     late : int
@@ -52,6 +54,7 @@ class ServedCell:
     away: int
     silent: int
     rows: dict[str, int]
+    causes: dict[str, int]
     slowest: float
     late: int
     detected: float

@@ -27,8 +27,8 @@ GRACE = 20
 SERVED = "served"
 #: Seconds between two looks at the keys.
 LOOK = 0.5
-#: Connections at once, and file descriptors beside them.
-CONNECTIONS, BESIDE = 2_000, 200
+#: File descriptors: clients may hold connections that they do not ask on (of requests the door takes so many at once).
+FILES = 4_096
 
 
 def serve(
@@ -165,7 +165,6 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
             lifespan="off",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE,
-            limit_concurrency=CONNECTIONS,
         )
         server = Server(config)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -208,7 +207,7 @@ def _make_room() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + BESIDE if hard == resource.RLIM_INFINITY else min(CONNECTIONS + BESIDE, hard)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -274,6 +274,7 @@ class _Driller:
             away=kinds["away"] if "away" in allowed else 0,
             silent=sum(n for kind, n in kinds.items() if kind not in {"answered", "turned", *allowed}),
             rows=dict(sum((one.rows for one in answered), Counter())),
+            causes=dict(Counter(cause for one in answered for cause in one.causes).most_common(10)),
             slowest=1000 * max((one.ended - one.began for one in answered), default=float("nan")),
             late=sum(one.late(self.scene.server.deadline) for one in answered),
             detected=shown[0] - part.began if shown else float("nan"),
