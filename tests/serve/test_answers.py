@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -226,3 +228,25 @@ def test_the_other_pages_say_how_it_is(server):
     assert re.search(row["day"]["pattern"], "2026-01-12T00:00:00")
     assert not re.search(row["day"]["pattern"], "2026-01-12T00:00:00Z")
     assert row["n"]["type"] == ["integer", "null"]
+
+
+def test_a_head_without_end_is_refused(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+        said = b""
+        with contextlib.suppress(OSError):  # it may hang up while we still send
+            for number in range(2000):
+                line.sendall(b"X-%d: %b\r\n" % (number, b"a" * 1000))
+        with contextlib.suppress(OSError):
+            said = line.recv(1000)
+    assert said.startswith(b"HTTP/1.1 431 ") or said == b""
+    assert number < 1999
+    assert server.get("/health")[0] == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [b"", b"POST /predict HTTP/1.1\r\nHost: loc"], ids=["nothing", "half a head"])
+def test_who_sends_no_request_is_hung_up_on(server, sent):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(sent)
+        assert line.recv(100) == b""

@@ -117,6 +117,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
     from mlwild.serve.arms import Arms
     from mlwild.serve.door import Door
     from mlwild.serve.front import Front, application
+    from mlwild.serve.head import Connection
     from mlwild.serve.keys import FILE, Keys
     from mlwild.serve.log import Log
     from mlwild.serve.process import Order
@@ -158,6 +159,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         tasks = [loop.create_task(arms.watch()), loop.create_task(_follow(keys, door))]
         config = uvicorn.Config(
             door,
+            http=Connection,
             log_level="error",
             access_log=False,
             server_header=False,
