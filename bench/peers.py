@@ -22,7 +22,6 @@ PINS["pandera"] = (
 PINS["sliceline"] = ("sliceline==0.3.0", "numba==0.68.1", *SHARED)
 # It asks for any arch, and the newest one fails with the newest pandas.
 PINS["rliable"] = ("rliable==1.2.0", "arch==7.2.0", "pandas==2.3.3", f"numpy=={version('numpy')}")
-PINS["mlflow"] = ("mlflow==3.18.0", *SHARED)
 PINS["bentoml"] = ("bentoml==1.4.40", "pandas", *SHARED)
 
 

@@ -3,7 +3,7 @@ What serving costs: one-row requests, against a bare FastAPI handler that calls 
 
 Asked: 80 % of the throughput of the bare handler, which has no guard and no log, and p99 within twice its. The model
 is a boosting of 100 trees on twenty features; the client is a process of its own that asks again once it is answered.
-All of them share the machine's cores. Rivals: `mlflow models serve` and BentoML, each in an environment of its own.
+All of them share the machine's cores. Rivals: `mlflow models serve` and BentoML (in an environment of its own).
 """
 
 from __future__ import annotations
@@ -171,7 +171,8 @@ def running(command: list[str], folder: Path) -> Iterator[int]:
 @contextmanager
 def rival(kind: str, model: Path, folder: Path) -> Iterator[int | None]:
     """Run a rival's server, and yield its port once it answers; None where it cannot be installed."""
-    python = python_of(kind)
+    # MLflow serves with what is installed here already.
+    python = Path(sys.executable) if kind == "mlflow" else python_of(kind)
     if python is None:
         yield None
         return
