@@ -22,8 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
-from peers import python_of
-
 HERE = Path(__file__).resolve()
 FEATURES, N, SECONDS, ROUNDS = 20, 4000, 4.0, 3
 CONNECTIONS = (1, 8)
@@ -171,6 +169,8 @@ def running(command: list[str], folder: Path) -> Iterator[int]:
 @contextmanager
 def rival(kind: str, model: Path, folder: Path) -> Iterator[int | None]:
     """Run a rival's server, and yield its port once it answers; None where it cannot be installed."""
+    from peers import python_of
+
     # MLflow serves with what is installed here already.
     python = Path(sys.executable) if kind == "mlflow" else python_of(kind)
     if python is None:
