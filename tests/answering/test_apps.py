@@ -156,7 +156,12 @@ def test_an_answer_is_what_the_model_says_of_the_features(kind, tmp_path):
     # From the second stage on the champion is not asked.
     later = service.answer(columns, stage=1)
     assert "champion" not in later.stage
+    assert "champion did not answer in time" in later.cause[0]
     assert np.isfinite(later.value).all()
+    # That is not held against it where it was not asked: who stood by takes over when the other dies.
+    for _ in range(10):
+        service.answer(columns, stage=1)
+    assert service.answer(columns).status == found.status
 
 
 FORECAST = """

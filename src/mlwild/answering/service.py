@@ -138,8 +138,7 @@ class AppService:
             return
         row = frames.from_arrow(guard.sample.table.slice(0, 1), guard.sample.kind, "features")
         for stage in range(len(self.fitted)):
-            asked = [self._late] * stage + [self._stage(place) for place in range(stage, len(self.fitted))]
-            guard.answer(row, asked, guard.watch())
+            guard.answer(row, self._asked(stage), guard.watch())
 
     def _tried(self, rows: Mapping[str, list[Any]], n: int, stage: int, left: list[int]) -> list[Answered]:
         """Answer some rows; where features cannot be made, their halves, until those to blame are alone."""
@@ -159,7 +158,7 @@ class AppService:
         guard = self.bundle.guard
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]
-        asked = [self._late] * stage + [self._stage(place) for place in range(stage, len(self.fitted))]
+        asked = self._asked(stage)
         return [self._named(guard.answer(native, asked, self._watch, self.clock()), logged)]
 
     def _stage(self, place: int) -> Predict:
@@ -172,9 +171,9 @@ class AppService:
 
         return predict
 
-    @staticmethod
-    def _late(_: Any) -> NDArray[Any]:
-        raise TimeoutError
+    def _asked(self, stage: int) -> list[Predict | None]:
+        """Return who is asked from a stage on; those before it were asked elsewhere."""
+        return [None if place < stage else self._stage(place) for place in range(len(self.fitted))]
 
     def _predicted(self, place: int, native: Any) -> NDArray[np.float64]:
         """Return what a model of the chain says; the champion by the declared service, if there is one."""

@@ -66,7 +66,7 @@ class Guarded:
         stream = None if self.stream is None else copy(self.stream)
         return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
 
-    def answer(self, native: Any, predict: Sequence[Predict], watch: Watch, now: float = 0.0) -> Answers:
+    def answer(self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float = 0.0) -> Answers:
         """
         Answer some rows, in the order in which they came.
 
@@ -74,9 +74,10 @@ class Guarded:
         ----------
         native : frame or ndarray of n_rows
             Features, as the app's function made them; a column may be missing, or hold what it should not.
-        predict : sequence of callable
+        predict : sequence of callable or None
             Of each stage but the constant. Each gets a frame and returns predictions; one may raise, and one that
-            raises `TimeoutError` was too slow.
+            raises `TimeoutError` was too slow. None: it was asked elsewhere, and did not answer in time; it is passed
+            over, and it is not held against it here.
         watch : Watch
             Changed in place.
         now : float
@@ -166,14 +167,16 @@ class Guarded:
     def _chain(
         self,
         native: Any,
-        asked: tuple[int, Sequence[Predict], Watch, float],
+        asked: tuple[int, Sequence[Predict | None], Watch, float],
         names: tuple[str, ...] | None,
         why: Sequence[str],
     ) -> Answers:
         """Ask the stages in turn, the best for such rows first, until every row has its answer."""
         n, predict, watch, now = asked
         made: Answers | None = None
-        left, before, causes = np.arange(n), np.array(why or [""] * n, dtype=object), list[str]()
+        left, before = np.arange(n), np.array(why or [""] * n, dtype=object)
+        late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
+        causes = [f"{name} did not answer in time" for name in late]
         for place, gone in self._order(predict, watch, names):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
                 causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
@@ -217,9 +220,11 @@ class Guarded:
         made.cause[left] = _told(before[left], causes)
         return made
 
-    def _order(self, predict: Sequence[Predict], watch: Watch, names: tuple[str, ...] | None) -> list[tuple[int, Gone]]:
+    def _order(
+        self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None
+    ) -> list[tuple[int, Gone]]:
         """Return the stages that may answer, the best first, each with what it loses on such rows."""
-        every = range(len(self.stages))
+        every = [place for place in range(len(self.stages)) if place >= len(predict) or predict[place] is not None]
         if names is None:  # nothing that reads the inputs is to be trusted
             return [(place, Gone(self.stages[place].loss)) for place in every if self.stages[place].blind]
         known = [(place, self.without(place, names, predict, watch)) for place in every]
@@ -235,7 +240,7 @@ class Guarded:
         # A loss of sets is not defined in a stretch of one class.
         return max((ours - theirs for ours, theirs in pairs if math.isfinite(theirs)), default=0.0)
 
-    def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict], watch: Watch) -> Gone:
+    def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict | None], watch: Watch) -> Gone:
         """
         Return what a stage loses without some features.
 
@@ -251,10 +256,12 @@ class Guarded:
         if asked not in watch.measured:
             if len(watch.measured) >= 256:  # bounded: strange inputs could ask for every combination
                 watch.measured.pop(next(iter(watch.measured)))
-            whole = self.sample.answers(predict[place], {})
+            model = predict[place]
+            assert model is not None
+            whole = self.sample.answers(model, {})
             if whole is None:
                 return Gone(math.inf)
-            found = self.sample.without(predict[place], names, whole)
+            found = self.sample.without(model, names, whole)
             # The stage may have learned from the sample: what it loses more there is told, not what it loses.
             each = [stage.gone[name] for name in names]
             rise = max(found.loss - self.sample.lost(whole), 0.0)
@@ -278,12 +285,14 @@ class Guarded:
         fills = {name: self.sample.fills[name] if gone.usual else None for name in names or ()}
         return frames.from_arrow(without(table, fills, self.encoding.schema) if fills else table, self.encoding.kind)
 
-    def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict]) -> tuple[Floats, str]:  # noqa: N803
+    def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict | None]) -> tuple[Floats, str]:  # noqa: N803
         """Return a stage's answers, NaN where it gives none, and what it raised."""
         stage = self.stages[place]
         if stage.constant is not None:
             return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), ""
-        return self._tried(X, n, predict[place], [TRIES])
+        model = predict[place]
+        assert model is not None
+        return self._tried(X, n, model, [TRIES])
 
     def _tried(self, X: Any, n: int, predict: Predict, left: list[int]) -> tuple[Floats, str]:  # noqa: N803
         """Ask a model; where it raises, for halves of the rows, until those to blame are alone."""
