@@ -69,7 +69,7 @@ def test_an_app_that_is_not_in_operation_is_one_sentence(app_file, rows, tmp_pat
 
 def test_interrupted_it_says_so_and_goes_on(operated, tmp_path):
     source, out = tmp_path / "in.parquet", tmp_path / "out.csv"
-    frame = wild.load_app(operated).data.__globals__["rows"](seed=2, n=60_000).drop(columns="y")
+    frame = wild.load_app(operated).data.__globals__["rows"](seed=2, n=200_000).drop(columns="y")
     frame.to_parquet(source)
     words = [*PREDICT, str(operated), "--input", str(source), "--output", str(out)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -83,4 +83,4 @@ def test_interrupted_it_says_so_and_goes_on(operated, tmp_path):
     assert not out.exists()
     said = run(operated, "--input", source, "--output", out).stdout
     assert "of them before the stop" in said
-    assert out.read_bytes().count(b"\n") == 60_001
+    assert out.read_bytes().count(b"\n") == 200_001
