@@ -30,7 +30,8 @@ def vintages(answers):
 def test_another_vintage_is_put_in_place_without_a_failed_request(app_file):
     app = wild.load_app(app_file)
     store = app_file.parent / ".mlwild"
-    with Server(app_file) as server:
+    # With time enough on a busy machine: every answer is to be the model's.
+    with Server(app_file, "--deadline", "30") as server:
         before = server.get("/ready")[2]["vintage"]
         load = Load(server.port, clients=4)
         time.sleep(0.5)
@@ -45,10 +46,7 @@ def test_another_vintage_is_put_in_place_without_a_failed_request(app_file):
         seen = vintages(load.answers.values())
         assert len(seen) == 3
         assert sum(seen.values()) == len(load.answers)
-        # On a busy machine some come later than the deadline, and are answered by the next stage.
-        statuses = Counter(said["predictions"][0]["status"] for said in load.answers.values())
-        assert set(statuses) <= {"normal", "fallback"}
-        assert statuses["normal"] > 0.8 * len(load.answers)
+        assert set(Counter(said["predictions"][0]["status"] for said in load.answers.values())) == {"normal"}
         for line in read_log(server.served):
             assert {one["vintage"] for one in line["answer"]["predictions"]} == {line["vintage"]}
         server.until(lambda: len(server.workers) == 2, 40)  # the old ones are gone

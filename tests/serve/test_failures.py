@@ -47,7 +47,7 @@ def test_a_model_that_hangs_is_answered_for_in_time_and_killed(app_file, x):
         assert (one["status"], one["stage"]) == ("fallback", "flat")
         assert "in time" in one["cause"]
         assert one["expected_loss"] > 0
-        assert took < 6 * DEADLINE  # the deadline and a busy machine; the model would sleep for days
+        assert took < 3 * DEADLINE  # the deadline and a busy machine
         server.until(lambda: len(server.workers) == 2 and server.workers != before)
         server.until(lambda: well(server))
         others.end()
