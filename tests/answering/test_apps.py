@@ -6,6 +6,7 @@ import pickle
 from textwrap import dedent
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -254,3 +255,45 @@ def test_with_too_few_labels_it_answers_without_a_guard_and_says_so(tmp_path, mo
     assert (found.status, found.stage) == (["degraded"], ["champion"])
     assert "no guard" in found.cause[0]
     assert service.answer({"when": [0], "x": [0.5], "z": [0.0]}, stage=1).stage == ["constant"]
+
+
+FILED = """
+    from pathlib import Path
+    def rows():
+        return pd.read_parquet(Path(__file__).with_name("rows.parquet"))
+    app = wild.App(name="kind", data=rows, delay="1h", **common)
+"""
+
+
+@pytest.mark.parametrize("late", ["values", "labels"])
+def test_what_answers_knows_nothing_after_the_tick_that_made_it(tmp_path, monkeypatch, late):
+    monkeypatch.setitem(KINDS, "filed", FILED)
+    file = written(tmp_path, "filed")
+    rng = np.random.default_rng(0)
+    when = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(900), unit="h")
+    x, z = rng.normal(size=(2, 900))
+    rows = pd.DataFrame({"when": when, "x": x, "z": z, "y": x + 0.1 * rng.normal(size=900)})
+    rows.to_parquet(tmp_path / "rows.parquet")
+    wild.operate(
+        wild.load_app(file), rule=Every(1), begin="2026-01-26", at="2026-01-31", store=tmp_path / ".mlwild", jobs=1
+    )
+    found = []
+    for _ in range(2):
+        store, key, digest = bundle(file, store=tmp_path / ".mlwild")
+        made = load_bundle(store, key, digest)
+        found.append(
+            (
+                [(stage.loss, stage.n, stage.scores.tolist(), dict(stage.gone)) for stage in made.guard.stages],
+                made.guard.fences.low.tolist(),
+                made.guard.fences.high.tolist(),
+                made.constant.tolist(),
+                made.guard.sample.labels.tolist(),
+            )
+        )
+        store.payload(key, "bundle").unlink()
+        # From the very instant of the tick on.
+        after = rows["when"] >= pd.Timestamp("2026-01-31")
+        assert after.sum() > 100
+        rows.loc[after, ["x", "z", "y"] if late == "values" else ["y"]] = 1000.0
+        rows.to_parquet(tmp_path / "rows.parquet")
+    assert found[0] == found[1]

@@ -29,6 +29,11 @@ def test_a_row_is_answered_by_the_model_and_logged(server):
     one = said["predictions"][0]
     assert one["value"] == pytest.approx(2.0, abs=0.1)
     assert (one["status"], one["cause"], one["stage"], one["arm"]) == ("normal", "", "champion", "champion")
+    assert one["low"] < one["value"] < one["high"]
+    assert one["high"] - one["low"] == pytest.approx(0.33, abs=0.15)  # 90 % of noise of 0.1
+    assert 0 < one["expected_loss"] < 0.1
+    assert one["age_seconds"] > 0
+    assert one["likely"] is None
     assert headers["X-Request-Id"] == said["id"] == "first"
     assert headers["X-Vintage"] == one["vintage"]
     assert "model;dur=" in headers["Server-Timing"]

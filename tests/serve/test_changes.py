@@ -92,7 +92,8 @@ def test_a_shadow_answers_nobody_and_is_logged(app_file):
     challenged(app_file, 0)
     with Server(app_file) as server:
         for number in range(20):
-            assert server.one(**row(number))["arm"] == "champion"
+            one = server.one(**row(number))
+            assert (one["arm"], one["vintage"]) == ("champion", "4")
         server.until(lambda: sum(line["rows"][0]["arm"] == "shadow" for line in read_log(server.served)) == 20)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mlwild.answering.telling import tell
 from mlwild.disk import held, writing
 from mlwild.errors import StoreError
 
@@ -91,10 +92,8 @@ def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
                         "Restore the file from a copy."
                     )
                 if body is None:
-                    bad = number
-                    if path != found[-1]:
-                        continue
-                    break
+                    bad = number  # torn, if nothing follows
+                    continue
                 yield json.loads(body)
             if bad and path != found[-1]:
                 raise StoreError(f"log: line {bad} of {path} is damaged. Restore the file from a copy.")
@@ -194,7 +193,11 @@ class Log:
             self._open_next()
             return
         path = found[-1]
-        size = _sound(path)
+        size, damaged = _sound(path)
+        if damaged:  # lines that were acknowledged follow: nothing is cut, and `read_log` says which is bad
+            tell(f"line {damaged} of {path} was changed or damaged. Restore the file from a copy; a new one is begun.")
+            self._open_next()
+            return
         with path.open("rb+") as file:
             file.seek(size)
             torn = file.read()
@@ -291,12 +294,15 @@ def _tell(waiting: list[asyncio.Future[None]], problem: OSError | None) -> None:
                 done.set_exception(FullError(problem.errno, problem.strerror))
 
 
-def _sound(path: Path) -> int:
-    """Return how many bytes of a segment are whole lines that agree with their checksums."""
-    size = 0
+def _sound(path: Path) -> tuple[int, int]:
+    """Return how many bytes stand before a last line that is torn; and a bad line that others follow, 0 if none is."""
+    size = bad = 0
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
+            if bad:
+                return size, bad
             if opened(line) is None:
-                break
-            size += len(line)
-    return size
+                bad = number
+            else:
+                size += len(line)
+    return size, 0
