@@ -124,3 +124,19 @@ def test_memory_does_not_grow_with_the_file(operated, tmp_path, kind):
         peaks.append(int(done.stdout) / 1024)
     # 380,000 rows more are some 100 MB as objects of Python: a run that kept them would show.
     assert peaks[1] < peaks[0] + 40, peaks
+
+
+@pytest.mark.parametrize(
+    ("cause", "counted"),
+    [
+        ("x0 is -5, below 0; x1 is 1,204.5e-3", "x0 is #, below #; x1 is #"),
+        ("at needs a time such as 2026-01-31T12:00:00, without a zone", None),
+        ("day needs a date such as 2026-01-31", None),
+    ],
+)
+def test_causes_are_counted_without_the_numbers_of_rows_and_examples_stay_readable(cause, counted):
+    from mlwild.answering.batch.journal import Journal
+
+    journal = Journal({}, None)
+    journal.count(["degraded"], [cause])
+    assert list(journal.causes) == [counted or cause]

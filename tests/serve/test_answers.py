@@ -192,6 +192,16 @@ def test_bad_headers_are_refused(server, headers, expected):
     assert (code, set(said)) == (expected, {"error"})
 
 
+def test_two_ids_in_one_head_are_refused(server):
+    body = b'{"x":0.5}'
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(head + b"X-Request-Id: a\r\nX-Request-Id: b\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        said = b"".join(iter(lambda: line.recv(4096), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"X-Request-Id stands there twice" in said
+
+
 def test_an_unknown_category_is_a_value_like_any_other(server):
     one = server.one(**(ROW | {"city": "atlantis"}))
     assert one["status"] == "normal"

@@ -125,7 +125,7 @@ class Front:
     async def _respond(self, request: Request, path: str) -> Response:
         began, post = time.perf_counter(), self.post
         read = post.reader.predict if path == "/predict" else post.reader.invocations
-        asked = read(request.scope["mlwild.body"], request.headers.get("x-request-id"))
+        asked = read(request.scope["mlwild.body"], _named(request))
         client = request.scope["mlwild.client"]
         if self._rows + asked.n > self.limits.waiting:
             raise RefusedError(503, "Too many rows are waiting. Come again.", {"Retry-After": str(RETRY)})
@@ -265,6 +265,14 @@ def application(front: Front) -> FastAPI:
     app.exception_handler(HTTPException)(_refused_by_the_router)
     app.exception_handler(Exception)(_unforeseen)
     return app
+
+
+def _named(request: Request) -> str | None:
+    """Return the id in the head of a request."""
+    given = request.headers.getlist("x-request-id")
+    if len(given) > 1:
+        raise RefusedError(400, "The header X-Request-Id stands there twice.")
+    return given[0] if given else None
 
 
 async def _refused(_: Request, problem: Exception) -> Response:

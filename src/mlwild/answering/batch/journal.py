@@ -24,7 +24,8 @@ VERSION = 1
 #: Causes that are counted by name.
 CAUSES = 1_000
 OTHER = "other causes"
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
+#: A number by itself: the parts of a date that is given as an example are none.
+_NUMBER = re.compile(r"(?<![\w.:-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w:-])")
 #: What the state of a guard is made of, and all that is ever loaded from it.
 _OURS = ("mlwild.guards.", "mlwild.stats.")
 _THEIRS = {
