@@ -261,7 +261,9 @@ FILED = """
     from pathlib import Path
     def rows():
         return pd.read_parquet(Path(__file__).with_name("rows.parquet"))
-    app = wild.App(name="kind", data=rows, delay="1h", **common)
+    def features(frame):  # of all rows that it sees: later ones would show in earlier ones
+        return frame[["x", "z"]] - frame[["x", "z"]].mean()
+    app = wild.App(name="kind", data=rows, delay="1h", features=features, **common)
 """
 
 

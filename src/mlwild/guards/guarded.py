@@ -188,9 +188,7 @@ class Guarded:
             value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
             good = self._sane(place, value, watch, names)
             watch.breakers[place] = breaker.feed(failed=bool(problem) or not good.any(), now=now)
-            if (
-                watch.breakers[place].state == "half-open"
-            ):  # it was asked on trial: the rows go elsewhere until it may come back
+            if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
             unsure = good & self._unsure(place, value)
