@@ -108,7 +108,7 @@ def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
         load_model(root, champion)  # what is gone or was changed is told before the history is read
     cutoff = life.decided[-1].cutoff
     events, tables = read_events(app)
-    edges = reached(app, events, life, None)[: cutoff + 1]
+    edges = reached(app, events, life, None)
     # Under a name of its own: the rows that a tick reads meanwhile stay where they are.
     apart = replace(app, name=f"{app.name}--served")
     desk = Desk(apart, events, tables, edges, root, Ledger(root.root / LEDGER), rule_of(life, root))

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.errors import AppError, StoreError
+from mlwild.operating.beside import CANARY, SHADOW
 from mlwild.operating.publishing import FILE
 
-#: Who may answer: what is live, what answers a share of the requests, and what is only scored.
-CHAMPION, CANARY, SHADOW = "champion", "canary", "shadow"
+#: Who answers, beside a canary and a shadow.
+CHAMPION = "champion"
 
 
 @dataclass(frozen=True)

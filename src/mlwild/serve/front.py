@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlwild.answering.live import SHADOW
 from mlwild.clock import Clock, now_seconds
+from mlwild.operating.beside import SHADOW
 from mlwild.serve.answers import Writer, flat, noted, written
 from mlwild.serve.arms import BEHIND, Arms, Standing
 from mlwild.serve.ids import Ids, Known
