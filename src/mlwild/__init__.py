@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlwild.drilling import drill
     from mlwild.events import Table
     from mlwild.gating import judge
-    from mlwild.guards import Guard
+    from mlwild.guards import Explore, Guard
     from mlwild.loading import load_app
     from mlwild.losses import Loss, pinball
     from mlwild.models import Forecast
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 #: Where a public name is from; modules are public as they are.
 _HOME = {
     "App": "mlwild.app",
+    "Explore": "mlwild.guards",
     "Forecast": "mlwild.models",
     "Guard": "mlwild.guards",
     "Loss": "mlwild.losses",
@@ -67,6 +68,7 @@ _MODULES = ("gate", "guards", "monitors", "remedies", "rules", "splits", "stress
 
 __all__ = [
     "App",
+    "Explore",
     "Forecast",
     "Guard",
     "Loss",

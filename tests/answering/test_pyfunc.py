@@ -68,7 +68,7 @@ def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
 def test_the_signature_names_the_columns_and_the_answers(folder):
     model = pyfunc.load_model(str(folder)).metadata
     assert model.signature.inputs.input_names() == ["id", "when", "x", "z", "n", "city", "vip", "day"]
-    names = ["value", "low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss"]
+    names = ["value", "low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss", "chance"]
     assert model.signature.outputs.input_names() == names
     assert model.metadata["columns"]["when"] == "time with zone"
     assert "mlwild" in (folder / "requirements.txt").read_text()

@@ -56,7 +56,8 @@ class GuardedModel:
         -------
         pandas.DataFrame
             ``value`` (or ``value_CLASS`` for each class), ``low``, ``high``, ``likely``, ``status``, ``cause``,
-            ``stage``, ``vintage``, ``expected_loss``: a row for each row, in order. What is not known is None.
+            ``stage``, ``vintage``, ``expected_loss``, ``chance``: a row for each row, in order. What is not
+            known is None.
 
         Raises
         ------

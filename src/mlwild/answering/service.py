@@ -18,6 +18,8 @@ from mlwild.app import App
 from mlwild.clock import now_seconds
 from mlwild.errors import AppError
 from mlwild.guards import Answers
+from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
+from mlwild.guards.exploring import AT_RANDOM
 from mlwild.guards.stages import Predict
 from mlwild.guards.watch import Watch
 from mlwild.loading import load_app
@@ -31,7 +33,20 @@ TRIES = 64
 #: Seconds before the same trouble is told again.
 AGAIN = 60.0
 #: Names of the lists of an answer, in order.
-FIELDS = ("value", "low", "high", "likely", "status", "cause", "stage", "vintage", "expected", "age", "features")
+FIELDS = (
+    "value",
+    "low",
+    "high",
+    "likely",
+    "status",
+    "cause",
+    "stage",
+    "vintage",
+    "expected",
+    "chance",
+    "age",
+    "features",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +69,8 @@ class Answered:
         Who answered: the stage of the chain, and its vintage.
     expected : ndarray of float64, shape (n,)
         Mean loss of such answers, as measured beforehand; NaN where it was not.
+    chance : ndarray of float64, shape (n,)
+        Probability with which such a row is given just this answer; 1 where nothing is drawn at random.
     age : float
         Seconds since the newest label that is known; NaN where times are integers.
     features : mapping of str to list
@@ -69,6 +86,7 @@ class Answered:
     stage: list[str]
     vintage: list[str]
     expected: NDArray[np.float64]
+    chance: NDArray[np.float64]
     age: float
     features: Mapping[str, list[Any]]
 
@@ -154,7 +172,7 @@ class AppService:
                 second = {name: column[half:] for name, column in rows.items()}
                 return [*self._tried(first, half, stage, left), *self._tried(second, n - half, stage, left)]
             self._tell(problem)
-            return [self._constants(n, f"features raised {type(problem).__name__}")]
+            return [self._drawn(self._constants(n, f"features raised {type(problem).__name__}"))]
         guard = self.bundle.guard
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]
@@ -202,7 +220,7 @@ class AppService:
         who = made.stage.tolist()
         parts = self.bundle.parts
         vintages = [parts[place].vintage if 0 <= place < len(parts) else self.bundle.vintage for place in who]
-        names = [stages[place].name if place >= 0 else "" for place in who]
+        names = [stages[place].name if place >= 0 else AT_RANDOM if place == DRAWN else "" for place in who]
         cause = made.cause.tolist()
         # A class alone comes without a set.
         likely = made.likely[:, :0] if self.bundle.ask == "class" else made.likely
@@ -216,6 +234,7 @@ class AppService:
             names,
             vintages,
             made.expected,
+            made.chance,
             self.age,
             logged,
         )
@@ -240,7 +259,18 @@ class AppService:
         value = np.repeat(bundle.constant[None], n, axis=0)
         none, likely = np.full(n, np.nan), np.zeros((n, 0), dtype=bool)
         said = ["fallback"] * n, [cause] * n, ["constant"] * n, [bundle.vintage] * n
-        return Answered(value, none, none, likely, *said, np.full(n, bundle.loss), self.age, features or {})
+        return Answered(value, none, none, likely, *said, np.full(n, bundle.loss), np.ones(n), self.age, features or {})
+
+    def _drawn(self, made: Answered) -> Answered:
+        """Return fallbacks that the guard has not seen, of which a share is drawn if the app explores."""
+        guard = self.bundle.guard
+        if guard is None or guard.draws is None or self._watch is None:
+            return made
+        said = no_answers(len(made), guard.classes, matrix=made.value.ndim == 2)
+        said.value[:], said.status[:], said.expected[:], said.cause[:] = made.value, FALLBACK, made.expected, made.cause
+        said.stage[:] = len(guard.stages) - 1
+        drawn = self._named(guard.draws.among(said, None, self._watch), {})
+        return replace(drawn, likely=made.likely)
 
     def _forecast(self, given: list[Any], n: int) -> Answered:
         """Return what a published forecast says; the constant where it is missing."""
@@ -334,11 +364,12 @@ def _joined(parts: Sequence[Answered]) -> Answered:
     likely = [one.likely if one.likely.shape[1] == wide else np.ones((len(one), wide), dtype=bool) for one in parts]
     names = list(dict.fromkeys(name for one in parts for name in one.features))
     features = {name: [cell for one in parts for cell in one.features.get(name, [None] * len(one))] for name in names}
-    value, low, high, expected = (
-        np.concatenate([getattr(one, name) for one in parts]) for name in ("value", "low", "high", "expected")
+    value, low, high, expected, chance = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("value", "low", "high", "expected", "chance")
     )
     status, cause, stage, vintage = (
         [cell for one in parts for cell in getattr(one, name)] for name in ("status", "cause", "stage", "vintage")
     )
     likely_ = np.concatenate(likely)
-    return Answered(value, low, high, likely_, status, cause, stage, vintage, expected, parts[0].age, features)
+    said = status, cause, stage, vintage
+    return Answered(value, low, high, likely_, *said, expected, chance, parts[0].age, features)

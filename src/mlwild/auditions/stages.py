@@ -13,6 +13,7 @@ from mlwild.auditions.promises import MOST_CUTOFFS
 from mlwild.auditions.splits import finite, promised_of_life
 from mlwild.declared import PREVIOUS
 from mlwild.guarding import FEWEST_PERIODS, HELD, MOST_PERIODS
+from mlwild.guards.exploring import AT_RANDOM, random_answers, values_of
 from mlwild.guards.learning import RECENT
 from mlwild.guards.stages import CONSTANT, best_constant
 from mlwild.models import Forecast
@@ -49,7 +50,8 @@ def stage_losses(
     Returns
     -------
     list of dict
-        In the order of the chain: ``stage``, ``vintage`` (empty for the constant), ``loss`` (mean over ``n`` rows of
+        In the order of the chain, and last what is drawn at random where the app explores: ``stage``, ``vintage``
+        (empty for the constant and for draws), ``loss`` (mean over ``n`` rows of
         ``periods``), ``worst`` (the period with the greatest mean loss), ``estimate``, ``low`` and ``high`` of the next
         period's mean loss (None where too little is known), ``kept`` of ``of`` such promises in the past, ``better`` of
         ``against`` periods in which it lost less than the constant, and ``record``: what was promised of each period
@@ -57,7 +59,7 @@ def stage_losses(
     """
     rows = _rows(triangles, path, began)
     made = [_measured(*row, level=level) for row in rows]
-    constant = made[-1]["by_period"] if made else np.zeros(0)
+    constant = next((one["by_period"] for one in made if one["stage"] == CONSTANT), np.zeros(0))
     for one in made:
         mine = one.pop("by_period")
         both = np.isfinite(mine) & np.isfinite(constant)
@@ -80,17 +82,20 @@ def declared_losses(triangles: Sequence[Triangle], path: Sequence[Vintage], bega
     Returns
     -------
     dict or None
-        ``stages`` as of `stage_losses`, ``level``, and ``why`` there are none, if so.
+        ``stages`` as of `stage_losses`, ``level``, the ``share`` of fallbacks that is drawn at random, and ``why``
+        there are none, if so.
     """
     app = triangles[0].survey.app
     if app.fallback is None and app.guard is None:
         return None
+    share = 0.0 if app.guard is None or app.guard.explore is None else float(app.guard.explore.share)
     if isinstance(app.models[app.live], Forecast):
-        return {"level": 0.9, "stages": [], "why": f"{app.live!r} is a published forecast, which no request holds"}
+        why = f"{app.live!r} is a published forecast, which no request holds"
+        return {"level": 0.9, "share": share, "stages": [], "why": why}
     named: dict[str, Triangle] = {}
     for one in triangles:
         named.setdefault(one.model, one)
-    return {"level": 0.9, "stages": stage_losses(named, (*path, path[-1]), began), "why": ""}
+    return {"level": 0.9, "share": share, "stages": stage_losses(named, (*path, path[-1]), began), "why": ""}
 
 
 def _rows(triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int) -> list[Row]:
@@ -115,7 +120,11 @@ def _rows(triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int
             made.append((name, triangle, known, began + len(path) - len(known)))
     fixed = _constants(live, path, began)
     known = _whole([one if one in fixed.scores else None for one in _of_periods(path, began)])
-    return [*made, (CONSTANT, fixed, known, began + len(path) - len(known))] if known else made
+    if not known:
+        return made
+    made.append((CONSTANT, fixed, known, began + len(path) - len(known)))
+    drawn = _drawn(live, path, began)
+    return made if drawn is None else [*made, (AT_RANDOM, drawn, tuple(_of_periods(path, began)), began)]
 
 
 def _before(path: Sequence[Vintage], place: int) -> Vintage | None:
@@ -153,6 +162,20 @@ def _constants(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle:
     return made
 
 
+def _drawn(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle | None:
+    """Return the triangle of answers that are drawn at random; None for an app that does not explore."""
+    survey, guard = live.survey, live.survey.app.guard
+    if guard is None or guard.explore is None:
+        return None
+    values = values_of(guard.explore, survey.ask, 0 if survey.classes is None else len(survey.classes))
+    made = Triangle(survey, AT_RANDOM, live.seed, live.store, Tally(), settled=True)
+    made.unscored[:] = live.unscored
+    drawn = random_answers(values, len(survey.time)).astype(np.float32)
+    for vintage in _of_periods(path, began):
+        made.enter(vintage, drawn[int(survey.grid.row_start[min(vintage.fitted, survey.grid.periods)]) :])
+    return made
+
+
 def _since(survey: Survey, cutoff: int) -> int:
     """Return the cutoff whose labels a guard made now has its constant from: later rows are held to measure it on."""
     edges, start = survey.grid.edges, survey.grid.row_start
@@ -175,7 +198,7 @@ def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: i
     keys = ("cutoffs", "promised", "promised_low", "promised_high", "came")
     return {
         "stage": name,
-        "vintage": "" if name == CONSTANT else str(path[-1]),
+        "vintage": "" if name in (CONSTANT, AT_RANDOM) else str(path[-1]),
         "loss": finite(float(np.average(losses[known], weights=weights[known]))) if len(known) else None,
         "n": int(grid.labelled[known].sum()),
         "periods": len(known),

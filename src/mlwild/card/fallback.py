@@ -8,6 +8,8 @@ from typing import Any
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
 from mlwild.card.words import UNKNOWN, between, count, decimals_for, half_width, interval, number, percent
+from mlwild.guards.exploring import AT_RANDOM
+from mlwild.guards.stages import CONSTANT
 
 Row = dict[str, Any]
 
@@ -25,7 +27,8 @@ def fallback(facts: Facts) -> Row | None:
         [(one["low"], one["high"], one["estimate"]) for one in stages if known(one["estimate"])], zero=None
     )
     kept, of = (sum(one[key] for one in stages) for key in ("kept", "of"))
-    constant = next((one for one in stages if not one["vintage"]), None)
+    constant = next((one for one in stages if one["stage"] == CONSTANT), None)
+    random = next((one for one in stages if one["stage"] == AT_RANDOM), None)
     return {
         "why": found["why"],
         "level": percent(found["level"]),
@@ -34,6 +37,7 @@ def fallback(facts: Facts) -> Row | None:
         "kept": f"{number(kept, 0)} of {number(of, 0)}" if of else None,
         "share": percent(kept / of) if of else None,
         "worse": _worse(stages, constant),
+        "drawn": percent(found["share"]) if random else "",
     }
 
 
@@ -78,5 +82,6 @@ def _worse(stages: Sequence[Mapping[str, Any]], constant: Mapping[str, Any] | No
     """Name the stages that are promised to lose more than the constant, which comes after them."""
     if constant is None or not known(constant["estimate"]):
         return ""
-    named = [one["stage"] for one in stages if known(one["estimate"]) and one["estimate"] > constant["estimate"]]
+    chain = [one for one in stages if one["stage"] != AT_RANDOM and known(one["estimate"])]
+    named = [one["stage"] for one in chain if one["estimate"] > constant["estimate"]]
     return ", ".join(named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,9 @@ class Replay:
 
     def __init__(self, triangle: Triangle, path: Sequence[Vintage], cutoff: int, rows: Ints) -> None:
         read = triangle.survey
-        self.chain: Chain = chain_of(triangle, path, cutoff)
+        chain = chain_of(triangle, path, cutoff)
+        # What exploring costs is declared, and told apart: here the question is what faults cost.
+        self.chain: Chain = replace(chain, guard=replace(chain.guard, draws=None))
         self.survey, self.rows = read, rows
         n = len(self.rows)
         begins, ends = (BATCH * round(share * n / BATCH) for share in (BEGINS, ENDS))  # whole requests

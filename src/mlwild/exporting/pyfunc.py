@@ -120,7 +120,7 @@ def _save(made: Bundle, data: Path, model: Path) -> None:
     given += [ColSpec("double", name, required=False) for name in ("low", "high")]
     given += [ColSpec(Array(_type(named)), "likely", required=False)]
     given += [ColSpec("string", name) for name in ("status", "cause", "stage", "vintage")]
-    given += [ColSpec("double", "expected_loss", required=False)]
+    given += [ColSpec("double", name, required=False) for name in ("expected_loss", "chance")]
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*input example", UserWarning)  # one would be a row of the user's data

@@ -13,6 +13,8 @@ Objects = NDArray[np.object_]
 #: How far an answer is to be trusted, best first.
 STATUSES = ("normal", "degraded", "fallback", "refused")
 NORMAL, DEGRADED, FALLBACK, REFUSED = range(4)
+#: Stage of an answer that was drawn at random.
+DRAWN = -2
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +33,13 @@ class Answers:
     status : ndarray of int8, shape (n_rows,)
         Place in `STATUSES`.
     stage : ndarray of int8, shape (n_rows,)
-        Place of who answered in the chain; -1 where it was refused.
+        Place of who answered in the chain; -1 where it was refused, -2 where it was drawn at random.
     expected : ndarray of shape (n_rows,)
         Mean loss of such answers, as measured beforehand; NaN where it was refused.
     cause : ndarray of str, shape (n_rows,)
         Why an answer is not normal; empty where it is.
+    chance : ndarray of shape (n_rows,)
+        Probability with which such a row is given just this answer; 1 where nothing is drawn.
     """
 
     value: Floats
@@ -46,6 +50,7 @@ class Answers:
     stage: NDArray[np.int8]
     expected: Floats
     cause: Objects
+    chance: Floats
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -85,4 +90,4 @@ def no_answers(n: int, classes: int, *, matrix: bool) -> Answers:
     likely = np.zeros((n, classes), dtype=bool)
     cause = np.full(n, "", dtype=object)
     status, stage = np.full(n, REFUSED, dtype=np.int8), np.full(n, -1, dtype=np.int8)
-    return Answers(value, low, high, likely, status, stage, expected, cause)
+    return Answers(value, low, high, likely, status, stage, expected, cause, np.ones(n))

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from mlwild import frames
 from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers
 from mlwild.guards.encoding import Encoding, without
+from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
+from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Predict, Sample, Stage
 from mlwild.guards.watch import Stream, Watch
@@ -50,6 +52,8 @@ class Guarded:
     classes : int
         Number of classes; 0 for numbers.
     settings : Guard
+    draws : Draws, optional
+        What fallback answers are drawn among.
     """
 
     encoding: Encoding
@@ -60,6 +64,7 @@ class Guarded:
     ask: str
     classes: int
     settings: Guard
+    draws: Draws | None = None
 
     def watch(self) -> Watch:
         """Return the state before any request."""
@@ -93,6 +98,13 @@ class Guarded:
         DataError
             If the features are no table at all.
         """
+        made, rows = self._answered(native, predict, watch, now)
+        return made if self.draws is None else self.draws.among(made, rows, watch)
+
+    def _answered(
+        self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float
+    ) -> tuple[Answers, Floats]:
+        """Return the answers of the chain, and the rows as numbers."""
         rows = self.encoding.numbers(native)
         unread: Mapping[str, str] = {}
         table = None
@@ -115,14 +127,14 @@ class Guarded:
             else:
                 odd[picked] = True
         if not hurt.any() and not odd.any() and not unlike.any():
-            return self._chain(native, (len(rows), predict, watch, now), (), ())
+            return self._chain(native, (len(rows), predict, watch, now), (), ()), rows
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
         for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread)):
             part = table.take(picked)
             made.put(picked, self._chain(part, (len(picked), predict, watch, now), names, why))
-        return made
+        return made, rows
 
     @property
     def judges_streams(self) -> bool:
@@ -205,7 +217,7 @@ class Guarded:
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
                 part.cause[:] = _told(before[left[good]], causes)
-                self._around(part, watch.tracked[place].radius() * gone.wider)
+                around(part, self.ask, watch.tracked[place].radius() * gone.wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
@@ -331,49 +343,7 @@ class Guarded:
         sure = self.stages[place].sure
         return likeliest_of(value)[1] < sure if sure else np.zeros(len(value), dtype=bool)
 
-    def _around(self, part: Answers, radius: float) -> None:
-        """Put an interval round each number, or a set of classes."""
-        if self.ask == "value":
-            part.low[:], part.high[:] = part.value - radius, part.value + radius
-        elif self.ask == "probability":
-            chances = np.column_stack([1.0 - part.value, part.value])
-            part.likely[:] = (chances >= 1.0 - radius) | (chances == chances.max(axis=1, keepdims=True))
-        elif self.ask == "probabilities":
-            part.likely[:] = (part.value >= 1.0 - radius) | (part.value == part.value.max(axis=1, keepdims=True))
-
 
 def _told(before: NDArray[np.object_], causes: Sequence[str]) -> list[str]:
     """Return the causes of each row: its own, and those of all."""
     return ["; ".join((one, *causes) if one else causes) for one in before.tolist()]
-
-
-def likeliest_of(value: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """
-    Return the likeliest class of each row, and its probability.
-
-    Examples
-    --------
-    >>> [one.tolist() for one in likeliest_of(np.array([0.25, 0.9]))]
-    [[0, 1], [0.75, 0.9]]
-    """
-    if value.ndim == 1:
-        return (value > 0.5).astype(np.int64), np.maximum(value, 1.0 - value)
-    return value.argmax(axis=1).astype(np.int64), value.max(axis=1)
-
-
-def scores_of(ask: str, labels: NDArray[Any], value: Floats) -> Floats:
-    """
-    Return how far off answers were: absolute errors, or one less the probability of the class that came.
-
-    Examples
-    --------
-    >>> scores_of("probability", np.array([1, 0]), np.array([0.75, 0.25])).tolist()
-    [0.25, 0.25]
-    """
-    if ask == "value":
-        return np.abs(np.asarray(labels, dtype=np.float64) - value)
-    if ask == "probability":
-        return np.where(np.asarray(labels) > 0.5, 1.0 - value, value).astype(np.float64)
-    if ask == "probabilities":
-        return np.asarray(1.0 - value[np.arange(len(labels)), labels.astype(np.int64)], dtype=np.float64)
-    return np.asarray(labels != value, dtype=np.float64)

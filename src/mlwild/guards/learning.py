@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from mlwild.contracts import Column
 from mlwild.errors import AppError, DataError
 from mlwild.guards.encoding import Encoding
+from mlwild.guards.exploring import learn_draws
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
-from mlwild.guards.guarded import Guarded, likeliest_of, scores_of
+from mlwild.guards.guarded import Guarded
+from mlwild.guards.outcomes import likeliest_of, scores_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
@@ -151,7 +153,8 @@ def learn_guard(
     risk = settings.risk
     stages = [*(_stage(one, known, sample, whole, risk) for one in chain), _constant(known, sample, whole, risk)]
     stream = _stream(encoding, known, settings)
-    return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings)
+    draws = learn_draws(settings.explore, known.ask, known.classes, whole)
+    return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
 
 
 def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, risk: float | None) -> Stage:

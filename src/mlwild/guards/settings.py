@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlwild.errors import AppError
+from mlwild.guards.exploring import Explore
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Guard:
         Share of answers that may be wrong, in (0, 1): whose likeliest class is not the one that came. Rows of which a
         stage is less sure than that takes are not answered. How sure it must be is learned, so that the promise holds
         with a chance of 95 % for rows that come as the history's latest did. Only where a loss asks for probabilities.
+    explore : Explore, optional
+        In fallback, draw a share of the answers at random, so that what comes of other answers is seen too.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Guard:
     stuck: bool = True
     refuse: float | None = None
     risk: float | None = None
+    explore: Explore | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -62,6 +66,8 @@ class Guard:
             raise AppError(f"guard.refuse: {self.refuse!r} is not a finite loss.")
         if self.risk is not None and not (_number(self.risk) and 0 < self.risk < 1):
             raise AppError(f"guard.risk: {self.risk!r} is not a share between 0 and 1.")
+        if self.explore is not None and not isinstance(self.explore, Explore):
+            raise AppError(f"guard.explore: {self.explore!r} is no Explore(...). Write wild.Explore(0.1).")
 
 
 def _number(value: object) -> bool:

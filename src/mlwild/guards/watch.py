@@ -171,6 +171,8 @@ class Watch:
         Whether each stage is asked at all: one that fails again and again is left alone for a while.
     measured : dict
         What stages lose without some features together, as it was asked for.
+    drawn : int
+        Draws so far: each is another.
     """
 
     runs: Runs
@@ -179,6 +181,7 @@ class Watch:
     still: list[Runs]
     breakers: list[Breaker]
     measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
+    drawn: int = 0
 
     @staticmethod
     def of(features: int, stages: tuple[Stage, ...], stream: Stream | None, settings: Guard) -> Watch:

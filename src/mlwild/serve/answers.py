@@ -51,9 +51,10 @@ class Writer:
                 "vintage": vintage,
                 "arm": arm,
                 "expected_loss": expected,
+                "chance": chance,
                 "age_seconds": age,
             }
-            for value, low, high, likely, status, cause, stage, vintage, expected, age, arm in zip(
+            for value, low, high, likely, status, cause, stage, vintage, expected, chance, age, arm in zip(
                 *(lists[name] for name in FIELDS[:-1]), arms, strict=True
             )
         ]

@@ -112,6 +112,7 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
         "vintage": text,
         "arm": {"enum": ["champion", "canary"]},
         "expected_loss": number,
+        "chance": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
         "age_seconds": number,
     }
     return {"type": "object", "properties": fields, "required": list(fields)}

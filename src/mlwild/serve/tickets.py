@@ -84,6 +84,7 @@ def constant(told: Mapping[str, Any], n: int, cause: str) -> Reply:
         "stage": "constant",
         "vintage": told["vintage"],
         "expected": told["loss"],
+        "chance": 1.0,
         "age": None,
         "features": "null",
     }

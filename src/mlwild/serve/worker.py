@@ -119,6 +119,7 @@ def packable(said: Answered, n: int) -> tuple[list[Any], ...]:
         said.stage,
         said.vintage,
         _plain(said.expected),
+        said.chance.tolist(),
         [said.age if isfinite(said.age) else None] * n,
         _texts(said.features, n),
     )

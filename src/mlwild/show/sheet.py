@@ -175,6 +175,11 @@ def _chain(found: dict[str, Any]) -> Table | Text:
         ends = between(one["low"], one["high"])
         cells = (number(one["loss"]), worst, number(one["estimate"]), ends, held, count(one["n"]))
         table.add_row(one["stage"], one["vintage"] or "-", *cells)
+    if found.get("share"):
+        table.caption = (
+            f"At random: {found['share']:.0%} of fallbacks are drawn so, to see what comes of other answers."
+        )
+        table.caption_justify = "left"
     return table
 
 

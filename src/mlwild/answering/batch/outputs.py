@@ -23,7 +23,7 @@ from mlwild.answering.service import Answered
 #: Batches that make a row group of a Parquet file.
 GROUP = 100
 _EPOCH, _DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
-_NAMES = ("low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss")
+_NAMES = ("low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss", "chance")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Layout:
         fields += [(name, value) for name in self.values]
         fields += [("low", pa.float64()), ("high", pa.float64()), ("likely", pa.list_(named))]
         fields += [(name, pa.string()) for name in ("status", "cause", "stage", "vintage")]
-        return pa.schema([*fields, ("expected_loss", pa.float64())])
+        return pa.schema([*fields, ("expected_loss", pa.float64()), ("chance", pa.float64())])
 
     def lists(self, rows: Given, made: Answered) -> dict[str, list[Any]]:
         """Return the columns of some answers: what is not known as None, classes by their names."""
@@ -94,6 +94,7 @@ class Layout:
             "stage": made.stage,
             "vintage": made.vintage,
             "expected_loss": _floats(made.expected),
+            "chance": made.chance.tolist(),
         }
 
     def _values(self, value: NDArray[np.float64]) -> dict[str, list[Any]]:

@@ -1,0 +1,55 @@
+"""What answers say of outcomes: how far off they were, how sure they are, and where the outcome lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.guards.answers import Answers
+
+Floats = NDArray[np.float64]
+
+
+def around(part: Answers, ask: str, radius: float) -> None:
+    """Put an interval round each number, or a set of classes."""
+    if ask == "value":
+        part.low[:], part.high[:] = part.value - radius, part.value + radius
+    elif ask == "probability":
+        chances = np.column_stack([1.0 - part.value, part.value])
+        part.likely[:] = (chances >= 1.0 - radius) | (chances == chances.max(axis=1, keepdims=True))
+    elif ask == "probabilities":
+        part.likely[:] = (part.value >= 1.0 - radius) | (part.value == part.value.max(axis=1, keepdims=True))
+
+
+def likeliest_of(value: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """
+    Return the likeliest class of each row, and its probability.
+
+    Examples
+    --------
+    >>> [one.tolist() for one in likeliest_of(np.array([0.25, 0.9]))]
+    [[0, 1], [0.75, 0.9]]
+    """
+    if value.ndim == 1:
+        return (value > 0.5).astype(np.int64), np.maximum(value, 1.0 - value)
+    return value.argmax(axis=1).astype(np.int64), value.max(axis=1)
+
+
+def scores_of(ask: str, labels: NDArray[Any], value: Floats) -> Floats:
+    """
+    Return how far off answers were: absolute errors, or one less the probability of the class that came.
+
+    Examples
+    --------
+    >>> scores_of("probability", np.array([1, 0]), np.array([0.75, 0.25])).tolist()
+    [0.25, 0.25]
+    """
+    if ask == "value":
+        return np.abs(np.asarray(labels, dtype=np.float64) - value)
+    if ask == "probability":
+        return np.where(np.asarray(labels) > 0.5, 1.0 - value, value).astype(np.float64)
+    if ask == "probabilities":
+        return np.asarray(1.0 - value[np.arange(len(labels)), labels.astype(np.int64)], dtype=np.float64)
+    return np.asarray(labels != value, dtype=np.float64)
