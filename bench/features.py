@@ -55,7 +55,7 @@ def ours(left: Any, right: Any, delay: int = 0) -> tuple[Any, Any]:
     import pyarrow as pa
 
     from mlwild import frames
-    from mlwild.events import Table, side_table
+    from mlwild.side_tables import Table, side_table
 
     rows = pa.table(right)
     return pa.table(left), side_table(

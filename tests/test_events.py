@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mlwild import frames
 from mlwild.clock import NEVER
 from mlwild.errors import DataError
-from mlwild.events import Table, gather, side_table
+from mlwild.events import gather
+from mlwild.side_tables import Table, side_table
 
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 

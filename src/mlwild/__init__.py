@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mlwild.checks import check
     from mlwild.comparisons import compare
     from mlwild.drilling import drill
-    from mlwild.events import Table
     from mlwild.gating import judge
     from mlwild.guards import Explore, Guard
     from mlwild.loading import load_app
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from mlwild.rehearsal import Rehearsal, rehearse
     from mlwild.serve.drill import drill_server
     from mlwild.serving import Serving
+    from mlwild.side_tables import Table
     from mlwild.starting import new
     from mlwild.stressing import stress
     from mlwild.trading import Trading
@@ -46,7 +46,7 @@ _HOME = {
     "Ray": "mlwild.compute",
     "Sql": "mlwild.warehouse",
     "Stored": "mlwild.warehouse",
-    "Table": "mlwild.events",
+    "Table": "mlwild.side_tables",
     "Trading": "mlwild.trading",
     "check": "mlwild.checks",
     "compare": "mlwild.comparisons",

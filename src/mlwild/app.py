@@ -11,7 +11,6 @@ from typing import Any
 from mlwild import losses
 from mlwild.clock import Duration, delay_of
 from mlwild.declared import PREVIOUS, check_all
-from mlwild.events import Table
 from mlwild.frames import Source
 from mlwild.guards import Guard
 from mlwild.losses import Loss
@@ -20,6 +19,7 @@ from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 from mlwild.serving import Serving
+from mlwild.side_tables import Table
 from mlwild.stressors import Stressor
 from mlwild.trading import Trading
 from mlwild.warehouse import Stored

@@ -10,7 +10,6 @@ from typing import Any
 from mlwild import models
 from mlwild.clock import Duration, delay_of
 from mlwild.errors import AppError
-from mlwild.events import Table
 from mlwild.frames import KINDS
 from mlwild.gate.cases import as_tests
 from mlwild.guards import Guard
@@ -19,6 +18,7 @@ from mlwild.monitors import Monitor
 from mlwild.records import ALL, Prices
 from mlwild.rules import Rule
 from mlwild.serving import Serving
+from mlwild.side_tables import Table
 from mlwild.trading import Trading
 from mlwild.warehouse import Stored
 

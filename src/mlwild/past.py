@@ -10,7 +10,8 @@ import numpy as np
 
 from mlwild import frames
 from mlwild.errors import AppError
-from mlwild.events import Events, SideTable, Table
+from mlwild.events import Events
+from mlwild.side_tables import SideTable, Table
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold, led
 from mlwild.models import Forecast
 from mlwild.monitors.signal import kind_of, objection
 from mlwild.records import Vintage
 from mlwild.rules import Rule
 from mlwild.sheet import make_sheet
+from mlwild.side_tables import SideTable
 from mlwild.triangle import Survey, Triangle, build, update_chain
 from mlwild.triangle.store import STORE, Store, folder_of
 from mlwild.triangle.survey import lay_survey, read_events

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from mlwild.events import Table, side_table
+from mlwild.side_tables import Table, side_table
 
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.answering.ages import Limit
 from mlwild.answering.columns import Columns, Shape
 from mlwild.digest import bytes_digest
 from mlwild.errors import StoreError
@@ -76,6 +77,8 @@ class Bundle:
         Kinds of frame that the app's function is given, and that it returned.
     tables : Tables
         Side tables as they were known.
+    limits : dict of str to Limit
+        How old their rows may be, by table.
     constant : ndarray of float64, shape () or (n_classes,)
         What is answered where nothing else is.
     loss : float
@@ -104,6 +107,7 @@ class Bundle:
     data_kind: str
     kind: str
     tables: Tables
+    limits: Mapping[str, Limit]
     constant: NDArray[np.float64]
     loss: float
     newest: float

@@ -13,6 +13,8 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild import frames
+from mlwild.answering.ages import Limit, learn_limits
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import CHAMPION, Live, checked, read_live
@@ -21,7 +23,7 @@ from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest
 from mlwild.errors import AppError, DataError, MlwildError, StoreError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.guarding import Chain, chain_of
 from mlwild.ledger import Ledger
 from mlwild.loading import load_app
@@ -35,6 +37,7 @@ from mlwild.operating.shadowing import rival_of, rival_vintage
 from mlwild.operating.status import LEDGER
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
+from mlwild.side_tables import SideTable
 from mlwild.triangle import Survey, Triangle, growing
 from mlwild.triangle.fitting import training_rows
 from mlwild.triangle.recipe import Recipe
@@ -42,7 +45,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 1"
+VERSION = "bundle 2"
 
 
 def bundle(
@@ -200,12 +203,20 @@ def _bundle(
         data_kind=str(events.frame.implementation),
         kind=survey.kind,
         tables=Tables({key: _known(table) for key, table in desk.tables.items()}),
+        limits=_limits(desk, app, int(triangle.survey.grid.edges[-1])),
         constant=_constant(survey, live) if last is None or last.constant is None else last.constant,
         loss=float("nan") if last is None else last.loss,
         newest=_newest(events),
         clock=events.clock.kind,
         live=dict(live.body),
     )
+
+
+def _limits(desk: Desk, app: App, cutoff: int) -> dict[str, Limit]:
+    """Return how old rows of side tables may be, by events before a cutoff."""
+    events = desk.events
+    before = np.flatnonzero(events.time < cutoff)
+    return learn_limits(app, frames.take(events.frame, before), Tables(desk.tables), events.time[before])
 
 
 def _known(table: SideTable) -> SideTable:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from mlwild import frames
+from mlwild.answering.ages import Limit, overdue
 from mlwild.answering.columns import Shape, coded
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError
+from mlwild.guards.guarded import Stale
 from mlwild.jsonable import plain
 from mlwild.triangle.survey import Tables
 
@@ -30,6 +32,8 @@ class Maker:
         Kind of frame that the function is given, and that it returned.
     tables : Tables
         Side tables as they are known.
+    limits : mapping of str to Limit
+        How old their rows may be, by table.
     """
 
     app: App
@@ -38,6 +42,7 @@ class Maker:
     data_kind: str
     kind: str
     tables: Tables
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
     def make(self, rows: Mapping[str, Sequence[Any]], n: int) -> tuple[Any, dict[str, list[Any]]]:
         """
@@ -62,6 +67,13 @@ class Maker:
         made = as_learned(made, self.learned)
         logged = {name: _logged(made.column(name)) for name in made.column_names}
         return frames.from_arrow(made, self.kind, "features"), logged
+
+    def overdue(self, rows: Mapping[str, Sequence[Any]], n: int) -> Stale:
+        """Return the features that are made of rows of side tables that are too old: in which rows, and why."""
+        if not self.limits:
+            return {}
+        events = frames.from_arrow(self.data.table(rows, n), self.data_kind, "data")
+        return overdue(self.limits, self.tables, events)
 
     def one(self, native: Any, row: int) -> Any:
         """Return one row of what `make` returned."""

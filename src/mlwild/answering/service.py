@@ -163,6 +163,7 @@ class AppService:
         left[0] -= 1
         try:
             native, logged = self.maker.make(rows, n)
+            stale = self.maker.overdue(rows, n)
         except MemoryError:
             raise  # the process is of no use any more: another takes over
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's function may raise anything
@@ -177,7 +178,7 @@ class AppService:
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]
         asked = self._asked(stage)
-        return [self._named(guard.answer(native, asked, self._watch, self.clock()), logged)]
+        return [self._named(guard.answer(native, asked, self._watch, self.clock(), stale), logged)]
 
     def _stage(self, place: int) -> Predict:
         def predict(native: Any) -> NDArray[Any]:
@@ -344,6 +345,7 @@ def assembled(store: Store, bundle: Bundle, app: App) -> AppService:
         data_kind=bundle.data_kind,
         kind=bundle.kind,
         tables=bundle.tables,
+        limits=bundle.limits,
     )
     fitted = [load_model(store, part) for part in bundle.parts] or [app.models[app.live]]
     return AppService(app, bundle, maker, fitted)

@@ -6,7 +6,8 @@ from mlwild.app import App
 from mlwild.checks import contract, counts, parity, probes, times
 from mlwild.checks.findings import CheckReport, Finding
 from mlwild.checks.future import find_leaks
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.survey import Survey, lay_survey, make_features, read_events, reads_features
 
 

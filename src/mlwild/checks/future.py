@@ -11,7 +11,8 @@ from mlwild.app import App
 from mlwild.cells import text, unlike
 from mlwild.checks.findings import Finding
 from mlwild.clock import Clock
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features
 

@@ -11,7 +11,8 @@ from mlwild import frames
 from mlwild.app import App
 from mlwild.cells import is_number, plain, text, unlike
 from mlwild.checks.findings import Finding
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.logged import log_of, read_log
 from mlwild.triangle.replay import one_by_one
 from mlwild.wording import count, number

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import Clock
-from mlwild.events import SideTable
 from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
 from mlwild.losses import Loss
+from mlwild.side_tables import SideTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

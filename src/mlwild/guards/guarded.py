@@ -24,6 +24,10 @@ from mlwild.guards.watch import Stream, Watch
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
+#: Features that are too old: in which rows, and why.
+Stale = dict[str, tuple[Bools, str]]
+#: Rows and columns that have stood still, that do not fit the others, columns that are unread, and those too old.
+_More = tuple[Bools | None, Bools, Mapping[str, str], Mapping[str, tuple[Bools, str]]]
 
 #: Broken features that a cause names.
 NAMED = 3
@@ -71,7 +75,14 @@ class Guarded:
         stream = None if self.stream is None else copy(self.stream)
         return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
 
-    def answer(self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float = 0.0) -> Answers:
+    def answer(
+        self,
+        native: Any,
+        predict: Sequence[Predict | None],
+        watch: Watch,
+        now: float = 0.0,
+        stale: Stale | None = None,
+    ) -> Answers:
         """
         Answer some rows, in the order in which they came.
 
@@ -87,6 +98,8 @@ class Guarded:
             Changed in place.
         now : float
             Seconds of a clock that only rises: a stage that failed again and again is asked again after a while.
+        stale : dict of str to (ndarray of bool of shape (n_rows,), str), optional
+            Features that are too old, which their values need not show: in which rows, and why.
 
         Returns
         -------
@@ -98,11 +111,11 @@ class Guarded:
         DataError
             If the features are no table at all.
         """
-        made, rows = self._answered(native, predict, watch, now)
+        made, rows = self._answered(native, predict, watch, now, stale)
         return made if self.draws is None else self.draws.among(made, rows, watch)
 
     def _answered(
-        self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float
+        self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float, stale: Stale | None
     ) -> tuple[Answers, Floats]:
         """Return the answers of the chain, and the rows as numbers."""
         rows = self.encoding.numbers(native)
@@ -118,6 +131,8 @@ class Guarded:
             broken |= stuck
         for name in unread:
             broken[:, self.encoding.names.index(name)] = True
+        for name, (rows_of, _) in (stale or {}).items():
+            broken[rows_of, self.encoding.names.index(name)] = True
         hurt = np.asarray(broken.any(axis=1))
         odd = np.zeros(len(rows), dtype=bool)
         unlike = np.zeros_like(broken)
@@ -131,7 +146,7 @@ class Guarded:
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
-        for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread)):
+        for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {})):
             part = table.take(picked)
             made.put(picked, self._chain(part, (len(picked), predict, watch, now), names, why))
         return made, rows
@@ -146,7 +161,7 @@ class Guarded:
         return self.ask == "probabilities"
 
     def _groups(
-        self, rows: Floats, broken: Bools, odd: Bools, more: tuple[Bools | None, Bools, Mapping[str, str]]
+        self, rows: Floats, broken: Bools, odd: Bools, more: _More
     ) -> list[tuple[Ints, tuple[str, ...] | None, list[str]]]:
         """Return rows that lack the same features: where they are, which features (None: all are odd), and why."""
         kinds, which = np.unique(np.column_stack([broken, odd]), axis=0, return_inverse=True)
@@ -165,11 +180,13 @@ class Guarded:
             made.append((picked, names, why))
         return made
 
-    def _why(self, rows: Floats, row: int, column: int, more: tuple[Bools | None, Bools, Mapping[str, str]]) -> str:
+    def _why(self, rows: Floats, row: int, column: int, more: _More) -> str:
         """Say why a feature of a row cannot be used."""
-        (stuck, unlike, unread), name = more, self.encoding.names[column]
+        (stuck, unlike, unread, stale), name = more, self.encoding.names[column]
         if name in unread:
             return f"{name} {unread[name]}"
+        if name in stale and stale[name][0][row]:
+            return f"{name} {stale[name][1]}"
         if stuck is not None and stuck[row, column]:
             return f"{name} has stood still for more than {self.fences.longest[column]:,.0f} rows"
         if unlike[row, column]:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from mlwild.app import App
 from mlwild.clock import Clock
 from mlwild.compute import Jobs
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.ledger import Ledger
 from mlwild.models import Forecast
 from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.rescue import examine
 from mlwild.rules import Rule
+from mlwild.side_tables import SideTable
 from mlwild.triangle import Triangle, build, growing
 from mlwild.triangle.logged import log_as_of, log_of
 from mlwild.triangle.store import Store

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlwild.app import App
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.asof import as_of
 from mlwild.triangle.survey import read_events
 from mlwild.warehouse import tells_corrections

@@ -20,7 +20,7 @@ from mlwild.declared import check_windows
 from mlwild.digest import bytes_digest, digest, fingerprint
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError, StoreError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.ledger import Fact, Ledger
 from mlwild.lives import first_vintage, fold
 from mlwild.operating.knowing import known_then
@@ -28,6 +28,7 @@ from mlwild.operating.lived import Lived, lived, of_vintage
 from mlwild.records import Vintage
 from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
 from mlwild.rules import DEFAULT, Rule
+from mlwild.side_tables import SideTable
 from mlwild.stats.lateness import arrived_share
 from mlwild.triangle import Survey, Triangle, build
 from mlwild.triangle.logged import log_as_of

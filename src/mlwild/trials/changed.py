@@ -12,8 +12,9 @@ from mlwild import frames
 from mlwild.app import App
 from mlwild.cells import unlike
 from mlwild.errors import DataError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.gate.held import Held
+from mlwild.side_tables import SideTable
 from mlwild.trials.served import request_by_request
 from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features

@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from mlwild.checks import Finding, contract_of, findings_of
 from mlwild.digest import digest, fingerprint, row_hashes, version
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.frames import Frame
+from mlwild.side_tables import SideTable
 from mlwild.triangle import Survey
 from mlwild.triangle.store import Store
 

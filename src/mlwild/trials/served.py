@@ -11,10 +11,11 @@ from mlwild import frames, models
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
 from mlwild.gate.trial import Served
+from mlwild.side_tables import SideTable
 from mlwild.triangle.asof import cut_off
 from mlwild.triangle.survey import Tables, make_features
 

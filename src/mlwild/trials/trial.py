@@ -15,7 +15,7 @@ from mlwild.app import App
 from mlwild.checks import Finding
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import DataError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
 from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
 from mlwild.gate.held import Held
@@ -24,6 +24,7 @@ from mlwild.lives import Life
 from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.records import Vintage
+from mlwild.side_tables import SideTable
 from mlwild.trials.again import reloaded, reread
 from mlwild.trials.changed import changed
 from mlwild.trials.drilled import drill_of

@@ -9,7 +9,8 @@ import numpy as np
 from mlwild import frames
 from mlwild.app import App
 from mlwild.clock import NEVER
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.survey import Tables
 
 

@@ -11,7 +11,8 @@ from mlwild import frames
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError
-from mlwild.events import Events, SideTable
+from mlwild.events import Events
+from mlwild.side_tables import SideTable
 from mlwild.triangle.survey import Tables, make_features
 
 

@@ -15,12 +15,13 @@ from mlwild.clock import Clock, Times, delay_of, fits
 from mlwild.declared import takes_tables
 from mlwild.digest import RowHashes, digest, row_hashes
 from mlwild.errors import AppError, DataError
-from mlwild.events import Events, SideTable, gather, side_table
+from mlwild.events import Events, gather
 from mlwild.labels import with_labels
 from mlwild.losses import Loss
 from mlwild.models import Forecast
 from mlwild.past import OwnEvents, own_table
 from mlwild.records import ALL
+from mlwild.side_tables import SideTable, side_table
 from mlwild.triangle.grid import Grid, lay_out
 from mlwild.triangle.logged import with_log
 

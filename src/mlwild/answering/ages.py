@@ -1,0 +1,128 @@
+"""Whether what a row's features are made of is too old: known by the time stamps of side tables, not by a misfit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild import frames
+from mlwild.app import App
+from mlwild.frames import Frame
+from mlwild.guards.guarded import Stale
+from mlwild.triangle.survey import Tables, make_features
+
+#: Events of the history whose rows' ages are looked at, and on which it is tried what hangs on a table.
+LOOKED, TRIED = 5_000, 200
+#: Share of the history's rows that may be older, and how many times as old as the others a row may be.
+OLDER, TIMES = 0.001, 2
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    How old the rows of a side table may be.
+
+    Parameters
+    ----------
+    oldest : int
+        In nanoseconds or ticks.
+    features : tuple of str
+        What is made of the table.
+    """
+
+    oldest: int
+    features: tuple[str, ...]
+
+
+def learn_limits(app: App, frame: Frame, tables: Tables, time: NDArray[np.int64]) -> dict[str, Limit]:
+    """
+    Return how old rows of side tables were in the history, with slack, and which features hang on each table.
+
+    A row may be twice as old as all but one in a thousand were that events of the history found, and older still by the
+    usual gap between rows of the table: then one came late at most. What hangs on a table changes where
+    the table is empty.
+
+    Parameters
+    ----------
+    app : App
+    frame : Frame of n_events
+    tables : Tables
+        All that is known of them.
+    time : ndarray of int64, shape (n_events,)
+        In order.
+
+    Returns
+    -------
+    dict of str to Limit
+        By table; none for a table on which nothing hangs, or whose rows no event found.
+    """
+    if app.features is None or not tables or not len(time):
+        return {}
+    made: dict[str, Limit] = {}
+    looked = frames.take(frame, _spread(len(time), LOOKED))
+    tried = frames.take(frame, _spread(len(time), TRIED))
+    whole, _ = make_features(app, tried, tables)
+    for name, table in tables.items():
+        ages = table.ages(looked.to_native())
+        ages, gaps = ages[ages >= 0], table.gaps()
+        features = _hanging(app, tried, tables, name, whole)
+        if len(ages) and features:
+            usual = int(np.median(gaps)) if len(gaps) else 0
+            made[name] = Limit(TIMES * int(np.quantile(ages, 1 - OLDER, method="higher")) + usual, features)
+    return made
+
+
+def _hanging(app: App, frame: Frame, tables: Tables, name: str, whole: Any) -> tuple[str, ...]:
+    """Return the features that are others where a table has no row; all where the function needs it."""
+    table = tables[name]
+    empty = Tables(tables | {name: table.where(np.zeros(len(table.time), dtype=bool))})
+    try:
+        without, _ = make_features(app, frame, empty)
+    except Exception:  # noqa: BLE001  the user's function may raise anything: without the table there is no feature
+        return tuple(whole.column_names)
+    same = {one for one in whole.column_names if one in without.column_names}
+    return tuple(
+        one for one in whole.column_names if one not in same or not _equal(whole.column(one), without.column(one))
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    first, second = ([None if cell != cell else cell for cell in column.to_pylist()] for column in (one, other))  # noqa: PLR0124
+    return first == second
+
+
+def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
+    """
+    Return the features that are made of rows that are too old.
+
+    Parameters
+    ----------
+    limits : mapping of str to Limit
+    tables : Tables
+    events : frame of n_rows
+        As the function that makes features is given them.
+
+    Returns
+    -------
+    dict of str to (ndarray of bool of shape (n_rows,), str)
+        By feature: in which rows, and why.
+    """
+    made: Stale = {}
+    for name, limit in limits.items():
+        ages, clock = tables[name].ages(events), tables[name].clock
+        late = ages > limit.oldest
+        if not late.any():
+            continue
+        said = f"is made of {name}, {clock.span(float(ages.max()))} old, above {clock.span(float(limit.oldest))}"
+        for feature in limit.features:
+            before = made.get(feature)
+            made[feature] = (late, said) if before is None else (late | before[0], before[1])
+    return made
+
+
+def _spread(n: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))

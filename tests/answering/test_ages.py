@@ -1,0 +1,162 @@
+"""A feature that is made of rows that are too old is found by their time stamps, whatever its value looks like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlwild as wild
+from mlwild import frames
+from mlwild.answering import bundle, service_of
+from mlwild.answering.ages import OLDER, Limit, learn_limits, overdue
+from mlwild.answering.bundle import load_bundle
+from mlwild.rules import Every
+from mlwild.side_tables import Table, side_table
+from mlwild.triangle.survey import Tables
+
+HOUR = 3_600_000_000  # in microseconds, as requests have times
+
+APP = """
+import numpy as np, pandas as pd
+import mlwild as wild
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+N = 1200
+rng = np.random.default_rng(0)
+x, z = rng.normal(size=(2, N))
+when = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(N), unit="h")
+
+def rows():
+    return pd.DataFrame({"when": when, "x": x, "y": x + z + 0.1 * rng.normal(size=N)})
+
+def weather():
+    return pd.DataFrame({"at": when - pd.Timedelta("30min"), "z": z})
+
+def features(frame, tables):
+    return pd.DataFrame({"x": frame["x"], "z": tables["weather"].asof(frame)["z"].to_numpy()})
+
+app = wild.App(
+    name="aged", data=rows, time="when", label="y", delay="1h", features=features, loss="absolute", every="5D",
+    start="2026-01-11", models={"trees": HistGradientBoostingRegressor(max_iter=20)},
+    tables={"weather": wild.Table(weather, time="at", delay="10min")}, prices=wild.Prices(loss=1.0, retrain=0.0),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def aged(tmp_path_factory):
+    file = tmp_path_factory.mktemp("aged") / "aged.py"
+    file.write_text(APP)
+    wild.operate(wild.load_app(file), rule=Every(1), store=file.parent / ".mlwild", jobs=1)
+    return file
+
+
+@pytest.fixture(scope="module")
+def service(aged):
+    store, key, mark = bundle(aged, store=aged.parent / ".mlwild")
+    return service_of(store, load_bundle(store, key, mark))
+
+
+def _last(service):
+    table = service.bundle.tables["weather"]
+    return int(table.time.max()) // 1000
+
+
+def test_what_hangs_on_a_table_and_how_old_it_may_be_is_learned_from_the_history(service):
+    # Each event found a row half an hour old; the next one comes an hour later.
+    assert service.bundle.limits == {"weather": Limit(2 * 30 * 60 * 10**9 + 3600 * 10**9, ("z",))}
+
+
+def test_an_old_row_is_told_by_its_time_and_the_feature_left_out(service):
+    last = _last(service)
+    rows = {"when": [last + HOUR, last + 2 * HOUR, last + 50 * HOUR], "x": [0.5, 0.5, 0.5]}
+    said = service.answer(rows)
+    assert said.status == ["normal", "normal", "degraded"]
+    assert said.cause[2] == "z is made of weather, 2.08 days old, above 2 hours"
+    assert said.stage[2] == "champion"  # which copes with a gap
+    assert said.expected[2] > said.expected[0]
+    # As if z had been missing.
+    gone = service.bundle.guard.stages[0].gone["z"]
+    assert said.expected[2] == gone.loss
+    # Alone as in a batch.
+    alone = service.answer({name: column[2:] for name, column in rows.items()})
+    assert (alone.cause, alone.value.tolist()) == (said.cause[2:], said.value[2:].tolist())
+
+
+def test_a_file_tells_it_too(aged, service, tmp_path):
+    last = _last(service)
+    when = pd.to_datetime([last + HOUR, last + 50 * HOUR], unit="us")
+    pd.DataFrame({"when": when, "x": [0.1, 0.1]}).to_csv(tmp_path / "in.csv", index=False)
+    wild.predict(aged, tmp_path / "in.csv", tmp_path / "out.csv", store=aged.parent / ".mlwild")
+    assert pd.read_csv(tmp_path / "out.csv")["status"].tolist() == ["normal", "degraded"]
+
+
+def _app(function, **tables):
+    rows = pd.DataFrame({"t": np.arange(50), "y": np.arange(50.0)})
+    fields = {"name": "a", "data": lambda: rows, "time": "t", "label": "y", "delay": 1, "every": 10}
+    return wild.App(models={"mean": lambda X, y: lambda X: np.zeros(len(X))}, loss="absolute", **fields,
+                    features=function, tables=tables)  # fmt: skip
+
+
+def _side(name, frame, event_time="t", by=()):
+    table = Table(lambda: frame, "at", delay=0, by=by)
+    return side_table(table, frames.eager(frame, name), 0, event_time, name)
+
+
+def test_a_key_has_ages_and_gaps_of_its_own():
+    frame = pd.DataFrame({"at": [0, 10, 20, 5], "shop": ["a", "a", "a", "b"], "v": [1.0, 2.0, 3.0, 4.0]})
+    side = _side("v", frame, by="shop")
+    events = pd.DataFrame({"t": [25, 25, 25, 3], "shop": ["a", "b", "c", "b"]})
+    assert side.ages(events).tolist() == [5, 20, -1, -1]
+    assert side.gaps().tolist() == [10, 10]
+    assert side.where(np.zeros(4, dtype=bool)).ages(events).tolist() == [-1] * 4
+    found = overdue({"v": Limit(10, ("f",))}, Tables({"v": side}), events)
+    assert {name: (rows.tolist(), why) for name, (rows, why) in found.items()} == {
+        "f": ([False, True, False, False], "is made of v, 20 ticks old, above 10 ticks")
+    }
+
+
+def test_a_function_that_needs_a_table_hangs_on_it_whole_and_a_table_that_nothing_reads_has_no_limit():
+    frame = pd.DataFrame({"at": np.arange(50), "v": np.arange(50.0)})
+
+    def needs(events, tables):
+        return pd.DataFrame({"a": events["t"], "v": tables["v"].table["v"].iloc[-1] + np.zeros(len(events))})
+
+    events = pd.DataFrame({"t": np.arange(50)})
+    tables = Tables({"v": _side("v", frame), "w": _side("w", frame)})
+    table = Table(lambda: frame, "at", delay=0)
+    found = learn_limits(_app(needs, v=table, w=table), frames.eager(events, "events"), tables, np.arange(50))
+    assert {name: one.features for name, one in found.items()} == {"v": ("a", "v")}
+
+
+@pytest.mark.parametrize("late", [0.0, 3.0, 30.0])
+def test_honest_lateness_trips_as_seldom_as_it_is_meant_to_and_an_outage_always(late):
+    """30 draws of 4,000 events; rows of the table come each 10 ticks, and are late by an exponential time."""
+    tripped, looked = 0, 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        at = np.arange(0, 80_000, 10)
+        frame = pd.DataFrame(
+            {"at": at, "known": at + rng.exponential(late, len(at)).astype(int), "v": rng.normal(size=len(at))}
+        )
+        side = side_table(
+            Table(lambda f=frame: f, "at", available_at="known"), frames.eager(frame, "v"), None, "t", "v"
+        )
+        events = pd.DataFrame({"t": np.sort(rng.integers(100, 80_000, 4_000))})
+
+        def features(events, tables):
+            return pd.DataFrame({"v": tables["v"].asof(events)["v"].to_numpy()})
+
+        past, rest = events[:2000], events[2000:].reset_index(drop=True)
+        tables = Tables({"v": side})
+        app = _app(features, v=Table(lambda f=frame: f, "at", available_at="known"))
+        limits = learn_limits(app, frames.eager(past, "events"), tables, past["t"].to_numpy())
+        tripped += sum(int(rows.sum()) for rows, _ in overdue(limits, tables, rest).values())
+        looked += len(rest)
+        stands = side.where(side.time < int(rest["t"].iloc[0]) - 10)  # and then the feed is away
+        ages = stands.ages(rest)
+        found = overdue(limits, Tables({"v": stands}), rest)["v"][0]
+        assert found[ages > limits["v"].oldest].all()
+        assert found.mean() > 0.98
+    assert tripped <= OLDER * looked
