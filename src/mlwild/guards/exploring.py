@@ -121,7 +121,7 @@ class Draws:
         >>> made.status[:], made.value[:] = (0, 2), 5.0
         >>> draws = Draws(1.0, np.array([1.0, 2.0]), 0.3)
         >>> said = draws.among(made, np.zeros((2, 1)), SimpleNamespace(drawn=0))
-        >>> said.value[0], said.value[1] in (1.0, 2.0), said.chance.tolist(), said.cause[1]
+        >>> float(said.value[0]), said.value[1] in (1.0, 2.0), said.chance.tolist(), said.cause[1]
         (5.0, True, [1.0, 0.5], 'drawn at random, as a share of 1 of fallbacks is')
         """
         for row in np.flatnonzero(made.status == FALLBACK).tolist():

@@ -375,8 +375,7 @@ class TriangleTrial:
     def remember(self, key: object, make: Callable[[], float]) -> float:
         """Return a number that was made of this trial before under a key, else make it and keep it in the store."""
         store = self.replay.triangle.store
-        fit = self.replay.triangle.recipe.fit_key(self.vintage)
-        loss = fingerprint(self.loss)
+        fit, loss = self.replay.triangle.recipe.fit_key(self.vintage), fingerprint(self.loss)
         named = digest(
             "trial number 2", version("mlwild"), fit, loss, self.survey.data_digest, self.cutoff, self.tried, key
         )
