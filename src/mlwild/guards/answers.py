@@ -86,8 +86,12 @@ def no_answers(n: int, classes: int, *, matrix: bool) -> Answers:
     ((2, 3), ['refused'])
     """
     value = np.full((n, classes) if matrix else n, np.nan)
-    low, high, expected = (np.full(n, np.nan) for _ in range(3))
     likely = np.zeros((n, classes), dtype=bool)
+    if n == 1:  # most requests: in a third of the time
+        low, high, expected = np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
+        status, stage = np.array([REFUSED], dtype=np.int8), np.array([-1], dtype=np.int8)
+        return Answers(value, low, high, likely, status, stage, expected, np.array([""], dtype=object), np.array([1.0]))
+    low, high, expected = (np.full(n, np.nan) for _ in range(3))
     cause = np.full(n, "", dtype=object)
     status, stage = np.full(n, REFUSED, dtype=np.int8), np.full(n, -1, dtype=np.int8)
     return Answers(value, low, high, likely, status, stage, expected, cause, np.ones(n))

@@ -64,7 +64,8 @@ class Fences:
         """
         # A comparison with NaN is false, so that a gap breaks no range.
         bad = (rows < self.low) | (rows > self.high)
-        return np.asarray(bad | (np.isnan(rows) & ~self.gaps))
+        gaps = np.isnan(rows)
+        return np.asarray(bad | (gaps & ~self.gaps)) if gaps.any() else bad
 
     def settled(self, rows: Floats) -> Floats:
         """Return rows in which a word that may be new counts as the usual one: that it is new says nothing."""
@@ -140,7 +141,8 @@ def longest_runs(rows: Floats) -> Floats:
     [2.0, 2.0]
     """
     n = rows.shape[1]
-    return np.asarray(_lengths(rows, np.full(n, np.nan), np.zeros(n)).max(axis=0, initial=0.0))
+    lengths = _lengths(_new(rows, np.full(n, np.nan), np.zeros(n)), np.zeros(n)) if len(rows) else np.zeros((0, n))
+    return np.asarray(lengths.max(axis=0, initial=0.0))
 
 
 def _inferred(table: Any) -> Mapping[str, Column]:
@@ -201,18 +203,38 @@ class Runs:
             self.last = row
             over = self.length > longest
             return over[None, :] if over.any() else None
-        length = _lengths(rows, self.last, self.length)
+        new = _new(rows, self.last, self.length)
+        still = ~new.all(axis=0)
+        if not still.any():  # nothing stands still for two rows: most batches of plain numbers
+            self.last, self.length = rows[-1].copy(), np.ones(rows.shape[1])
+            past = self.length > longest
+            return np.broadcast_to(past, rows.shape) if past.any() else None
+        length = _lengths(new, self.length)
         self.last, self.length = rows[-1].copy(), length[-1].copy()
         over = length > longest
         return over if over.any() else None
 
 
-def _lengths(rows: Floats, last: Floats, length: Floats) -> Floats:
-    """Return how long each value has stood still at each row, going on from an earlier row."""
-    before = np.vstack([last, rows[:-1]])
-    new = ~(((rows == before) & (rows != STRANGE)) | (np.isnan(rows) & np.isnan(before)))
+def _new(rows: Floats, last: Floats, length: Floats) -> Bools:
+    """Mark the values that are not those of the row before; of the first, of an earlier row."""
+    same = np.empty(rows.shape, dtype=bool)
+    np.equal(rows[1:], rows[:-1], out=same[1:])
+    np.equal(rows[0], last, out=same[0])
+    strange = rows == STRANGE
+    if strange.any():  # two strange words need not be the same one
+        same &= ~strange
+    gaps = np.isnan(rows)
+    if gaps.any():
+        same[1:] |= gaps[1:] & gaps[:-1]
+        same[0] |= gaps[0] & np.isnan(last)
+    new = ~same
     new[0] |= length == 0
-    again = ~new.any(axis=1) if rows.shape[1] > 1 else np.zeros(len(rows), dtype=bool)
+    return new
+
+
+def _lengths(new: Bools, length: Floats) -> Floats:
+    """Return how long each value has stood still at each row, going on from an earlier row."""
+    again = ~new.any(axis=1) if new.shape[1] > 1 else np.zeros(len(new), dtype=bool)
     # Places are counted without the rows that came again.
     place = (np.cumsum(~again) - 1.0)[:, None]
     began = np.maximum.accumulate(np.where(new, place, -1.0), axis=0)

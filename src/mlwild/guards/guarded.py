@@ -133,7 +133,7 @@ class Guarded:
             broken[:, self.encoding.names.index(name)] = True
         for name, (rows_of, _) in (stale or {}).items():
             broken[rows_of, self.encoding.names.index(name)] = True
-        hurt = np.asarray(broken.any(axis=1))
+        hurt = np.asarray(broken.any(axis=1)) if broken.any() else np.zeros(len(rows), dtype=bool)
         odd = np.zeros(len(rows), dtype=bool)
         unlike = np.zeros_like(broken)
         for picked, blamed in watch.stream.feed(self.fences.settled(rows), ~hurt) if watch.stream is not None else ():
@@ -203,7 +203,7 @@ class Guarded:
         """Ask the stages in turn, the best for such rows first, until every row has its answer."""
         n, predict, watch, now = asked
         made: Answers | None = None
-        left, before = np.arange(n), np.array(why or [""] * n, dtype=object)
+        left, before = np.arange(n), np.array(why, dtype=object) if why else None
         late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
         causes = [f"{name} did not answer in time" for name in late]
         for place, gone in self._order(predict, watch, names):
@@ -224,7 +224,7 @@ class Guarded:
             if unsure.any():
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
                 told = [*causes, f"{self.stages[place].name} is not sure enough for a risk of {self.settings.risk:g}"]
-                made.cause[left[unsure]] = _told(before[left[unsure]], told)
+                made.cause[left[unsure]] = _told(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
                 if not len(left):
                     return made
@@ -233,7 +233,7 @@ class Guarded:
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
-                part.cause[:] = _told(before[left[good]], causes)
+                part.cause[:] = _told(before, left[good], causes)
                 around(part, self.ask, watch.tracked[place].radius() * gone.wider)
                 if len(part) == n:  # most requests
                     return part
@@ -244,7 +244,7 @@ class Guarded:
             left = left[~good]
             causes.append(f"{self.stages[place].name} {problem or 'gave no sane answer'}")
         made = made or no_answers(n, self.classes, matrix=self._matrix)
-        made.cause[left] = _told(before[left], causes)
+        made.cause[left] = _told(before, left, causes)
         return made
 
     def _order(
@@ -361,6 +361,9 @@ class Guarded:
         return likeliest_of(value)[1] < sure if sure else np.zeros(len(value), dtype=bool)
 
 
-def _told(before: NDArray[np.object_], causes: Sequence[str]) -> list[str]:
-    """Return the causes of each row: its own, and those of all."""
+def _told(before: NDArray[np.object_] | None, rows: Ints, causes: Sequence[str]) -> list[str] | str:
+    """Return the causes of some rows: their own, and those of all."""
+    if before is None:
+        return "; ".join(causes)
+    before = before[rows]
     return ["; ".join((one, *causes) if one else causes) for one in before.tolist()]

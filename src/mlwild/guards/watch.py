@@ -76,7 +76,7 @@ class Stream:
         if len(rows) == 1 and self.blamed is None:  # most requests: in a tenth of the time
             if not whole[0]:
                 return []
-            alone = self.support.judge(rows[0].tolist()).p
+            alone = self.support.p_value(rows[0].tolist())
             if alone * (self.support.n + 1) > 1.5:
                 if self.slack < math.inf:
                     self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
@@ -85,14 +85,17 @@ class Stream:
         at = np.flatnonzero(whole)
         if not len(at):
             return []
-        p, _ = self.support.look(rows[at])
+        known = rows if len(at) == len(rows) else rows[at]
+        p = self.support.tail(known)
         out = outlying_rows(p, rate=self.fdr)
-        strange = [(at[[one]], self._blame(rows[at[[one]]])) for one in out[:MOST_ALONE].tolist()]
+        strange = [(at[[one]], self._blame(known[[one]])) for one in out[:MOST_ALONE].tolist()]
         strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())
         if self.slack < math.inf:
-            rest = np.delete(np.arange(len(at)), out)  # what is told of a row by itself need not be told of the stream
-            ranked = np.minimum(1.0, self.slack * np.maximum(p[rest], 1.0 / (self.support.n + 1)))
-            strange.extend((at[rest[part]], blamed) for part, blamed in self._together(rows[at[rest]], ranked))
+            if len(out):  # what is told of a row by itself need not be told of the stream
+                rest = np.delete(np.arange(len(at)), out)
+                at, known, p = at[rest], known[rest], p[rest]
+            ranked = np.minimum(1.0, self.slack * np.maximum(p, 1.0 / (self.support.n + 1)))
+            strange.extend((at[part], blamed) for part, blamed in self._together(known, ranked))
         return strange
 
     def _together(self, rows: Floats, p: Floats) -> list[tuple[Ints, tuple[int, ...]]]:

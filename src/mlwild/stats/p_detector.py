@@ -165,14 +165,12 @@ class PDetector:
         self._check(float(p.min()) if not np.isnan(p).any() else math.nan)
         self._check(float(p.max()))
         powers, scales = np.array(POWERS)[:, None], np.array(_scales(self.calibration, self.delta))[:, None]
-        walk = np.cumsum(np.log(scales) + (powers - 1) * np.log(p), axis=1)
+        logs = np.log(scales) + (powers - 1) * np.log(p)
+        walk = np.cumsum(logs, axis=1)
         before = np.concatenate([np.zeros((len(POWERS), 1)), walk[:, :-1]], axis=1)
-        # log S_t = walk_t + log(S_0 + sum_{s<=t} exp(-walk_{s-1})): the recursion S <- (S + 1) L.
-        seeds = -before
-        seeds[:, 0] = np.log1p(self.value)
-        values = walk + np.logaddexp.accumulate(seeds, axis=1)
-        mixed = np.logaddexp.reduce(values, axis=0) - math.log(len(POWERS))
-        over = np.flatnonzero(mixed >= math.log(self.run_length))
+        values = _recursed(logs, self.value)
+        # What is beyond all numbers comes after an alarm.
+        over = np.flatnonzero(~(values.sum(axis=0) < self.run_length * len(POWERS)))
         last = int(over[0]) if len(over) else len(p) - 1
         # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
         lead = np.log(np.maximum(self.best, 1.0))
@@ -188,7 +186,7 @@ class PDetector:
             row = self.rows + last
             fresh = PDetector(self.run_length, self.calibration, self.delta, row + 1)
             return fresh, Alarm(row, _start(bests.tolist(), begans))
-        kept = (tuple(np.exp(values[:, -1]).tolist()), tuple(bests.tolist()), tuple(begans))
+        kept = (tuple(values[:, -1].tolist()), tuple(bests.tolist()), tuple(begans))
         return replace(self, rows=self.rows + len(p), value=kept[0], best=kept[1], began=kept[2]), None
 
     def _check(self, p: float) -> None:
@@ -198,6 +196,38 @@ class PDetector:
             raise DataError(
                 f"p is {p:g}, and {self.calibration} calibration rows give no less than {1 / (self.calibration + 1):g}."
             )
+
+
+def _recursed(logs: Floats, begin: tuple[float, ...]) -> Floats:
+    """
+    Return S_t = (S_{t-1} + 1) exp(log_t) of each series, from S_0 on; no number once one is beyond all numbers.
+
+    Within a stretch it is E_t (S + sum_{s<=t} 1 / E_{s-1}), with E the product so far: of stretches that are short
+    enough for that product to be a number, at both ends.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n_series, n_rows)
+    begin : tuple of float
+    """
+    series, n = logs.shape
+    size = int(min(max(600.0 / max(float(np.abs(logs).max()), 1e-9), 1.0), 64.0))
+    stretches = -(-n // size)
+    padded = np.zeros((series, stretches * size))
+    padded[:, :n] = logs
+    with np.errstate(over="ignore", invalid="ignore"):
+        walk = np.cumsum(padded.reshape(series, stretches, size), axis=2)
+        product, inverse = np.exp(walk), np.ones_like(walk)
+        np.exp(-walk[:, :, :-1], out=inverse[:, :, 1:])
+        made = product * np.cumsum(inverse, axis=2)
+        carried = np.empty((series, stretches, 1))
+        for place, first in enumerate(begin):
+            value, ends = first, zip(product[place, :, -1].tolist(), made[place, :, -1].tolist(), strict=True)
+            for stretch, (grown, added) in enumerate(ends):
+                carried[place, stretch] = value
+                value = grown * value + added
+        made += product * carried
+    return np.asarray(made.reshape(series, -1)[:, :n])
 
 
 def _start(bests: list[float], begans: list[int]) -> int:

@@ -47,4 +47,7 @@ def outlying_rows(p: Floats, *, rate: float = 0.1) -> NDArray[np.int64]:
     """
     if not 0 < rate < 1:
         raise DataError(f"rate is {rate}, needs to lie in (0, 1).")
-    return np.flatnonzero(benjamini_hochberg(np.asarray(p, dtype=np.float64)) <= rate)
+    p = np.asarray(p, dtype=np.float64)
+    if not len(p) or p.min() > rate:  # no adjusted p-value is below the plain one
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(benjamini_hochberg(p) <= rate)

@@ -9,22 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
+from mlwild.stats.curves import Curves
+from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
 from mlwild.stats.shrinkage import ledoit_wolf
 
 Floats = NDArray[np.float64]
 
 #: What a row is scored by.
 SCORES = ("distance", "mismatch", "reach", "missing")
-#: Knots of a monotone function that is kept.
-_KNOTS = 257
-#: Greatest normal score: a value that is not finite has it, and one far beyond the rows of the past.
-_FAR = 50.0
 #: Least variance added to each column, so that columns that repeat each other can be told apart from noise.
 _RIDGE = 1e-6
+#: Cells that are worked on together: what is made of them on the way stays near, and the memory is used again.
+_CELLS = 12_000
 
 
 class Judged(NamedTuple):
@@ -115,11 +114,15 @@ class Support:
     calibration: tuple[tuple[float, ...], ...]
     _absent: tuple[float, ...] = field(init=False, repr=False)
     _seen: Floats = field(init=False, repr=False)
+    _curves: Curves = field(init=False, repr=False)
+    _surprises: Curves = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what one row needs as plain numbers, and what many need as an array."""
         object.__setattr__(self, "_absent", tuple(self.absent.tolist()))
         object.__setattr__(self, "_seen", np.asarray(self.calibration[-1]))
+        object.__setattr__(self, "_curves", Curves.of(self.columns))
+        object.__setattr__(self, "_surprises", Curves.of(self.surprise))
 
     @property
     def n(self) -> int:
@@ -140,6 +143,38 @@ class Support:
         DataError
             If the row has another number of columns.
         """
+        scores, surprises, columns = self._scored(row)
+        most = max(surprises)
+        which = surprises.index(most)
+        p = _p_value(self.calibration[-1], most)
+        each = tuple([_p_value(seen, score) for seen, score in zip(self.calibration, scores, strict=False)])
+        return Judged(p, SCORES[which], columns[which], each)  # type: ignore[arg-type]
+
+    def p_value(self, row: Sequence[float]) -> float:
+        """
+        Return the p-value of one row, that of all scores together, in two thirds of the time of `judge`.
+
+        Parameters
+        ----------
+        row : sequence of float
+            As `judge` takes it.
+
+        Raises
+        ------
+        DataError
+            If the row has another number of columns.
+
+        Examples
+        --------
+        >>> rows = np.random.default_rng(0).normal(size=(600, 2))
+        >>> support = learn_support(rows[:300], rows[300:])
+        >>> support.p_value([0.5, 9.0]) == support.judge([0.5, 9.0]).p
+        True
+        """
+        return _p_value(self.calibration[-1], max(self._scored(row)[1]))
+
+    def _scored(self, row: Sequence[float]) -> tuple[tuple[float, ...], list[float], tuple[int, ...]]:
+        """Return the scores of one row, the surprise of each, and the column that did most to it."""
         if len(row) != len(self.columns):
             raise DataError(f"the row has {len(row)} values, needs one for each of {len(self.columns)} columns.")
         normal, reach, missing, rarest, outmost, absent = [], 0.0, 0.0, 0.0, 0, 0
@@ -161,11 +196,7 @@ class Support:
         worst = int(np.abs(apart).argmax())
         scores = (distance, abs(float(apart[worst])), reach, missing)
         surprises = [curve.at(score) for curve, score in zip(self.surprise, scores, strict=True)]
-        most = max(surprises)
-        which = surprises.index(most)
-        p = _p_value(self.calibration[-1], most)
-        each = tuple([_p_value(seen, score) for seen, score in zip(self.calibration, scores, strict=False)])
-        return Judged(p, SCORES[which], (worst, worst, outmost, absent)[which], each)  # type: ignore[arg-type]
+        return scores, surprises, (worst, worst, outmost, absent)
 
     def p_values(self, rows: Floats) -> Floats:
         """
@@ -184,8 +215,7 @@ class Support:
         DataError
             If the rows have another number of columns.
         """
-        rows = self._checked(rows)
-        return self._ranked(_greatest(_scores(self._parts(rows), self.deviation), self.surprise))
+        return self._ranked(self._most(self._checked(rows)))
 
     def look(self, rows: Floats, leaving: Sequence[int] = ()) -> tuple[Floats, NDArray[np.intp]]:
         """
@@ -215,24 +245,52 @@ class Support:
         >>> bool(p[0] < 1e-6), int(column[0]), bool(support.look(np.array([[1.0, 1.0, -1.0]]), [2])[0][0] > 0.05)
         (True, 2, True)
         """
-        absent, z, apart = self._parts(self._checked(rows))
-        left = list(leaving)
-        if left:
-            inverse = self.residual * self.deviation[:, None]
-            z[:, left] -= (z @ inverse)[:, left] @ np.linalg.inv(inverse[np.ix_(left, left)])
-            absent[:, left], apart = 0.0, z @ self.residual.T
-        most = _greatest(_scores((absent, z, apart), self.deviation), self.surprise)
-        beyond = np.exp(-np.maximum(most - self._seen[-1], 0.0))
-        return self._ranked(most) * beyond, np.abs(apart).argmax(axis=1)
+        worst = np.empty(len(rows), dtype=np.intp)
+        return self._beyond(self._most(self._checked(rows), leaving, worst)), worst
+
+    def tail(self, rows: Floats) -> Floats:
+        """
+        Return the p-values of `look` alone.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_columns)
+
+        Examples
+        --------
+        >>> rows = np.random.default_rng(0).normal(size=(600, 2))
+        >>> support = learn_support(rows[:300], rows[300:])
+        >>> bool((support.tail(rows[:20]) == support.look(rows[:20])[0]).all())
+        True
+        """
+        return self._beyond(self._most(self._checked(rows)))
+
+    def _most(self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None) -> Floats:
+        """Return the greatest surprise of each row, and write down the column that fits least with the others."""
+        made, blocks = np.empty(len(rows)), -(-len(rows) // max(_CELLS // len(self.columns), 16))
+        size = -(-len(rows) // max(blocks, 1))
+        for at in range(0, len(rows), size or 1):
+            absent, z, apart = _parts_of(rows[at : at + size], self._curves, self.absent, self.residual)
+            left = list(leaving)
+            if left:
+                inverse = self.residual * self.deviation[:, None]
+                z[left] -= np.linalg.inv(inverse[np.ix_(left, left)]).T @ (inverse.T @ z)[left]
+                apart = self.residual @ z
+                if absent is not None:
+                    absent[left] = 0.0
+            made[at : at + size] = _greatest(_scores((absent, z, apart), self.deviation), self._surprises)
+            if worst is not None:
+                worst[at : at + size] = np.abs(apart).argmax(axis=0)
+        return made
+
+    def _beyond(self, most: Floats) -> Floats:
+        return np.asarray(self._ranked(most) * np.exp(-np.maximum(most - self._seen[-1], 0.0)))
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
         if rows.shape[1] != len(self.columns):
             raise DataError(f"rows have {rows.shape[1]} columns, need {len(self.columns)}.")
         return rows
-
-    def _parts(self, rows: Floats) -> tuple[Floats, Floats, Floats]:
-        return _parts_of(rows, self.columns, self.absent, self.residual)
 
     def _ranked(self, most: Floats) -> Floats:
         below = np.searchsorted(self._seen, most - 1e-9 * (1.0 + np.abs(most)))
@@ -276,95 +334,60 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
             raise DataError(f"{name} has {len(rows)} rows, needs two at least.")
         if (np.abs(rows) > 1e150).any():  # NaN is not
             raise DataError(f"{name} has an infinite value or one beyond 1e150. Hint: make it missing.")
-    columns = tuple(_normal_scores(column) for column in learning.T)
+    columns = tuple(normal_score_curve(column) for column in learning.T)
+    curves = Curves.of(columns)
     lost = (1 + np.isnan(learning).sum(axis=0)) / (len(learning) + 2)
     absent = np.log((1 - lost) / lost)
-    covariance, _ = ledoit_wolf(_mapped(learning, columns))
+    covariance, _ = ledoit_wolf(_mapped(learning, curves).T)
     inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(columns)))
     deviation = np.sqrt(np.diag(inverse))
     residual = np.ascontiguousarray(inverse / deviation[:, None])
-    surprise = tuple(_surprise(score) for score in _scores(_parts_of(learning, columns, absent, residual), deviation))
-    scores = _scores(_parts_of(calibration, columns, absent, residual), deviation)
-    kept = [*scores, _greatest(scores, surprise)]
+    scores = _scores(_parts_of(learning, curves, absent, residual), deviation)
+    surprise = tuple(surprise_curve(score) for score in scores)
+    scores = _scores(_parts_of(calibration, curves, absent, residual), deviation)
+    kept = [*scores, _greatest(scores, Curves.of(surprise))]
     seen = tuple(tuple(np.sort(score).tolist()) for score in kept)
     return Support(columns, absent, residual, deviation, surprise, seen)
 
 
-def _scores(parts: tuple[Floats, Floats, Floats], deviation: Floats) -> tuple[Floats, ...]:
-    """Return the scores of many rows, in the order of `SCORES`."""
+def _scores(parts: tuple[Floats | None, Floats, Floats], deviation: Floats) -> Floats:
+    """Return the scores of many rows, in the order of `SCORES`: of shape (n_scores, n_rows)."""
     absent, z, apart = parts
-    distance = np.einsum("ij,ij->i", apart, z * deviation)
-    return distance, np.abs(apart).max(axis=1), np.abs(z).max(axis=1), absent.sum(axis=1)
+    made = np.zeros((len(SCORES), z.shape[1]))
+    np.matmul(deviation, apart * z, out=made[0])
+    np.abs(apart).max(axis=0, out=made[1])
+    np.abs(z).max(axis=0, out=made[2])
+    if absent is not None:
+        absent.sum(axis=0, out=made[3])
+    return made
 
 
-def _parts_of(
-    rows: Floats, columns: tuple[Curve, ...], absent: Floats, residual: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Return what scores are made of: surprise of gaps, normal scores, and distances from what the others say."""
-    z = _mapped(rows, columns)
-    return np.isnan(rows) * absent, z, z @ residual.T
+def _parts_of(rows: Floats, curves: Curves, absent: Floats, residual: Floats) -> tuple[Floats | None, Floats, Floats]:
+    """Return what scores are made of, a row a column: surprise of gaps, normal scores, distances from the expected."""
+    z = _mapped(rows, curves)
+    gaps = np.isnan(rows)
+    return (gaps * absent).T if gaps.any() else None, z, residual @ z
 
 
-def _mapped(rows: Floats, columns: tuple[Curve, ...]) -> Floats:
-    """Return the normal scores of many rows; 0, the mean, where a value is missing."""
-    z = np.empty(rows.shape)
-    for place, curve in enumerate(columns):
-        z[:, place] = curve.over(rows[:, place])
-    return np.where(np.isnan(rows), 0.0, z)
+def _mapped(rows: Floats, curves: Curves) -> Floats:
+    """Return the normal scores of many rows, of shape (n_columns, n_rows); 0, the mean, where a value is missing."""
+    gaps = np.isnan(rows)
+    if not gaps.any():
+        return np.asarray(curves.over(np.ascontiguousarray(rows.T)))
+    z = curves.over(np.where(gaps, 0.0, rows).T.copy())
+    z[gaps.T] = 0.0
+    return z
 
 
-def _greatest(scores: Sequence[Floats], surprise: tuple[Curve, ...]) -> Floats:
+def _greatest(scores: Floats, surprise: Curves) -> Floats:
     """Return the greatest surprise of each row."""
-    surprises = [curve.over(score) for curve, score in zip(surprise, scores, strict=True)]
-    return np.asarray(np.max(surprises, axis=0), dtype=np.float64)
+    return np.asarray(surprise.over(scores).max(axis=0))
 
 
 def _p_value(seen: tuple[float, ...], score: float) -> float:
     """Return the rank of a score among those of the calibration rows; a row that comes again ties with itself."""
     n = len(seen)
     return (1 + n - bisect_left(seen, score - 1e-9 * (1.0 + abs(score)))) / (n + 1)
-
-
-def _normal_scores(column: Floats) -> Curve:
-    """Return the curve from values to normal scores by rank; beyond the rows it goes on as it went from the median."""
-    known = column[~np.isnan(column)]
-    if not len(known):
-        return Curve((0.0,), (0.0,))
-    values, counts = np.unique(known, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / len(known)
-    scores = ndtri(middle)
-    if len(values) == 1:  # it never moved: any move is far
-        gap = 1e-6 * max(abs(float(values[0])), 1.0)
-        return Curve((float(values[0]) - gap, float(values[0]), float(values[0]) + gap), (-_FAR, 0.0, _FAR))
-    shift = float(np.average(scores, weights=counts))
-    centre = int(np.searchsorted(middle, 0.5))
-    low = _slope(values, scores, 0, centre)
-    high = _slope(values, scores, len(values) - 1, min(centre, len(values) - 2))
-    at = np.unique(np.linspace(0, len(values) - 1, _KNOTS).round().astype(int))
-    knots = [values[0] - (_FAR + scores[0]) / low, *values[at], values[-1] + (_FAR - scores[-1]) / high]
-    return Curve(tuple(map(float, knots)), tuple(float(z) - shift for z in (-_FAR, *scores[at], _FAR)))
-
-
-def _slope(values: Floats, scores: Floats, end: int, centre: int) -> float:
-    """Return how steeply the scores rise from a middle place to an end."""
-    if centre == end:
-        centre = 1 if end == 0 else end - 1
-    return float((scores[end] - scores[centre]) / (values[end] - values[centre]))
-
-
-def _surprise(scores: Floats) -> Curve:
-    """Return minus the logarithm of the share of rows with as great a score; beyond them the tail goes on."""
-    values, counts = np.unique(scores, return_counts=True)
-    above = np.cumsum(counts[::-1])[::-1]
-    found = -np.log((1 + above) / (len(scores) + 1))
-    tail = int(np.searchsorted(found, -np.log(0.1)))
-    slope = 1.0  # of scores that hardly differ: that of the missing ones, which are logarithms themselves
-    if tail < len(values) - 1:
-        slope = float((found[-1] - found[tail]) / (values[-1] - values[tail]))
-    at = np.unique(np.linspace(0, len(values) - 1, _KNOTS).round().astype(int))
-    beyond = values[-1] + max((1e6 - found[-1]) / slope, abs(values[-1]) + 1.0)
-    knots = (*values[at], beyond)
-    return Curve(tuple(map(float, knots)), (*map(float, found[at]), float(found[-1] + slope * (beyond - values[-1]))))
 
 
 def _two_axes(rows: Floats, name: str) -> Floats:
