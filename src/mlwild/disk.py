@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -113,9 +113,9 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
                     file.seek(0)
                     raise BusyError(refusal(file.read().strip() or "another process")) from None
                 time.sleep(LOOK)
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # who holds it is told as a courtesy: on a full disk it is not
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()}".encode())
         yield
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import mlwild as wild
 from mlwild.answering import bundle, service_of
-from mlwild.answering.batch import run
+from mlwild.answering.batch import inputs, run
 from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.bundle import load_bundle
 from mlwild.disk import held
@@ -366,3 +366,35 @@ def test_frames_written_by_pandas_are_read(operated, rows, tmp_path):
     rows.iloc[:20].astype({"city": "category"}).to_parquet(tmp_path / "in.parquet")
     assert wild.predict(operated, tmp_path / "in.parquet", out).status["normal"] == 20
     assert pd.read_parquet(out)["value"].notna().all()
+
+
+def test_a_new_beginning_that_is_refused_throws_nothing_away(operated, files, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    stopped(monkeypatch, operated, files / "in.csv", out, 2_000)
+    out.write_text("mine\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "lock"}
+    with pytest.raises(AppError, match="is there already"):
+        wild.predict(operated, files / "in.csv", out, restart=True)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_long_text_is_a_cell_like_others(operated, rows, tmp_path):
+    frame = rows.head(3).astype({"city": object}) if "city" in rows else rows.head(3)
+    frame.assign(note="x" * 300_000).to_csv(tmp_path / "in.csv", index=False)
+    assert wild.predict(operated, tmp_path / "in.csv", tmp_path / "out.csv").unread == ("note",)
+    assert len(read(tmp_path / "out.csv")) == 3
+
+
+def test_an_input_that_breaks_off_is_told_as_such(operated, files, tmp_path, monkeypatch):
+    before = inputs.Rows._lines
+
+    def broken(self):
+        for place, line in enumerate(before(self)):
+            if place == 1_500:
+                raise OSError(errno.EIO, "Input/output error")
+            yield line
+
+    monkeypatch.setattr(inputs.Rows, "_lines", broken)
+    with pytest.raises(DataError, match=r"^input: in\.csv cannot be read: Input/output error\.$"):
+        wild.predict(operated, files / "in.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from mlwild.answering.service import app_of
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest
+from mlwild.disk import waiting
 from mlwild.errors import AppError, DataError, MlwildError, StoreError
 from mlwild.events import Events
 from mlwild.guarding import Chain, chain_of
@@ -46,6 +48,8 @@ from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
 VERSION = "bundle 2"
+#: Who bundles holds it.
+LOCK = "bundling.lock"
 
 
 def bundle(
@@ -95,10 +99,14 @@ def bundle(
     key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file))
     found = root.get(key, KIND)
     if found is None:
-        made = _made(pinned(app), root, life, live, arm)
-        root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)))
-        found = root.get(key, KIND)
-        assert found is not None
+        # Two who bundle the same make other bytes: the later would take the file from under the earlier's workers.
+        with waiting(root.root / LOCK):
+            found = root.get(key, KIND)
+            if found is None:
+                made = _made(pinned(app), root, life, live, arm)
+                root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)))
+                found = root.get(key, KIND)
+                assert found is not None
     return root, key, str(found["digest"])
 
 
@@ -254,8 +262,8 @@ def _constant(read: Survey, live: Live) -> NDArray[np.float64]:
 
 def main() -> None:
     """Bundle what is asked for, and say where it is kept, in a process of its own: it needs the whole history."""
-    asked, out = json.loads(sys.argv[1]), sys.stdout
-    sys.stdout = sys.stderr  # what the user's code prints is for the operator
+    asked, out = json.loads(sys.argv[1]), os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the user's code prints, and what it calls, is for the operator
     try:
         store, key, mark = bundle(asked["file"], store=asked["store"], arm=asked["arm"], said=asked["said"])
         said: dict[str, Any] = {"root": str(store.root.absolute()), "key": key, "digest": mark}

@@ -171,11 +171,16 @@ class Rows:
         DataError
             If the file cannot be read to its end.
         """
-        yield from {"csv": self._csv, "parquet": self._typed, "jsonl": self._json}[format_of(self.path, "input")](skip)
+        read = {"csv": self._csv, "parquet": self._typed, "jsonl": self._json}[format_of(self.path, "input")]
+        try:
+            yield from read(skip)
+        except OSError as problem:
+            raise DataError(f"input: {self.path.name} cannot be read: {problem.strerror or problem}.") from problem
 
     def _lines(self) -> Iterator[list[str]]:
         """Yield the lines of a CSV file, the header first; lines without anything in them are none."""
         with self.path.open("r", encoding="utf-8-sig", newline="") as file:
+            csv.field_size_limit(WIDEST)  # a line may be as long: `looked` has seen to it
             reader = csv.reader(file, strict=True)
             try:
                 yield from (line for line in reader if line)

@@ -250,10 +250,7 @@ def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     """Return how far the batch has come; a new one is not written down yet."""
     path = wish.folder / _JOURNAL
     journal = None if wish.restart else Journal.read(path)
-    if journal is None:
-        path.unlink(missing_ok=True)
-        (wish.folder / _BODY).unlink(missing_ok=True)
-    elif journal.asked != asked:
+    if journal is not None and journal.asked != asked:
         other = [name for name, said in asked.items() if journal.asked.get(name) != said]
         names = {"input": "input", "size": "input", "bundle": "live model", "read_as": "input"}
         what = " and ".join(dict.fromkeys(names.get(name, "setting") for name in other))
@@ -264,7 +261,11 @@ def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     # What a finished batch left may be its own output: `_publish` looks.
     if wish.output.exists() and not wish.force and not (journal is not None and journal.whole):
         raise AppError(f"output: {str(wish.output)!r} is there already. Replace it with --force, or name another.")
-    return Journal(asked, began_of(made.clock)) if journal is None else journal
+    if journal is not None:
+        return journal
+    path.unlink(missing_ok=True)
+    (wish.folder / _BODY).unlink(missing_ok=True)
+    return Journal(asked, began_of(made.clock))
 
 
 def _fits(rows: Rows, made: Bundle, absent: bool) -> tuple[str, ...]:
