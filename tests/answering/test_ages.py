@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,10 @@ import mlwild as wild
 from mlwild import frames
 from mlwild.answering import bundle, service_of
 from mlwild.answering.ages import OLDER, Limit, learn_limits, overdue
+from mlwild.answering.batch import run
 from mlwild.answering.bundle import load_bundle
+from mlwild.answering.tables import KIND, load_tables, refreshed
+from mlwild.errors import StoreError
 from mlwild.rules import Every
 from mlwild.side_tables import Table, side_table
 from mlwild.triangle.survey import Tables
@@ -18,6 +23,7 @@ from mlwild.triangle.survey import Tables
 HOUR = 3_600_000_000  # in microseconds, as requests have times
 
 APP = """
+from pathlib import Path
 import numpy as np, pandas as pd
 import mlwild as wild
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -31,7 +37,9 @@ def rows():
     return pd.DataFrame({"when": when, "x": x, "y": x + z + 0.1 * rng.normal(size=N)})
 
 def weather():
-    return pd.DataFrame({"at": when - pd.Timedelta("30min"), "z": z})
+    more = Path(__file__).with_name("more.csv")
+    known = pd.DataFrame({"at": when - pd.Timedelta("30min"), "z": z})
+    return pd.concat([known, pd.read_csv(more, parse_dates=["at"])]) if more.exists() else known
 
 def features(frame, tables):
     return pd.DataFrame({"x": frame["x"], "z": tables["weather"].asof(frame)["z"].to_numpy()})
@@ -90,6 +98,61 @@ def test_a_file_tells_it_too(aged, service, tmp_path):
     pd.DataFrame({"when": when, "x": [0.1, 0.1]}).to_csv(tmp_path / "in.csv", index=False)
     wild.predict(aged, tmp_path / "in.csv", tmp_path / "out.csv", store=aged.parent / ".mlwild")
     assert pd.read_csv(tmp_path / "out.csv")["status"].tolist() == ["normal", "degraded"]
+
+
+def test_a_batch_reads_side_tables_anew_and_one_that_goes_on_keeps_those_it_was_begun_with(
+    aged, service, tmp_path, monkeypatch
+):
+    last = _last(service)
+    when = pd.to_datetime(last + HOUR * np.arange(40, 3_040), unit="us")
+    x, z = np.random.default_rng(3).normal(size=(2, len(when)))
+    pd.DataFrame({"when": when, "x": x}).to_csv(tmp_path / "in.csv", index=False)
+    more = pd.DataFrame({"at": when - pd.Timedelta("30min"), "z": z})
+    try:
+        more.to_csv(aged.with_name("more.csv"), index=False)
+        known = {"store": aged.parent / ".mlwild"}
+        wild.predict(aged, tmp_path / "in.csv", tmp_path / "whole.csv", **known)
+        whole = pd.read_csv(tmp_path / "whole.csv")
+        assert (whole["status"] == "normal").mean() > 0.9
+        calls, before = [], run.sealed
+
+        def cut(*args):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return before(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "EVERY", 0.0)
+            patch.setattr(run, "sealed", cut)
+            with pytest.raises(KeyboardInterrupt):
+                wild.predict(aged, tmp_path / "in.csv", tmp_path / "cut.csv", **known)
+        more.assign(z=-z).to_csv(aged.with_name("more.csv"), index=False)
+        wild.predict(aged, tmp_path / "in.csv", tmp_path / "cut.csv", **known)
+        assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        wild.predict(aged, tmp_path / "in.csv", tmp_path / "other.csv", **known)
+        assert (pd.read_csv(tmp_path / "other.csv")["value"] != whole["value"]).mean() > 0.9
+    finally:
+        aged.with_name("more.csv").unlink()
+
+
+def test_tables_that_stay_are_kept_once_and_old_ones_are_thrown_away(aged, service):
+    app, (store, key, _) = wild.load_app(aged), bundle(aged, store=aged.parent / ".mlwild")
+    own, mark = refreshed(app, store, key)
+    assert refreshed(app, store, key) == (own, mark)
+    assert len(load_tables(store, own, mark)["weather"].time) == 1200
+    old, other = "ab" * 16, "cd" * 16
+    for name, age in ((old, 100_000), (other, 1_000)):
+        store.put(name, KIND, lambda file: file.write(b"0"))
+        now = store.payload(name, KIND).stat().st_mtime
+        os.utime(store.payload(name, KIND), (now - age, now - age))
+    refreshed(app, store, key)
+    assert [store.get(name, KIND) is not None for name in (own, old, other)] == [True, False, True]
+    store.payload(own, KIND).write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="another digest"):
+        load_tables(store, own, mark)
+    store.drop(own, KIND)
+    store.drop(other, KIND)
 
 
 def _app(function, **tables):

@@ -20,6 +20,7 @@ from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import CHAMPION, Live, checked, read_live
 from mlwild.answering.service import app_of
+from mlwild.answering.tables import known_now
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest
@@ -39,7 +40,6 @@ from mlwild.operating.shadowing import rival_of, rival_vintage
 from mlwild.operating.status import LEDGER
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
-from mlwild.side_tables import SideTable
 from mlwild.triangle import Survey, Triangle, growing
 from mlwild.triangle.fitting import training_rows
 from mlwild.triangle.recipe import Recipe
@@ -210,7 +210,7 @@ def _bundle(
         learned=Shape.of(survey.features),
         data_kind=str(events.frame.implementation),
         kind=survey.kind,
-        tables=Tables({key: _known(table) for key, table in desk.tables.items()}),
+        tables=Tables({key: known_now(table) for key, table in desk.tables.items()}),
         limits=_limits(desk, app, int(triangle.survey.grid.edges[-1])),
         constant=_constant(survey, live) if last is None or last.constant is None else last.constant,
         loss=float("nan") if last is None else last.loss,
@@ -225,11 +225,6 @@ def _limits(desk: Desk, app: App, cutoff: int) -> dict[str, Limit]:
     events = desk.events
     before = np.flatnonzero(events.time < cutoff)
     return learn_limits(app, frames.take(events.frame, before), Tables(desk.tables), events.time[before])
-
-
-def _known(table: SideTable) -> SideTable:
-    """Return what is known of a side table by now; all of it where no clock says which time it is."""
-    return table if table.clock.kind == "tick" else table.before(table.clock.now())
 
 
 def _newest(events: Events) -> float:

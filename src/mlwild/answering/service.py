@@ -27,6 +27,7 @@ from mlwild.models import Forecast, PredictionError
 from mlwild.operating.opening import code_of
 from mlwild.operating.shadowing import challenger_app
 from mlwild.triangle.store import Store
+from mlwild.triangle.survey import Tables
 
 #: Calls that finding the rows whose features cannot be made may take.
 TRIES = 64
@@ -316,9 +317,16 @@ def app_of(file: str, model: str) -> App:
     return app if model == app.live else challenger_app(app, model)
 
 
-def service_of(store: Store, bundle: Bundle) -> AppService:
+def service_of(store: Store, bundle: Bundle, tables: Tables | None = None) -> AppService:
     """
     Return what answers by a bundle: the app's functions from its file, the models by their digests.
+
+    Parameters
+    ----------
+    store : Store
+    bundle : Bundle
+    tables : Tables, optional
+        Side tables that were read since; default those of the bundle.
 
     Raises
     ------
@@ -333,7 +341,7 @@ def service_of(store: Store, bundle: Bundle) -> AppService:
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."
         )
-    return assembled(store, bundle, app)
+    return assembled(store, bundle if tables is None else replace(bundle, tables=tables), app)
 
 
 def assembled(store: Store, bundle: Bundle, app: App) -> AppService:

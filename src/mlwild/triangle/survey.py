@@ -122,17 +122,26 @@ def read_events(app: App, until: int | None = None) -> tuple[Events, dict[str, S
         then=until is not None,
     )
     events = replace(events, told=told, unsound=events.unsound + (0 if told is None else told.unsound))
-    tables = Tables()
-    for name, table in app.tables.items():
-        where = f"tables[{name!r}]"
-        if isinstance(table.data, OwnEvents):
-            late = (app.label, app.known_at, app.propensity, *app.outcomes)
-            tables[name] = own_table(table, events, [one for one in late if one], app.time, where)
-            continue
-        rows = frames.load(table.data, where, root=app.root, kind=app.frame)
-        delay = None if table.delay is None else delay_of(table.delay)
-        tables[name] = side_table(table, rows, delay, app.time, where)
-    return events, tables
+    return events, Tables({name: _side(app, name, events) for name in app.tables})
+
+
+def read_tables(app: App) -> Tables:
+    """Read the side tables alone; the events too where a table is made of them."""
+    if any(isinstance(table.data, OwnEvents) for table in app.tables.values()):
+        return Tables(read_events(app)[1])
+    return Tables({name: _side(app, name, None) for name in app.tables})
+
+
+def _side(app: App, name: str, events: Events | None) -> SideTable:
+    """Read a side table, or make it of the app's own events."""
+    table, where = app.tables[name], f"tables[{name!r}]"
+    if isinstance(table.data, OwnEvents):
+        assert events is not None
+        late = (app.label, app.known_at, app.propensity, *app.outcomes)
+        return own_table(table, events, [one for one in late if one], app.time, where)
+    rows = frames.load(table.data, where, root=app.root, kind=app.frame)
+    delay = None if table.delay is None else delay_of(table.delay)
+    return side_table(table, rows, delay, app.time, where)
 
 
 def _check_spans(app: App, frame: frames.Frame) -> None:

@@ -17,12 +17,14 @@ from mlwild.answering.batch.inputs import BATCH, Looked, Rows, changed, format_o
 from mlwild.answering.batch.journal import Journal, opened, sealed
 from mlwild.answering.bundle import Bundle, load_bundle
 from mlwild.answering.bundling import bundle
-from mlwild.answering.service import AppService, service_of
+from mlwild.answering.service import AppService, app_of, service_of
+from mlwild.answering.tables import KIND, key_of, load_tables, refreshed
 from mlwild.app import App
 from mlwild.digest import file_digest
 from mlwild.disk import held, synced, writing
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.rehearsal import STORE
+from mlwild.triangle.store import Store
 
 #: Seconds between two entries of the journal: what a kill costs at most.
 EVERY = 1.0
@@ -175,11 +177,13 @@ def predict(
         seen = looked(wish.input)
         root, key, mark = bundle(app, store=store)
         made = load_bundle(root, key, mark)
+        tables = _tables(wish, root, made, key)
         asked = {
             "input": seen.digest,
             "size": seen.size,
             "read_as": format_of(wish.input, "input"),
             "bundle": mark,
+            "tables": tables,
             "written_as": kind,
             "absent": absent,
             "batch": BATCH,
@@ -190,7 +194,8 @@ def predict(
         resumed = journal.rows
         if not journal.whole:
             with writing(wish.output):
-                _answer(_Work(wish, kind, journal, service_of(root, made), seen), rows, progress)
+                known = load_tables(root, key_of(key, tables), tables) if tables else None
+                _answer(_Work(wish, kind, journal, service_of(root, made, known), seen), rows, progress)
         _publish(wish, kind)
     causes = dict(journal.causes.most_common())
     status = {name: journal.status[name] for name in ("normal", "degraded", "fallback", "refused")}
@@ -253,6 +258,7 @@ def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     if journal is not None and journal.asked != asked:
         other = [name for name, said in asked.items() if journal.asked.get(name) != said]
         names = {"input": "input", "size": "input", "bundle": "live model", "read_as": "input"}
+        names["tables"] = "state of the side tables"
         what = " and ".join(dict.fromkeys(names.get(name, "setting") for name in other))
         raise AppError(
             f"output: {wish.output.name} was begun with another {what}, and {journal.rows:,} of its rows are answered. "
@@ -266,6 +272,15 @@ def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     path.unlink(missing_ok=True)
     (wish.folder / _BODY).unlink(missing_ok=True)
     return Journal(asked, began_of(made.clock))
+
+
+def _tables(wish: Wish, root: Store, made: Bundle, key: str) -> str:
+    """Return the digest of the side tables to answer by: those that a batch was begun with, or as they are now."""
+    begun = None if wish.restart else Journal.read(wish.folder / _JOURNAL)
+    if begun is not None and begun.asked.get("tables") and root.get(key_of(key, begun.asked["tables"]), KIND):
+        return str(begun.asked["tables"])
+    found = refreshed(app_of(made.file, made.model), root, key) if made.tables else None
+    return "" if found is None else found[1]
 
 
 def _fits(rows: Rows, made: Bundle, absent: bool) -> tuple[str, ...]:
