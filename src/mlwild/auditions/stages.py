@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.auditions.abstaining import abstained, since_of
 from mlwild.auditions.past import Procedure
 from mlwild.auditions.promises import MOST_CUTOFFS
 from mlwild.auditions.splits import finite, promised_of_life
 from mlwild.declared import PREVIOUS
-from mlwild.guarding import FEWEST_PERIODS, HELD, MOST_PERIODS
 from mlwild.guards.exploring import AT_RANDOM, random_answers, values_of
 from mlwild.guards.learning import RECENT
 from mlwild.guards.stages import CONSTANT, best_constant
 from mlwild.models import Forecast
 from mlwild.records import Vintage
-from mlwild.triangle import Survey, Tally, Triangle
+from mlwild.triangle import Tally, Triangle
 from mlwild.triangle.fitting import training_rows
 
 Floats = NDArray[np.float64]
@@ -82,8 +82,8 @@ def declared_losses(triangles: Sequence[Triangle], path: Sequence[Vintage], bega
     Returns
     -------
     dict or None
-        ``stages`` as of `stage_losses`, ``level``, the ``share`` of fallbacks that is drawn at random, and ``why``
-        there are none, if so.
+        ``stages`` as of `stage_losses`, ``level``, the ``share`` of fallbacks that is drawn at random, ``why`` there
+        are none, if so; and of an app that abstains what that means, as of `abstained`.
     """
     app = triangles[0].survey.app
     if app.fallback is None and app.guard is None:
@@ -95,7 +95,10 @@ def declared_losses(triangles: Sequence[Triangle], path: Sequence[Vintage], bega
     named: dict[str, Triangle] = {}
     for one in triangles:
         named.setdefault(one.model, one)
-    return {"level": 0.9, "share": share, "stages": stage_losses(named, (*path, path[-1]), began), "why": ""}
+    found = {"level": 0.9, "share": share, "stages": stage_losses(named, (*path, path[-1]), began), "why": ""}
+    if app.guard is not None and app.guard.risk is not None:
+        found["abstains"] = abstained(triangles[0], path, began, risk=app.guard.risk)
+    return found
 
 
 def _rows(triangles: Mapping[str, Triangle], path: Sequence[Vintage], began: int) -> list[Row]:
@@ -151,7 +154,7 @@ def _constants(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle:
     answer = None
     for vintage in _of_periods(path, began):
         at = min(vintage.fitted, grid.periods)
-        since = _since(survey, at)
+        since = since_of(survey, at)
         opens = live.recipe.opens(Vintage(since, vintage.window))
         labels = survey.labels[training_rows(survey.time, survey.known_at, opens, int(grid.edges[since]))]
         if len(labels):
@@ -174,17 +177,6 @@ def _drawn(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle | No
     for vintage in _of_periods(path, began):
         made.enter(vintage, drawn[int(survey.grid.row_start[min(vintage.fitted, survey.grid.periods)]) :])
     return made
-
-
-def _since(survey: Survey, cutoff: int) -> int:
-    """Return the cutoff whose labels a guard made now has its constant from: later rows are held to measure it on."""
-    edges, start = survey.grid.edges, survey.grid.row_start
-    since = cutoff
-    for since in range(cutoff - 1, max(cutoff - 1 - MOST_PERIODS, -1), -1):
-        held = survey.known_at[int(start[since]) : int(start[cutoff])] <= edges[cutoff]
-        if cutoff - since >= FEWEST_PERIODS and int(held.sum()) >= HELD:
-            break
-    return since
 
 
 def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: int, *, level: float) -> dict[str, Any]:

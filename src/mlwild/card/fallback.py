@@ -38,6 +38,7 @@ def fallback(facts: Facts) -> Row | None:
         "share": percent(kept / of) if of else None,
         "worse": _worse(stages, constant),
         "drawn": percent(found["share"]) if random else "",
+        "abstains": (found.get("abstains") or {}).get("said", ""),
     }
 
 

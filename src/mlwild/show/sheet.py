@@ -34,6 +34,8 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     console.print()
     if sheet.get("fallback"):
         console.print(_chain(sheet["fallback"]))
+        if sheet["fallback"].get("abstains"):
+            console.print(Text(sheet["fallback"]["abstains"]["said"]))
         console.print()
     show_splits(console, sheet)
     show_monitors(console, sheet)
