@@ -112,6 +112,9 @@ def test_where_the_model_fails_the_next_one_answers_and_only_that_row(server, fa
 
 def test_the_same_id_gets_the_same_answer_and_is_logged_once(server):
     first = server.ask({"rows": [ROW]}, headers={"X-Request-Id": "twice"})
+    timeless = [server.ask({"rows": [{"x": 0.5}]}, headers={"X-Request-Id": "timeless"}) for _ in range(2)]
+    assert timeless[0][2] == timeless[1][2]
+    assert timeless[0][0] == 200
     again = server.ask({"rows": [ROW], "id": "twice2"}), server.ask({"rows": [ROW], "id": "twice2"})
     second = server.ask({"rows": [ROW]}, headers={"X-Request-Id": "twice"})
     assert first[2] == second[2]

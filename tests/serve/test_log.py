@@ -6,17 +6,44 @@ import asyncio
 import errno
 import json
 import os
+import shutil
+import threading
+import time
 
 import pytest
 
-from mlwild.errors import StoreError
+from mlwild.errors import BusyError, StoreError
 from mlwild.serve import log as module
 from mlwild.serve import read_log
-from mlwild.serve.log import FullError, Log, sealed
+from mlwild.served import places, read_at, sealed
+from mlwild.serve.log import FullError, Log, StalledError
 
 
 def line(number):
     return json.dumps({"id": str(number)})
+
+
+def named(number):
+    return f'{{"id":"{number}","at":1.5,"asked":"{number:032x}","pad":"{"x" * 50}"}}'
+
+
+def ids(folder):
+    return [one["id"] for one in read_log(folder)]
+
+
+def fails(*_, **__):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def half_written(monkeypatch):
+    """Have the next line written in half only."""
+    real, calls = os.write, []
+
+    def write(handle, data):
+        calls.append(handle)
+        return real(handle, bytes(data)[:12]) if len(calls) == 1 else fails()
+
+    monkeypatch.setattr(module.os, "write", write)
 
 
 def run(folder, work, **words):
@@ -120,19 +147,186 @@ def test_a_line_in_the_middle_that_was_changed_is_told(tmp_path):
 
 
 def test_a_server_cuts_nothing_off_after_a_line_that_was_changed(tmp_path, capfd):
-    held = bytearray(b"".join(sealed(line(number)) for number in range(3)))
+    held = bytearray(b"".join(sealed(named(number)) for number in range(3)))
     held[len(held) // 2] ^= 1
     path = tmp_path / "00000001.jsonl"
     path.write_bytes(held)
 
     async def work(log):
-        assert [one["id"] for one in log.tail()] == ["0", "2"]  # requests that come again are known
-        await log.add(line(3))
+        # Requests that come again are known.
+        found = {name: read_at(tmp_path, place) for name, place in places(tmp_path)}
+        assert found == {str(number): None if number == 1 else json.loads(named(number)) for number in range(3)}
+        await log.add(named(3))
 
     run(tmp_path, work)
     assert path.read_bytes() == held
     assert "line 2 of" in capfd.readouterr().err
     with pytest.raises(StoreError, match="line 2 of"):
         list(read_log(tmp_path))
-    path.write_bytes(b"".join(sealed(line(number)) for number in range(3)))  # restored from a copy
-    assert [one["id"] for one in read_log(tmp_path)] == list("0123")
+    path.write_bytes(b"".join(sealed(named(number)) for number in range(3)))  # restored from a copy
+    assert ids(tmp_path) == list("0123")
+
+
+def test_where_a_segment_cannot_be_begun_nothing_that_is_acknowledged_later_is_lost(tmp_path, monkeypatch):
+    real = os.open
+    monkeypatch.setattr(module, "SEGMENT", 200)
+
+    def without_the_folder(path, *words, **named):
+        return fails() if os.fspath(path) == os.fspath(tmp_path) else real(path, *words, **named)
+
+    async def work(log):
+        for number in range(4):
+            await log.add(named(number))
+        monkeypatch.setattr(module.os, "open", without_the_folder)
+        with pytest.raises(FullError):
+            await log.add(named(4))
+        monkeypatch.setattr(module.os, "open", real)
+        await log.add(named(5))
+        await log.add(named(6))
+
+    run(tmp_path, work)
+    assert ids(tmp_path) == list("012356")
+    assert len(list(tmp_path.glob("*.jsonl"))) > 1
+
+
+def test_after_half_a_line_that_cannot_be_taken_back_nothing_is_acknowledged(tmp_path, monkeypatch):
+    async def work(log):
+        await log.add(line(0))
+        with monkeypatch.context() as broken:
+            half_written(broken)
+            broken.setattr(module.os, "ftruncate", fails)
+            broken.setattr(module.os, "open", fails)
+            with pytest.raises(FullError):
+                await log.add(line(1))
+        with monkeypatch.context() as broken:  # it can be written again, but not taken back
+            broken.setattr(module.os, "ftruncate", fails)
+            broken.setattr(module.os, "open", fails)
+            with pytest.raises(FullError):
+                await log.add(line(2))
+        await log.add(line(3))
+
+    run(tmp_path, work)
+    assert ids(tmp_path) == ["0", "3"]
+
+
+def test_half_a_line_that_stays_ends_its_segment_and_costs_none_of_the_others(tmp_path, monkeypatch):
+    async def work(log):
+        await log.add(line(0))
+        with monkeypatch.context() as broken:
+            half_written(broken)
+            broken.setattr(module.os, "ftruncate", fails)
+            with pytest.raises(FullError):
+                await log.add(line(1))
+        await log.add(line(2))
+
+    run(tmp_path, work)
+    assert ids(tmp_path) == ["0", "2"]
+    torn, _ = sorted(tmp_path.glob("*.jsonl"))
+    assert not torn.read_bytes().endswith(b"\n")
+    torn.write_bytes(torn.read_bytes() + b"\n")  # one that was whole and does not agree with its checksum is told
+    with pytest.raises(StoreError, match="line 2 of"):
+        ids(tmp_path)
+
+
+@pytest.mark.parametrize("again", ["the disk is whole again", "only a start helps"])
+def test_a_line_that_was_refused_and_cannot_be_taken_back_is_not_there_twice(tmp_path, monkeypatch, again):
+    async def work(log):
+        with monkeypatch.context() as broken:
+            broken.setattr(module.os, "fdatasync", fails)
+            broken.setattr(module.os, "ftruncate", fails)
+            with pytest.raises(FullError):
+                await log.add(line(0))
+            broken.setattr(module.os, "fdatasync", os.fsync)
+            with pytest.raises(FullError):
+                await log.add(line(0))
+            if again == "only a start helps":
+                return
+        await log.add(line(0))
+
+    run(tmp_path, work)
+    run(tmp_path, lambda log: log.add(line(1)))  # after a start it counts as answered
+    assert ids(tmp_path) == ["0", "1"]
+
+
+def test_a_disk_that_stalls_is_told_in_time_and_the_line_is_known_once_it_goes_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    goes_on, real = threading.Event(), os.fdatasync
+    goes_on.set()
+    monkeypatch.setattr(module.os, "fdatasync", lambda handle: (goes_on.wait(30), real(handle)))
+
+    async def main():
+        log = Log(tmp_path)
+        await log.add(named(0))
+        goes_on.clear()
+        with pytest.raises(StalledError) as raised:
+            await log.add(named(1))
+        assert "stalls" in log.trouble
+        with pytest.raises(FullError, match="stalls"):  # nothing more is taken, which would fill the memory
+            await log.add(named(2))
+        began = time.monotonic()
+        await log.close(0.3)
+        assert time.monotonic() - began < 2
+        assert "stalls" in capfd.readouterr().err
+        with pytest.raises(BusyError):  # whoever writes there still has it for himself
+            Log(tmp_path)
+        goes_on.set()
+        assert read_at(tmp_path, await raised.value.fate)["id"] == "1"
+        await log.close()
+
+    asyncio.run(main())
+    assert ids(tmp_path) == ["0", "1"]
+    assert "never retrieved" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved"])
+def test_what_is_written_to_a_log_that_was_deleted_or_moved_is_not_acknowledged(tmp_path, monkeypatch, what, capfd):
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    folder, away = tmp_path / "served", tmp_path / "away"
+
+    async def work(log):
+        await log.add(line(0))
+        if what == "moved":
+            folder.rename(away)
+        else:
+            shutil.rmtree(folder)
+        with pytest.raises(FullError, match="deleted or moved"):
+            await log.add(line(1))
+        assert "deleted or moved" in log.trouble
+        with pytest.raises(FullError, match="deleted or moved"):
+            await log.add(line(2))
+        if what == "moved":
+            away.rename(folder)
+            while log.trouble:  # noqa: ASYNC110  a thread looks
+                await asyncio.sleep(0.02)
+            await log.add(line(3))
+
+    run(folder, lambda log: asyncio.wait_for(work(log), 10))
+    assert capfd.readouterr().err.count("deleted or moved") == 1
+    assert ids(folder) == (["0", "3"] if what == "moved" else [])
+
+
+def test_a_server_that_nobody_asks_notices_that_its_log_was_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.05)
+
+    async def work(log):
+        shutil.rmtree(tmp_path)
+        while not log.trouble:  # noqa: ASYNC110  a thread looks
+            await asyncio.sleep(0.02)
+
+    run(tmp_path, lambda log: asyncio.wait_for(work(log), 5))
+
+
+def test_a_last_line_that_was_whole_and_is_damaged_is_told_when_it_is_moved(tmp_path, capfd):
+    path = tmp_path / "00000001.jsonl"
+
+    def begun(held):
+        path.write_bytes(held)
+        run(tmp_path, lambda log: log.add(line(9)))
+        return capfd.readouterr().err
+
+    whole = sealed(line(0)) + sealed(line(1))
+    assert begun(whole[:-3]) == ""  # torn: it was never acknowledged
+    said = begun(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    assert said.count("\n") == 1
+    assert str(path) in said
+    assert ".torn-" in said

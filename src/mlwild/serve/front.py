@@ -6,7 +6,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,8 +19,9 @@ from mlwild.clock import Clock, now_seconds
 from mlwild.operating.beside import SHADOW
 from mlwild.serve.answers import Writer, flat, noted, written
 from mlwild.serve.arms import BEHIND, Arms, Standing
-from mlwild.serve.ids import Ids, Known
-from mlwild.serve.log import FullError, Log
+from mlwild.serve.ids import AGAIN, Ids, Known
+from mlwild.served import places, read_at
+from mlwild.serve.log import PATIENCE, FullError, Log, StalledError
 from mlwild.serve.meters import Meters
 from mlwild.serve.openapi import described
 from mlwild.serve.requests import Asked, Reader, RefusedError
@@ -71,6 +73,23 @@ class Post:
     writer: Writer
 
 
+class UnsettledError(RefusedError):
+    """
+    An answer of which is not known yet whether it is in the log.
+
+    Parameters
+    ----------
+    known : Known
+        The answer, if it is.
+    fate : Future of int
+        The place of its line, or why it is not.
+    """
+
+    def __init__(self, known: Known, fate: asyncio.Future[int]) -> None:
+        super().__init__(503, "The answer is not logged yet: the disk of the log stalls. Come again.", AGAIN)
+        self.known, self.fate = known, fate
+
+
 class Front:
     """
     What answers.
@@ -84,7 +103,7 @@ class Front:
 
     def __init__(self, arms: Arms, log: Log, limits: Limits) -> None:
         self.arms, self.log, self.limits = arms, log, limits
-        self.ids, self.meters = Ids(), Meters()
+        self.ids, self.meters = Ids(self._read_back), Meters()
         self.meters.watch(arms, log)
         log.observe = self.meters.sync.observe
         self._waiting: dict[str, int] = {}
@@ -96,7 +115,7 @@ class Front:
         """Answer by what is live now."""
         told = standing.champion.told
         columns, clock = standing.columns, Clock(told["clock"])
-        reader = Reader(columns, self.limits.rows, teller(clock))
+        reader = Reader(columns, self.most, teller(clock))
         writer = Writer(columns.names, columns.time, columns.key, told["ask"], told["classes"])
         self.now = Post(standing, reader, writer)
         self.meters.follow(standing)
@@ -107,12 +126,26 @@ class Front:
         assert self.now is not None
         return self.now
 
+    @property
+    def most(self) -> int:
+        """Rows that a request may have: one of more than may wait could never be answered."""
+        return min(self.limits.rows, self.limits.waiting)
+
     def remember(self) -> None:
         """Know the requests again that were answered before the start."""
-        for line in self.log.tail():
-            if line.get("asked"):
-                body = written(line["answer"])
-                self.ids.keep(line["id"], Known(line["asked"], body, str(line["vintage"])))
+        for name, place in places(self.log.folder):
+            self.ids.put(name, place)
+
+    async def _read_back(self, name: str, place: int) -> Known | None:
+        """Return what a request got before it came again; None where its line is not there any more."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await asyncio.to_thread(read_at, self.log.folder, place)
+        except OSError:  # TimeoutError too
+            raise RefusedError(503, "The answer of this request cannot be read now. Come again.", AGAIN) from None
+        if line is None or line["id"] != name:
+            return None
+        return Known(line["asked"], written(line["answer"]), str(line["vintage"]), place)
 
     async def predict(self, request: Request) -> Response:
         """Answer `/predict`."""
@@ -126,10 +159,12 @@ class Front:
         began, post = time.perf_counter(), self.post
         read = post.reader.predict if path == "/predict" else post.reader.invocations
         asked = read(request.scope["mlwild.body"], _named(request))
-        client = request.scope["mlwild.client"]
+        client, half = request.scope["mlwild.client"], max(self.limits.waiting // 2, 1)
+        if client and asked.n > half:
+            raise RefusedError(413, f"There are more than {half} rows. Send them in parts.")
         if self._rows + asked.n > self.limits.waiting:
             raise RefusedError(503, "Too many rows are waiting. Come again.", {"Retry-After": str(RETRY)})
-        if client and self._waiting.get(client, 0) + asked.n > max(self.limits.waiting // 2, 1):
+        if client and self._waiting.get(client, 0) + asked.n > half:
             raise RefusedError(429, "Too many of your rows are waiting. Come again.", {"Retry-After": str(RETRY)})
         self._count(client, asked.n)
         try:
@@ -155,37 +190,56 @@ class Front:
         if not asked.id:
             return await self._answered(post, name, asked, "")
         digest = asked.digest(path)
-        known = await self.ids.begin(name, digest)
+        within = self.limits.deadline * (1 + asked.n / 1000) + PATIENCE
+        known = await self.ids.begin(name, digest, within)
         if known is not None:
             return known, "again;dur=0, "
-        made = None
         try:
             made, timing = await self._answered(post, name, asked, digest)
-        finally:
-            self.ids.end(name, made)
+        except UnsettledError as problem:  # it goes on running, so that it is not logged twice
+            problem.fate.add_done_callback(partial(self._settled, name, problem.known))
+            raise
+        except BaseException:
+            self.ids.end(name, None)
+            raise
+        self.ids.end(name, made)
         return made, timing
+
+    def _settled(self, name: str, known: Known, fate: asyncio.Future[int]) -> None:
+        """Take note whether an answer is in the log that nobody waits for any more."""
+        logged = not fate.cancelled() and fate.exception() is None
+        self.ids.end(name, replace(known, place=fate.result()) if logged else None)
 
     async def _answered(self, post: Post, name: str, asked: Asked, digest: str) -> tuple[Known, str]:
         """Have a request answered, and log it before anybody is told."""
         standing, writer = post.standing, post.writer
+        if self.log.trouble and not self.limits.unlogged:
+            raise self._unlogged()
         began = time.perf_counter()
         reply, arms = await standing.answer(asked, self._names(name, asked, writer))
         reply, middle = noted(asked, reply), time.perf_counter()
         body = writer.body(name, asked, reply, arms)
         vintage = ",".join(dict.fromkeys(reply["vintage"]))
         told = {"asked": digest, "answer": body, "vintage": vintage}
+        known = Known(digest, body, vintage)
         try:
-            await self.log.add(writer.line(name, asked, reply, arms, told))
-        except FullError:
+            known = replace(known, place=await self.log.add(writer.line(name, asked, reply, arms, told)))
+        except FullError as problem:
             if not self.limits.unlogged:
-                raise RefusedError(503, "The answer could not be logged. Come again.", {"Retry-After": "5"}) from None
+                if isinstance(problem, StalledError):
+                    raise UnsettledError(known, problem.fate) from None
+                raise self._unlogged() from None
             self.meters.unlogged.inc(asked.n)
         end = time.perf_counter()
         self.meters.answered(reply, arms, middle - began)
         if standing.shadow is not None:
             self._shadow(post, name, asked)
         timing = f"model;dur={1000 * reply.seconds:.2f}, answer;dur={1000 * (middle - began):.2f}, "
-        return Known(digest, body, vintage), timing + f"log;dur={1000 * (end - middle):.2f}, "
+        return known, timing + f"log;dur={1000 * (end - middle):.2f}, "
+
+    def _unlogged(self) -> RefusedError:
+        why = self.log.trouble and f": {self.log.trouble}"
+        return RefusedError(503, f"The answer could not be logged{why}. Come again.", AGAIN)
 
     @staticmethod
     def _names(name: str, asked: Asked, writer: Writer) -> list[str]:
@@ -225,11 +279,12 @@ class Front:
         return JSONResponse({"status": "up"})
 
     async def ready(self, _: Request) -> Response:
-        """Say whether a model answers."""
-        standing = self.post.standing
-        good = standing.champion.ready
+        """Say whether a model answers, and its answers can be logged."""
+        standing, trouble = self.post.standing, self.log.trouble
+        good = standing.champion.ready and (not trouble or self.limits.unlogged)
         said = {
             "ready": good,
+            "log": trouble or "writes",
             "vintage": standing.champion.told["vintage"],
             "stages": standing.champion.told["stages"],
             "unguarded": standing.champion.told["unguarded"],
@@ -258,7 +313,7 @@ def application(front: Front) -> FastAPI:
         app.add_route(path, answer, methods=[method])
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(described(front.post.standing, front.limits.rows))
+        return JSONResponse(described(front.post.standing, front.most))
 
     app.add_route("/openapi.json", openapi, methods=["GET"])
     app.exception_handler(RefusedError)(_refused)

@@ -37,7 +37,12 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
                 return
             self._size += len(data)
+        idle = self.timeout_keep_alive_task
         super().data_received(data)
+        # Bytes that begin no request, between two of them or of a body that nobody reads, do not make it less idle.
+        ended = self._late is None and self.timeout_keep_alive_task is None and not self.transport.is_closing()
+        if idle is not None and ended and self.cycle.response_complete:
+            self.timeout_keep_alive_task = self.loop.call_at(idle.when(), self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a head."""

@@ -1,106 +1,47 @@
-"""What was answered, on the disk before it is acknowledged: segments of JSON lines, each with its checksum."""
+"""What was answered, on the disk before it is acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import errno
 import os
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlwild.answering.telling import tell
 from mlwild.disk import held, writing
-from mlwild.errors import StoreError
+from mlwild.served import SUFFIX, place, sealed, segments, sound
 
 #: Bytes after which a new segment begins.
 SEGMENT = 64 << 20
-#: Bytes of the newest lines that are read at the start, to know requests that come again.
-TAIL = 16 << 20
-_SUFFIX = ".jsonl"
-
-
-def sealed(text: str) -> bytes:
-    r"""
-    Return a line of the log: its checksum, and the text.
-
-    Examples
-    --------
-    >>> sealed('{"id":"a"}')
-    b'9aa4e643 {"id":"a"}\n'
-    """
-    data = text.encode()
-    return b"%08x %b\n" % (zlib.crc32(data), data)
-
-
-def opened(line: bytes) -> bytes | None:
-    """Return the text of a line; None where it is cut short or does not agree with its checksum."""
-    if len(line) < 10 or line[8:9] != b" " or not line.endswith(b"\n"):
-        return None
-    body = line[9:-1]
-    return body if line[:8] == b"%08x" % zlib.crc32(body) else None
-
-
-def segments(folder: Path) -> list[Path]:
-    """Return the segments of a log, oldest first."""
-    return sorted(folder.glob(f"*{_SUFFIX}"))
-
-
-def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
-    """
-    Read back what was answered, oldest first.
-
-    A last line that is cut short was never acknowledged and is left out. It may be read while the server writes.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Such as ``.mlwild/operate/flights/served``.
-
-    Yields
-    ------
-    dict
-        A request: ``id``, ``at`` (seconds since 1970), ``arm``, and ``rows``: of each its key, time, features, and
-        ``answer``, the response.
-
-    Raises
-    ------
-    StoreError
-        If a line that is not the last does not agree with its checksum.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "00000001.jsonl").write_bytes(sealed('{"id":"a"}') + sealed('{"id":"b"}')[:9])
-    >>> list(read_log(folder))
-    [{'id': 'a'}]
-    """
-    found = segments(Path(folder))
-    for path in found:
-        with path.open("rb") as file:
-            bad = 0
-            for number, line in enumerate(file, start=1):
-                body = opened(line)
-                if bad:
-                    raise StoreError(
-                        f"log: line {bad} of {path} does not agree with its checksum: it was changed or damaged. "
-                        "Restore the file from a copy."
-                    )
-                if body is None:
-                    bad = number  # torn, if nothing follows
-                    continue
-                yield json.loads(body)
-            if bad and path != found[-1]:
-                raise StoreError(f"log: line {bad} of {path} is damaged. Restore the file from a copy.")
+#: Seconds that a line may take to the disk: after them nobody waits any more, and the log is said to stall.
+PATIENCE = 2.0
+#: Seconds between two looks whether the file still stands where it was.
+LOOK = 1.0
+STALLS, GONE = "the disk of the log stalls", "the log was deleted or moved"
 
 
 class FullError(OSError):
     """The log cannot be written to now."""
+
+
+class StalledError(FullError):
+    """
+    Whether a line is in the log is not known yet.
+
+    Parameters
+    ----------
+    fate : Future of int
+        What `Log.add` would have returned or raised.
+    """
+
+    def __init__(self, fate: asyncio.Future[int]) -> None:
+        super().__init__(errno.ETIMEDOUT, STALLS)
+        self.fate = fate
 
 
 class Log:
@@ -134,8 +75,12 @@ class Log:
             held(folder / "lock", lambda owner: f"serve: {owner} already serves into {folder}. End it first.")
         )
         self._wake, self._lock = threading.Event(), threading.Lock()
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._ends = False
+        self._waiting: list[tuple[bytes, asyncio.Future[int]]] = []
+        self._ends, self._over = False, asyncio.Event()
+        self._busy: float | None = None
+        self._gone = False
+        # Whether bytes that were refused may stand behind the last line, and whether a whole line is among them.
+        self._stray = self._stray_line = False
         try:
             with writing(folder):
                 self._open_last()
@@ -146,42 +91,52 @@ class Log:
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
-    def tail(self) -> Iterator[dict[str, Any]]:
-        """Yield the newest lines, oldest first: those of the last bytes."""
-        left, parts = TAIL, []
-        for path in reversed(segments(self.folder)):
-            if left <= 0:
-                break
-            size = path.stat().st_size
-            parts.append((path, max(size - left, 0)))
-            left -= size
-        for path, begin in reversed(parts):
-            with path.open("rb") as file:
-                file.seek(begin)
-                # The first may be half a line; what is damaged otherwise is found by `read_log`.
-                yield from (json.loads(body) for line in file if (body := opened(line)) is not None)
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now, as far as that is known before it is tried; empty where it can."""
+        if self._gone:
+            return GONE
+        busy = self._busy
+        return STALLS if busy is not None and time.monotonic() - busy > PATIENCE else ""
 
-    async def add(self, text: str) -> None:
+    async def add(self, text: str) -> int:
         """
         Write a line; when this returns it is kept.
+
+        Returns
+        -------
+        int
+            Its place, for `mlwild.served.read_at`.
 
         Raises
         ------
         FullError
             If it cannot be written: the disk is full, say. It is not in the log then.
+        StalledError
+            If that is not known in time.
         """
-        done: asyncio.Future[None] = self._loop.create_future()
+        if self.trouble:
+            raise FullError(errno.EIO, self.trouble)
+        done: asyncio.Future[int] = self._loop.create_future()
+        done.add_done_callback(_seen)
         with self._lock:
             self._waiting.append((sealed(text), done))
         self._wake.set()
         # A client that goes away does not unwrite its line.
-        await asyncio.shield(done)
+        await asyncio.wait([done], timeout=PATIENCE)
+        if not done.done():
+            raise StalledError(done)
+        return done.result()
 
-    async def close(self) -> None:
-        """Write what waits, sync, and give the folder free."""
+    async def close(self, seconds: float = 20.0) -> None:
+        """Write what waits, sync, and give the folder free; a disk that stalls is not waited for any longer."""
         self._ends = True
         self._wake.set()
-        await self._loop.run_in_executor(None, self._thread.join)
+        try:
+            await asyncio.wait_for(self._over.wait(), seconds)
+        except TimeoutError:  # the thread still has the file, and the folder stays ours until the process ends
+            tell(f"the log {self.folder} is not closed: its disk stalls. What was acknowledged is in it.")
+            return
         os.close(self._file)
         self._held.close()
 
@@ -189,11 +144,12 @@ class Log:
         """Open the last segment, without a last line that is cut short."""
         found = segments(self.folder)
         self._number, self._file = int(found[-1].stem) if found else 0, -1
+        self._size = self._synced = 0
         if not found:
             self._open_next()
             return
         path = found[-1]
-        size, damaged = _sound(path)
+        size, damaged = sound(path)
         if damaged:  # lines that were acknowledged follow: nothing is cut, and `read_log` says which is bad
             tell(f"line {damaged} of {path} was changed or damaged. Restore the file from a copy; a new one is begun.")
             self._open_next()
@@ -202,36 +158,72 @@ class Log:
             file.seek(size)
             torn = file.read()
             if torn:  # it was never acknowledged; it is kept beside, since who cuts may be wrong
-                path.with_suffix(f".torn-{size}").write_bytes(torn)
+                beside = path.with_suffix(f".torn-{size}")
+                beside.write_bytes(torn)
+                if torn.endswith(b"\n"):
+                    tell(f"the last line of {path} was whole once, and was changed or damaged. It is now in {beside}.")
                 file.truncate(size)
                 os.fsync(file.fileno())
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
-        self._size = self._synced = size
+        self._stand(path, os.open(path, os.O_WRONLY | os.O_APPEND), size)
 
     def _open_next(self) -> None:
-        path = self.folder / f"{self._number + 1:08d}{_SUFFIX}"
+        """Begin a segment; where that fails, all is as before."""
+        if self._size > self._synced:
+            self._sync()
+        # One that could not be taken back below is passed over.
+        number = 1 + max([self._number, *(int(path.stem) for path in segments(self.folder)[-1:])])
+        path = self.folder / f"{number:08d}{SUFFIX}"
         fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._number = fresh, self._number + 1
-        self._size = self._synced = 0
-        handle = os.open(self.folder, os.O_RDONLY)
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            handle = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError:
+            os.close(fresh)
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        before, self._number = self._file, number
+        self._stand(path, fresh, 0)
+        if before >= 0:
+            os.close(before)
+
+    def _stand(self, path: Path, file: int, size: int) -> None:
+        """Write to a file from now on."""
+        found = os.fstat(file)
+        self._path, self._inode = path, (found.st_dev, found.st_ino)
+        self._file, self._size, self._synced = file, size, size
+
+    def _look(self) -> None:
+        """Note whether the file still stands where it was: what is written to one that was deleted is lost."""
+        try:
+            found = self._path.stat()
+            gone = (found.st_dev, found.st_ino) != self._inode
+        except OSError:
+            gone = True
+        if gone and not self._gone:
+            tell(
+                f"{self._path} was deleted or moved: nothing is acknowledged. Move it back, or start the server again."
+            )
+        self._gone = gone
 
     def _work(self) -> None:
         last = time.monotonic()
         while True:
             dirty = self._size > self._synced
-            self._wake.wait(max(self.window - (time.monotonic() - last), 0.0) if dirty else None)
+            patience = min(max(self.window - (time.monotonic() - last), 0.0), LOOK) if dirty else LOOK
+            self._wake.wait(0.0 if self._ends else patience)
             self._wake.clear()
             ends = self._ends
             with self._lock:
                 batch, self._waiting = self._waiting, []
+            self._busy = time.monotonic()
             if batch:
                 self._put(batch)
+            else:
+                self._look()
             due = self._size > self._synced and (ends or time.monotonic() - last >= self.window)
             if due:
                 try:
@@ -239,40 +231,62 @@ class Log:
                 except OSError:
                     self.failures += 1
                 last = time.monotonic()
+            self._busy = None
             if ends and not batch:
+                self._call(self._over.set)
                 return
 
-    def _put(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> None:
+    def _put(self, batch: list[tuple[bytes, asyncio.Future[int]]]) -> None:
+        lines, waiting = zip(*batch, strict=True)
+        places: list[int] = []
         problem: OSError | None = None
-        size = self._size
         try:
-            if size >= SEGMENT:
-                self._sync()
-                self._open_next()
-                size = 0
-            left = memoryview(b"".join(line for line, _ in batch))
-            whole = len(left)
-            while left:
-                left = left[os.write(self._file, left) :]
-            self._size = size + whole
-            if not self.window:
-                self._sync()
+            at = self._write(lines)
+            for line in lines:
+                places.append(place(self._number, at))
+                at += len(line)
             self.lines += len(batch)
         except OSError as raised:
             problem = raised
             self.failures += 1
-            self._size = size
-            self._cut(size)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(_tell, [done for _, done in batch], problem)
+        self._call(_tell, waiting, places, problem)
 
-    def _cut(self, size: int) -> None:
-        """Take back what was written in part; where that fails too, go on in a new segment."""
+    def _write(self, lines: Sequence[bytes]) -> int:
+        """Write lines, and return where they begin; where that fails, none of them is in the log."""
+        self._cut()
+        if self._size >= SEGMENT:
+            self._open_next()
+        before = self._size
+        left = memoryview(b"".join(lines))
+        whole = len(left)
         try:
-            os.ftruncate(self._file, size)
+            while left:
+                left = left[os.write(self._file, left) :]
+            self._size = before + whole
+            if not self.window:
+                self._sync()
+            self._look()
+            if self._gone:
+                raise FileNotFoundError(errno.ENOENT, GONE)
         except OSError:
-            with contextlib.suppress(OSError):
-                self._open_next()
+            self._size, self._synced = before, min(self._synced, before)
+            self._stray, self._stray_line = True, whole - len(left) >= len(lines[0])
+            with contextlib.suppress(OSError):  # tried again before the next line
+                self._cut()
+            raise
+        return before
+
+    def _cut(self) -> None:
+        """Take back what was refused, or begin a new segment behind it; nothing is written before."""
+        if not self._stray:
+            return
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            if self._stray_line:  # it could be read, and would be there twice once it is asked again
+                raise
+            self._open_next()
+        self._stray = False
 
     def _sync(self) -> None:
         began = time.perf_counter()
@@ -284,25 +298,21 @@ class Log:
         if self.observe is not None:
             self.observe(seconds)
 
+    def _call(self, what: Callable[..., object], *words: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(what, *words)
 
-def _tell(waiting: list[asyncio.Future[None]], problem: OSError | None) -> None:
-    for done in waiting:
+
+def _seen(done: asyncio.Future[int]) -> None:
+    """Take note of an error that nobody waits for any more: asyncio would write it to the terminal."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _tell(waiting: Sequence[asyncio.Future[int]], places: Sequence[int], problem: OSError | None) -> None:
+    for number, done in enumerate(waiting):
         if not done.done():
             if problem is None:
-                done.set_result(None)
+                done.set_result(places[number])
             else:
                 done.set_exception(FullError(problem.errno, problem.strerror))
-
-
-def _sound(path: Path) -> tuple[int, int]:
-    """Return how many bytes stand before a last line that is torn; and a bad line that others follow, 0 if none is."""
-    size = bad = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if bad:
-                return size, bad
-            if opened(line) is None:
-                bad = number
-            else:
-                size += len(line)
-    return size, 0

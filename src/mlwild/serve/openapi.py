@@ -64,7 +64,11 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
             "/predict": {"post": _post("Answer rows", asks, {"$ref": "#/components/schemas/Answer"})},
             "/invocations": {"post": _post("Answer rows in the formats of MLflow", _mlflow(rows, columns.names), flat)},
             "/health": {"get": _get("Whether the process runs", "application/json")},
-            "/ready": {"get": _get("Whether a model answers", "application/json", no="No model answers.")},
+            "/ready": {
+                "get": _get(
+                    "Whether a model answers", "application/json", no="No model answers, or the log cannot be written."
+                )
+            },
             "/metrics": {"get": _get("Figures for Prometheus", "text/plain")},
         },
         "components": {

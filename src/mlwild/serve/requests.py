@@ -51,16 +51,19 @@ class Asked:
     n : int
     absent : tuple of (tuple of str)
         Of each row, the columns that it did not give.
+    given : bytes
+        Digest of columns and absent before times were filled in; empty where the client named no id.
     """
 
     id: str
     columns: Lists
     n: int
     absent: tuple[tuple[str, ...], ...]
+    given: bytes = b""
 
     def digest(self, path: str) -> str:
         """Return what tells this request from another."""
-        return blake2b(f"{path}\0{self.columns!r}".encode(), digest_size=16).hexdigest()
+        return blake2b(path.encode() + b"\0" + self.given, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,10 @@ class Reader:
             absent.append(tuple(one.name for one in needed if one.name not in row and one.name not in ids))
             if row.keys().isdisjoint(self.columns.names):
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
+        # Before the times: the same request gets another now when it comes again.
+        given = blake2b(f"{lists!r}\0{absent!r}".encode(), digest_size=16).digest() if name else b""
         self._times(lists)
-        return Asked(name, lists, len(rows), tuple(absent))
+        return Asked(name, lists, len(rows), tuple(absent), given)
 
     def _unknown(self, at: int, name: str) -> str:
         have = ", ".join(self.columns.names[:12]) + (", ..." if len(self.columns.names) > 12 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 import socket
 import sys
@@ -125,6 +126,8 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
     class Server(uvicorn.Server):
         """One that leaves signals to us: it would end the process by them, and not with 0."""
 
+        until = math.inf  # when all that is on its way must have ended
+
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield
@@ -142,6 +145,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         loop.add_signal_handler(number, main.cancel)
     tasks: list[asyncio.Task[Any]] = []
     log: Log | None = None
+    server: Server | None = None
     try:
         standing = await arms.start()
         keys = Keys(arms.folder.parent.parent / FILE)
@@ -184,7 +188,8 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         for task in tasks:
             task.cancel()
         if log is not None:
-            await log.close()
+            left = GRACE if server is None else server.until - loop.time()
+            await log.close(min(max(left, 1.0), GRACE))
         await arms.close(0.0)
 
 
@@ -192,6 +197,8 @@ def _ended(server: Any) -> None:
     """Stop taking requests and finish those on their way; at the second signal, not even that."""
     server.force_exit = server.should_exit
     server.should_exit = True
+    left = 0 if server.force_exit else GRACE
+    server.until = min(server.until, asyncio.get_running_loop().time() + left)
 
 
 def _settle() -> None:

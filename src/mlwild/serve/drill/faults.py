@@ -14,7 +14,7 @@ from pathlib import Path
 from mlwild.serve.drill.clients import Crowd, Manner
 from mlwild.serve.drill.nonsense import Vandal
 from mlwild.serve.drill.place import Running, signalled
-from mlwild.serve.log import segments
+from mlwild.served import segments
 
 #: Times as many clients in a burst.
 BURST = 10

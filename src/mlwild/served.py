@@ -1,0 +1,141 @@
+"""Lines of the log: sealed by a checksum, in segments that follow each other, and read back."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlwild.errors import StoreError
+
+#: Bytes of the newest lines that are looked through at the start, to know requests that come again: a second or so.
+TAIL = 256 << 20
+SUFFIX = ".jsonl"
+#: How a line begins whose request a client named.
+_NAMED = re.compile(rb'[0-9a-f]{8} \{"id":"([^"]{1,128})","at":[0-9.]+,"asked":"[0-9a-f]{32}"')
+#: Bits of a place that say where in its segment a line begins.
+_BITS = 40
+
+
+def sealed(text: str) -> bytes:
+    r"""
+    Return a line of the log: its checksum, and the text.
+
+    Examples
+    --------
+    >>> sealed('{"id":"a"}')
+    b'9aa4e643 {"id":"a"}\n'
+    """
+    data = text.encode()
+    return b"%08x %b\n" % (zlib.crc32(data), data)
+
+
+def opened(line: bytes) -> bytes | None:
+    """Return the text of a line; None where it is cut short or does not agree with its checksum."""
+    if len(line) < 10 or line[8:9] != b" " or not line.endswith(b"\n"):
+        return None
+    body = line[9:-1]
+    return body if line[:8] == b"%08x" % zlib.crc32(body) else None
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the segments of a log, oldest first."""
+    return sorted(folder.glob("[0-9]" * 8 + SUFFIX))
+
+
+def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
+    """
+    Read back what was answered, oldest first.
+
+    A last line of a segment that is cut short was never acknowledged and is left out. It may be read while the server
+    writes.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Such as ``.mlwild/operate/flights/served``.
+
+    Yields
+    ------
+    dict
+        A request: ``id``, ``at`` (seconds since 1970), ``arm``, and ``rows``: of each its key, time, features, and
+        ``answer``, the response.
+
+    Raises
+    ------
+    StoreError
+        If a line that was whole does not agree with its checksum.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "00000001.jsonl").write_bytes(sealed('{"id":"a"}') + sealed('{"id":"b"}')[:9])
+    >>> list(read_log(folder))
+    [{'id': 'a'}]
+    """
+    for path in segments(Path(folder)):
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                body = opened(line)
+                if body is not None:
+                    yield json.loads(body)
+                elif line.endswith(b"\n"):
+                    raise StoreError(
+                        f"log: line {number} of {path} does not agree with its checksum: it was changed or damaged. "
+                        "Restore the file from a copy."
+                    )
+                else:  # torn
+                    break
+
+
+def sound(path: Path) -> tuple[int, int]:
+    """Return how many bytes stand before a last line that is torn; and a bad line that others follow, 0 if none is."""
+    size = bad = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if bad:
+                return size, bad
+            if opened(line) is None:
+                bad = number
+            else:
+                size += len(line)
+    return size, 0
+
+
+def place(segment: int, at: int) -> int:
+    """Return one number for where a line begins."""
+    return segment << _BITS | at
+
+
+def places(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield id and place of the newest requests that clients named, oldest first: those of the last `TAIL` bytes."""
+    left, parts = TAIL, []
+    for path in reversed(segments(folder)):
+        if left <= 0:
+            break
+        size = path.stat().st_size
+        parts.append((path, max(size - left, 0)))
+        left -= size
+    for path, begin in reversed(parts):
+        with path.open("rb") as file:
+            at = file.seek(begin)
+            for line in file:
+                if (found := _NAMED.match(line)) is not None:
+                    yield found[1].decode(), place(int(path.stem), at)
+                at += len(line)
+
+
+def read_at(folder: Path, where: int) -> dict[str, Any] | None:
+    """Return the line at a place; None where it is gone or damaged."""
+    try:
+        file = (folder / f"{where >> _BITS:08d}{SUFFIX}").open("rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        file.seek(where & (1 << _BITS) - 1)
+        body = opened(file.readline())
+    return None if body is None else json.loads(body)

@@ -1,0 +1,269 @@
+"""The front by itself, before a stand-in that answers at once: ids that come again, limits, and a log in trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from mlwild.answering.columns import Column, Columns
+from mlwild.answering.service import FIELDS
+from mlwild.serve import front as module
+from mlwild.serve import ids, lines, read_log
+from mlwild.serve import log as logs
+from mlwild.serve.door import Door
+from mlwild.serve.front import Front, Limits, application
+from mlwild.serve.keys import Key, digest_of
+from mlwild.serve.log import Log
+from mlwild.serve.tickets import Reply
+
+COLUMNS = Columns((Column("when", "time", zoned=True), Column("x", "number")), (), "when", None)
+TOLD = {"clock": "instant", "ask": "mean", "classes": None, "vintage": "1", "stages": [], "unguarded": ""}
+
+
+class Standing:
+    """What answers: every row by the number of rows answered so far."""
+
+    def __init__(self) -> None:
+        self.columns, self.shadow, self.pairs, self.rows = COLUMNS, None, {}, 0
+        self.champion = SimpleNamespace(told=TOLD, ready=True, workers=[], trouble="")
+
+    async def answer(self, asked, _):
+        made = dict.fromkeys(FIELDS, [None] * asked.n)
+        texts = {"status": "normal", "cause": "", "stage": "champion", "vintage": "1", "features": "{}"}
+        made |= {name: [text] * asked.n for name, text in texts.items()}
+        made["value"] = [float(self.rows + row) for row in range(asked.n)]
+        self.rows += asked.n
+        return Reply(made), ["champion"] * asked.n
+
+
+class Asking:
+    """A front over a log, and a client."""
+
+    def __init__(self, folder, limits, keys=None):
+        self.log, self.standing = Log(folder), Standing()
+        arms = SimpleNamespace(now=None, trouble="", swaps=0, counts=dict)
+        self.front = Front(arms, self.log, limits)
+        self.front.remember()
+        self.front.follow(self.standing)
+        self.door = Door(application(self.front), 1 << 20, lambda *_: None, keys=keys)
+
+    async def __call__(self, body=None, name=None, path="/predict", secret=""):
+        """Return code, headers and what is said."""
+        sent, told = [], [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+
+        async def receive():
+            return told.pop() if told else {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = {"host": "localhost", "content-type": "application/json", "x-api-key": secret}
+        headers |= {"x-request-id": name} if name else {}
+        scope = {"type": "http", "method": "GET" if body is None else "POST", "path": path, "query_string": b""}
+        scope |= {"root_path": "", "headers": [(one.encode(), said.encode()) for one, said in headers.items()]}
+        await self.door(scope, receive, send)
+        said = json.loads(b"".join(one.get("body", b"") for one in sent))
+        return sent[0]["status"], {one.decode(): said.decode() for one, said in sent[0]["headers"]}, said
+
+
+def run(folder, work, limits=None, keys=None):
+    """Have something done with a server of its own."""
+
+    async def main():
+        asking = Asking(folder, limits or Limits(), keys)
+        try:
+            return await asyncio.wait_for(work(asking), 20)
+        finally:
+            await asking.log.close(1.0)
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def stall(monkeypatch):
+    """Let the disk of a log stall while an event is not set; nobody waits long for it."""
+    goes_on, real = threading.Event(), logs.os.fdatasync
+    goes_on.set()
+    monkeypatch.setattr(logs.os, "fdatasync", lambda handle: (goes_on.wait(30), real(handle)))
+    monkeypatch.setattr(logs, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    yield goes_on
+    goes_on.set()
+
+
+def logged(folder):
+    return [line["id"] for line in read_log(folder)]
+
+
+def test_a_request_without_a_time_gets_its_answer_when_it_comes_again(tmp_path):
+    async def work(ask):
+        first = await ask({"rows": [{"x": 1.0}]}, "again")
+        await asyncio.sleep(0.002)
+        both = await asyncio.gather(*(ask({"rows": [{"x": 1.0}]}, name) for name in ("again", "two", "two")))
+        assert [one[0] for one in (first, *both)] == [200] * 4
+        assert first[2] == both[0][2]
+        assert both[1][2] == both[2][2]
+        assert (await ask({"rows": [{"x": 2.0}]}, "again"))[0] == 409
+
+    run(tmp_path, work)
+    assert sorted(logged(tmp_path)) == ["again", "two"]
+
+
+def test_a_field_that_is_null_and_one_that_is_absent_are_two_requests(tmp_path):
+    time = "2026-01-12T10:00:00Z"
+
+    async def work(ask):
+        assert (await ask({"rows": [{"when": time, "x": None}]}, "one"))[0] == 200
+        code, _, said = await ask({"rows": [{"when": time}]}, "one")
+        assert code == 409
+        assert "another request" in said["error"]
+
+    run(tmp_path, work)
+
+
+def test_a_disk_that_stalls_is_told_in_time_and_no_request_is_logged_twice(tmp_path, stall):
+    async def work(ask):
+        assert (await ask({"x": 1.0}, "before"))[0] == 200
+        stall.clear()
+        began = time.monotonic()
+        code, headers, said = await ask({"x": 1.0}, "one")
+        assert code == 503
+        assert int(headers["retry-after"]) >= 1
+        assert "stalls" in said["error"]
+        rows = ask.standing.rows
+        assert (await ask({"x": 1.0}, "two"))[0] == 503
+        assert ask.standing.rows == rows  # the model is not asked for nothing
+        assert (await ask({"x": 1.0}, "before"))[0] == 200
+        code, _, said = await ask(path="/ready")
+        assert (code, said["ready"], "stalls" in said["log"]) == (503, False, True)
+        assert (await ask({"x": 1.0}, "one"))[0] == 503
+        assert time.monotonic() - began < 5
+        stall.set()
+        while (await ask(path="/ready"))[0] != 200:  # noqa: ASYNC110  a thread goes on
+            await asyncio.sleep(0.02)
+        answers = [await ask({"x": 1.0}, name) for name in ("one", "one", "two")]
+        assert [one[0] for one in answers] == [200] * 3
+        assert answers[0][2] == answers[1][2]
+        assert answers[0][2]["predictions"][0]["value"] == rows - 1  # the answer that was on its way
+
+    run(tmp_path, work, Limits(deadline=0.1))
+    assert logged(tmp_path) == ["before", "one", "two"]
+
+
+def test_a_server_whose_disk_stalls_ends_within_its_grace(tmp_path, stall):
+    async def work(ask):
+        async def answer(_, n):  # of a shadow; the disk begins to stall while it answers
+            stall.clear()
+            return (await ask.standing.answer(SimpleNamespace(n=n), []))[0]
+
+        ask.standing.shadow = SimpleNamespace(answer=answer, open_rows=0)
+        assert (await ask({"x": 1.0}))[0] == 200
+        await asyncio.wait_for(ask.front.finish(), 1)
+        assert "stalls" in ask.log.trouble
+        await asyncio.wait_for(ask.log.close(0.1), 1)
+        stall.set()
+
+    run(tmp_path, work)
+
+
+def test_who_wants_answers_rather_than_a_log_gets_them_while_the_disk_stalls(tmp_path, stall):
+    async def work(ask):
+        stall.clear()
+        assert [(await ask({"x": 1.0}, name))[0] for name in ("one", "two")] == [200, 200]
+        assert (await ask(path="/ready"))[0] == 200
+        stall.set()
+
+    run(tmp_path, work, Limits(unlogged=True))
+    assert logged(tmp_path) == ["one"]  # the second was not even given to the log
+
+
+def test_a_log_that_was_deleted_is_told_and_answers_are_refused(tmp_path):
+    folder = tmp_path / "served"
+
+    async def work(ask):
+        assert (await ask({"x": 1.0}))[0] == 200
+        shutil.rmtree(folder)
+        code, headers, said = await ask({"x": 1.0})
+        assert (code, "retry-after" in headers) == (503, True)
+        assert "deleted or moved" in said["error"]
+        code, _, said = await ask(path="/ready")
+        assert code == 503
+        assert "deleted or moved" in said["log"]
+
+    run(folder, work)
+
+
+def test_an_id_that_is_far_back_in_the_log_is_known_after_a_restart(tmp_path):
+    async def first(ask):
+        return [(await ask({"x": float(k)}, f"id-{k}"))[2] for k in range(50)]
+
+    async def second(ask):
+        assert [(await ask({"x": float(k)}, f"id-{k}"))[2] for k in reversed(range(50))] == made[::-1]
+        assert ask.standing.rows == 0
+        assert (await ask({"x": 7.5}, "id-7"))[0] == 409
+
+    made = run(tmp_path, first)
+    with (tmp_path / "00000001.jsonl").open("ab") as file:  # 17 MB
+        filler = lines.sealed(json.dumps({"id": "x", "asked": "", "pad": "x" * (1 << 20)}))
+        file.writelines([filler] * 17)
+    run(tmp_path, second)
+    assert sum(name.startswith("id-") for name in logged(tmp_path)) == 50
+
+
+def test_answers_that_are_forgotten_are_read_back_and_places_go_when_there_are_too_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(ids, "MOST", 5)
+    monkeypatch.setattr(ids, "PLACES", 10)
+
+    async def work(ask):
+        first = [(await ask({"x": float(k)}, f"id-{k}"))[2] for k in range(50)]
+        again = [(await ask({"x": float(k)}, f"id-{k}"))[2] for k in range(35, 50)]
+        assert again == first[35:]
+        rows = ask.standing.rows
+        assert rows == 50
+        return ask.front.ids
+
+    found = run(tmp_path, work)
+    assert len(found) == 5
+    assert len(found._new) + len(found._old) <= 20
+
+
+def test_an_answer_that_cannot_be_read_back_now_is_not_made_anew(tmp_path, monkeypatch):
+    async def first(ask):
+        return (await ask({"x": 1.0}, "one"))[2]
+
+    async def second(ask):
+        def fails(*_):
+            raise OSError(5, "Input/output error")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(module, "read_at", fails)
+            code, headers, said = await ask({"x": 1.0}, "one")
+            assert (code, "retry-after" in headers) == (503, True)
+            assert "cannot be read" in said["error"]
+        assert (await ask({"x": 1.0}, "one"))[2] == made
+
+    made = run(tmp_path, first)
+    run(tmp_path, second)
+    assert logged(tmp_path) == ["one"]
+
+
+def test_more_rows_than_may_ever_wait_are_refused_for_good(tmp_path):
+    keys = (Key("till", digest_of("secret"), ""),)
+
+    async def work(ask):
+        code, headers, said = await ask({"rows": [{"x": 1.0}] * 41}, secret="secret")
+        assert (code, "retry-after" in headers) == (413, False)
+        assert "40 rows" in said["error"]
+        code, headers, said = await ask({"rows": [{"x": 1.0}] * 21}, secret="secret")
+        assert (code, "retry-after" in headers) == (413, False)
+        assert "20 rows" in said["error"]
+        assert (await ask({"rows": [{"x": 1.0}] * 20}, secret="secret"))[0] == 200
+
+    run(tmp_path, work, Limits(waiting=40), keys)
+    assert len(logged(tmp_path)) == 1
