@@ -1,4 +1,4 @@
-"""Lines of the log: sealed by a checksum, in segments that follow each other, and read back."""
+"""What a server answered: lines of its log, sealed by a checksum, in segments that follow each other, and read back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mlwild.errors import StoreError
 #: Bytes of the newest lines that are looked through at the start, to know requests that come again: a second or so.
 TAIL = 256 << 20
 SUFFIX = ".jsonl"
+#: The folder of a log, in that of the app in operation.
+SERVED = "served"
 #: How a line begins whose request a client named.
 _NAMED = re.compile(rb'[0-9a-f]{8} \{"id":"([^"]{1,128})","at":[0-9.]+,"asked":"[0-9a-f]{32}"')
 #: Bits of a place that say where in its segment a line begins.
@@ -46,7 +48,7 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]" * 8 + SUFFIX))
 
 
-def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
+def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, Any]]:
     """
     Read back what was answered, oldest first.
 
@@ -57,6 +59,8 @@ def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
     ----------
     folder : str or Path
         Such as ``.mlwild/operate/flights/served``.
+    since : float
+        Segments that were last written to before this, in seconds since 1970, are left out.
 
     Yields
     ------
@@ -78,6 +82,8 @@ def read_log(folder: str | Path) -> Iterator[dict[str, Any]]:
     [{'id': 'a'}]
     """
     for path in segments(Path(folder)):
+        if path.stat().st_mtime < since:
+            continue
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 body = opened(line)

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from mlwild import served as lines
 from mlwild.answering.columns import Column, Columns
 from mlwild.answering.service import FIELDS
 from mlwild.serve import front as module
-from mlwild.serve import ids, lines, read_log
+from mlwild.serve import ids, read_log
 from mlwild.serve import log as logs
 from mlwild.serve.door import Door
 from mlwild.serve.front import Front, Limits, application

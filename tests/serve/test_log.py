@@ -15,8 +15,8 @@ import pytest
 from mlwild.errors import BusyError, StoreError
 from mlwild.serve import log as module
 from mlwild.serve import read_log
-from mlwild.served import places, read_at, sealed
 from mlwild.serve.log import FullError, Log, StalledError
+from mlwild.served import places, read_at, sealed
 
 
 def line(number):

@@ -18,6 +18,7 @@ from mlwild.operating.registering import registered, to_register
 from mlwild.operating.rescue import rescued, told, told_of_rescue, with_lost
 from mlwild.operating.shadowing import running, shadowed
 from mlwild.operating.status import keep_status
+from mlwild.operating.taking_over import take_over
 from mlwild.records import Decided, Vintage
 from mlwild.step import State, begin, refuse, step
 from mlwild.triangle import Triangle
@@ -82,8 +83,10 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         return done.tick()
     part = "observed"
     try:
+        # First: what a model was fed is what the features of this tick are.
+        served = {} if done.found("observed") else take_over(desk, cutoff)
         triangle = desk.triangle(cutoff)
-        done("observed", lambda: _observed(desk, triangle, cutoff))
+        done("observed", lambda: _observed(desk, triangle, cutoff, served))
         part = "decided"
         done("decided", lambda: _decided(desk, triangle, cutoff))
         if desk.ledger.lasting:
@@ -134,7 +137,7 @@ class _Once:
         return Tick(self.cutoff, _shown(self.desk, self.cutoff), bodies, self.new)
 
 
-def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
+def _observed(desk: Desk, triangle: Triangle, cutoff: int, served: dict[str, Any]) -> dict[str, Any]:
     survey = triangle.survey
     _, arrival, counts = survey.arrivals
     now, before = len(survey.time), int(survey.grid.row_start[cutoff - 1])
@@ -151,8 +154,10 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         "data": survey.data_digest,
         "tables": desk.versions(),
         **_of_labels(desk, cutoff),
-        "alarm": _dried_up(desk, triangle, cutoff),
+        "alarm": _dried_up(desk, triangle, cutoff) or served.get("unread", ""),
     } | noted
+    if served:
+        seen["served"] = served
     return with_lost(seen, desk.lived(), triangle)
 
 

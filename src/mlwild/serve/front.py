@@ -20,11 +20,11 @@ from mlwild.operating.beside import SHADOW
 from mlwild.serve.answers import Writer, flat, noted, written
 from mlwild.serve.arms import BEHIND, Arms, Standing
 from mlwild.serve.ids import AGAIN, Ids, Known
-from mlwild.served import places, read_at
 from mlwild.serve.log import PATIENCE, FullError, Log, StalledError
 from mlwild.serve.meters import Meters
 from mlwild.serve.openapi import described
 from mlwild.serve.requests import Asked, Reader, RefusedError
+from mlwild.served import places, read_at
 
 #: Seconds after which a client that was turned away may come again.
 RETRY = 1

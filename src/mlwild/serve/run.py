@@ -17,6 +17,7 @@ from mlwild.app import App
 from mlwild.errors import AppError
 from mlwild.hosts import LOCAL, answered, listening
 from mlwild.rehearsal import STORE
+from mlwild.served import SERVED
 
 if TYPE_CHECKING:
     from mlwild.serve.arms import Standing
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Seconds that answers on their way get when the server is ended.
 GRACE = 20
-#: Folder of the log, beside the ledger.
-SERVED = "served"
 #: Seconds between two looks at the keys.
 LOOK = 0.5
 #: File descriptors: clients may hold connections that they do not ask on (of requests the door takes so many at once).

@@ -29,8 +29,7 @@ from mlwild.serve.drill.faults import TROUBLES, Scene, Trouble, nothing
 from mlwild.serve.drill.place import Running, copied
 from mlwild.serve.drill.rows import newest
 from mlwild.serve.front import teller
-from mlwild.served import read_log
-from mlwild.serve.run import SERVED
+from mlwild.served import SERVED, read_log
 
 #: Rows of the requests of each client.
 SIZES = (1, 1, 1, 50)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from mlwild.errors import StoreError
-from mlwild.serve.run import SERVED
+from mlwild.served import SERVED
 
 #: Seconds over which it is seen which worker is busy.
 LOOK = 0.4
