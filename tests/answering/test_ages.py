@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -223,3 +226,21 @@ def test_honest_lateness_trips_as_seldom_as_it_is_meant_to_and_an_outage_always(
         assert found[ages > limits["v"].oldest].all()
         assert found.mean() > 0.98
     assert tripped <= OLDER * looked
+
+
+def test_tables_are_read_anew_by_a_process_that_says_where_they_are_or_why_not(aged, service):
+    store, key, mark = bundle(aged, store=aged.parent / ".mlwild")
+
+    def asked(**changed):
+        order = json.dumps({"root": str(store.root.absolute()), "key": key, "digest": mark} | changed)
+        line = [sys.executable, "-P", "-c", "from mlwild.answering.tables import main; main()", order]
+        return json.loads(subprocess.run(line, capture_output=True, check=True, timeout=60, cwd=aged.parent).stdout)
+
+    said = asked()
+    assert len(load_tables(store, key=said["key"], mark=said["digest"])["weather"].time) == 1200
+    assert "another digest" in asked(digest="0" * 32)["why"]
+    (aged.parent / "more.csv").write_text("at\n2026-01-01,2\n")
+    try:
+        assert asked()["why"]
+    finally:
+        (aged.parent / "more.csv").unlink()

@@ -129,6 +129,7 @@ class Bundle:
             "newest": self.newest if isfinite(self.newest) else None,
             "clock": self.clock,
             "unguarded": self.unguarded,
+            "tables": bool(self.tables),
             "stages": [] if guard is None else [one.name for one in guard.stages],
         }
 

@@ -21,11 +21,12 @@ from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import CHAMPION, Live, checked, read_live
 from mlwild.answering.service import app_of
 from mlwild.answering.tables import known_now
+from mlwild.answering.telling import refusal
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest
 from mlwild.disk import waiting
-from mlwild.errors import AppError, DataError, MlwildError, StoreError
+from mlwild.errors import AppError, DataError, StoreError
 from mlwild.events import Events
 from mlwild.guarding import Chain, chain_of
 from mlwild.ledger import Ledger
@@ -263,10 +264,7 @@ def main() -> None:
         store, key, mark = bundle(asked["file"], store=asked["store"], arm=asked["arm"], said=asked["said"])
         said: dict[str, Any] = {"root": str(store.root.absolute()), "key": key, "digest": mark}
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; who asked says it
-        text = " ".join(str(problem).split())[:500]
-        ours = isinstance(problem, MlwildError)
-        said = {"why": text if ours else f"the app file raised {type(problem).__name__}: {text}"}
-        said["wrong"] = isinstance(problem, AppError)
+        said = refusal(problem)
     print(json.dumps(said), file=out, flush=True)
 
 

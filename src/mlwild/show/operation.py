@@ -33,9 +33,7 @@ def show_operation(done: Operation) -> None:
             body = one.facts["shadowed"]
             console.print(Text(f"{one.at}: challenger {body['name']!r}: {body['said']}.", style="cyan"))
         if (served := one.facts["observed"].get("served")) and (served["served"] or served["unlike"]):
-            said = (
-                f"{count(served['served'])} events were served: their features are logged as they were fed"
-            )
+            said = f"{count(served['served'])} events were served: their features are logged as they were fed"
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
