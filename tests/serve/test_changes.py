@@ -86,6 +86,18 @@ def test_a_canary_answers_its_share_and_always_the_same_events(app_file):
         last = list(read_log(server.served))[-1]
         assert [one["arm"] for one in last["rows"]] == again
         assert 'arm="canary"' in server.get("/metrics")[2]
+        # It is taken out at once: the champion stays as it is, and nothing is bundled for that.
+        workers, bundles = server.workers, set(folder_of(app_file).rglob("*.bundle"))
+        path = folder_of(app_file) / "live.json"
+        path.write_text(
+            json.dumps({name: said for name, said in json.loads(path.read_text()).items() if name != "canary"})
+        )
+        server.until(lambda: server.get("/ready")[2]["arms"].keys() == {"champion"}, 5)
+        _, _, said = server.ask({"rows": [row(number) for number in range(400)]})
+        assert {one["arm"] for one in said["predictions"]} == {"champion"}
+        server.until(lambda: len(server.workers) == 2, 5)
+        assert set(server.workers) < set(workers)
+        assert set(folder_of(app_file).rglob("*.bundle")) == bundles != set()
 
 
 def test_a_shadow_answers_nobody_and_is_logged(app_file):

@@ -22,7 +22,7 @@ from mlwild.serve.process import Kept, Worker
 from tests.serve.servers import Load, Server
 
 DEADLINE = 0.5
-HANGS, SPINS, DIES, SLOW = 0.7001, 0.7011, 0.7041, 0.7061
+HANGS, SPINS, DIES, SLOW, FEATURES_DIE = 0.7001, 0.7011, 0.7041, 0.7061, 0.7071
 
 
 def row(x=0.5, number=1):
@@ -60,16 +60,25 @@ def test_a_model_that_hangs_is_answered_for_in_time_and_killed(app_file, x):
         assert "mlwild_worker_hung_total 1.0" in server.get("/metrics")[2]
 
 
-def test_a_model_that_ends_its_process_loses_no_request(app_file):
+def test_a_model_that_ends_its_process_loses_no_request_and_features_that_do_take_one_worker_only(app_file):
     with Server(app_file) as server:
         others = Load(server.port, clients=2)
         time.sleep(0.3)
         one = server.one(**row(DIES))
         assert (one["status"], one["stage"]) == ("fallback", "flat")
         server.until(lambda: well(server))
+        assert "mlwild_worker_restarts_total 1.0" in server.get("/metrics")[2]
+        before = set(server.workers)
+        one = server.one(**row(FEATURES_DIE))
+        assert (one["status"], one["stage"]) == ("fallback", "constant")
+        assert len(before & set(server.workers)) == 1
+        server.until(lambda: well(server))
+        assert "mlwild_worker_restarts_total 2.0" in server.get("/metrics")[2]
         others.end()
         assert (others.broken, others.refused) == (0, [])
         assert len(others.answers) > 20
+        causes = Counter(said["predictions"][0]["cause"] for said in others.answers.values())
+        assert "no worker is ready" not in causes  # one was always left to ask
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class Pair:
     # What answers, without a process between.
     def __init__(self, service):
         self.service, self.told, self.deadline, self.open_rows = service, service.bundle.told(), 0.5, 0
-        self.workers, self.trouble, self.ready, self.counts = [1, 2], "", True, {}
+        self.workers, self.trouble, self.ready, self.counts, self.asking = [1, 2], "", True, {}, 0
 
     async def answer(self, columns, n, within=None):
         names = [one["name"] for one in self.told["columns"]["needed"]]

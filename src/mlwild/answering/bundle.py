@@ -88,7 +88,7 @@ class Bundle:
     clock : {"instant", "naive", "tick"}
         What the time column holds.
     live : mapping
-        What was live, as the file beside the ledger says.
+        What was live, as the file beside the ledger says; of the arms, this one alone.
     """
 
     app: str

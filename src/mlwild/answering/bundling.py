@@ -48,7 +48,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 2"
+VERSION = "bundle 3"
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 
@@ -89,7 +89,7 @@ def bundle(
             "app: it was not loaded from a file, and what answers reads it from there. Give the path of one."
         )
     root = Store(folder_of(app, store) / "operate" / app.name)
-    live = read_live(root.root) if said is None else checked(dict(said), root.root)
+    live = _alone(read_live(root.root) if said is None else checked(dict(said), root.root), arm)
     life = lived(Ledger(root.root / LEDGER))
     if life is None or life.opened.body["made_of"] != code_of(app):
         raise AppError(
@@ -109,6 +109,14 @@ def bundle(
                 found = root.get(key, KIND)
                 assert found is not None
     return root, key, str(found["digest"])
+
+
+def _alone(live: Live, arm: str) -> Live:
+    """Return what the bundle of an arm depends on: not who runs beside it, nor how many requests it is to answer."""
+    told = live.of(CHAMPION)
+    if arm == CHAMPION:
+        return Live(told)
+    return Live({**told, arm: {name: said for name, said in live.of(arm).items() if name != "share"}})
 
 
 def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:

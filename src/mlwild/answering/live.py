@@ -36,8 +36,10 @@ class Live:
         return (CHAMPION, *(name for name in (CANARY, SHADOW) if isinstance(self.body.get(name), dict)))
 
     def of(self, arm: str) -> Mapping[str, Any]:
-        """Return what the file says of one of them."""
-        return self.body if arm == CHAMPION else dict(self.body[arm])
+        """Return what the file says of one of them alone."""
+        if arm == CHAMPION:
+            return {name: said for name, said in self.body.items() if name not in (CANARY, SHADOW)}
+        return dict(self.body[arm])
 
     def vintage(self, arm: str) -> str:
         """Return what an answer of one of them is signed with."""

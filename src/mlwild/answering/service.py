@@ -134,7 +134,7 @@ class AppService:
     def watch(self, watch: Watch | None) -> None:
         self._watch = watch
 
-    def answer(self, rows: Mapping[str, list[Any]], stage: int = 0) -> Answered:
+    def answer(self, rows: Mapping[str, list[Any]], stage: int = 0, made: Callable[[], None] | None = None) -> Answered:
         """
         Answer n rows, in the order in which they came; whatever the app's functions raise is told there.
 
@@ -144,11 +144,13 @@ class AppService:
             Columns of the app's data, times as microseconds since 1970 and dates as days.
         stage : int
             First stage of the chain to ask: those before it did not answer in time.
+        made : callable, optional
+            Called once the features of all rows are there, before a model is asked.
         """
         n = len(next(iter(rows.values())))
         if isinstance(self.fitted[0], Forecast):
             return self._forecast(rows[self.fitted[0].column], n)
-        return _joined(list(self._tried(rows, n, stage, [TRIES])))
+        return _joined(list(self._tried(rows, n, stage, [TRIES], made)))
 
     def warm(self) -> None:
         """Ask every stage once, of a row that is known: the first request would wait for what is made on first use."""
@@ -159,7 +161,14 @@ class AppService:
         for stage in range(len(self.fitted)):
             guard.answer(row, self._asked(stage), guard.watch())
 
-    def _tried(self, rows: Mapping[str, list[Any]], n: int, stage: int, left: list[int]) -> list[Answered]:
+    def _tried(
+        self,
+        rows: Mapping[str, list[Any]],
+        n: int,
+        stage: int,
+        left: list[int],
+        made: Callable[[], None] | None = None,
+    ) -> list[Answered]:
         """Answer some rows; where features cannot be made, their halves, until those to blame are alone."""
         left[0] -= 1
         try:
@@ -175,6 +184,8 @@ class AppService:
                 return [*self._tried(first, half, stage, left), *self._tried(second, n - half, stage, left)]
             self._tell(problem)
             return [self._drawn(self._constants(n, f"features raised {type(problem).__name__}"))]
+        if made is not None:  # of halves it is not called: the other may not have its features
+            made()
         guard = self.bundle.guard
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlwild.answering.columns import Columns
-from mlwild.answering.live import CHAMPION, Live
+from mlwild.answering.live import CHAMPION, Live, checked, read_live
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
 from mlwild.operating.beside import CANARY, SHADOW
 from mlwild.operating.publishing import FILE
 from mlwild.serve.pair import Pair
-from mlwild.serve.process import Order, kept
+from mlwild.serve.process import Kept, Order, kept
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import Reply, placed
 
@@ -66,6 +66,16 @@ class Standing:
         names : sequence of str
             What each row is told apart by, for the canary's share.
         """
+        pairs = list(self.pairs.values())
+        for pair in pairs:  # a row may come to any of them until it is answered
+            pair.asking += 1
+        try:
+            return await self._answered(asked, names)
+        finally:
+            for pair in pairs:
+                pair.asking -= 1
+
+    async def _answered(self, asked: Asked, names: Sequence[str]) -> tuple[Reply, list[str]]:
         canary, n = self.canary, asked.n
         rows = [] if canary is None else [row for row in range(n) if self.live.goes_to_canary(names[row])]
         if canary is None or not rows:
@@ -154,75 +164,125 @@ class Arms:
         AppError, StoreError
             If the champion cannot be loaded.
         """
-        self.now = await self._standing(None)
+        what = await kept(self._order)
+        live = read_live(Path(what.root))
+        champion = await self._champion(what)
+        told = Live(champion.told["live"])
+        # The champion may have changed since it was bundled: that is for the first look.
+        live = live if live.of(CHAMPION) == told.body else told
+        self.now = await self._complete(Standing(live, Columns.of(champion.told["columns"]), champion), [champion])
         self._changed(self.now)
         return self.now
 
-    async def _standing(self, said: dict[str, Any] | None) -> Standing:
-        what = await kept(replace(self._order, said=said))
+    async def _champion(self, what: Kept) -> Pair:
         champion = await Pair(what, self._deadline).start()
-        live = Live(champion.told["live"])
         if champion.told["unguarded"]:
             tell(f"answers have no guard: {champion.told['unguarded']}")
-        standing = Standing(live, Columns.of(champion.told["columns"]), champion)
-        self._unstarted = ""
-        for arm in (CANARY, SHADOW):
-            if arm not in live.arms:
+        return champion
+
+    async def _complete(self, standing: Standing, begun: list[Pair]) -> Standing:
+        """Start the arms that are not there; if that is cancelled, end those that were begun for the standing."""
+        trouble = ""
+        for arm in standing.live.arms:
+            if arm in standing.pairs:
                 continue
-            order = replace(self._order, arm=arm, said=dict(live.body))
             try:
-                pair = await Pair(await kept(order), self._deadline, standby=False).start()
-                if pair.told["columns"] != champion.told["columns"] or pair.told["classes"] != champion.told["classes"]:
-                    pair.close()
-                    raise StoreError(f"serve: the {arm} reads other columns than the champion.")  # noqa: TRY301
+                pair = await self._beside(arm, standing)
             except MlwildError as problem:  # the champion answers all then
-                self._unstarted = f"the {arm} cannot be started: {problem}"
-                tell(self._unstarted)
+                trouble = f"the {arm} cannot be started: {problem}"
+                if trouble != self._unstarted:
+                    tell(trouble)
                 continue
             except BaseException:
-                standing.close()
+                for pair in begun:
+                    pair.close()
                 raise
+            begun.append(pair)
             standing = replace(standing, canary=pair) if arm == CANARY else replace(standing, shadow=pair)
+        self._unstarted = trouble
         return standing
+
+    async def _beside(self, arm: str, standing: Standing) -> Pair:
+        live, told = standing.live, standing.champion.told
+        order = replace(self._order, arm=arm, said={**live.of(CHAMPION), arm: live.of(arm)})
+        pair = await Pair(await kept(order), self._deadline, standby=False).start()
+        if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
+            pair.close()
+            raise StoreError(f"serve: the {arm} reads other columns than the champion.")
+        return pair
 
     async def watch(self) -> None:
         """Follow what is live until cancelled."""
         path = self.folder / FILE
-        assert self.now is not None
-        said: Any = dict(self.now.live.body)
-        loop, tried, failed = asyncio.get_running_loop(), 0.0, False
+        loop = asyncio.get_running_loop()
+        tried, failed = loop.time(), False
         stamp: tuple[int, int, int] | None = None  # it may have changed while the workers started
         while True:
             await asyncio.sleep(LOOK)
+            assert self.now is not None
             fresh = _stamp(path)
-            again = failed and loop.time() - tried > AGAIN
+            again = (failed or bool(self._unstarted)) and loop.time() - tried > AGAIN
             if fresh is not None and fresh == stamp and not again:
                 continue
             stamp = fresh
             try:
-                found = _read(path)
+                found = checked(_read(path), path)
             except (OSError, ValueError, TypeError, RecursionError) as problem:
                 self._say(f"what is live cannot be read, the one before goes on: {type(problem).__name__}")
                 continue
-            if found == said:  # whatever stood there meanwhile: who answers is who should
+            except StoreError as problem:
+                self._say(f"what is live cannot be read, the one before goes on: {problem}")
+                continue
+            # Whatever stood there meanwhile: who answers is who should.
+            if _entries(found) == _entries(self.now.live) and not (again and self._unstarted):
                 failed, self._unfollowed = False, ""
                 continue
             tried = loop.time()
             try:
-                await self._swap(found)
-                said, failed, self._unfollowed = found, False, ""
+                await self._follow(found)
+                failed, self._unfollowed = False, ""
             except MlwildError as problem:
                 failed = True
                 self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
 
-    async def _swap(self, said: dict[str, Any]) -> None:
+    async def _follow(self, live: Live) -> None:
+        """Put in place who is to answer now; who answers already and is to go on is not started anew."""
+        self._leave_out(live)
         before = self.now
         assert before is not None
-        fresh = await self._standing(said)
-        self.now = fresh
+        if live.of(CHAMPION) == before.live.of(CHAMPION):
+            fresh = await self._complete(replace(before, live=live), [])
+        else:
+            champion = await self._champion(await kept(replace(self._order, said=dict(live.of(CHAMPION)))))
+            standing = Standing(live, Columns.of(champion.told["columns"]), champion)
+            fresh = await self._complete(standing, [champion])
+        self._put(fresh)
+
+    def _leave_out(self, live: Live) -> None:
+        """
+        End at once what is no longer to answer beside the champion, and use its share: neither needs a bundle.
+
+        The champion may take long to be bundled anew, and while its data are away it cannot be at all.
+        """
+        before = self.now
+        assert before is not None
+        then, now = _entries(before.live), _entries(live)
+        kept_on = {arm for arm in before.pairs if arm != CHAMPION and _artefact(then[arm]) == _artefact(now.get(arm))}
+        said = {**before.live.of(CHAMPION), **{arm: now[arm] for arm in kept_on}}
+        canary = before.canary if CANARY in kept_on else None
+        shadow = before.shadow if SHADOW in kept_on else None
+        self._put(replace(before, live=Live(said), canary=canary, shadow=shadow))
+
+    def _put(self, fresh: Standing) -> None:
+        """Let others answer; who no longer does is ended once all is answered that may come to it."""
+        before, self.now = self.now, fresh
+        assert before is not None
+        share = before.live.share != fresh.live.share
+        if before.pairs == fresh.pairs and not share:
+            return
         self.swaps += 1
         self._changed(fresh)
-        for pair in before.pairs.values():
+        for pair in set(before.pairs.values()) - set(fresh.pairs.values()):
             self._past += pair.counts
             task = asyncio.get_running_loop().create_task(pair.drain(DRAIN))
             self._drains.add(task)
@@ -239,6 +299,16 @@ class Arms:
             await asyncio.gather(*(pair.drain(seconds) for pair in self.now.pairs.values()))
         for task in list(self._drains):
             task.cancel()
+
+
+def _entries(live: Live) -> dict[str, Mapping[str, Any]]:
+    """Return what is said of each arm."""
+    return {arm: live.of(arm) for arm in live.arms}
+
+
+def _artefact(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is said of an arm but its share: that is drawn with in the front process."""
+    return None if entry is None else {name: said for name, said in entry.items() if name != "share"}
 
 
 def _read(path: Path) -> dict[str, Any]:

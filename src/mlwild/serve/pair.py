@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
 from mlwild.answering.telling import tell
-from mlwild.errors import MlwildError
+from mlwild.errors import MlwildError, StoreError
+from mlwild.serve.messages import MADE, SENT
 from mlwild.serve.process import Kept, Worker
 from mlwild.serve.tickets import Lists, Reply, Ticket, constant, joined, reply_of
 
@@ -34,6 +36,10 @@ class Pair:
     the second one too, from the second stage of the chain on: that answer is kept at hand, and used if the first has
     not come by the deadline. Where there is none at hand, the constant answers. A worker that hangs is killed.
 
+    Where one dies of its model, the other answers what it was at, from the second stage on, each request alone. Where
+    it dies before it has the features, they would end the other too: each request is asked alone while one more worker
+    is left, and one that was alone already gets the constant. What one makes features of is not given to the other.
+
     Parameters
     ----------
     kept : Kept
@@ -48,7 +54,7 @@ class Pair:
         self.kept, self.deadline, self.standby = kept, deadline, standby
         self.told: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()
-        self.open_rows = 0
+        self.open_rows = self.asking = 0  # the latter: answers on their way that may still come to ask
         self.trouble = ""
         self.first: Worker | None = None
         self.second: Worker | None = None
@@ -56,7 +62,9 @@ class Pair:
         self._small: deque[Ticket] = deque()
         self._large: deque[Ticket] = deque()
         self._urgent: deque[Ticket] = deque()
-        self._flights: dict[Worker, tuple[list[Ticket], asyncio.TimerHandle]] = {}
+        self._bereft: deque[Ticket] = deque()
+        self._suspects: deque[Ticket] = deque()
+        self._flights: dict[Worker, tuple[list[Ticket], int, asyncio.TimerHandle]] = {}
         self._took: deque[float] = deque(maxlen=KEPT)
         self._p95, self._calls, self._rows, self._deaths = 0.0, 0, ROWS, 0
         self._hedger: asyncio.TimerHandle | None = None
@@ -75,14 +83,17 @@ class Pair:
         """
         both = [self._loop.create_task(Worker.start(self.kept, self._gone)) for _ in range(1 + self.standby)]
         try:
-            self.first = await both[0]
+            self.first = _there(await both[0])
             self.told = self.first.told
             if self.standby:
-                self.second = await both[1]
+                self.second = _there(await both[1])
         except BaseException:
             for task in both:
                 task.cancel()
             await asyncio.wait(both)
+            for task in both:
+                if not task.cancelled() and task.exception() is None:
+                    task.result().kill()
             self.close()
             raise
         return self
@@ -145,31 +156,58 @@ class Pair:
             for waiting in (self._small, self._large):
                 self._urgent.extend(waiting)
                 waiting.clear()
-        if not self._urgent:
+        if not (self._urgent or self._bereft or self._suspects):
             return
         other = self.second or self.first
         if other is None:
-            while self._urgent:
-                ticket = self._urgent.popleft()
-                ticket.settle(ticket.spare or constant(self.told, ticket.n, "no worker is ready"))
+            for waiting in (self._urgent, self._bereft, self._suspects):
+                while waiting:
+                    ticket = waiting.popleft()
+                    ticket.settle(ticket.spare or constant(self.told, ticket.n, "no worker is ready"))
         elif other.idle:
-            batch = self._taken(self._urgent, self._rows)
+            batch = self._single() or self._taken(self._urgent, self._rows)
             if batch:
                 self._give(other, 1, batch)
 
     def _batch(self) -> list[Ticket]:
         """Return small requests that wait, and one piece of a large one."""
-        return self._taken(self._small, self._rows) + self._taken(self._large, 1)
+        risky = self._risky(self.second)
+        return self._taken(self._small, self._rows, risky) + self._taken(self._large, 1, risky)
 
     @staticmethod
-    def _taken(waiting: deque[Ticket], rows: int) -> list[Ticket]:
-        batch: list[Ticket] = []
+    def _taken(waiting: deque[Ticket], rows: int, risky: Collection[Ticket] = ()) -> list[Ticket]:
+        batch, left = [], []
         while waiting and rows > 0:
             ticket = waiting.popleft()
-            if not ticket.done:
+            if ticket in risky:
+                left.append(ticket)
+            elif not (ticket.done or ticket.alone):
                 batch.append(ticket)
                 rows -= ticket.n
+        waiting.extendleft(reversed(left))
         return batch
+
+    def _single(self) -> list[Ticket]:
+        """Return a ticket that is asked alone; one that may end a worker only while another is left."""
+        safe = self.first is not None and self.second is not None and not self._late(self.first)
+        for waiting in (self._bereft, self._suspects) if safe else (self._bereft,):
+            while waiting:
+                ticket = waiting.popleft()
+                if not ticket.done:
+                    return [ticket]
+        return []
+
+    def _with(self, worker: Worker | None) -> list[Ticket]:
+        """Return what a worker is at."""
+        return self._flights[worker][0] if worker is not None and worker in self._flights else []
+
+    def _risky(self, worker: Worker | None) -> set[Ticket]:
+        """Return rows whose features a worker is to make yet: nobody knows whether they would take the other too."""
+        if worker is None or worker.reached == MADE:
+            return set()
+        # One that has not even read them by then stands still, and will not make them.
+        stands = worker.reached == SENT and self._loop.time() - worker.asked_at > self.deadline / 2
+        return set() if stands else set(self._with(worker))
 
     def _give(self, worker: Worker, stage: int, batch: list[Ticket]) -> None:
         n = sum(ticket.n for ticket in batch)
@@ -179,12 +217,12 @@ class Pair:
             parts = zip(*(ticket.columns for ticket in batch), strict=True)
             columns = [[cell for part in column for cell in part] for column in parts]
         patience = max(HANGS * self.deadline * (1 + n / 1000), HANGS_LEAST)
-        self._flights[worker] = batch, self._loop.call_later(patience, self._hangs, worker)
+        self._flights[worker] = batch, stage, self._loop.call_later(patience, self._hangs, worker)
         worker.ask(stage, columns, partial(self._landed, worker, stage))
 
     def _landed(self, worker: Worker, stage: int, lists: Lists | None, seconds: float, why: str) -> None:
         """Take what a worker answered."""
-        batch, timer = self._flights.pop(worker)
+        batch, _, timer = self._flights.pop(worker)
         timer.cancel()
         if lists is None:
             self._failed(batch, stage, why)
@@ -194,7 +232,7 @@ class Pair:
             for ticket in batch:
                 part = reply if len(batch) == 1 else reply.part(at, at + ticket.n)
                 at += ticket.n
-                if keep and ticket.hedged:
+                if keep and ticket.hedged and not ticket.alone:
                     ticket.spare = part
                 else:
                     ticket.settle(part if stage == 0 else part.because("the model did not answer"))
@@ -231,10 +269,11 @@ class Pair:
         self._hedger = None
         now, patience, second = self._loop.time(), self._patience, self.second
         due: list[Ticket] = []
+        risky = self._risky(self.first)
         for ticket in self._open:
             if now - ticket.asked < patience:
                 break
-            if not ticket.hedged and not ticket.done:
+            if not (ticket.hedged or ticket.done or ticket.alone or ticket in risky):
                 due.append(ticket)
         if due and second is not None and second.idle and not self._urgent:
             batch = self._taken(deque(due), self._rows)
@@ -242,8 +281,7 @@ class Pair:
                 ticket.hedged = True
             self.counts["hedged"] += len(batch)
             self._give(second, 1, batch)
-        if self.first is not None and self._late(self.first):
-            self._pump()
+        self._pump()  # the first may be late by now, or the second stand still with what waits
         if self._open:
             self._hedger = self._loop.call_later(patience, self._hedge)
 
@@ -257,10 +295,8 @@ class Pair:
 
     def _late(self, worker: Worker) -> bool:
         """Say whether a worker is past the deadline of its call."""
-        if worker.idle or worker not in self._flights:
-            return False
-        n = sum(ticket.n for ticket in self._flights[worker][0])
-        return self._loop.time() - worker.asked_at > self.deadline * (1 + n / 1000)
+        n = sum(ticket.n for ticket in self._with(worker))
+        return n > 0 and self._loop.time() - worker.asked_at > self.deadline * (1 + n / 1000)
 
     def _hangs(self, worker: Worker) -> None:
         worker.hung = True
@@ -269,7 +305,7 @@ class Pair:
 
     def _gone(self, worker: Worker) -> None:
         """Go on without a worker, and start another."""
-        batch, timer = self._flights.pop(worker, ([], None))
+        batch, stage, timer = self._flights.pop(worker, ([], 0, None))
         if timer is not None:
             timer.cancel()
         steady = self._loop.time() - worker.since >= STEADY
@@ -282,11 +318,7 @@ class Pair:
             self.second = None
         else:
             return
-        for ticket in batch:
-            if ticket.spare is not None:
-                ticket.settle(ticket.spare.because("a worker died"))
-            elif not ticket.done:
-                self._urgent.append(ticket)
+        self._bereave(batch, stage, worker.reached)
         if not self._ends:
             self.counts["restarts"] += 1
             self._deaths = 0 if steady else self._deaths + 1
@@ -294,14 +326,35 @@ class Pair:
             task = self._loop.create_task(self._again(wait))
             self._starting.add(task)
             task.add_done_callback(self._starting.discard)
-            self._pump()
+        self._pump()
+
+    def _bereave(self, batch: list[Ticket], stage: int, reached: int) -> None:
+        """Say what becomes of rows whose worker died: one that may take the other with it is not just handed on."""
+        elsewhere = {ticket for one in self.workers for ticket in self._with(one)}
+        for ticket in batch:
+            if ticket.spare is not None:
+                ticket.settle(ticket.spare.because("a worker died"))
+            elif ticket.done:
+                continue
+            elif ticket in elsewhere:
+                ticket.hedged = stage > 0  # where the first died, what the second says counts at once
+            elif reached == SENT:  # it died of something else
+                (self._bereft if ticket.alone else self._urgent).append(ticket)
+            elif reached == MADE and stage == 0:  # of its model, which the other does not ask
+                ticket.alone = True
+                self._bereft.append(ticket)
+            elif len(batch) > 1 and self.standby:
+                ticket.alone = True
+                self._suspects.append(ticket)
+            else:
+                ticket.settle(constant(self.told, ticket.n, "a worker died"))
 
     async def _again(self, wait: float) -> None:
         """Start a worker in the place of one that is gone, until that succeeds."""
         while True:
             await asyncio.sleep(wait)
             try:
-                worker = await Worker.start(self.kept, self._gone)
+                worker = _there(await Worker.start(self.kept, self._gone))
             except MlwildError as problem:
                 self.trouble = str(problem)
                 tell(f"a worker cannot be started: {problem}")
@@ -316,12 +369,15 @@ class Pair:
         self._pump()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until all rows are answered, then end the workers; who was read to them a moment ago may still come."""
+        """Wait until nobody asks any more, then end the workers; who was read to them a moment ago may still come."""
         end = self._loop.time() + seconds
-        await asyncio.sleep(min(1.0, seconds))
-        while self._open and self._loop.time() < end:  # noqa: ASYNC110  rows come and go: a look now and then will do
-            await asyncio.sleep(0.02)
-        self.close()
+        try:
+            await asyncio.sleep(min(1.0, seconds))
+            # Rows come and go: a look now and then will do.
+            while (self._open or self.asking) and self._loop.time() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """End the workers at once."""
@@ -332,3 +388,10 @@ class Pair:
             self._hedger.cancel()
         for worker in self.workers:
             worker.kill()
+
+
+def _there(worker: Worker) -> Worker:
+    """Return a worker that is started, unless it has died since."""
+    if worker.gone:
+        raise StoreError("serve: a worker process died as soon as it had loaded the app.")
+    return worker

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mlwild.errors import AppError, MlwildError, StoreError
-from mlwild.serve.messages import Box, packed
+from mlwild.serve.messages import SENT, Box, packed, shared_memory, slate
 
 #: Seconds that loading app, data and model may take.
 LOADING = 600.0
@@ -119,12 +119,13 @@ class Worker(asyncio.Protocol):
     def __init__(self, lost: Callable[[Worker], None]) -> None:
         self.told: dict[str, Any] = {}
         self.since = self.asked_at = 0.0
-        self.hung = False
+        self.hung = self.gone = False
         self._lost, self._box = lost, Box()
         self._loop = asyncio.get_running_loop()
         self._said: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._done: Callable[[Lists | None, float, str], None] | None = None
         self._number = 0
+        self._slate: memoryview | None = None
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -143,11 +144,18 @@ class Worker(asyncio.Protocol):
             ours, theirs = socket.socketpair()
         except OSError as problem:
             raise _no_process(problem) from problem
-        config = {"line": theirs.fileno(), "front": os.getpid(), **vars(what)}
+        try:
+            shared = shared_memory()
+            worker._slate = slate(shared)
+        except OSError as problem:
+            ours.close()
+            theirs.close()
+            raise _no_process(problem) from problem
+        config = {"line": theirs.fileno(), "slate": shared, "front": os.getpid(), **vars(what)}
         try:
             worker._process = subprocess.Popen(  # noqa: S603, ASYNC220  our own module, not waited for
                 [sys.executable, "-P", "-m", "mlwild.serve.worker", json.dumps(config)],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), shared],
                 stdin=subprocess.DEVNULL,
             )
         except OSError as problem:
@@ -155,6 +163,7 @@ class Worker(asyncio.Protocol):
             raise _no_process(problem) from problem
         finally:
             theirs.close()
+            os.close(shared)
         ours.setblocking(False)  # noqa: FBT003  the name of the standard library
         try:
             await worker._loop.create_connection(lambda: worker, sock=ours)
@@ -191,6 +200,7 @@ class Worker(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         """Take note that the process is gone."""
+        self.gone = True
         if not self._said.done():
             self._said.set_exception(StoreError("serve: a worker process died while it loaded the app."))
             return
@@ -200,17 +210,24 @@ class Worker(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether it can be asked."""
-        return self._done is None
+        """Whether it can be asked; one that is gone cannot, even before its loss is known."""
+        return self._done is None and self._transport is not None and not self._transport.is_closing()
 
     def ask(self, stage: int, columns: Lists, done: Callable[[Lists | None, float, str], None]) -> None:
         """Ask for answers; `done` gets them with the seconds that they took, or None and why there are none."""
-        assert self._done is None
+        assert self.idle
         assert self._transport is not None
         self._number += 1
         self._done = done
         self.asked_at = self._loop.time()
         self._transport.write(packed((self._number, stage, columns)))
+
+    @property
+    def reached(self) -> int:
+        """How far it is with its call; what it wrote last, if its process is gone."""
+        assert self._slate is not None
+        number, reached = divmod(self._slate[0], 4)
+        return reached if number == self._number else SENT
 
     @property
     def pid(self) -> int:

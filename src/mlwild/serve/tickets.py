@@ -106,6 +106,12 @@ class Ticket:
     within : float
         Seconds that an answer may take.
     future : Future of Reply
+    hedged : bool
+        Whether the second worker was given it too.
+    alone : bool
+        Whether it is asked by itself, since a worker died that was at it.
+    spare : Reply, optional
+        At hand for the deadline.
     """
 
     columns: Lists
@@ -114,6 +120,7 @@ class Ticket:
     within: float
     future: asyncio.Future[Reply]
     hedged: bool = False
+    alone: bool = False
     spare: Reply | None = None
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 

@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mlwild.answering.bundle import load_bundle
 from mlwild.answering.service import Answered, AppService, service_of
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError
-from mlwild.serve.messages import Box, packed
+from mlwild.serve.messages import MADE, READ, Box, packed, slate
 from mlwild.triangle.store import Store
 
 #: Of prctl: send this signal when the parent dies.
@@ -38,7 +39,8 @@ def main() -> None:
     """
     config = json.loads(sys.argv[1])
     _end_with_the_front(config["front"])
-    line = socket.socket(fileno=config["line"])
+    line, wrote = socket.socket(fileno=config["line"]), slate(config["slate"])
+    os.close(config["slate"])
     # What the user's code prints is for the operator, and not an answer.
     os.dup2(2, 1)
     try:
@@ -52,7 +54,7 @@ def main() -> None:
     gc.freeze()
     with contextlib.suppress(ConnectionError):  # the front process is gone
         line.sendall(packed(told))
-    _serve(line, service, [one["name"] for one in told["columns"]["needed"]])
+    _serve(line, wrote, service, [one["name"] for one in told["columns"]["needed"]])
 
 
 def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
@@ -86,18 +88,27 @@ def _sentence(problem: BaseException) -> str:
     return said if isinstance(problem, MlwildError) else f"the app file raised {type(problem).__name__}: {said}"
 
 
-def _serve(line: socket.socket, service: AppService, names: list[str]) -> None:
+def _serve(line: socket.socket, wrote: memoryview, service: AppService, names: list[str]) -> None:
     box = Box()
     with contextlib.suppress(ConnectionError):  # the front process is gone
         while data := line.recv(1 << 20):
             for number, stage, columns in box.add(data):
-                line.sendall(packed(_answer(service, number, stage, dict(zip(names, columns, strict=True)))))
+                # If the process ends in this call, the front knows what it was at.
+                wrote[0] = 4 * number + READ
+                made = partial(wrote.__setitem__, 0, 4 * number + MADE)
+                line.sendall(packed(_answer(service, number, stage, dict(zip(names, columns, strict=True)), made)))
 
 
-def _answer(service: AppService, number: int, stage: int, rows: Mapping[str, list[Any]]) -> tuple[Any, ...]:
+def _answer(
+    service: AppService,
+    number: int,
+    stage: int,
+    rows: Mapping[str, list[Any]],
+    made: Callable[[], None] | None = None,
+) -> tuple[Any, ...]:
     began = time.perf_counter()
     try:
-        said = service.answer(rows, stage)
+        said = service.answer(rows, stage, made)
         return number, packable(said, len(next(iter(rows.values())))), time.perf_counter() - began, ""
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the other worker answers, and the front says why
         tell(f"{type(problem).__name__}: {problem}")

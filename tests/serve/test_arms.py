@@ -1,0 +1,192 @@
+"""Canary and shadow begin, end and change their share while the champion stays, also where its data are away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+
+from mlwild.answering.live import CHAMPION, Live
+from mlwild.errors import StoreError
+from mlwild.operating.publishing import FILE
+from mlwild.serve import arms as arming
+from mlwild.serve.arms import Arms, Standing
+from mlwild.serve.pair import Pair
+from mlwild.serve.process import Kept, Order
+from mlwild.serve.requests import Asked
+from tests.serve.stand_ins import run, stand_in, until
+
+BODY = {"app": "a", "live": "1", "vintage": {}, "key": "k", "digest": "d"}
+CANARY = {"key": "c", "digest": "d", "name": "c 1", "since": "2026", "share": 0.5}
+
+
+class World:
+    """What is live, and what can be bundled of it."""
+
+    def __init__(self, folder):
+        self.folder, self.away, self.bundled = folder, set(), Counter()
+        self.live(canary=CANARY)
+
+    def live(self, **more):
+        """Say what is live."""
+        (self.folder / FILE).write_text(json.dumps(BODY | more))
+
+    async def kept(self, order):
+        """Return where a bundle is, if its data are there."""
+        said = json.loads((self.folder / FILE).read_text()) if order.said is None else order.said
+        self.bundled[order.arm] += 1
+        if order.arm in self.away:
+            raise StoreError("data: the warehouse is away")
+        return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, "digest")
+
+
+@pytest.fixture
+def world(monkeypatch, tmp_path):
+    """Return what is live, with a canary for a half, as the server is about to see it."""
+    made = World(tmp_path)
+    told = {name: said for name, said in BODY.items() if name != "live"}
+    stand_in(monkeypatch, [{"MLWILD_TEST_LIVE": json.dumps(told)}] * 20)
+    monkeypatch.setattr(arming, "kept", made.kept)
+    monkeypatch.setattr(arming, "LOOK", 0.01)
+    return made
+
+
+def followed(what):
+    """Run it with arms that follow what is live."""
+
+    async def all_of_it():
+        arms = Arms(Order("app.py", "store", CHAMPION), 2.0, lambda _: None)
+        await arms.start()
+        looks = asyncio.create_task(arms.watch())
+        try:
+            await what(arms)
+            assert not looks.done()
+        finally:
+            looks.cancel()
+            await arms.close(0.0)
+
+    run(all_of_it())
+
+
+async def answered(arms, n=40):
+    """Return how many of n events each arm answers."""
+    words = Asked("", [["fine"] * n], n, ((),) * n)
+    _, names = await arms.now.answer(words, [str(number) for number in range(n)])
+    return Counter(names)
+
+
+def test_a_canary_that_is_taken_out_answers_no_more_though_the_champion_cannot_be_bundled(world):
+    async def taken_out(arms):
+        assert (await answered(arms))["canary"] > 5
+        canary, champion = arms.now.canary, arms.now.champion
+        world.away.add(CHAMPION)
+        world.live(live="2")
+        await until(lambda: arms.trouble)
+        assert "the warehouse is away" in arms.trouble
+        assert await answered(arms) == {"champion": 40}
+        assert arms.now.champion is champion
+        assert arms.swaps == 1
+        await until(lambda: canary.workers == [])
+        # As it was: the canary is wanted again, and was followed last before it was taken out.
+        world.live(canary=CANARY)
+        await until(lambda: arms.now.canary is not None)
+        assert arms.now.champion is champion
+        assert not arms.trouble
+
+    followed(taken_out)
+
+
+@pytest.mark.parametrize("more", [{}, {"canary": None}, {"shadow": CANARY}, {"canary": CANARY | {"key": "other"}}])
+def test_an_arm_ends_or_begins_without_another_champion(world, more):
+    async def ends(arms):
+        canary, champion = arms.now.canary, arms.now.champion
+        canary.counts["late"] += 7
+        world.live(**more)
+        wanted = {CHAMPION, *(arm for arm, said in more.items() if said)}
+        await until(lambda: arms.now.canary is not canary and arms.now.pairs.keys() == wanted)
+        assert arms.now.champion is champion
+        assert world.bundled == Counter([CHAMPION, "canary"]) + Counter(wanted - {CHAMPION})
+        assert arms.swaps == len(wanted)
+        champion.counts["late"] += 2
+        assert arms.counts()["late"] == 9
+        await until(lambda: canary.workers == [])
+        assert len(champion.workers) == 2
+
+    followed(ends)
+
+
+def test_another_share_holds_at_once_and_starts_nobody(world):
+    async def shared(arms):
+        pairs = arms.now.pairs
+        world.away |= {CHAMPION, "canary"}
+        world.live(canary=CANARY | {"share": 0.0})
+        await until(lambda: arms.swaps)
+        assert await answered(arms) == {"champion": 40}
+        world.live(canary=CANARY | {"share": 1.0})
+        await until(lambda: arms.swaps == 2)
+        assert await answered(arms) == {"canary": 40}
+        assert arms.now.pairs == pairs
+        assert world.bundled == {CHAMPION: 1, "canary": 1}
+        assert not arms.trouble
+
+    followed(shared)
+
+
+def test_a_canary_that_could_not_be_started_is_tried_again_alone(world, monkeypatch):
+    monkeypatch.setattr(arming, "AGAIN", 0.1)
+    world.away.add("canary")
+
+    async def unstarted(arms):
+        champion = arms.now.champion
+        assert "the canary cannot be started: data: the warehouse is away" in arms.trouble
+        await until(lambda: world.bundled["canary"] >= 3)
+        world.away.clear()
+        await until(lambda: arms.now.canary is not None)
+        assert not arms.trouble
+        assert arms.now.champion is champion
+        assert world.bundled[CHAMPION] == 1
+        tries = world.bundled["canary"]
+        await asyncio.sleep(0.3)
+        assert world.bundled["canary"] == tries
+
+    followed(unstarted)
+
+
+def test_what_became_live_while_the_champion_was_bundled_is_followed_at_the_first_look(world, monkeypatch):
+    real = world.kept
+
+    async def kept(order):
+        found = await real(order)
+        if order.said is None:
+            world.live(live="2", canary=CANARY)
+        return found
+
+    monkeypatch.setattr(arming, "kept", kept)
+
+    async def changed(arms):
+        assert (arms.now.pairs.keys(), arms.now.champion.told["vintage"]) == ({CHAMPION}, "1")
+        await until(lambda: arms.now.champion.told["vintage"] == "2")
+        assert arms.now.pairs.keys() == {CHAMPION, "canary"}
+
+    followed(changed)
+
+
+def test_an_answer_on_its_way_when_the_arms_change_still_gets_the_champions(monkeypatch):
+    stand_in(monkeypatch)
+
+    async def changed():
+        champion = await Pair(Kept("root", "1", "digest"), 2.5).start()
+        canary = await Pair(Kept("root", "hangs", "digest"), 2.5, standby=False).start()
+        standing = Standing(Live({"live": "1", "canary": {"share": 1.0}}), None, champion, canary)
+        on_its_way = asyncio.create_task(standing.answer(Asked("", [["fine"]], 1, ((),)), ["a"]))
+        await asyncio.sleep(0.01)
+        # The canary tries for longer than the second that is waited at least.
+        drains = [asyncio.create_task(one.drain(30)) for one in (champion, canary)]
+        reply, arms = await on_its_way
+        assert (reply["stage"], arms) == (["champion"], ["champion"])
+        await asyncio.gather(*drains)
+        await until(lambda: champion.workers == canary.workers == [])
+
+    run(changed())

@@ -1,0 +1,193 @@
+"""Two workers of which some die: who is asked then, who is never asked again, and what that costs the others."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from mlwild.errors import StoreError
+from mlwild.serve import pair as pairs
+from mlwild.serve.pair import Pair
+from mlwild.serve.process import Kept, Worker
+from tests.serve.stand_ins import run, stand_in, until
+
+KEPT = Kept("root", "1", "digest")
+
+
+async def asked(pair, *words):
+    """Ask for each word as a client of its own; return stage and cause of each answer."""
+    replies = await asyncio.gather(*(pair.answer([[word]], 1) for word in words))
+    return [(reply["stage"][0], reply["cause"][0]) for reply in replies]
+
+
+def test_a_worker_that_dies_before_the_other_is_ready_is_not_taken_in(monkeypatch):
+    made = stand_in(monkeypatch, [{"MLWILD_TEST_LOADING": "0.3"}, {"MLWILD_TEST_DIES": "1"}])
+
+    async def started():
+        pair = Pair(KEPT, 0.5)
+        with pytest.raises(StoreError, match="died as soon as it had loaded"):
+            await pair.start()
+        await until(lambda: pair.workers == [] and all(one.poll() is not None for one in made))
+
+    run(started())
+    assert len(made) == 2
+
+
+def test_where_one_of_two_cannot_be_started_the_other_is_ended(monkeypatch):
+    made = stand_in(monkeypatch, [{"MLWILD_TEST_LOADING": "0.2", "MLWILD_TEST_DIES": "1"}, {}])
+
+    async def started():
+        real = Worker.start
+
+        async def start(what, lost):
+            worker = await real(what, lost)
+            await until(lambda: worker.gone or worker.pid == made[1].pid)
+            return worker
+
+        monkeypatch.setattr(Worker, "start", start)
+        with pytest.raises(StoreError, match="died as soon as it had loaded"):
+            await Pair(KEPT, 0.5).start()
+        await until(lambda: all(one.poll() is not None for one in made))
+
+    run(started())
+    assert len(made) == 2
+
+
+def test_a_worker_that_dies_before_it_takes_the_place_of_another_is_started_once_more(monkeypatch):
+    made = stand_in(monkeypatch)
+
+    async def dies():
+        pair = await Pair(KEPT, 0.5).start()
+        real = Worker.start
+
+        async def start(what, lost):
+            worker = await real(what, lost)
+            if len(made) == 3:
+                made[2].kill()
+                await until(lambda: worker.gone)
+            return worker
+
+        monkeypatch.setattr(Worker, "start", start)
+        made[1].kill()
+        await until(lambda: len(made) == 4 and len(pair.workers) == 2)
+        assert {one.pid for one in pair.workers} == {made[0].pid, made[3].pid}
+        assert await asked(pair, "fine") == [("champion", "")]
+        pair.close()
+
+    run(dies())
+
+
+def test_a_worker_whose_line_is_closed_is_not_asked_and_the_other_answers(monkeypatch):
+    stand_in(monkeypatch)
+
+    async def closed():
+        pair = await Pair(KEPT, 2.0).start()
+        pair.first.kill()  # its loss is known a moment later
+        assert not pair.first.idle
+        assert await asked(pair, "fine") == [("flat", "the model did not answer")]
+        assert pair.counts["restarts"] == 1
+        pair.close()
+        assert await asked(pair, "fine") == [("constant", "no worker is ready")]
+
+    run(closed())
+
+
+def test_a_row_whose_features_end_the_process_takes_one_worker_and_not_the_other(monkeypatch):
+    made = stand_in(monkeypatch)
+
+    async def poisoned():
+        pair = await Pair(KEPT, 2.0).start()
+        assert await asked(pair, "features end") == [("constant", "a worker died")]
+        assert [one.pid for one in pair.workers] == [made[1].pid]
+        assert (await asked(pair, "fine"))[0][0] in ("champion", "flat")
+        await until(lambda: pair.ready and len(pair.workers) == 2)
+        assert await asked(pair, "fine") == [("champion", "")]
+        assert pair.counts["restarts"] == 1
+        pair.close()
+
+    run(poisoned())
+
+
+def test_of_rows_that_were_in_one_call_the_one_to_blame_is_found_while_another_worker_is_left(monkeypatch):
+    made = stand_in(monkeypatch)
+    monkeypatch.setattr(pairs, "SOON", 1.0)  # nothing is hedged here
+    least = []
+
+    async def poisoned():
+        pair = await Pair(KEPT, 2.0).start()
+        real = pair._gone
+
+        def gone(worker):
+            real(worker)
+            least.append(len(pair.workers))
+
+        for worker in pair.workers:
+            worker._lost = gone
+        pair._gone = gone
+        first, *others = await asked(pair, "model waits", "fine", "features end", "fine", "fine")
+        assert first == ("champion", "")
+        assert others[1] == ("constant", "a worker died")
+        assert [others[place] for place in (0, 2, 3)] == [("flat", "the model did not answer")] * 3
+        await until(lambda: len(pair.workers) == 2)
+        pair.close()
+
+    run(poisoned())
+    assert len(made) == 4  # the first died of the call, and one that stood by of the row alone
+    assert least[:2] == [1, 1]  # one was always left
+
+
+def test_rows_whose_features_are_being_made_are_not_given_to_the_other_worker(monkeypatch):
+    made = stand_in(monkeypatch)
+    monkeypatch.setattr(pairs, "SOON", 0.1)
+    monkeypatch.setattr(pairs, "HANGS", 1.2)
+
+    async def slow():
+        pair = await Pair(KEPT, 0.9).start()
+        assert await asked(pair, "fine") == [("champion", "")]
+        assert await asked(pair, "features wait") == [("champion", "")]
+        assert pair.counts["hedged"] == 0
+        assert await asked(pair, "model waits") == [("champion", "")]
+        assert pair.counts["hedged"] == 1
+        assert await asked(pair, "features hang") == [("constant", "deadline")]
+        await until(lambda: pair.counts["restarts"] == 1)
+        assert pair.counts["hung"] == 1
+        assert made[1].pid in {one.pid for one in pair.workers}
+        pair.close()
+
+    run(slow())
+
+
+def test_a_model_that_ends_its_process_is_answered_for_by_the_other_for_each_row_of_the_call(monkeypatch):
+    made = stand_in(monkeypatch)
+    monkeypatch.setattr(pairs, "SOON", 1.0)
+
+    async def ends():
+        pair = await Pair(KEPT, 2.0).start()
+        first, *others = await asked(pair, "model waits", "fine", "model ends", "fine")
+        assert first == ("champion", "")
+        assert others == [("flat", "the model did not answer")] * 3
+        assert pair.counts["restarts"] == 1
+        assert made[1].pid in {one.pid for one in pair.workers}
+        pair.close()
+
+    run(ends())
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first", "second"])
+def test_a_worker_that_stands_still_before_it_has_read_a_row_is_answered_for_in_time(monkeypatch, place):
+    made = stand_in(monkeypatch)
+    monkeypatch.setattr(pairs, "SOON", 0.1)
+
+    async def stands():
+        pair = await Pair(KEPT, 1.5).start()
+        assert await asked(pair, "fine") == [("champion", "")]
+        made[place].send_signal(signal.SIGSTOP)
+        found = await asked(pair, "model waits", "fine")
+        # What it was given is the other's to answer: at the deadline where that is only kept at hand.
+        expected = ("flat", "deadline") if place == 0 else ("champion", "")
+        assert found == [expected] * 2
+        pair.close()
+
+    run(stands())
