@@ -152,6 +152,10 @@ class AppService:
             return self._forecast(rows[self.fitted[0].column], n)
         return _joined(list(self._tried(rows, n, stage, [TRIES], made)))
 
+    def use(self, tables: Tables) -> None:
+        """Make features of other side tables from now on."""
+        self.maker = replace(self.maker, tables=tables)
+
     def warm(self) -> None:
         """Ask every stage once, of a row that is known: the first request would wait for what is made on first use."""
         guard = self.bundle.guard

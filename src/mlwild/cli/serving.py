@@ -30,6 +30,9 @@ def serve(
         float,
         typer.Option("--log-window", min=0, max=60, help="Seconds of answers that a power cut may cost; 0 for none."),
     ] = 0.0,
+    refresh: Annotated[
+        float, typer.Option("--refresh", min=0, help="Seconds between two readings of side tables; 0: at ticks alone.")
+    ] = 300.0,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=100, help="Of the body of a request.")] = BODY,
     max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="Of a request.")] = ROWS,
     max_waiting: Annotated[int, typer.Option("--max-waiting", min=1, help="Rows that may wait at once.")] = WAITING,
@@ -56,6 +59,7 @@ def serve(
         port=port,
         store=store,
         log_window=log_window,
+        refresh=refresh,
         limits=Limits(deadline, max_bytes, max_rows, max_waiting, unlogged),
         ready=lambda address: print(f"{address} answers for {app}  (Ctrl-C ends it)", flush=True),
     )

@@ -134,7 +134,7 @@ class Arms:
     def __init__(self, order: Order, deadline: float, changed: Callable[[Standing], None]) -> None:
         self._order, self._deadline, self._changed = order, deadline, changed
         self.now: Standing | None = None
-        self._unfollowed, self._unstarted = "", ""
+        self._unfollowed, self._unstarted, self.stale = "", "", ""
         self.swaps = 0
         self._past: Counter[str] = Counter()
         self._drains: set[asyncio.Task[None]] = set()
@@ -142,7 +142,7 @@ class Arms:
     @property
     def trouble(self) -> str:
         """What could not be loaded; empty where all could."""
-        return self._unfollowed or self._unstarted
+        return self._unfollowed or self._unstarted or self.stale
 
     @property
     def folder(self) -> Path:

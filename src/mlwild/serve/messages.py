@@ -15,6 +15,8 @@ from typing import Any
 HEAD = 4
 #: How far a worker is with a call: it is on its way, was read, and has its features.
 SENT, READ, MADE = range(3)
+#: In place of a call's number: load these side tables.
+TABLES = 0
 #: Before references, so that equal values have equal bytes.
 _FORMAT = 2
 

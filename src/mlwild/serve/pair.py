@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from mlwild.answering.telling import tell
-from mlwild.errors import MlwildError, StoreError
+from mlwild.errors import MlwildError
 from mlwild.serve.messages import MADE, SENT
-from mlwild.serve.process import Kept, Worker
+from mlwild.serve.process import Kept, Worker, there
 from mlwild.serve.tickets import Lists, Reply, Ticket, constant, joined, reply_of
 
 #: Rows of a large request that are asked at once, so that small ones need not wait for all of it.
@@ -83,10 +84,10 @@ class Pair:
         """
         both = [self._loop.create_task(Worker.start(self.kept, self._gone)) for _ in range(1 + self.standby)]
         try:
-            self.first = _there(await both[0])
+            self.first = there(await both[0])
             self.told = self.first.told
             if self.standby:
-                self.second = _there(await both[1])
+                self.second = there(await both[1])
         except BaseException:
             for task in both:
                 task.cancel()
@@ -354,7 +355,7 @@ class Pair:
         while True:
             await asyncio.sleep(wait)
             try:
-                worker = _there(await Worker.start(self.kept, self._gone))
+                worker = there(await Worker.start(self.kept, self._gone))
             except MlwildError as problem:
                 self.trouble = str(problem)
                 tell(f"a worker cannot be started: {problem}")
@@ -367,6 +368,12 @@ class Pair:
         else:
             self.second = worker
         self._pump()
+
+    async def load(self, tables: tuple[str, str]) -> None:
+        """Have the workers answer by other side tables, one after the other; those to come begin with them."""
+        self.kept = replace(self.kept, tables=tables)
+        for worker in self.workers:
+            await worker.load(tables)
 
     async def drain(self, seconds: float) -> None:
         """Wait until nobody asks any more, then end the workers; who was read to them a moment ago may still come."""
@@ -388,10 +395,3 @@ class Pair:
             self._hedger.cancel()
         for worker in self.workers:
             worker.kill()
-
-
-def _there(worker: Worker) -> Worker:
-    """Return a worker that is started, unless it has died since."""
-    if worker.gone:
-        raise StoreError("serve: a worker process died as soon as it had loaded the app.")
-    return worker

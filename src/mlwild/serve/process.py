@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from mlwild.answering.telling import tell
 from mlwild.errors import AppError, MlwildError, StoreError
-from mlwild.serve.messages import SENT, Box, packed, shared_memory, slate
+from mlwild.serve.messages import SENT, TABLES, Box, packed, shared_memory, slate
 
 #: Seconds that loading app, data and model may take.
 LOADING = 600.0
@@ -52,11 +53,14 @@ class Kept:
     root : str
         Of the store.
     key, digest : str
+    tables : (str, str), optional
+        Key and digest of side tables that were read since.
     """
 
     root: str
     key: str
     digest: str
+    tables: tuple[str, str] | None = None
 
 
 async def kept(order: Order) -> Kept:
@@ -68,13 +72,31 @@ async def kept(order: Order) -> Kept:
     AppError, StoreError
         With what it says, or if it dies or takes too long.
     """
+    return Kept(**await _said_by("bundling", vars(order)))
+
+
+async def fresh_tables(what: Kept) -> tuple[str, str]:
+    """
+    Have the side tables of a bundle read anew, in a process of its own; return key and digest of what they hold now.
+
+    Raises
+    ------
+    AppError, StoreError
+        With what it says, or if it dies or takes too long.
+    """
+    said = await _said_by("tables", {"root": what.root, "key": what.key, "digest": what.digest})
+    return said["key"], said["digest"]
+
+
+async def _said_by(module: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a module of answering says that runs in a process of its own."""
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-c",  # not -m: the package imports the module first
-            "from mlwild.answering.bundling import main; main()",
-            json.dumps(vars(order)),
+            f"from mlwild.answering.{module} import main; main()",
+            json.dumps(asked),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
@@ -89,12 +111,12 @@ async def kept(order: Order) -> Kept:
         if process.returncode is None:
             process.kill()
     try:
-        said = json.loads(out)
+        said: dict[str, Any] = json.loads(out)
     except ValueError:
         raise StoreError("serve: the process that makes ready what is live died.") from None
     if "why" in said:
         raise _problem(said)
-    return Kept(**said)
+    return said
 
 
 def _no_process(problem: OSError) -> StoreError:
@@ -125,6 +147,7 @@ class Worker(asyncio.Protocol):
         self._said: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._done: Callable[[Lists | None, float, str], None] | None = None
         self._number = 0
+        self._loaded: asyncio.Future[str] | None = None
         self._slate: memoryview | None = None
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -193,6 +216,9 @@ class Worker(asyncio.Protocol):
                 self._said.set_result(message)
                 continue
             number, lists, seconds, why = message
+            if number == TABLES:
+                self._reloaded(why)
+                continue
             done = self._done
             if done is not None and number == self._number:
                 self._done = None
@@ -201,6 +227,7 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, problem: Exception | None) -> None:
         """Take note that the process is gone."""
         self.gone = True
+        self._reloaded("")
         if not self._said.done():
             self._said.set_exception(StoreError("serve: a worker process died while it loaded the app."))
             return
@@ -222,6 +249,18 @@ class Worker(asyncio.Protocol):
         self.asked_at = self._loop.time()
         self._transport.write(packed((self._number, stage, columns)))
 
+    async def load(self, tables: tuple[str, str]) -> None:
+        """Have it answer by other side tables from its next call on; it goes on with those it has if it cannot."""
+        assert self._transport is not None
+        loaded = self._loaded = self._loop.create_future()
+        self._transport.write(packed((TABLES, 0, [list(tables)])))
+        if why := await loaded:
+            tell(why)
+
+    def _reloaded(self, why: str) -> None:
+        if self._loaded is not None and not self._loaded.done():
+            self._loaded.set_result(why)
+
     @property
     def reached(self) -> int:
         """How far it is with its call; what it wrote last, if its process is gone."""
@@ -242,3 +281,10 @@ class Worker(asyncio.Protocol):
             self._process.kill()
             # What is killed ends at once; nobody else collects it.
             self._loop.run_in_executor(None, self._process.wait)
+
+
+def there(worker: Worker) -> Worker:
+    """Return a worker that is started, unless it has died since."""
+    if worker.gone:
+        raise StoreError("serve: a worker process died as soon as it had loaded the app.")
+    return worker

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds that answers on their way get when the server is ended.
 GRACE = 20
+#: Seconds between two readings of side tables.
+REFRESH = 300.0
 #: Seconds between two looks at the keys.
 LOOK = 0.5
 #: File descriptors: clients may hold connections that they do not ask on (of requests the door takes so many at once).
@@ -38,6 +40,7 @@ def serve(
     port: int = 8000,
     store: str | Path = STORE,
     log_window: float = 0.0,
+    refresh: float = REFRESH,
     limits: Limits | None = None,
     keys: bool | None = None,
     ready: Callable[[str], None] | None = None,
@@ -62,6 +65,8 @@ def serve(
         As for `mlwild.operate`.
     log_window : float
         Seconds that acknowledged answers may be lost for if the machine loses its power; 0 syncs first.
+    refresh : float
+        Seconds between two readings of the app's side tables; 0: they are as they were at the last tick.
     limits : Limits, optional
         `mlwild.serve.front.Limits`: deadline, sizes, and whether answers go on while the log cannot be written.
     keys : bool, optional
@@ -85,10 +90,13 @@ def serve(
         raise AppError("app: it was not loaded from a file, and workers read it from there. Give the path of one.")
     if not 0 <= log_window <= 60:
         raise AppError(f"log_window: {log_window} is not from 0 to 60 seconds.")
+    if not 0 <= refresh < math.inf:
+        raise AppError(f"refresh: {refresh} is no number of seconds, or 0.")
     if keys is False and host not in LOCAL:
         raise AppError(f"host: {host!r} can be reached from elsewhere, and needs keys.")
     with listening(host, port, "mlwild serve") as listener:
-        wanted = _Wanted(file, str(store), host, log_window, host not in LOCAL if keys is None else keys, ready)
+        wanted = _Wanted(file, str(store), host, log_window, refresh)
+        wanted.keys, wanted.ready = host not in LOCAL if keys is None else keys, ready
         with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop()) as runner:
             runner.run(_serve(listener, wanted, limits or Standard()))
 
@@ -105,10 +113,10 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 class _Wanted:
     """How a server is to run: the arguments of `serve`."""
 
-    def __init__(
-        self, file: Path, store: str, host: str, window: float, keys: bool, ready: Callable[[str], None] | None
-    ) -> None:
-        self.file, self.store, self.host, self.window, self.keys, self.ready = file, store, host, window, keys, ready
+    def __init__(self, file: Path, store: str, host: str, window: float, refresh: float) -> None:
+        self.file, self.store, self.host, self.window, self.refresh = file, store, host, window, refresh
+        self.keys = False
+        self.ready: Callable[[str], None] | None = None
 
 
 async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> None:
@@ -121,6 +129,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
     from mlwild.serve.keys import FILE, Keys
     from mlwild.serve.log import Log
     from mlwild.serve.process import Order
+    from mlwild.serve.refreshing import refresh
 
     class Server(uvicorn.Server):
         """One that leaves signals to us: it would end the process by them, and not with 0."""
@@ -159,7 +168,8 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         fronts.append(front)
         front.follow(standing)
         door = Door(application(front), limits.body, front.meters.request, answered(wanted.host), known)
-        tasks = [loop.create_task(arms.watch()), loop.create_task(_follow(keys, door))]
+        followers = arms.watch(), _follow(keys, door), refresh(arms, wanted.refresh)
+        tasks = [loop.create_task(one) for one in followers]
         config = uvicorn.Config(
             door,
             http=Connection,

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.service import Answered, AppService, service_of
+from mlwild.answering.tables import load_tables
 from mlwild.answering.telling import tell
-from mlwild.errors import MlwildError
-from mlwild.serve.messages import MADE, READ, Box, packed, slate
+from mlwild.errors import MlwildError, StoreError
+from mlwild.serve.messages import MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
 
 #: Of prctl: send this signal when the parent dies.
@@ -54,7 +55,7 @@ def main() -> None:
     gc.freeze()
     with contextlib.suppress(ConnectionError):  # the front process is gone
         line.sendall(packed(told))
-    _serve(line, wrote, service, [one["name"] for one in told["columns"]["needed"]])
+    _serve(line, wrote, service, told, config["root"])
 
 
 def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
@@ -62,7 +63,8 @@ def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
 
     store = Store(Path(config["root"]))
     bundle = load_bundle(store, config["key"], config["digest"])
-    service = service_of(store, bundle)
+    tables = config.get("tables")
+    service = service_of(store, bundle, None if tables is None else load_tables(store, *tables))
     service.warm()
     threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
     return service, bundle.told()
@@ -88,15 +90,27 @@ def _sentence(problem: BaseException) -> str:
     return said if isinstance(problem, MlwildError) else f"the app file raised {type(problem).__name__}: {said}"
 
 
-def _serve(line: socket.socket, wrote: memoryview, service: AppService, names: list[str]) -> None:
-    box = Box()
+def _serve(line: socket.socket, wrote: memoryview, service: AppService, told: Mapping[str, Any], root: str) -> None:
+    box, names = Box(), [one["name"] for one in told["columns"]["needed"]]
     with contextlib.suppress(ConnectionError):  # the front process is gone
         while data := line.recv(1 << 20):
             for number, stage, columns in box.add(data):
+                if number == TABLES:
+                    line.sendall(packed((TABLES, None, 0.0, _reload(service, root, *columns[0]))))
+                    continue
                 # If the process ends in this call, the front knows what it was at.
                 wrote[0] = 4 * number + READ
                 made = partial(wrote.__setitem__, 0, 4 * number + MADE)
                 line.sendall(packed(_answer(service, number, stage, dict(zip(names, columns, strict=True)), made)))
+
+
+def _reload(service: AppService, root: str, key: str, digest: str) -> str:
+    """Answer by other side tables from now on; say why not, if they cannot be loaded."""
+    try:
+        service.use(load_tables(Store(Path(root)), key, digest))
+    except StoreError as problem:
+        return str(problem)
+    return ""
 
 
 def _answer(
