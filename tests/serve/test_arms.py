@@ -111,7 +111,10 @@ def test_an_arm_ends_or_begins_without_another_champion(world, more):
         assert arms.swaps == len(wanted)
         champion.counts["late"] += 2
         assert arms.counts()["late"] == 9
+        canary.counts["late"] += 1  # while it is drained
+        assert arms.counts()["late"] == 10
         await until(lambda: canary.workers == [])
+        assert arms.counts()["late"] == 10
         assert len(champion.workers) == 2
 
     followed(ends)

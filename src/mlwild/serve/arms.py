@@ -137,7 +137,7 @@ class Arms:
         self._unfollowed, self._unstarted, self.stale = "", "", ""
         self.swaps = 0
         self._past: Counter[str] = Counter()
-        self._drains: set[asyncio.Task[None]] = set()
+        self._drains: dict[asyncio.Task[None], Pair] = {}
 
     @property
     def trouble(self) -> str:
@@ -153,7 +153,7 @@ class Arms:
     def counts(self) -> Counter[str]:
         """Return what happened to all workers so far."""
         pairs = [] if self.now is None else self.now.pairs.values()
-        return sum((pair.counts for pair in pairs), self._past)
+        return sum((pair.counts for pair in [*pairs, *self._drains.values()]), self._past)
 
     async def start(self) -> Standing:
         """
@@ -283,10 +283,12 @@ class Arms:
         self.swaps += 1
         self._changed(fresh)
         for pair in set(before.pairs.values()) - set(fresh.pairs.values()):
-            self._past += pair.counts
             task = asyncio.get_running_loop().create_task(pair.drain(DRAIN))
-            self._drains.add(task)
-            task.add_done_callback(self._drains.discard)
+            self._drains[task] = pair
+            task.add_done_callback(self._drained)
+
+    def _drained(self, task: asyncio.Task[None]) -> None:
+        self._past += self._drains.pop(task).counts
 
     def _say(self, trouble: str) -> None:
         if trouble != self._unfollowed:
