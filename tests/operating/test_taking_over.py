@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.operating.taking_over import _wire
+from mlwild.operating.taking_over import _same, _wire
 from mlwild.serve.answers import Writer
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import constant
@@ -25,18 +27,16 @@ NAMES = ("when", "a", "b", "id")
 LIVE = {"constant": 0.5, "vintage": "7", "loss": 0.3}
 
 
-def serve(made, folder, rows, features, number=1, **changed):
+def serve(made, folder, rows, features, number=1, arm="champion", status="normal", **changed):
     """Log some events as a server does that was asked for them, with other features than the definition makes."""
     writer = Writer(NAMES, "when", "id", "value", None)
-    columns = [
-        (rows | changed)[name] if isinstance(rows, dict) else changed.get(name, rows[name].tolist()) for name in NAMES
-    ]
+    columns = [changed.get(name, rows[name].tolist()) for name in NAMES]
     asked = Asked("one", columns, len(columns[0]), ((),) * len(columns[0]), "")
     reply = constant(LIVE, asked.n, "")
     texts = [json.dumps(one) if one is not None else "null" for one in features]
-    reply = type(reply)(reply.lists | {"features": texts})
-    answer = writer.body("one", asked, reply, ["champion"] * asked.n)
-    line = writer.line("one", asked, reply, ["champion"] * asked.n, {"asked": "", "answer": answer, "vintage": "7"})
+    reply = type(reply)(reply.lists | {"features": texts, "status": [status] * asked.n})
+    answer = writer.body("one", asked, reply, [arm] * asked.n)
+    line = writer.line("one", asked, reply, [arm] * asked.n, {"asked": "", "answer": answer, "vintage": "7"})
     place = folder / "operate" / made.app.name / "served"
     place.mkdir(parents=True, exist_ok=True)
     with (place / f"{number:08d}.jsonl").open("ab") as file:
@@ -108,6 +108,53 @@ def test_a_tick_that_comes_again_takes_nothing_over_twice_and_later_periods_go_o
     )
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"arm": "canary"},
+        {"arm": "shadow"},
+        {"status": "degraded"},
+        {"status": "fallback"},
+        {"when": list(range(300, 350))},
+    ],
+    ids=str,
+)
+def test_what_is_not_the_champions_as_normal_at_the_events_time_is_left_to_the_tick(tmp_path, odd):
+    made = Rewritten(tmp_path)
+    rows = period(made)
+    serve(made, tmp_path, rows, [{"a": 1.0, "b": 2.0}] * 50, **odd)
+    found = ticked(made, tmp_path)
+    assert found["served"] == {"served": 0, "unlike": 50 * ("when" in odd)}
+    assert log_of(tmp_path)["b"].to_numpy() == pytest.approx(rows["b"], abs=0)
+
+
+def test_a_row_whose_features_are_others_than_are_made_now_is_left_to_the_tick(tmp_path):
+    made = Rewritten(tmp_path)
+    rows = period(made)
+    fed = [{"a": 1.0, "b": 2.0}, {"b": 2.0}, {"a": 1.0, "b": "odd"}, {"a": 1.0, "b": None}, {"a": 1, "b": 2, "c": 3}]
+    serve(made, tmp_path, rows[:5], fed)
+    assert ticked(made, tmp_path)["served"] == {"served": 3, "unlike": 0}
+    logged = log_of(tmp_path).set_index("_event").loc[rows["id"][:5], "b"]
+    assert logged.tolist()[:3] == [2.0, *rows["b"][1:3]]
+    assert np.isnan(logged.iloc[3])
+    assert logged.iloc[4] == 2.0
+
+
+def test_narrow_numbers_decimals_and_keys_that_are_dates_agree_with_what_json_says():
+    table = pa.table(
+        {
+            "f": pa.array([0.1, None], pa.float32()), "d": pa.array([Decimal("0.25"), None], pa.decimal128(5, 2)),
+            "i": pa.array([3, None], pa.int16()), "t": pa.array([0, None], pa.timestamp("ms")),
+        }
+    )  # fmt: skip
+    for name, value in {"f": 0.1, "d": 0.25, "i": 3, "t": 0}.items():
+        assert _same(table.column(name), 0, value)
+        assert not _same(table.column(name), 0, None)
+        assert not _same(table.column(name), 0, 7)
+        assert _same(table.column(name), 1, None)
+        assert not _same(table.column(name), 1, value)
+
+
 def test_a_damaged_log_is_told_and_stops_nothing(tmp_path):
     made = Rewritten(tmp_path)
     rows = period(made)
@@ -147,21 +194,26 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
     folder = tmp_path / "operate" / "zoned" / "served"
     folder.mkdir(parents=True)
 
-    def line(row, at, fed):
-        micros = int(rows["when"][row].value // 1000)
+    def line(row, at, fed, late=0):
+        micros = int(rows["when"][row].value // 1000) + late * 1_000_000
         event = {"id": row, "when": micros, "x": float(x[row]), "day": int(rows["day"][row].value // 1000)}
-        answer = {"predictions": [{"value": 0.0, "vintage": "1"}]}
-        body = {"id": "a", "at": at, "rows": [{"key": row, "event": event, "features": {"x": fed}}], "answer": answer}
-        return sealed(json.dumps(body))
+        answer = {"predictions": [{"value": 0.0, "vintage": "1", "status": "normal"}]}
+        asked = [{"key": row, "arm": "champion", "event": event, "features": {"x": fed}}]
+        return sealed(json.dumps({"id": "a", "at": at, "rows": asked, "answer": answer}))
 
     second = rows["when"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]").astype("int64") / 1e6
     lines = [line(row, float(second[row]) + 1.0, 7.0) for row in range(500, 510)]
     lines += [line(row, float(second[row]) + 30 * 86_400.0, 8.0) for row in range(510, 520)]
+    # The label is known after an hour: who asks then may have seen it.
+    lines += [line(row, float(second[row]) + 3_600.0, 9.0) for row in range(520, 530)]
+    lines += [line(row, float(second[row]) + 1.0, 9.5, late=120) for row in range(530, 540)]
+    lines += [line(row, float(second[row]) + 30.0, 6.0, late=20) for row in range(540, 550)]
     (folder / "00000001.jsonl").write_bytes(b"".join(lines))
     wild.operate(app, rule=rules.Every(1), begin="2026-01-21", store=tmp_path)
     logged = log_of(tmp_path).set_index("_event")
     assert logged.loc[500:509, "x"].tolist() == [7.0] * 10
-    assert logged.loc[510:519, "x"].to_numpy() == pytest.approx(x[510:520], abs=0)
+    assert logged.loc[510:539, "x"].to_numpy() == pytest.approx(x[510:540], abs=0)
+    assert logged.loc[540:549, "x"].tolist() == [6.0] * 10
 
 
 @pytest.mark.parametrize(
