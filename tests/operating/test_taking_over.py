@@ -205,7 +205,7 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
     lines = [line(row, float(second[row]) + 1.0, 7.0) for row in range(500, 510)]
     lines += [line(row, float(second[row]) + 30 * 86_400.0, 8.0) for row in range(510, 520)]
     # The label is known after an hour: who asks then may have seen it.
-    lines += [line(row, float(second[row]) + 3_600.0, 9.0) for row in range(520, 530)]
+    lines += [line(row, float(second[row]) + 3_601.0, 9.0) for row in range(520, 530)]
     lines += [line(row, float(second[row]) + 1.0, 9.5, late=120) for row in range(530, 540)]
     lines += [line(row, float(second[row]) + 30.0, 6.0, late=20) for row in range(540, 550)]
     (folder / "00000001.jsonl").write_bytes(b"".join(lines))
