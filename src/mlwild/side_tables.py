@@ -119,7 +119,9 @@ class SideTable:
 
     def ages(self, events: Any) -> Times:
         """
-        Return, for each event, how old the row is that `asof` finds, in nanoseconds or ticks; -1 where there is none.
+        Return, for each event, how long ago the row became available that `asof` finds; -1 where there is none.
+
+        In nanoseconds or ticks. The time that a row speaks of may lie in the future: a forecast's does.
 
         Parameters
         ----------
@@ -131,7 +133,7 @@ class SideTable:
         >>> rain = pd.DataFrame({"hour": [1, 2, 3], "mm": [5.0, 1.0, 2.0]})
         >>> side = side_table(Table(lambda: rain, "hour", delay=1), frames.eager(rain, "rain"), 1, "t", "rain")
         >>> side.ages(pd.DataFrame({"t": [1, 3, 9]})).tolist()
-        [-1, 1, 6]
+        [-1, 0, 5]
         """
         left = frames.eager(events, "ages")
         asked = self._asked(left, "ages")
@@ -139,14 +141,14 @@ class SideTable:
             return np.full(len(asked), -1, dtype=np.int64)
         ours, theirs = joins.shared(*self._keys(left, "ages"), (len(asked), len(self.time)))
         found = joins.latest(joins.Asked(ours, asked), theirs, self.time, self.available)
-        return np.where(found >= 0, asked - self.time[found], -1)
+        return np.where(found >= 0, asked - self.available[found], -1)
 
     def gaps(self) -> Times:
-        """Return the times from one row to the next of the same key, in nanoseconds or ticks, where there are any."""
+        """Return the times from when a row of a key became available to the next, where that is later."""
         ours, theirs = self._keys(self.rows, "gaps")
         codes, _ = joins.shared(ours, theirs, (len(self.time), len(self.time)))
-        order = np.lexsort((self.time, codes))
-        step = np.diff(self.time[order])
+        order = np.lexsort((self.available, codes))
+        step = np.diff(self.available[order])
         return np.asarray(step[(np.diff(codes[order]) == 0) & (step > 0)])
 
     def trailing(

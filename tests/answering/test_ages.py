@@ -75,16 +75,16 @@ def _last(service):
 
 
 def test_what_hangs_on_a_table_and_how_old_it_may_be_is_learned_from_the_history(service):
-    # Each event found a row half an hour old; the next one comes an hour later.
-    assert service.bundle.limits == {"weather": Limit(2 * 30 * 60 * 10**9 + 3600 * 10**9, ("z",))}
+    # Each event found a row that was known for twenty minutes; the next one comes an hour later.
+    assert service.bundle.limits == {"weather": Limit(2 * 20 * 60 * 10**9 + 3600 * 10**9, True, ("z",))}
 
 
 def test_an_old_row_is_told_by_its_time_and_the_feature_left_out(service):
     last = _last(service)
-    rows = {"when": [last + HOUR, last + 2 * HOUR, last + 50 * HOUR], "x": [0.5, 0.5, 0.5]}
+    rows = {"when": [last + HOUR, last + 3 * HOUR // 2, last + 50 * HOUR], "x": [0.5, 0.5, 0.5]}
     said = service.answer(rows)
     assert said.status == ["normal", "normal", "degraded"]
-    assert said.cause[2] == "z is made of weather, 2.08 days old, above 2 hours"
+    assert said.cause[2] == "z is made of weather, 2.08 days old, above 1.67 hours"
     assert said.stage[2] == "champion"  # which copes with a gap
     assert said.expected[2] > said.expected[0]
     # As if z had been missing.
@@ -177,10 +177,40 @@ def test_a_key_has_ages_and_gaps_of_its_own():
     assert side.ages(events).tolist() == [5, 20, -1, -1]
     assert side.gaps().tolist() == [10, 10]
     assert side.where(np.zeros(4, dtype=bool)).ages(events).tolist() == [-1] * 4
-    found = overdue({"v": Limit(10, ("f",))}, Tables({"v": side}), events)
+    found = overdue({"v": Limit(10, False, ("f",))}, Tables({"v": side}), events)
     assert {name: (rows.tolist(), why) for name, (rows, why) in found.items()} == {
         "f": ([False, True, False, False], "is made of v, 20 ticks old, above 10 ticks")
     }
+
+
+def test_a_row_that_is_not_there_is_too_old_where_every_event_of_the_history_found_one():
+    frame = pd.DataFrame({"at": [0, 10, 20], "shop": ["a", "a", "a"], "v": [1.0, 2.0, 3.0]})
+    side = _side("v", frame, by="shop")
+    events = pd.DataFrame({"t": [25, 25], "shop": ["a", "c"]})
+    late = overdue({"v": Limit(10, True, ("f",))}, Tables({"v": side}), events)["f"]
+    assert (late[0].tolist(), late[1]) == ([False, True], "is made of v, which has no row for it")
+    empty = side.where(np.zeros(3, dtype=bool))
+    assert overdue({"v": Limit(10, True, ("f",))}, Tables({"v": empty}), events)["f"][0].all()
+    assert not overdue({"v": Limit(10, False, ("f",))}, Tables({"v": empty}), events)
+
+
+def test_a_table_of_forecasts_is_as_old_as_what_was_issued_last():
+    """Each 10 ticks a forecast of the 20 ahead is issued; then it is not."""
+    issued = np.repeat(np.arange(0, 1000, 10), 20)
+    frame = pd.DataFrame({"at": issued + np.tile(np.arange(20), 100), "known": issued, "v": np.arange(2000.0)})
+    table = Table(lambda: frame, "at", available_at="known")
+    side = side_table(table, frames.eager(frame, "v"), None, "t", "v")
+    events = pd.DataFrame({"t": np.arange(50, 1000, 3)})
+
+    def features(events, tables):
+        return pd.DataFrame({"v": tables["v"].asof(events)["v"].to_numpy()})
+
+    found = learn_limits(
+        _app(features, v=table), frames.eager(events, "events"), Tables({"v": side}), events["t"].to_numpy()
+    )
+    assert found == {"v": Limit(2 * 9 + 10, True, ("v",))}
+    later = pd.DataFrame({"t": [1005, 1018, 1019, 1100]})
+    assert overdue(found, Tables({"v": side}), later)["v"][0].tolist() == [False, False, True, True]
 
 
 def test_a_function_that_needs_a_table_hangs_on_it_whole_and_a_table_that_nothing_reads_has_no_limit():

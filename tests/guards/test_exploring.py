@@ -12,7 +12,8 @@ from mlwild.auditions import declared_losses
 from mlwild.drilling import drill
 from mlwild.errors import AppError
 from mlwild.guards import Candidate, Explore, Guard, Known, learn_guard
-from mlwild.guards.answers import DRAWN, FALLBACK
+from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
+from mlwild.guards.exploring import Draws
 from mlwild.losses import named
 from mlwild.records import Vintage
 from mlwild.show import show_sheet
@@ -173,10 +174,19 @@ def test_without_a_declaration_nothing_is_drawn_and_what_is_refused_stays_refuse
     assert plain.draws is None
     assert len(set(said.value)) == 1
     assert (said.chance == 1.0).all()
-    wary, _ = _guard(explore=Explore(1.0, (1.0, 5.0)), refuse=0.1)
-    said = wary.answer(_rows(50), [broken], wary.watch())
+    made = no_answers(50, 0, matrix=False)
+    said = Draws(1.0, np.array([1.0, 5.0]), 2.0).among(made, _rows(50), plain.watch())
     assert set(said.words) == {"refused"}
     assert np.isnan(said.value).all()
+
+
+def test_two_who_salt_their_draws_draw_apart():
+    guard, _ = _guard(explore=Explore(0.5, (1.0, 5.0)))
+    rows = np.zeros((400, 2))
+    one, other = guard.watch(), guard.watch()
+    other.salt = b"other"
+    first, second = (guard.answer(rows, [broken], watch).stage == DRAWN for watch in (one, other))
+    assert abs((first == second).mean() - 0.5) < FAR * 0.5 / 20
 
 
 @pytest.mark.parametrize(
@@ -192,6 +202,8 @@ def test_without_a_declaration_nothing_is_drawn_and_what_is_refused_stays_refuse
         (lambda: Explore(0.1, ("no", "yes")), "explore.values"),
         (lambda: Explore(0.1, ((0.5, 0.5), (1.0,))), "explore.values"),
         (lambda: Guard(explore=0.1), "guard.explore"),
+        (lambda: Guard(explore=Explore(0.1), risk=0.1), "guard.explore"),
+        (lambda: _guard(explore=Explore(0.1, (-5.0, 11.0)), refuse=1.0), "above refuse=1"),
         (lambda: _guard(explore=Explore(0.1)), "explore.values"),
         (lambda: _guard("zero_one", "class", 2, explore=Explore(0.1, (0.0, 1.0))), "explore.values"),
         (lambda: _guard("brier", "probability", 2, explore=Explore(0.1, (0.5, 1.5))), "explore.values"),

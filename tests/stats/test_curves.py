@@ -21,6 +21,8 @@ COLUMNS = {
     "times": 1.7e18 + RNG.integers(0, 10**15, 4000).astype(float),
     "a spike": np.r_[np.zeros(3000), RNG.normal(size=1000)],
     "few rows": np.array([1.0, 2.0]),
+    "a sentinel far below": np.r_[np.full(10, -1e12), RNG.integers(0, 3, 4000)].astype(float),
+    "a sentinel far above": np.r_[np.full(10, 1e12), RNG.integers(0, 3, 4000)].astype(float),
 }
 
 

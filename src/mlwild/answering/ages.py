@@ -29,12 +29,15 @@ class Limit:
     Parameters
     ----------
     oldest : int
-        In nanoseconds or ticks.
+        Since they became available; in nanoseconds or ticks.
+    needed : bool
+        Whether almost every event of the history found a row.
     features : tuple of str
         What is made of the table.
     """
 
     oldest: int
+    needed: bool
     features: tuple[str, ...]
 
 
@@ -59,6 +62,10 @@ def learn_limits(app: App, frame: Frame, tables: Tables, time: NDArray[np.int64]
     -------
     dict of str to Limit
         By table; none for a table on which nothing hangs, or whose rows no event found.
+
+    Notes
+    -----
+    One limit holds for all keys of a table: that of the slowest.
     """
     if app.features is None or not tables or not len(time):
         return {}
@@ -68,11 +75,12 @@ def learn_limits(app: App, frame: Frame, tables: Tables, time: NDArray[np.int64]
     whole, _ = make_features(app, tried, tables)
     for name, table in tables.items():
         ages = table.ages(looked.to_native())
+        needed = bool((ages < 0).mean() <= OLDER)
         ages, gaps = ages[ages >= 0], table.gaps()
         features = _hanging(app, tried, tables, name, whole)
         if len(ages) and features:
             usual = int(np.median(gaps)) if len(gaps) else 0
-            made[name] = Limit(TIMES * int(np.quantile(ages, 1 - OLDER, method="higher")) + usual, features)
+            made[name] = Limit(TIMES * int(np.quantile(ages, 1 - OLDER, method="higher")) + usual, needed, features)
     return made
 
 
@@ -115,9 +123,12 @@ def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
     for name, limit in limits.items():
         ages, clock = tables[name].ages(events), tables[name].clock
         late = ages > limit.oldest
+        said = f"is made of {name}, {clock.span(float(ages.max()))} old, above {clock.span(float(limit.oldest))}"
+        if limit.needed and (ages < 0).any():
+            said = f"is made of {name}, which has no row for it" if not late.any() else said
+            late |= ages < 0
         if not late.any():
             continue
-        said = f"is made of {name}, {clock.span(float(ages.max()))} old, above {clock.span(float(limit.oldest))}"
         for feature in limit.features:
             before = made.get(feature)
             made[feature] = (late, said) if before is None else (late | before[0], before[1])

@@ -65,8 +65,10 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
         if sure is None or not len(rows):
             continue
         sureness, fails = _judged(triangle, vintage, rows)
+        if not len(fails):
+            continue
         given = sureness >= sure
-        periods, n, missed = periods + 1, n + len(rows), missed + int(fails.sum())
+        periods, n, missed = periods + 1, n + len(fails), missed + int(fails.sum())
         answered, wrong = answered + int(given.sum()), wrong + int(fails[given].sum())
         if not given.any():
             continue
@@ -116,12 +118,17 @@ def _threshold(triangle: Triangle, live: Vintage, period: int, risk: float) -> f
     if not len(rows):
         return None
     sureness, fails = _judged(triangle, stand_in, rows)
+    if not len(fails):
+        return None
     return guaranteed_threshold(sureness, fails.astype(np.float64), risk=risk).value
 
 
 def _judged(triangle: Triangle, vintage: Vintage, rows: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return how sure a vintage is of its likeliest class, and whether another came."""
+    """Return how sure a vintage is of its likeliest class, and whether another came, of rows that it can answer."""
     survey = triangle.survey
+    rows = rows[~triangle.unscored[rows]]
     first = int(survey.grid.row_start[vintage.cutoff])
-    likeliest, sureness = likeliest_of(np.asarray(triangle.predictions(vintage)[rows - first], dtype=np.float64))
-    return sureness, likeliest != survey.labels[rows]
+    value = np.asarray(triangle.predictions(vintage)[rows - first], dtype=np.float64)
+    good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
+    likeliest, sureness = likeliest_of(value[good])
+    return sureness, likeliest != survey.labels[rows[good]]

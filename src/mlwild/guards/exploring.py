@@ -103,8 +103,8 @@ class Draws:
         """
         Draw a share of the answers that are fallbacks; `made` and `watch` are changed in place.
 
-        A draw is a keyed digest of the row and of the number of draws before it: the same in a replay, and as good as
-        independent of all that a request can hold.
+        A draw is a keyed digest of the row and of the number of draws before it, salted by whoever asks: the same in a
+        replay, and as good as independent of all that a request can hold.
 
         Parameters
         ----------
@@ -120,13 +120,13 @@ class Draws:
         >>> made = no_answers(2, 0, matrix=False)
         >>> made.status[:], made.value[:] = (0, 2), 5.0
         >>> draws = Draws(1.0, np.array([1.0, 2.0]), 0.3)
-        >>> said = draws.among(made, np.zeros((2, 1)), SimpleNamespace(drawn=0))
+        >>> said = draws.among(made, np.zeros((2, 1)), SimpleNamespace(drawn=0, salt=b""))
         >>> float(said.value[0]), said.value[1] in (1.0, 2.0), said.chance.tolist(), said.cause[1]
         (5.0, True, [1.0, 0.5], 'drawn at random, as a share of 1 of fallbacks is')
         """
         for row in np.flatnonzero(made.status == FALLBACK).tolist():
             seen = b"" if rows is None else np.ascontiguousarray(rows[row]).tobytes()
-            drawn = blake2b(seen, digest_size=16, key=watch.drawn.to_bytes(8, "little")).digest()
+            drawn = blake2b(seen, digest_size=16, key=watch.drawn.to_bytes(8, "little"), salt=watch.salt).digest()
             watch.drawn += 1
             of, which = int.from_bytes(drawn[:8], "little"), int.from_bytes(drawn[8:], "little")
             before = made.value[row].copy()
@@ -174,14 +174,17 @@ def values_of(explore: Explore, ask: str, classes: int) -> Floats:
     return values
 
 
-def learn_draws(explore: Explore | None, ask: str, classes: int, sample: Sample) -> Draws | None:
+def learn_draws(
+    explore: Explore | None, ask: str, classes: int, sample: Sample, refuse: float | None = None
+) -> Draws | None:
     """
     Return what is drawn, with what it lost on labelled rows; None where nothing is to be.
 
     Raises
     ------
     AppError
-        If the values are not what the loss asks for, or it is infinite for one of them.
+        If the values are not what the loss asks for, it is infinite for one of them, or what is drawn loses more than
+        an answer may.
     """
     if explore is None:
         return None
@@ -191,6 +194,11 @@ def learn_draws(explore: Explore | None, ask: str, classes: int, sample: Sample)
     if not math.isfinite(loss):
         raise AppError(
             f"explore.values: {sample.loss.name} is infinite for some of them. Keep probabilities off 0 and 1."
+        )
+    if refuse is not None and loss > refuse:
+        raise AppError(
+            f"explore.values: what is drawn loses {loss:.4g} on average, and no answer is to be given above "
+            f"refuse={refuse:g}. Declare others."
         )
     return Draws(float(explore.share), values, loss)
 

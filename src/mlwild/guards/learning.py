@@ -153,7 +153,7 @@ def learn_guard(
     risk = settings.risk
     stages = [*(_stage(one, known, sample, whole, risk) for one in chain), _constant(known, sample, whole, risk)]
     stream = _stream(encoding, known, settings)
-    draws = learn_draws(settings.explore, known.ask, known.classes, whole)
+    draws = learn_draws(settings.explore, known.ask, known.classes, whole, settings.refuse)
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
 
 

@@ -68,6 +68,8 @@ class Guard:
             raise AppError(f"guard.risk: {self.risk!r} is not a share between 0 and 1.")
         if self.explore is not None and not isinstance(self.explore, Explore):
             raise AppError(f"guard.explore: {self.explore!r} is no Explore(...). Write wild.Explore(0.1).")
+        if self.explore is not None and self.risk is not None:
+            raise AppError("guard.explore: answers that are drawn keep no promise of a risk. Declare one of the two.")
 
 
 def _number(value: object) -> bool:

@@ -176,6 +176,8 @@ class Watch:
         What stages lose without some features together, as it was asked for.
     drawn : int
         Draws so far: each is another.
+    salt : bytes
+        Sixteen at most; another for each process that draws by itself.
     """
 
     runs: Runs
@@ -185,6 +187,7 @@ class Watch:
     breakers: list[Breaker]
     measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
     drawn: int = 0
+    salt: bytes = b""
 
     @staticmethod
     def of(features: int, stages: tuple[Stage, ...], stream: Stream | None, settings: Guard) -> Watch:

@@ -66,6 +66,8 @@ def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
     tables = config.get("tables")
     service = service_of(store, bundle, None if tables is None else load_tables(store, *tables))
     service.warm()
+    if service.watch is not None:
+        service.watch.salt = os.urandom(16)  # what it draws, no other worker does
     threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
     return service, bundle.told()
 

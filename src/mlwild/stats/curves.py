@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 BUCKETS = 2048
 #: Steps from a bucket's first line on, at most: a function whose knots are closer than that is searched.
 STEPS = 3
+#: Value of a line where buckets begin, at most: from farther away digits would be lost.
+FAR = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ class Curves:
                 ended = np.searchsorted(knots[1:-1], edges[1:] + slack, side="right")
                 begins[0], ended[-1] = 0, len(knots) - 2  # those hold all that lies outside, too
                 most = int((ended - begins).max())
-                if most > STEPS:
+                if most > STEPS or float(np.abs(begin_at).max()) > FAR:
                     searched.append((place, curve))
                 else:
                     steps = max(steps, most)
