@@ -250,11 +250,24 @@ class Worker(asyncio.Protocol):
         self._transport.write(packed((self._number, stage, columns)))
 
     async def load(self, tables: tuple[str, str]) -> None:
-        """Have it answer by other side tables from its next call on; it goes on with those it has if it cannot."""
+        """
+        Have it answer by other side tables from its next call on; it goes on with those it has if it cannot.
+
+        One that is gone has nothing to load; one that does not say in time that it has is killed.
+        """
         assert self._transport is not None
+        if self.gone or self._transport.is_closing():
+            return
         loaded = self._loaded = self._loop.create_future()
         self._transport.write(packed((TABLES, 0, [list(tables)])))
-        if why := await loaded:
+        try:
+            async with asyncio.timeout(LOADING):
+                why = await loaded
+        except TimeoutError:
+            self.hung = True
+            self.kill()
+            why = f"a worker did not load side tables within {LOADING:.0f} seconds, and is started anew."
+        if why:
             tell(why)
 
     def _reloaded(self, why: str) -> None:
@@ -287,4 +300,33 @@ def there(worker: Worker) -> Worker:
     """Return a worker that is started, unless it has died since."""
     if worker.gone:
         raise StoreError("serve: a worker process died as soon as it had loaded the app.")
+    return worker
+
+
+async def current(kept: Callable[[], Kept], lost: Callable[[Worker], None]) -> Worker:
+    """
+    Start a worker that has the side tables of now: others may come while it is starting.
+
+    Parameters
+    ----------
+    kept : callable
+        Returns what it is to be started with by now.
+    lost : callable
+        Called with the worker when its process is gone.
+
+    Raises
+    ------
+    AppError, StoreError
+        If it cannot be started, or has died since.
+    """
+    what = kept()
+    worker, had = there(await Worker.start(what, lost)), what.tables
+    try:
+        while (tables := kept().tables) is not None and tables != had:
+            had = tables
+            await worker.load(tables)
+            there(worker)
+    except BaseException:  # nobody else knows of it yet
+        worker.kill()
+        raise
     return worker
