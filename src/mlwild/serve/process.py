@@ -75,9 +75,11 @@ async def kept(order: Order) -> Kept:
     return Kept(**await _said_by("bundling", vars(order)))
 
 
-async def fresh_tables(what: Kept) -> tuple[str, str]:
+async def fresh_tables(what: Kept) -> tuple[str, str] | None:
     """
     Have the side tables of a bundle read anew, in a process of its own; return key and digest of what they hold now.
+
+    None: the app of the bundle has none.
 
     Raises
     ------
@@ -85,7 +87,7 @@ async def fresh_tables(what: Kept) -> tuple[str, str]:
         With what it says, or if it dies or takes too long.
     """
     said = await _said_by("tables", {"root": what.root, "key": what.key, "digest": what.digest})
-    return said["key"], said["digest"]
+    return None if said["tables"] is None else (said["tables"][0], said["tables"][1])
 
 
 async def _said_by(module: str, asked: Mapping[str, Any]) -> dict[str, Any]:
