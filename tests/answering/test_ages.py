@@ -266,8 +266,8 @@ def test_tables_are_read_anew_by_a_process_that_says_where_they_are_or_why_not(a
         line = [sys.executable, "-P", "-c", "from mlwild.answering.tables import main; main()", order]
         return json.loads(subprocess.run(line, capture_output=True, check=True, timeout=60, cwd=aged.parent).stdout)
 
-    said = asked()
-    assert len(load_tables(store, key=said["key"], mark=said["digest"])["weather"].time) == 1200
+    own, digest = asked()["tables"]
+    assert len(load_tables(store, own, digest)["weather"].time) == 1200
     assert "another digest" in asked(digest="0" * 32)["why"]
     (aged.parent / "more.csv").write_text("at\n2026-01-01,2\n")
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 
 import pytest
 
 from mlwild.errors import StoreError
 from mlwild.serve import pair as pairs
+from mlwild.serve import process as processes
 from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Worker
 from tests.serve.stand_ins import run, stand_in, until
@@ -20,6 +22,13 @@ async def asked(pair, *words):
     """Ask for each word as a client of its own; return stage and cause of each answer."""
     replies = await asyncio.gather(*(pair.answer([[word]], 1) for word in words))
     return [(reply["stage"][0], reply["cause"][0]) for reply in replies]
+
+
+def ended(made):
+    """End stand-ins: one that is stopped does not end by itself."""
+    for one in made:
+        one.kill()
+        one.wait(5)
 
 
 def test_a_worker_that_dies_before_the_other_is_ready_is_not_taken_in(monkeypatch):
@@ -191,3 +200,81 @@ def test_a_worker_that_stands_still_before_it_has_read_a_row_is_answered_for_in_
         pair.close()
 
     run(stands())
+
+
+def test_side_tables_are_loaded_by_workers_that_live_and_those_that_are_gone_hold_nobody_up(monkeypatch):
+    made = stand_in(monkeypatch)
+
+    async def loaded():
+        pair = await Pair(KEPT, 2.0).start()
+        gone = pair.second
+        made[1].kill()
+        await until(lambda: gone.gone)
+        await asyncio.wait_for(gone.load(("2", "digest")), 2)
+        await until(lambda: len(made) == 3 and len(pair.workers) == 2)
+        pair.second.kill()  # its loss is known a moment later
+        await asyncio.wait_for(pair.second.load(("2", "digest")), 2)
+        made[0].send_signal(signal.SIGSTOP)
+        loads = asyncio.create_task(pair.load(("2", "digest")))
+        await asyncio.sleep(0.05)
+        pair.close()
+        await asyncio.wait_for(loads, 2)
+
+    try:
+        run(loaded())
+    finally:
+        ended(made)
+
+
+def test_a_worker_that_does_not_load_side_tables_in_time_is_started_anew(monkeypatch, capfd):
+    made = stand_in(monkeypatch)
+
+    async def stands():
+        pair = await Pair(KEPT, 2.0).start()
+        made[1].send_signal(signal.SIGSTOP)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(processes, "LOADING", 0.2)
+                await asyncio.wait_for(pair.load(("2", "digest")), 2)
+            await until(lambda: len(made) == 3 and len(pair.workers) == 2)
+            assert json.loads(made[2].args[-1])["tables"] == ["2", "digest"]
+        finally:
+            pair.close()
+
+    try:
+        run(stands())
+    finally:
+        ended(made)
+    assert "a worker did not load side tables within" in capfd.readouterr().err
+
+
+def test_a_worker_that_was_starting_while_side_tables_came_has_them_when_it_takes_its_place(monkeypatch):
+    made = stand_in(monkeypatch, [{}, {}, {"MLWILD_TEST_LOADING": "0.3"}, {"MLWILD_TEST_LOADING": "0.3"}])
+
+    async def comes():
+        loads, real = [], Worker.load
+
+        async def load(worker, tables):
+            await real(worker, tables)
+            loads.append((worker.pid, tables))
+            if tables == ("2", "digest") and worker.pid == made[2].pid:  # and more come while it loads those
+                await pair.load(("3", "digest"))
+
+        pair = await Pair(KEPT, 2.0).start()
+        monkeypatch.setattr(Worker, "load", load)
+        made[1].kill()
+        await until(lambda: len(made) == 3)
+        assert pair.starting
+        await pair.load(("2", "digest"))
+        assert [pid for pid, _ in loads] == [made[0].pid]
+        await until(lambda: len(pair.workers) == 2 and not pair.starting)
+        assert [tables[0] for pid, tables in loads if pid == made[2].pid] == ["2", "3"]
+        assert [tables[0] for pid, tables in loads if pid == made[0].pid] == ["2", "3"]
+        # One that is on its way when the pair ends is ended too.
+        made[2].kill()
+        await until(lambda: len(made) == 4)
+        assert not pair.ended
+        pair.close()
+        await until(lambda: pair.ended and made[3].poll() is not None)
+
+    run(comes())

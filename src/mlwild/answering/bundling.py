@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.answering.ages import Limit, learn_limits
+from mlwild.answering.apps import app_of
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import CHAMPION, Live, checked, read_live
-from mlwild.answering.service import app_of
 from mlwild.answering.tables import known_now
 from mlwild.answering.telling import refusal
 from mlwild.app import App
@@ -37,7 +37,7 @@ from mlwild.operating.desk import Desk, pinned
 from mlwild.operating.driver import reached, rule_of
 from mlwild.operating.lived import Lived, lived, vintage_of
 from mlwild.operating.opening import code_of
-from mlwild.operating.shadowing import rival_of, rival_vintage
+from mlwild.operating.shadowing import rival_of, rival_vintage, rivals_desk
 from mlwild.operating.status import LEDGER
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
@@ -48,7 +48,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 3"
+VERSION = "bundle 4"
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 
@@ -134,10 +134,11 @@ def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
     desk = Desk(apart, events, tables, edges, root, Ledger(root.root / LEDGER), rule_of(life, root))
     triangle = _triangle(desk, life, cutoff)
     path: Sequence[Vintage] = life.path
+    own = desk
     if arm != CHAMPION:
-        triangle, path = _rival(desk, triangle, life, cutoff)
+        triangle, path, own = _rival(desk, triangle, life, cutoff)
     chain, why = _chain(triangle, path, cutoff)
-    return _bundle(desk, triangle, live, (arm, told), (chain, why), _parts(root, chain, told))
+    return _bundle(desk, own, triangle, live, (arm, told), (chain, why), _parts(root, chain, told))
 
 
 def _triangle(desk: Desk, life: Lived, cutoff: int) -> Triangle:
@@ -146,13 +147,14 @@ def _triangle(desk: Desk, life: Lived, cutoff: int) -> Triangle:
     return growing(read, desk.store, app.live, life.artefacts, life.digests)
 
 
-def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Triangle, Sequence[Vintage]]:
-    """Return the triangle of the challenger, and what of it would have been live."""
+def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Triangle, Sequence[Vintage], Desk]:
+    """Return the triangle of the challenger, what of it would have been live, and the desk with it."""
     trial = trial_of(life)
     if trial is None:
         raise StoreError("store: there is no challenger any more. Begin anew.")
-    made = rival_of(desk, triangle, cutoff, trial.body, told_of(life, trial))
-    return made, [rival_vintage(one, made) for one in life.path]
+    there = rivals_desk(desk, trial.body)
+    made = rival_of(desk, triangle, cutoff, trial.body, told_of(life, trial), there=there)
+    return made, [rival_vintage(one, made) for one in life.path], there
 
 
 def _chain(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> tuple[Chain | None, str]:
@@ -187,6 +189,7 @@ def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[P
 
 def _bundle(
     desk: Desk,
+    own: Desk,  # a challenger from another file has side tables of its own
     triangle: Triangle,
     live: Live,
     of: tuple[str, Mapping[str, Any]],
@@ -219,8 +222,8 @@ def _bundle(
         learned=Shape.of(survey.features),
         data_kind=str(events.frame.implementation),
         kind=survey.kind,
-        tables=Tables({key: known_now(table) for key, table in desk.tables.items()}),
-        limits=_limits(desk, app, int(triangle.survey.grid.edges[-1])),
+        tables=Tables({key: known_now(table) for key, table in own.tables.items()}),
+        limits=_limits(own, triangle),
         constant=_constant(survey, live) if last is None or last.constant is None else last.constant,
         loss=float("nan") if last is None else last.loss,
         newest=_newest(events),
@@ -229,11 +232,11 @@ def _bundle(
     )
 
 
-def _limits(desk: Desk, app: App, cutoff: int) -> dict[str, Limit]:
-    """Return how old rows of side tables may be, by events before a cutoff."""
-    events = desk.events
-    before = np.flatnonzero(events.time < cutoff)
-    return learn_limits(app, frames.take(events.frame, before), Tables(desk.tables), events.time[before])
+def _limits(desk: Desk, triangle: Triangle) -> dict[str, Limit]:
+    """Return how old rows of side tables may be, by events before the last cutoff of a triangle."""
+    events, survey = desk.events, triangle.survey
+    before = np.flatnonzero(events.time < int(survey.grid.edges[-1]))
+    return learn_limits(survey.app, frames.take(events.frame, before), Tables(desk.tables), events.time[before])
 
 
 def _newest(events: Events) -> float:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mlwild import frames
+from mlwild.answering.apps import app_of
 from mlwild.answering.batch.cells import Read, each, of_arrow
 from mlwild.answering.batch.given import Given, began_of, given
 from mlwild.answering.batch.outputs import Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
-from mlwild.answering.service import AppService, app_of, assembled
+from mlwild.answering.service import AppService, assembled
 from mlwild.digest import digest, file_digest
 from mlwild.errors import DataError, StoreError
 from mlwild.loading import load_app

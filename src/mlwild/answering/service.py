@@ -11,21 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames, models
+from mlwild.answering.apps import app_that_made
 from mlwild.answering.bundle import Bundle, load_model
 from mlwild.answering.features import Maker
 from mlwild.answering.telling import tell
 from mlwild.app import App
 from mlwild.clock import now_seconds
-from mlwild.errors import AppError
 from mlwild.guards import Answers
 from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
 from mlwild.guards.exploring import AT_RANDOM
 from mlwild.guards.stages import Predict
 from mlwild.guards.watch import Watch
-from mlwild.loading import load_app
 from mlwild.models import Forecast, PredictionError
-from mlwild.operating.opening import code_of
-from mlwild.operating.shadowing import challenger_app
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables
 
@@ -326,12 +323,6 @@ class AppService:
             tell(f"vintage {self.bundle.vintage} could not answer: {said}")
 
 
-def app_of(file: str, model: str) -> App:
-    """Return the app of a file, in which one of its models lives."""
-    app = load_app(file)
-    return app if model == app.live else challenger_app(app, model)
-
-
 def service_of(store: Store, bundle: Bundle, tables: Tables | None = None) -> AppService:
     """
     Return what answers by a bundle: the app's functions from its file, the models by their digests.
@@ -350,12 +341,7 @@ def service_of(store: Store, bundle: Bundle, tables: Tables | None = None) -> Ap
     StoreError
         If a model is gone or was changed.
     """
-    app = app_of(bundle.file, bundle.model)
-    if code_of(app) != bundle.code:
-        raise AppError(
-            f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
-            "Restore it, or put the new one in place with mlwild deploy."
-        )
+    app = app_that_made(bundle)
     return assembled(store, bundle if tables is None else replace(bundle, tables=tables), app)
 
 

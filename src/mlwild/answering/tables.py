@@ -11,8 +11,8 @@ from typing import Any
 
 import cloudpickle
 
+from mlwild.answering.apps import app_that_made
 from mlwild.answering.bundle import load_bundle, loaded
-from mlwild.answering.service import app_of
 from mlwild.answering.telling import refusal
 from mlwild.app import App
 from mlwild.clock import now_seconds
@@ -23,7 +23,9 @@ from mlwild.triangle.survey import Tables, read_tables
 
 #: What they are kept as in the store.
 KIND = "tables"
-#: Seconds after which tables are thrown away that were replaced.
+#: Seconds after which tables are left over. The one server of a store drops those that its workers have no more, and
+#: touches those that they have, oftener than this; a batch has a copy of its own (see `batch.keeping`). So tables of
+#: this age were left by a server that died.
 KEPT = 86_400.0
 
 
@@ -32,9 +34,22 @@ def known_now(table: SideTable) -> SideTable:
     return table if table.clock.kind == "tick" else table.before(table.clock.now())
 
 
+def read_now(app: App) -> tuple[str, bytes]:
+    """
+    Read an app's side tables; return the digest and the bytes of what is known of them now.
+
+    Raises
+    ------
+    DataError, AppError
+        If they cannot be read.
+    """
+    data = cloudpickle.dumps(Tables({name: known_now(table) for name, table in read_tables(app).items()}))
+    return bytes_digest(data), data
+
+
 def refreshed(app: App, store: Store, key: str) -> tuple[str, str] | None:
     """
-    Read an app's side tables and keep them; those that are as they were are kept once.
+    Read an app's side tables and keep them for a server; those that are as they were are kept once.
 
     Parameters
     ----------
@@ -55,14 +70,22 @@ def refreshed(app: App, store: Store, key: str) -> tuple[str, str] | None:
     """
     if not app.tables:
         return None
-    data = cloudpickle.dumps(Tables({name: known_now(table) for name, table in read_tables(app).items()}))
-    mark = bytes_digest(data)
+    mark, data = read_now(app)
     own = key_of(key, mark)
     if store.get(own, KIND) is None:
         store.put(own, KIND, lambda file: file.write(data))
-    os.utime(store.payload(own, KIND))  # they are those of now
-    _throw_away(store, own)
+    used(store, own)
+    _drop_left_over(store)
     return own, mark
+
+
+def used(store: Store, key: str) -> bool:
+    """Touch tables that go on being used; say whether they are there."""
+    try:
+        os.utime(store.payload(key, KIND))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def key_of(key: str, mark: str) -> str:
@@ -84,11 +107,10 @@ def load_tables(store: Store, key: str, mark: str) -> Tables:
     return found
 
 
-def _throw_away(store: Store, but: str) -> None:
-    """Drop tables that were replaced long ago: a batch that goes on may still need those of today."""
+def _drop_left_over(store: Store) -> None:
     for path in store.root.glob(f"memo/*/*.{KIND}"):
-        with suppress(FileNotFoundError):  # another process throws them away too
-            if path.stem != but and now_seconds() - path.stat().st_mtime > KEPT:
+        with suppress(FileNotFoundError):  # another process drops them too
+            if now_seconds() - path.stat().st_mtime > KEPT:
                 store.drop(path.stem, KIND)
 
 
@@ -99,9 +121,7 @@ def main() -> None:
     try:
         store = Store(Path(asked["root"]))
         made = load_bundle(store, asked["key"], asked["digest"])
-        found = refreshed(app_of(made.file, made.model), store, asked["key"])
-        assert found is not None
-        said: dict[str, Any] = {"key": found[0], "digest": found[1]}
+        said: dict[str, Any] = {"tables": refreshed(app_that_made(made), store, asked["key"])}
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; who asked says it
         said = refusal(problem)
     print(json.dumps(said), file=out, flush=True)

@@ -125,7 +125,13 @@ def rival_vintage(vintage: Vintage, rival: Triangle) -> Vintage:
 
 
 def rival_of(
-    desk: Desk, triangle: Triangle, cutoff: int, body: Mapping[str, Any], told: Sequence[Fact] = ()
+    desk: Desk,
+    triangle: Triangle,
+    cutoff: int,
+    body: Mapping[str, Any],
+    told: Sequence[Fact] = (),
+    *,
+    there: Desk | None = None,
 ) -> Triangle:
     """
     Return the triangle of a challenger on the champion's rows, as they were known at a cutoff.
@@ -140,6 +146,8 @@ def rival_of(
         Of the challenge.
     told : sequence of Fact
         Of its artefacts: they are what they were, and no other is loaded in their place.
+    there : Desk, optional
+        What `rivals_desk` gave, where its rows were read already.
 
     Raises
     ------
@@ -149,7 +157,7 @@ def rival_of(
         If its rows are others.
     """
     pins = {vintage_of(one.body["vintage"]): str(one.body["key"]) for one in told if one.body["key"]}
-    there = rivals_desk(desk, body)
+    there = rivals_desk(desk, body) if there is None else there
     _same_code(there.app, body)
     if not body["file"]:
         return growing(triangle.survey, desk.store, there.app.live, pins, _digests(told))

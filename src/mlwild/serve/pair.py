@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError
 from mlwild.serve.messages import MADE, SENT
-from mlwild.serve.process import Kept, Worker, there
-from mlwild.serve.tickets import Lists, Reply, Ticket, constant, joined, reply_of
+from mlwild.serve.process import Kept, Worker, current, there
+from mlwild.serve.tickets import Lists, Reply, Ticket, constant, joined, reply_of, taken
 
 #: Rows of a large request that are asked at once, so that small ones need not wait for all of it.
 PIECE = 100
@@ -166,27 +165,14 @@ class Pair:
                     ticket = waiting.popleft()
                     ticket.settle(ticket.spare or constant(self.told, ticket.n, "no worker is ready"))
         elif other.idle:
-            batch = self._single() or self._taken(self._urgent, self._rows)
+            batch = self._single() or taken(self._urgent, self._rows)
             if batch:
                 self._give(other, 1, batch)
 
     def _batch(self) -> list[Ticket]:
         """Return small requests that wait, and one piece of a large one."""
         risky = self._risky(self.second)
-        return self._taken(self._small, self._rows, risky) + self._taken(self._large, 1, risky)
-
-    @staticmethod
-    def _taken(waiting: deque[Ticket], rows: int, risky: Collection[Ticket] = ()) -> list[Ticket]:
-        batch, left = [], []
-        while waiting and rows > 0:
-            ticket = waiting.popleft()
-            if ticket in risky:
-                left.append(ticket)
-            elif not (ticket.done or ticket.alone):
-                batch.append(ticket)
-                rows -= ticket.n
-        waiting.extendleft(reversed(left))
-        return batch
+        return taken(self._small, self._rows, risky) + taken(self._large, 1, risky)
 
     def _single(self) -> list[Ticket]:
         """Return a ticket that is asked alone; one that may end a worker only while another is left."""
@@ -277,7 +263,7 @@ class Pair:
             if not (ticket.hedged or ticket.done or ticket.alone or ticket in risky):
                 due.append(ticket)
         if due and second is not None and second.idle and not self._urgent:
-            batch = self._taken(deque(due), self._rows)
+            batch = taken(deque(due), self._rows)
             for ticket in batch:
                 ticket.hedged = True
             self.counts["hedged"] += len(batch)
@@ -355,7 +341,7 @@ class Pair:
         while True:
             await asyncio.sleep(wait)
             try:
-                worker = there(await Worker.start(self.kept, self._gone))
+                worker = await current(lambda: self.kept, self._gone)
             except MlwildError as problem:
                 self.trouble = str(problem)
                 tell(f"a worker cannot be started: {problem}")
@@ -368,6 +354,16 @@ class Pair:
         else:
             self.second = worker
         self._pump()
+
+    @property
+    def starting(self) -> bool:
+        """Whether a worker is on its way, which may load side tables that were replaced meanwhile."""
+        return bool(self._starting)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its workers were ended, and none comes any more."""
+        return self._ends and not self._starting
 
     async def load(self, tables: tuple[str, str]) -> None:
         """Have the workers answer by other side tables, one after the other; those to come begin with them."""

@@ -75,9 +75,11 @@ async def kept(order: Order) -> Kept:
     return Kept(**await _said_by("bundling", vars(order)))
 
 
-async def fresh_tables(what: Kept) -> tuple[str, str]:
+async def fresh_tables(what: Kept) -> tuple[str, str] | None:
     """
     Have the side tables of a bundle read anew, in a process of its own; return key and digest of what they hold now.
+
+    None: the app of the bundle has none.
 
     Raises
     ------
@@ -85,7 +87,7 @@ async def fresh_tables(what: Kept) -> tuple[str, str]:
         With what it says, or if it dies or takes too long.
     """
     said = await _said_by("tables", {"root": what.root, "key": what.key, "digest": what.digest})
-    return said["key"], said["digest"]
+    return None if said["tables"] is None else (said["tables"][0], said["tables"][1])
 
 
 async def _said_by(module: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,11 +252,24 @@ class Worker(asyncio.Protocol):
         self._transport.write(packed((self._number, stage, columns)))
 
     async def load(self, tables: tuple[str, str]) -> None:
-        """Have it answer by other side tables from its next call on; it goes on with those it has if it cannot."""
+        """
+        Have it answer by other side tables from its next call on; it goes on with those it has if it cannot.
+
+        One that is gone has nothing to load; one that does not say in time that it has is killed.
+        """
         assert self._transport is not None
+        if self.gone or self._transport.is_closing():
+            return
         loaded = self._loaded = self._loop.create_future()
         self._transport.write(packed((TABLES, 0, [list(tables)])))
-        if why := await loaded:
+        try:
+            async with asyncio.timeout(LOADING):
+                why = await loaded
+        except TimeoutError:
+            self.hung = True
+            self.kill()
+            why = f"a worker did not load side tables within {LOADING:.0f} seconds, and is started anew."
+        if why:
             tell(why)
 
     def _reloaded(self, why: str) -> None:
@@ -287,4 +302,33 @@ def there(worker: Worker) -> Worker:
     """Return a worker that is started, unless it has died since."""
     if worker.gone:
         raise StoreError("serve: a worker process died as soon as it had loaded the app.")
+    return worker
+
+
+async def current(kept: Callable[[], Kept], lost: Callable[[Worker], None]) -> Worker:
+    """
+    Start a worker that has the side tables of now: others may come while it is starting.
+
+    Parameters
+    ----------
+    kept : callable
+        Returns what it is to be started with by now.
+    lost : callable
+        Called with the worker when its process is gone.
+
+    Raises
+    ------
+    AppError, StoreError
+        If it cannot be started, or has died since.
+    """
+    what = kept()
+    worker, had = there(await Worker.start(what, lost)), what.tables
+    try:
+        while (tables := kept().tables) is not None and tables != had:
+            had = tables
+            await worker.load(tables)
+            there(worker)
+    except BaseException:  # nobody else knows of it yet
+        worker.kill()
+        raise
     return worker

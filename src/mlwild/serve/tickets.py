@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,3 +136,17 @@ class Ticket:
             self.future.set_result(reply)
             if self.timer is not None:
                 self.timer.cancel()
+
+
+def taken(waiting: deque[Ticket], rows: int, risky: Collection[Ticket] = ()) -> list[Ticket]:
+    """Take so many rows of those that wait: none that are answered, asked alone, or risky, which go on waiting."""
+    batch, left = [], []
+    while waiting and rows > 0:
+        ticket = waiting.popleft()
+        if ticket in risky:
+            left.append(ticket)
+        elif not (ticket.done or ticket.alone):
+            batch.append(ticket)
+            rows -= ticket.n
+    waiting.extendleft(reversed(left))
+    return batch

@@ -21,6 +21,8 @@ from mlwild.guards.watch import Watch
 
 #: Part of the file: raised when its form changes.
 VERSION = 1
+#: Name of the file, in the folder where a batch stands until it is whole.
+JOURNAL = "journal.json"
 #: Causes that are counted by name.
 CAUSES = 1_000
 OTHER = "other causes"

@@ -11,24 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlwild.answering.apps import app_that_made
 from mlwild.answering.batch import outputs
 from mlwild.answering.batch.given import began_of
 from mlwild.answering.batch.inputs import BATCH, Looked, Rows, changed, format_of, looked, same_file
-from mlwild.answering.batch.journal import Journal, opened, sealed
+from mlwild.answering.batch.journal import JOURNAL, Journal, opened, sealed
+from mlwild.answering.batch.keeping import drop_tables, keep_tables, kept_tables
 from mlwild.answering.bundle import Bundle, load_bundle
 from mlwild.answering.bundling import bundle
-from mlwild.answering.service import AppService, app_of, service_of
-from mlwild.answering.tables import KIND, key_of, load_tables, refreshed
+from mlwild.answering.service import AppService, service_of
+from mlwild.answering.tables import read_now
 from mlwild.app import App
 from mlwild.digest import file_digest
 from mlwild.disk import held, synced, writing
 from mlwild.errors import AppError, BusyError, DataError, StoreError
 from mlwild.rehearsal import STORE
-from mlwild.triangle.store import Store
 
 #: Seconds between two entries of the journal: what a kill costs at most.
 EVERY = 1.0
-_JOURNAL, _BODY, _FINAL, _LOCK = "journal.json", "rows", "final", "lock"
+_BODY, _FINAL, _LOCK = "rows", "final", "lock"
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def predict(
         seen = looked(wish.input)
         root, key, mark = bundle(app, store=store)
         made = load_bundle(root, key, mark)
-        tables = _tables(wish, root, made, key)
+        tables, read = _tables(wish, made)
         asked = {
             "input": seen.digest,
             "size": seen.size,
@@ -193,10 +194,13 @@ def predict(
         unread = _fits(rows, made, absent)
         resumed = journal.rows
         if not journal.whole:
+            if read:  # only now: if this batch is refused, an earlier one needs those that it was begun with
+                keep_tables(root, wish.folder, read)
+            known = kept_tables(root, wish.folder, tables) if tables else None
             with writing(wish.output):
-                known = load_tables(root, key_of(key, tables), tables) if tables else None
                 _answer(_Work(wish, kind, journal, service_of(root, made, known), seen), rows, progress)
         _publish(wish, kind)
+        drop_tables(root, wish.folder)
     causes = dict(journal.causes.most_common())
     status = {name: journal.status[name] for name in ("normal", "degraded", "fallback", "refused")}
     return Predicted(wish.output, journal.rows, status, causes, made.vintage, resumed, unread, time.monotonic() - began)
@@ -231,7 +235,7 @@ def _locked(wish: Wish) -> Iterator[None]:
         try:
             yield
         finally:
-            if not (wish.folder / _JOURNAL).exists():
+            if not (wish.folder / JOURNAL).exists():
                 _clear(wish.folder)
 
 
@@ -253,7 +257,7 @@ def _clear(folder: Path) -> None:
 
 def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     """Return how far the batch has come; a new one is not written down yet."""
-    path = wish.folder / _JOURNAL
+    path = wish.folder / JOURNAL
     journal = None if wish.restart else Journal.read(path)
     if journal is not None and journal.asked != asked:
         other = [name for name, said in asked.items() if journal.asked.get(name) != said]
@@ -274,13 +278,12 @@ def _journal(wish: Wish, asked: dict[str, Any], made: Bundle) -> Journal:
     return Journal(asked, began_of(made.clock))
 
 
-def _tables(wish: Wish, root: Store, made: Bundle, key: str) -> str:
-    """Return the digest of the side tables to answer by: those that a batch was begun with, or as they are now."""
-    begun = None if wish.restart else Journal.read(wish.folder / _JOURNAL)
-    if begun is not None and begun.asked.get("tables") and root.get(key_of(key, begun.asked["tables"]), KIND):
-        return str(begun.asked["tables"])
-    found = refreshed(app_of(made.file, made.model), root, key) if made.tables else None
-    return "" if found is None else found[1]
+def _tables(wish: Wish, made: Bundle) -> tuple[str, bytes]:
+    """Return the digest of the side tables to answer by: of those that a batch was begun with, or read now."""
+    begun = None if wish.restart else Journal.read(wish.folder / JOURNAL)
+    if begun is not None:
+        return str(begun.asked.get("tables", "")), b""
+    return read_now(app_that_made(made)) if made.tables else ("", b"")
 
 
 def _fits(rows: Rows, made: Bundle, absent: bool) -> tuple[str, ...]:
@@ -312,7 +315,7 @@ class _Work:
         body.flush()
         os.fsync(body.fileno())
         self.journal.watch = sealed(self.service.watch, self.service.bundle.guard)
-        self.journal.save(self.wish.folder / _JOURNAL)
+        self.journal.save(self.wish.folder / JOURNAL)
 
     def write(self, body: Any, data: bytes) -> None:
         """Write answers."""
@@ -379,7 +382,7 @@ def _publish(wish: Wish, kind: str) -> None:
         elif body.exists():
             final = body
         elif wish.output.exists():  # killed after it had its name
-            (wish.folder / _JOURNAL).unlink()
+            (wish.folder / JOURNAL).unlink()
             return
         else:
             raise StoreError(f"output: {body} is gone. Begin anew with --restart.")
@@ -387,4 +390,4 @@ def _publish(wish: Wish, kind: str) -> None:
             raise AppError(f"output: {str(wish.output)!r} is not of this run. Move it, or replace it with --force.")
         final.replace(wish.output)
         synced(wish.output.parent)
-        (wish.folder / _JOURNAL).unlink()
+        (wish.folder / JOURNAL).unlink()
