@@ -102,7 +102,7 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
 
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = path.open("ab+", buffering=0)
     with file:
         for left in reversed(range(LOOKS)):
             try:
@@ -111,11 +111,11 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
             except BlockingIOError:
                 if not left:
                     file.seek(0)
-                    raise BusyError(refusal(file.read().strip() or "another process")) from None
+                    raise BusyError(refusal(file.read().decode().strip() or "another process")) from None
                 time.sleep(LOOK)
         with suppress(OSError):  # who holds it is told as a courtesy: on a full disk it is not
-            os.ftruncate(file.fileno(), 0)
-            os.write(file.fileno(), f"process {os.getpid()}".encode())
+            file.truncate(0)
+            file.write(f"process {os.getpid()}".encode())
         yield
 
 

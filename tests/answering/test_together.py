@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import subprocess
 import sys
@@ -52,10 +54,13 @@ def test_what_code_prints_below_python_does_not_spoil_what_is_said(app_file):
 def test_a_lock_is_held_where_its_text_cannot_be_written(tmp_path, monkeypatch):
     from mlwild import disk
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
+    class Full(io.FileIO):
+        def write(self, *_):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(disk.os, "write", full)
+    monkeypatch.setattr(disk.Path, "open", lambda path, *_, **__: Full(path, "a+"))
     with disk.held(tmp_path / "lock", lambda who: f"{who} holds it."):
         assert disk.is_held(tmp_path / "lock")
+    monkeypatch.undo()
     assert not disk.is_held(tmp_path / "lock")
+    assert (tmp_path / "lock").read_bytes() == b""
