@@ -47,6 +47,15 @@ def test_all_at_once_they_are_as_one_by_one():
     assert made.over(x[:, :1]) == pytest.approx(together[:, :1], abs=0)
 
 
+def test_what_ties_at_a_knot_ties_to_the_last_bit():
+    curves = [normal_score_curve(column) for column in COLUMNS.values()]
+    made = Curves.of(curves)
+    most = max(len(curve.knots) for curve in curves)
+    knots = np.array([np.resize(curve.knots[:-1] or curve.knots, most) for curve in curves])
+    values = np.array([np.resize(curve.values[:-1] or curve.values, most) for curve in curves])
+    assert made.over(knots).tolist() == values.tolist()
+
+
 def test_a_curve_of_one_knot_and_one_that_falls():
     made = Curves.of([Curve((5.0,), (2.0,)), Curve((0.0, 1.0, 2.0, 7.0), (3.0, 1.0, 0.5, -4.0))])
     assert made.over(np.array([[1.0, 9.0, 5.0], [0.5, 1.5, 99.0]])).tolist() == [[2.0, 2.0, 2.0], [2.0, 0.75, -4.0]]

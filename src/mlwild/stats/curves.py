@@ -16,8 +16,6 @@ Floats = NDArray[np.float64]
 BUCKETS = 2048
 #: Steps from a bucket's first line on, at most: a function whose knots are closer than that is searched.
 STEPS = 3
-#: Value of a line where buckets begin, at most: from farther away digits would be lost.
-FAR = 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +36,9 @@ class Curves:
         Line at which a bucket begins.
     places : ndarray of shape (n_curves, 1)
         Number of a curve's first bucket.
-    value, slope, right : ndarray of shape (n_lines,)
-        A line's value where buckets begin and its slope, and how far from there the next knot is; infinite for a
-        curve's last.
+    left, value, slope, right : ndarray of shape (n_lines,)
+        A line's knot, value there and slope, and the next knot; infinite for a curve's last. At a knot the value is
+        what the curve has there, to the last bit: what ties must tie.
     steps : int
     searched : tuple of (int, Curve)
         Those that are searched, by their columns.
@@ -58,6 +56,7 @@ class Curves:
     scale: Floats
     first: NDArray[np.intp]
     places: Floats
+    left: Floats
     value: Floats
     slope: Floats
     right: Floats
@@ -77,31 +76,32 @@ class Curves:
             inner = knots[1:-1] if len(knots) > 3 else knots
             low[place], high[place] = inner[0], inner[-1]
             if len(knots) == 1:
-                lines.append(np.array([[values[0], 0.0, np.inf]]))
+                lines.append(np.array([[knots[0], values[0], 0.0, np.inf]]))
                 low[place], high[place] = knots[0], knots[0] + 1.0
             else:
                 width = np.diff(knots)
                 slope = np.divide(np.diff(values), width, out=np.zeros(len(width)), where=width > 0)
-                begin_at = values[:-1] - slope * (knots[:-1] - low[place])
-                lines.append(np.column_stack([begin_at, slope, [*(knots[1:-1] - low[place]), np.inf]]))
+                lines.append(np.column_stack([knots[:-1], values[:-1], slope, [*knots[1:-1], np.inf]]))
                 edges = np.linspace(low[place, 0], high[place, 0], BUCKETS + 1)
                 slack = 1e-6 * (edges[1] - edges[0])  # a cell on an edge may be counted to either side
                 begins = np.searchsorted(knots[1:-1], edges[:-1] - slack, side="right")
                 ended = np.searchsorted(knots[1:-1], edges[1:] + slack, side="right")
                 begins[0], ended[-1] = 0, len(knots) - 2  # those hold all that lies outside, too
                 most = int((ended - begins).max())
-                if most > STEPS or float(np.abs(begin_at).max()) > FAR:
+                if most > STEPS:
                     searched.append((place, curve))
                 else:
                     steps = max(steps, most)
                 first[place] = begins
             first[place] += begin
             begin += len(lines[-1])
-        value, slopes, right = (np.ascontiguousarray(one) for one in np.concatenate(lines).T)
+        left, value, slopes, right = (np.ascontiguousarray(one) for one in np.concatenate(lines).T)
         scale = BUCKETS / np.maximum(high - low, np.finfo(np.float64).tiny)
         places = np.arange(n, dtype=np.float64)[:, None] * BUCKETS
         least, most_ = ends[:, :1].copy(), ends[:, 1:].copy()
-        return Curves(least, most_, low, scale, first.ravel(), places, value, slopes, right, steps, tuple(searched))
+        return Curves(
+            least, most_, low, scale, first.ravel(), places, left, value, slopes, right, steps, tuple(searched)
+        )
 
     def over(self, x: Floats) -> Floats:
         """
@@ -112,20 +112,20 @@ class Curves:
         x : ndarray of shape (n_curves, n_rows)
             None is NaN. Blocks of some thousand cells are the quickest: what is made on the way stays near.
         """
-        far = np.minimum(np.maximum(x, self.least), self.most)
-        far -= self.low
-        bucket = far * self.scale
+        x = np.minimum(np.maximum(x, self.least), self.most)
+        bucket = (x - self.low) * self.scale
         np.maximum(bucket, 0.0, out=bucket)
         np.minimum(bucket, BUCKETS - 1, out=bucket)
         bucket += self.places
         line = self.first.take(bucket.astype(np.intp))
         for _ in range(self.steps):
-            line += far >= self.right.take(line)
-        far *= self.slope.take(line)
-        made = np.asarray(np.add(far, self.value.take(line), out=far))
+            line += x >= self.right.take(line)
+        made = x - self.left.take(line)
+        made *= self.slope.take(line)
+        made += self.value.take(line)
         for place, curve in self.searched:
             made[place] = _searched(curve, x[place])
-        return made
+        return np.asarray(made)
 
 
 def _searched(curve: Curve, x: Floats) -> Floats:
