@@ -206,12 +206,16 @@ def outward(low: float | None, high: float | None, *, whole: bool = False, digit
     --------
     >>> outward(0.12345, 987.6), outward(-3.217, 3.188), outward(1013.2, 1013.9), outward(0.0, 51.2, whole=True)
     ((0.0, 990.0), (-3.3, 3.2), (1013.19, 1013.91), (0, 52))
+    >>> low, high = outward(5e-324, 5e-324)  # the least of all numbers
+    >>> low, 5e-324 <= high < 1e-299
+    (0.0, True)
     """
     ends = [abs(end) for end in (low, high) if end is not None]
     if not ends:
         return None, None
     width = high - low if low is not None and high is not None and high > low else max(ends)
-    places = digits - 1 - math.floor(math.log10(width)) if width > 0 else 0
+    # Beyond 300 a power of ten is no number.
+    places = min(digits - 1 - math.floor(math.log10(width)), 300) if width > 0 else 0
     if whole:
         places = min(places, 0)
     made: list[float | None] = []
