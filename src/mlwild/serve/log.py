@@ -22,7 +22,7 @@ SEGMENT = 64 << 20
 PATIENCE = 2.0
 #: Seconds between two looks whether the file still stands where it was.
 LOOK = 1.0
-STALLS, GONE = "the disk of the log stalls", "the log was deleted or moved"
+STALLS, GONE = "the disk of the log stalls", "the log was deleted"
 
 
 class FullError(OSError):
@@ -192,21 +192,14 @@ class Log:
 
     def _stand(self, path: Path, file: int, size: int) -> None:
         """Write to a file from now on."""
-        found = os.fstat(file)
-        self._path, self._inode = path, (found.st_dev, found.st_ino)
+        self._path = path
         self._file, self._size, self._synced = file, size, size
 
     def _look(self) -> None:
-        """Note whether the file still stands where it was: what is written to one that was deleted is lost."""
-        try:
-            found = self._path.stat()
-            gone = (found.st_dev, found.st_ino) != self._inode
-        except OSError:
-            gone = True
+        """Note whether the file was deleted: what is written to it is lost then; in one that was moved it is kept."""
+        gone = os.fstat(self._file).st_nlink == 0
         if gone and not self._gone:
-            tell(
-                f"{self._path} was deleted or moved: nothing is acknowledged. Move it back, or start the server again."
-            )
+            tell(f"{self._path} was deleted: nothing is acknowledged. Start the server again.")
         self._gone = gone
 
     def _work(self) -> None:
