@@ -141,15 +141,15 @@ def test_a_batch_reads_side_tables_anew_and_one_that_goes_on_keeps_those_it_was_
 
 def test_tables_that_stay_are_kept_once_and_old_ones_are_thrown_away(aged, service):
     app, (store, key, _) = wild.load_app(aged), bundle(aged, store=aged.parent / ".mlwild")
-    own, mark = refreshed(app, store, key)
-    assert refreshed(app, store, key) == (own, mark)
+    own, mark = refreshed(app, store, key, service.bundle.tables)
+    assert refreshed(app, store, key, service.bundle.tables) == (own, mark)
     assert len(load_tables(store, own, mark)["weather"].time) == 1200
     old, other = "ab" * 16, "cd" * 16
     for name, age in ((old, 100_000), (other, 1_000)):
         store.put(name, KIND, lambda file: file.write(b"0"))
         now = store.payload(name, KIND).stat().st_mtime
         os.utime(store.payload(name, KIND), (now - age, now - age))
-    refreshed(app, store, key)
+    refreshed(app, store, key, service.bundle.tables)
     assert [store.get(name, KIND) is not None for name in (own, old, other)] == [True, False, True]
     store.payload(own, KIND).write_bytes(b"damaged")
     with pytest.raises(StoreError, match="another digest"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from mlwild.answering import bundle
 from mlwild.answering.batch import keeping, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables
-from mlwild.errors import StoreError
+from mlwild.errors import DataError, StoreError
 from mlwild.operating import challenge
 from mlwild.rules import Every
 from tests.answering.test_ages import APP
@@ -189,3 +190,44 @@ def test_a_canary_from_another_file_has_the_side_tables_of_that_file(keyed, text
         assert list(load_bundle(*bundle(keyed, store=folder)).tables) == ["weather"]
     finally:
         wild.operating.end_challenge(app, store=folder)
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory):
+    """Return the file of an app whose side table is a file beside it, once that is there."""
+    file = tmp_path_factory.mktemp("replaced") / "aged.py"
+    concat = 'return pd.concat([known, pd.read_csv(more, parse_dates=["at"])]) if more.exists() else known'
+    assert concat in APP
+    file.write_text(APP.replace(concat, 'return pd.read_csv(more, parse_dates=["at"]) if more.exists() else known'))
+    wild.operate(wild.load_app(file), rule=Every(1), store=file.parent / ".mlwild", jobs=1)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("at,q\n2026-02-01,1.5\n", "tables['weather']: column 'z' is gone."),
+        ("at,z\n2026-02-01,wet\n", "tables['weather']: column 'z' holds text, not numbers."),
+        ("at,z\n", "tables['weather']: the table has no row."),
+        ("at,z,q\n2026-02-01,2,new\n", ""),
+        ("at,z\n2026-02-01,\n", ""),
+    ],
+    ids=["gone", "text", "no row", "whole numbers and another column", "a gap"],
+)
+def test_tables_of_which_no_features_can_be_made_are_refused_and_those_that_are_there_go_on(
+    replaced, said, why, tmp_path
+):
+    store, key, mark = bundle(replaced, store=replaced.parent / ".mlwild")
+    more = replaced.with_name("more.csv")
+    (tmp_path / "in.csv").write_text("when,x\n2026-02-01T01:00:00,0.5\n")
+    more.write_text(said)
+    try:
+        found = read_anew(store, key, mark)
+        assert found.get("why", "").startswith(why)
+        assert ("why" in found) == bool(why)
+        if why:
+            with pytest.raises(DataError, match=re.escape(why)):
+                wild.predict(replaced, tmp_path / "in.csv", tmp_path / "out.csv", store=replaced.parent / ".mlwild")
+            assert not (tmp_path / "out.csv").exists()
+    finally:
+        more.unlink()

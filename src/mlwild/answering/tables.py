@@ -16,7 +16,10 @@ from mlwild.answering.bundle import load_bundle, loaded
 from mlwild.answering.telling import refusal
 from mlwild.app import App
 from mlwild.clock import now_seconds
+from mlwild.contracts.tables import kind_of
 from mlwild.digest import bytes_digest, digest
+from mlwild.errors import DataError
+from mlwild.guards.encoding import HOLDS, NUMBERS
 from mlwild.side_tables import SideTable
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, read_tables
@@ -27,6 +30,8 @@ KIND = "tables"
 #: touches those that they have, oftener than this; a batch has a copy of its own (see `batch.keeping`). So tables of
 #: this age were left by a server that died.
 KEPT = 86_400.0
+#: Rows that say what a column holds.
+LOOKED = 1_000
 
 
 def known_now(table: SideTable) -> SideTable:
@@ -34,20 +39,43 @@ def known_now(table: SideTable) -> SideTable:
     return table if table.clock.kind == "tick" else table.before(table.clock.now())
 
 
-def read_now(app: App) -> tuple[str, bytes]:
+def read_now(app: App, before: Tables) -> tuple[str, bytes]:
     """
     Read an app's side tables; return the digest and the bytes of what is known of them now.
+
+    Parameters
+    ----------
+    app : App
+    before : Tables
+        What the model was put in place with: features are made of these columns.
 
     Raises
     ------
     DataError, AppError
-        If they cannot be read.
+        If they cannot be read, or a column is gone or holds something else.
     """
-    data = cloudpickle.dumps(Tables({name: known_now(table) for name, table in read_tables(app).items()}))
+    tables = Tables({name: known_now(table) for name, table in read_tables(app).items()})
+    for name, table in before.items():
+        _refuse_others(name, table, tables[name])
+    data = cloudpickle.dumps(tables)
     return bytes_digest(data), data
 
 
-def refreshed(app: App, store: Store, key: str) -> tuple[str, str] | None:
+def _refuse_others(name: str, before: SideTable, now: SideTable) -> None:
+    """Refuse a table of which features could not be made any more: that would take the model away from all rows."""
+    was, found = (table.rows.head(LOOKED).to_arrow() for table in (before, now))
+    for column in was.column_names:
+        if column not in found.column_names:
+            raise DataError(f"tables[{name!r}]: column {column!r} is gone. Bring it back; features may be made of it.")
+        wanted, kind = kind_of(was.column(column)), kind_of(found.column(column))
+        if wanted != kind and not {wanted, kind} <= NUMBERS and "empty" not in {wanted, kind}:
+            raise DataError(
+                f"tables[{name!r}]: column {column!r} holds {HOLDS.get(kind, kind)}, not {HOLDS.get(wanted, wanted)}. "
+                "Mend it; features may be made of it."
+            )
+
+
+def refreshed(app: App, store: Store, key: str, before: Tables) -> tuple[str, str] | None:
     """
     Read an app's side tables and keep them for a server; those that are as they were are kept once.
 
@@ -57,6 +85,8 @@ def refreshed(app: App, store: Store, key: str) -> tuple[str, str] | None:
     store : Store
     key : str
         Of the bundle that they belong to.
+    before : Tables
+        Those of the bundle.
 
     Returns
     -------
@@ -66,11 +96,11 @@ def refreshed(app: App, store: Store, key: str) -> tuple[str, str] | None:
     Raises
     ------
     DataError, AppError
-        If they cannot be read.
+        If they cannot be read, or a column is gone or holds something else.
     """
     if not app.tables:
         return None
-    mark, data = read_now(app)
+    mark, data = read_now(app, before)
     own = key_of(key, mark)
     if store.get(own, KIND) is None:
         store.put(own, KIND, lambda file: file.write(data))
@@ -121,7 +151,7 @@ def main() -> None:
     try:
         store = Store(Path(asked["root"]))
         made = load_bundle(store, asked["key"], asked["digest"])
-        said: dict[str, Any] = {"tables": refreshed(app_that_made(made), store, asked["key"])}
+        said: dict[str, Any] = {"tables": refreshed(app_that_made(made), store, asked["key"], made.tables)}
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; who asked says it
         said = refusal(problem)
     print(json.dumps(said), file=out, flush=True)

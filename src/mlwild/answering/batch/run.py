@@ -283,7 +283,7 @@ def _tables(wish: Wish, made: Bundle) -> tuple[str, bytes]:
     begun = None if wish.restart else Journal.read(wish.folder / JOURNAL)
     if begun is not None:
         return str(begun.asked.get("tables", "")), b""
-    return read_now(app_that_made(made)) if made.tables else ("", b"")
+    return read_now(app_that_made(made), made.tables) if made.tables else ("", b"")
 
 
 def _fits(rows: Rows, made: Bundle, absent: bool) -> tuple[str, ...]:
