@@ -8,12 +8,14 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+import threadpoolctl
 
 import mlwild as wild
 from mlwild.answering import bundle, service_of
 from mlwild.answering.batch import run
 from mlwild.answering.bundle import load_bundle
 from mlwild.rules import Every
+from mlwild.serve import worker
 from mlwild.serve.answers import Writer
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import reply_of
@@ -115,3 +117,12 @@ def test_a_file_tells_chances_and_one_that_was_cut_off_is_drawn_as_if_it_were_no
     assert not (tmp_path / "cut.csv").exists()
     wild.predict(explorer, tmp_path / "in.csv", tmp_path / "cut.csv")
     assert (tmp_path / "cut.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_two_workers_draw_apart(explorer, monkeypatch):
+    store, key, mark = bundle(explorer)
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", lambda **_: None)  # it would hold for this process
+    config = {"root": str(store.root), "key": key, "digest": mark}
+    rows = {"hour": [1] * 200, "x": [None] * 200, "z": [None] * 200}
+    one, other = (worker._loaded(config)[0].answer(rows) for _ in range(2))
+    assert one.stage != other.stage

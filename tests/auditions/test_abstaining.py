@@ -54,6 +54,7 @@ def test_it_is_what_is_counted_by_hand(tmp_path):
     p = (1 / (1 + np.exp(-2 * x))).astype(np.float32).astype(float)
     sure, fails = np.maximum(p, 1 - p), (p > 0.5) != y
     answered = wrong = n = 0
+    worst = 0.0
     edges = triangle.survey.grid.edges
     for period in range(1, triangle.survey.grid.periods):
         begin, end = int(edges[period]), min(int(edges[period + 1]), N)
@@ -62,11 +63,14 @@ def test_it_is_what_is_counted_by_hand(tmp_path):
         held = slice(first, begin - 9)
         limit = guaranteed_threshold(sure[held], fails[held].astype(float), risk=0.1).value
         given = sure[begin:end] >= limit
+        worst = max(worst, fails[begin:end][given].mean() if given.any() else 0.0)
         answered, wrong, n = answered + given.sum(), wrong + fails[begin:end][given].sum(), n + end - begin
     assert found["periods"] == triangle.survey.grid.periods - 1
     assert abs(found["n"] - n) <= 10  # the last labels never came
     assert found["answered"] == pytest.approx(answered / n, abs=0.01)
     assert found["wrong"] == pytest.approx(wrong / answered, abs=0.005)
+    assert found["worst"]["wrong"] == pytest.approx(worst, abs=0.01)
+    assert found["worst"]["wrong"] > found["wrong"]
 
 
 def test_the_risk_is_kept_in_almost_all_periods_and_most_of_what_can_be_is_answered(tmp_path):

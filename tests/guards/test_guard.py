@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Known, learn_guard
-from mlwild.guards.fences import Runs
+from mlwild.guards.fences import Runs, longest_runs
 from mlwild.losses import named
 from tests.guards.streams import classes, regression
 
@@ -167,6 +167,16 @@ def test_answers_that_stand_still_are_not_given():
     assert set(found.words[:100]) == {"normal"}
     assert set(found.words[101:]) == {"fallback"}
     assert "gave no sane answer" in found.cause[-1]
+
+
+def test_a_first_row_without_any_value_is_a_row():
+    nothing = np.full((3, 2), np.nan)
+    assert longest_runs(nothing).tolist() == [1.0, 1.0]  # the same request again makes no run longer
+    together, alone = Runs.of(2), Runs.of(2)
+    together.feed(nothing, np.full(2, 9.0))
+    for row in nothing:
+        alone.feed(row[None], np.full(2, 9.0))
+    assert together.length.tolist() == alone.length.tolist() == [1.0, 1.0]
 
 
 def test_a_repeated_request_is_no_stuck_sensor(stream):

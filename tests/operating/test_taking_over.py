@@ -79,6 +79,16 @@ def test_events_that_were_served_are_logged_as_they_were_fed_and_the_rest_by_the
     assert np.asarray(read.features.column("b"))[at] == pytest.approx(rows["b"][:20].to_numpy() + 0.25, abs=0)
 
 
+def test_what_a_service_logged_itself_is_left_as_it_is(tmp_path):
+    made = Rewritten(tmp_path)
+    rows = period(made)
+    wild.log_features(made.app, rows[:3], pd.DataFrame({"a": [7.0] * 3, "b": [7.0] * 3}))
+    serve(made, tmp_path, rows[:6], [{"a": 1.0, "b": 2.0}] * 6)
+    assert ticked(made, tmp_path)["logged"] == 50
+    logged = log_of(tmp_path).set_index("_event").loc[rows["id"][:6], "b"]
+    assert logged.tolist() == [7.0] * 3 + [2.0] * 3
+
+
 def test_the_terminal_says_what_was_taken_over(tmp_path, capsys):
     made = Rewritten(tmp_path)
     rows = period(made)
@@ -187,7 +197,7 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
         {"when": when, "x": x, "day": when.normalize().tz_localize(None), "id": np.arange(n), "y": 2 * x}
     )
     app = wild.App(
-        name="zoned", data=lambda: rows, time="when", label="y", delay="1h", key="id", loss="absolute", every="5D",
+        name="zoned", data=lambda: rows, time="when", label="y", delay="6h", key="id", loss="absolute", every="5D",
         start="2026-01-06", features=lambda frame: frame[["x"]], models={"none": lambda X, y: lambda X: np.zeros(len(X))},
         logged=wild.Stored("log", tmp_path / "warehouse"),
     )  # fmt: skip
@@ -204,16 +214,20 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
     second = rows["when"].dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]").astype("int64") / 1e6
     lines = [line(row, float(second[row]) + 1.0, 7.0) for row in range(500, 510)]
     lines += [line(row, float(second[row]) + 30 * 86_400.0, 8.0) for row in range(510, 520)]
-    # The label is known after an hour: who asks then may have seen it.
-    lines += [line(row, float(second[row]) + 3_601.0, 9.0) for row in range(520, 530)]
+    # The label is known after six hours: who asks then may have seen it.
+    lines += [line(row, float(second[row]) + 6 * 3_600.0 + 1.0, 9.0) for row in range(520, 530)]
     lines += [line(row, float(second[row]) + 1.0, 9.5, late=120) for row in range(530, 540)]
     lines += [line(row, float(second[row]) + 30.0, 6.0, late=20) for row in range(540, 550)]
+    # The period ends with the 26th, some hours before the last labels are known.
+    ends = pd.Timestamp("2026-01-26", tz="Europe/Oslo").timestamp()
+    lines += [line(row, ends + 600.0, 8.5) for row in range(596, 600)]
     (folder / "00000001.jsonl").write_bytes(b"".join(lines))
     wild.operate(app, rule=rules.Every(1), begin="2026-01-21", store=tmp_path)
     logged = log_of(tmp_path).set_index("_event")
     assert logged.loc[500:509, "x"].tolist() == [7.0] * 10
     assert logged.loc[510:539, "x"].to_numpy() == pytest.approx(x[510:540], abs=0)
     assert logged.loc[540:549, "x"].tolist() == [6.0] * 10
+    assert logged.loc[596:599, "x"].to_numpy() == pytest.approx(x[596:600], abs=0)
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,22 @@ def test_a_share_of_the_rows_that_are_named_belongs_at_most(draws):
 def test_a_rate_out_of_range_is_refused():
     with pytest.raises(DataError, match="rate is 1"):
         outlying_rows(np.array([0.5]), rate=1.0)
+
+
+@pytest.mark.parametrize("rate", [1e-4, 0.05, 0.3])
+def test_outlying_rows_are_those_of_benjamini_and_hochberg_with_or_without_any(rate):
+    """200 batches of 40: the greatest k with p_(k) <= k rate / n, all up to it; in most batches none is."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        p = rng.random(40)
+        p[: rng.integers(0, 4)] *= rate / 10
+        ordered = np.sort(p)
+        below = np.flatnonzero(ordered <= np.arange(1, 41) * rate / 40)
+        wanted = np.flatnonzero(p <= ordered[below[-1]]) if len(below) else []
+        found.append(len(wanted))
+        assert outlying_rows(p, rate=rate).tolist() == list(wanted)
+    assert 0 in found
+    assert max(found) > 0
+    assert outlying_rows(np.array([rate, rate]), rate=rate).tolist() == [0, 1]
+    assert outlying_rows(np.zeros(0), rate=rate).tolist() == []
