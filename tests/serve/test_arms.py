@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 
-from mlwild.answering.live import CHAMPION, Live
+from mlwild.answering.live import Live
 from mlwild.errors import StoreError
+from mlwild.operating.beside import CHAMPION
 from mlwild.operating.publishing import FILE
 from mlwild.serve import arms as arming
 from mlwild.serve.arms import Arms, Standing

@@ -19,7 +19,7 @@ from mlwild.answering.ages import Limit, learn_limits
 from mlwild.answering.apps import app_of
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
-from mlwild.answering.live import CHAMPION, Live, checked, read_live
+from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.tables import known_now
 from mlwild.answering.telling import refusal
 from mlwild.app import App
@@ -32,7 +32,7 @@ from mlwild.guarding import Chain, chain_of
 from mlwild.ledger import Ledger
 from mlwild.loading import load_app
 from mlwild.models import Forecast
-from mlwild.operating.beside import told_of, trial_of
+from mlwild.operating.beside import CHAMPION, told_of, trial_of
 from mlwild.operating.desk import Desk, pinned
 from mlwild.operating.driver import reached, rule_of
 from mlwild.operating.lived import Lived, lived, vintage_of

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.errors import AppError, StoreError
-from mlwild.operating.beside import CANARY, SHADOW
+from mlwild.operating.beside import CANARY, CHAMPION, SHADOW
 from mlwild.operating.publishing import FILE
-
-#: Who answers, beside a canary and a shadow.
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True)

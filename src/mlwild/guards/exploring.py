@@ -76,6 +76,7 @@ class Explore:
         except (TypeError, ValueError) as problem:
             raise AppError(said) from problem
         if values.size == 0:
+            object.__setattr__(self, "values", ())
             return
         if values.ndim not in (1, 2) or not np.isfinite(values).all() or len(np.unique(values, axis=0)) < 2:
             raise AppError(said)

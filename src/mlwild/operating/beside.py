@@ -13,7 +13,7 @@ from mlwild.operating.lived import Lived, vintage_of
 #: The greatest share of the requests that a challenger may answer: beyond it, it is the champion.
 MOST = 0.5
 #: How a challenger runs.
-CANARY, SHADOW = "canary", "shadow"
+CHAMPION, CANARY, SHADOW = "champion", "canary", "shadow"
 #: Its rows and reports are kept under the app's name with this: those of the champion stay as they are.
 SUFFIX = "--beside"
 #: Facts that may say which artefact runs beside the champion.

@@ -17,6 +17,7 @@ from mlwild import frames
 from mlwild.clock import now_seconds
 from mlwild.errors import StoreError
 from mlwild.events import Events
+from mlwild.operating.beside import CHAMPION
 from mlwild.operating.desk import Desk
 from mlwild.served import SERVED
 from mlwild.served import read_log as read_served
@@ -27,8 +28,6 @@ from mlwild.triangle.survey import Tables, make_features
 AHEAD = 86_400.0
 #: Nanoseconds that a request may be off its event: two systems do not write the same instant down.
 NEAR = 60 * 10**9
-#: Whose features are those of the app.
-CHAMPION = "champion"
 #: Events whose features are made to learn their types.
 TYPED = 50
 _EPOCH, _DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)

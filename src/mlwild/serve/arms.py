@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.answering.columns import Columns
-from mlwild.answering.live import CHAMPION, Live, checked, read_live
+from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
-from mlwild.operating.beside import CANARY, SHADOW
+from mlwild.operating.beside import CANARY, CHAMPION, SHADOW
 from mlwild.operating.publishing import FILE
 from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order, kept
