@@ -126,9 +126,11 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         if not of.ensure(stand_in):
             continue
         links.append(Link(name, vintage, of.recipe.fit_key(vintage), _answers(of, vintage)))
-        chain.append(Candidate(name, str(vintage), _answers(of, stand_in)))
+        lived = _lived(of, path, cutoff, held) if name == "champion" else None
+        chain.append(Candidate(name, str(vintage), _answers(of, stand_in), lived))
     if not links or links[0].name != "champion":
         raise DataError(f"guard: vintage {live} cannot be measured at cutoff {cutoff}. Wait for more labels.")
+    asked = np.searchsorted(survey.grid.row_start, held, side="right") - 1
     known = Known(
         _taken(survey.features, learned),
         survey.labels[learned],
@@ -138,6 +140,8 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         survey.loss,
         survey.ask,
         0 if survey.classes is None else len(survey.classes),
+        asked,
+        np.maximum(np.searchsorted(edges, survey.known_at[held], side="left"), asked + 1),
     )
     return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
 
@@ -165,6 +169,26 @@ def _labelled(triangle: Triangle, since: int, cutoff: int) -> NDArray[np.int64]:
     edges, grid = survey.grid.edges, survey.grid
     rows = np.arange(int(grid.row_start[since]), int(grid.row_start[cutoff]))
     return np.asarray(rows[survey.known_at[rows] <= edges[cutoff]])
+
+
+def _lived(triangle: Triangle, path: Sequence[Vintage], cutoff: int, rows: NDArray[np.int64]) -> NDArray[Any] | None:
+    """Return what the live vintages answered to rows, and before them the freshest there are; NaN for nobody."""
+    start, made = triangle.survey.grid.row_start, None
+    for period in range(int(np.searchsorted(start, rows[0], side="right")) - 1, cutoff):
+        picked = np.flatnonzero((rows >= start[period]) & (rows < start[period + 1]) & ~triangle.unscored[rows])
+        place = period - cutoff + len(path) - 1
+        vintage = path[place] if place >= 0 else _freshest(triangle, path[-1].window, period)
+        if not len(picked) or vintage is None or vintage not in triangle.scores:
+            continue
+        value = np.asarray(triangle.predictions(vintage)[rows[picked] - int(start[vintage.cutoff])], dtype=np.float64)
+        made = np.full((len(rows), *value.shape[1:]), np.nan) if made is None else made
+        made[picked] = value
+    return made
+
+
+def _freshest(triangle: Triangle, window: str, period: int) -> Vintage | None:
+    tried = (Vintage(one, window) for one in range(period, -1, -1))
+    return next((one for one in tried if one in triangle.scores), None)
 
 
 def _stages(triangle: Triangle, path: Sequence[Vintage]) -> list[tuple[str, Triangle, Vintage]]:

@@ -267,6 +267,13 @@ FILED = """
 """
 
 
+def _radii(radii):
+    """All that the widths of intervals come from, to the last bit."""
+    hard = radii.difficulty
+    parts = (hard.centre, hard.far, hard.side, radii.edges, radii.shares)
+    return (radii.fixed, hard.intercept, hard.floor, *(part.tobytes() for part in parts))
+
+
 @pytest.mark.parametrize("late", ["values", "labels"])
 def test_what_answers_knows_nothing_after_the_tick_that_made_it(tmp_path, monkeypatch, late):
     monkeypatch.setitem(KINDS, "filed", FILED)
@@ -285,7 +292,7 @@ def test_what_answers_knows_nothing_after_the_tick_that_made_it(tmp_path, monkey
         made = load_bundle(store, key, digest)
         found.append(
             (
-                [(stage.loss, stage.n, stage.scores.tolist(), dict(stage.gone)) for stage in made.guard.stages],
+                [(stage.loss, stage.n, _radii(stage.radii), dict(stage.gone)) for stage in made.guard.stages],
                 made.guard.fences.low.tolist(),
                 made.guard.fences.high.tolist(),
                 made.constant.tolist(),
@@ -299,3 +306,4 @@ def test_what_answers_knows_nothing_after_the_tick_that_made_it(tmp_path, monkey
         rows.loc[after, ["x", "z", "y"] if late == "values" else ["y"]] = 1000.0
         rows.to_parquet(tmp_path / "rows.parquet")
     assert found[0] == found[1]
+    assert len({stage[2] for stage in found[0][0]}) == len(found[0][0])

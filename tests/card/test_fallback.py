@@ -43,6 +43,19 @@ def test_each_stage_stands_with_interval_rows_worst_period_and_what_it_means(mak
     assert "held in 24 of 27 stages and periods: 89%" in said
 
 
+def test_what_the_intervals_of_answers_held_stands_with_the_worst_beside_it(make):
+    each = {"level": 0.9, "share": 0.8987, "n": 6300, "width": 0.4, "said": "The 90% intervals held 89.9%; worst 71%."}
+    ends = {"share": 0.714, "from": "2013-04-16", "to": "2013-04-23"}
+    champion = _stage("champion", "9", 0.48, intervals=each | {"worst": ends})
+    short = _stage("rate", "9", 0.55, intervals=each | {"worst": None})
+    said = _section(card_html(_sheet(make, champion, short, CHAIN[2] | {"intervals": None})))
+    assert "Champion: The 90% intervals held 89.9%; worst 71%." in said
+    assert "8 of 9 90% worst 71% 6,300" in said
+    assert "8 of 9 90% 6,300" in said
+    assert "8 of 9 not known 6,300" in said
+    assert "Each answer’s" not in _section(card_html(_sheet(make, *CHAIN)))
+
+
 def test_a_stage_that_is_worse_than_what_comes_after_it_is_called_out(make):
     assert "Promised to lose more than the constant, which comes after it: rate ." in _section(
         card_html(_sheet(make, *CHAIN))

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.auditions.abstaining import abstained, since_of
+from mlwild.auditions.covering import covered
 from mlwild.auditions.past import Procedure
 from mlwild.auditions.promises import MOST_CUTOFFS
 from mlwild.auditions.splits import finite, promised_of_life
 from mlwild.declared import PREVIOUS
 from mlwild.guards.exploring import AT_RANDOM, random_answers, values_of
 from mlwild.guards.learning import RECENT
+from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, best_constant
 from mlwild.models import Forecast
 from mlwild.records import Vintage
@@ -54,8 +56,9 @@ def stage_losses(
         (empty for the constant and for draws), ``loss`` (mean over ``n`` rows of
         ``periods``), ``worst`` (the period with the greatest mean loss), ``estimate``, ``low`` and ``high`` of the next
         period's mean loss (None where too little is known), ``kept`` of ``of`` such promises in the past, ``better`` of
-        ``against`` periods in which it lost less than the constant, and ``record``: what was promised of each period
-        from what was known at its beginning, and what came.
+        ``against`` periods in which it lost less than the constant, ``record``: what was promised of each period
+        from what was known at its beginning, and what came; and ``intervals``: how many outcomes its answers' own
+        intervals or sets held, as of `covered`.
     """
     rows = _rows(triangles, path, began)
     made = [_measured(*row, level=level) for row in rows]
@@ -181,6 +184,7 @@ def _drawn(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle | No
 
 def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: int, *, level: float) -> dict[str, Any]:
     survey, grid = triangle.survey, triangle.survey.grid
+    of_rows = (survey.app.guard or Guard()).level
     of_stage = Procedure((triangle,), path[0].window, path, began)
     losses, weights = of_stage.realised.copy(), of_stage.weights
     losses[:began] = np.nan
@@ -208,5 +212,6 @@ def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: i
         "kept": promise.get("kept", 0),
         "of": promise.get("n", 0),
         "record": {key: promise.get(key, []) for key in keys},
+        "intervals": None if name == AT_RANDOM else covered(triangle, path, began, level=of_rows),
         "by_period": losses,
     }

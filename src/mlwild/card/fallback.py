@@ -29,6 +29,7 @@ def fallback(facts: Facts) -> Row | None:
     kept, of = (sum(one[key] for one in stages) for key in ("kept", "of"))
     constant = next((one for one in stages if one["stage"] == CONSTANT), None)
     random = next((one for one in stages if one["stage"] == AT_RANDOM), None)
+    of_rows = next((one["intervals"]["level"] for one in stages if one.get("intervals")), None)
     return {
         "why": found["why"],
         "level": percent(found["level"]),
@@ -39,6 +40,8 @@ def fallback(facts: Facts) -> Row | None:
         "worse": _worse(stages, constant),
         "drawn": percent(found["share"]) if random else "",
         "abstains": (found.get("abstains") or {}).get("said", ""),
+        "intervals": (stages[0].get("intervals") or {}).get("said", "") if stages else "",
+        "each": percent(of_rows) if of_rows else "",
     }
 
 
@@ -54,11 +57,23 @@ def _row(one: Mapping[str, Any], constant: Mapping[str, Any] | None, digits: int
         "estimate": number(one["estimate"], digits),
         "bounds": interval(one["low"], one["high"], digits),
         "kept": f"{number(one['kept'], 0)} of {number(one['of'], 0)}" if one["of"] else UNKNOWN,
+        "covered": _covered(one.get("intervals")),
+        "least": _least(one.get("intervals")),
         "against": _against(one, constant),
         "better": f"in {number(one['better'], 0)} of {count(one['against'], 'period')}"
         if one is not constant and one["against"]
         else "",
     }
+
+
+def _covered(intervals: Mapping[str, Any] | None) -> str:
+    """Say what share of outcomes lay where answers said."""
+    return percent(intervals["share"]) if intervals else UNKNOWN
+
+
+def _least(intervals: Mapping[str, Any] | None) -> str:
+    """Say the same of the worst rows on end."""
+    return percent(intervals["worst"]["share"]) if intervals and intervals["worst"] else ""
 
 
 def _against(one: Mapping[str, Any], constant: Mapping[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answer
 from mlwild.guards.encoding import Encoding, without
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
+from mlwild.guards.following import radii_of
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Predict, Sample, Stage
@@ -73,7 +74,7 @@ class Guarded:
     def watch(self) -> Watch:
         """Return the state before any request."""
         stream = None if self.stream is None else copy(self.stream)
-        return Watch.of(len(self.encoding.names), self.stages, stream, self.settings)
+        return Watch.of(len(self.encoding.names), self.stages, stream)
 
     def answer(
         self,
@@ -142,13 +143,15 @@ class Guarded:
             else:
                 odd[picked] = True
         if not hurt.any() and not odd.any() and not unlike.any():
-            return self._chain(native, (len(rows), predict, watch, now), (), ()), rows
+            return self._chain(native, (rows, predict, watch, now), (), ()), rows
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
         for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {})):
-            part = table.take(picked)
-            made.put(picked, self._chain(part, (len(picked), predict, watch, now), names, why))
+            whole = rows[picked]
+            if names:  # what cannot be used tells nothing of how far off an answer is
+                whole[:, [self.encoding.names.index(name) for name in names]] = np.nan
+            made.put(picked, self._chain(table.take(picked), (whole, predict, watch, now), names, why))
         return made, rows
 
     @property
@@ -196,12 +199,13 @@ class Guarded:
     def _chain(
         self,
         native: Any,
-        asked: tuple[int, Sequence[Predict | None], Watch, float],
+        asked: tuple[Floats, Sequence[Predict | None], Watch, float],
         names: tuple[str, ...] | None,
         why: Sequence[str],
     ) -> Answers:
         """Ask the stages in turn, the best for such rows first, until every row has its answer."""
-        n, predict, watch, now = asked
+        rows, predict, watch, now = asked
+        n = len(rows)
         made: Answers | None = None
         left, before = np.arange(n), np.array(why, dtype=object) if why else None
         late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
@@ -234,7 +238,7 @@ class Guarded:
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
                 part.cause[:] = _told(before, left[good], causes)
-                around(part, self.ask, watch.tracked[place].radius() * gone.wider)
+                self._bound(place, part, rows if len(part) == n else rows[left[good]], gone.wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
@@ -246,6 +250,11 @@ class Guarded:
         made = made or no_answers(n, self.classes, matrix=self._matrix)
         made.cause[left] = _told(before, left, causes)
         return made
+
+    def _bound(self, place: int, part: Answers, rows: Floats, wider: float) -> None:
+        """Say where the outcomes of answers lie."""
+        if self.ask != "class":
+            around(part, self.ask, radii_of(self.stages[place].radii, self.ask, rows, part.value) * wider)
 
     def _order(
         self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None

@@ -16,12 +16,14 @@ from mlwild.errors import AppError, DataError
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import learn_draws
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
+from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
 from mlwild.guards.outcomes import likeliest_of, scores_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
+from mlwild.stats.local_radii import Radii
 from mlwild.stats.selective import guaranteed_threshold
 from mlwild.stats.support import Support, learn_support
 
@@ -33,6 +35,8 @@ RECENT = 20_000
 SAMPLED = 1000
 #: A fifth of the rows that a stream of inputs is judged from, at least.
 FEWEST = 200
+#: Rows that get their radii together, where nobody says when outcomes were known.
+STRETCH = 50
 #: Rows that the support learns from, evenly spaced; and rows that it is tried and calibrated on, on end.
 MOST_LEARNED = 20_000
 #: Stretches of the history that are each judged by the others.
@@ -53,11 +57,15 @@ class Candidate:
         Who answers.
     predict : callable
         Answers of a stand-in that did not learn from the rows that losses are measured on.
+    lived : ndarray of shape (n_held,) or (n_held, n_classes), optional
+        What was answered to the held rows in life, NaN where nobody knows; radii are those of such answers. Default:
+        what the stand-in answers.
     """
 
     name: str
     vintage: str
     predict: Predict
+    lived: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +90,9 @@ class Known:
         What models are asked for.
     classes : int
         Number of classes; 0 for numbers.
+    period, told : ndarray of int, shape (n_held,), optional
+        Of each held row: at which cutoff its radius was fixed, and the first later one at which its outcome was known.
+        Default: every fifty rows, of what came before.
     """
 
     learned: Any
@@ -92,6 +103,17 @@ class Known:
     loss: Loss
     ask: str
     classes: int
+    period: NDArray[np.int64] | None = None
+    told: NDArray[np.int64] | None = None
+
+    def radii(self, value: Floats, level: float) -> Radii:
+        """Return how far off answers as those to the held rows may be."""
+        if self.ask == "class":
+            return Radii(math.inf)
+        scores = scores_of(self.ask, self.labels, value)
+        period = np.arange(len(scores)) // STRETCH if self.period is None else self.period
+        told = period + 1 if self.told is None else self.told
+        return follow(looks(self.ask, numbers_of(self.held), value), scores, period, told, level=level)[0].fixed()
 
 
 def learn_guard(
@@ -150,14 +172,16 @@ def learn_guard(
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
     whole = replace(sample, table=known.held, labels=known.labels)
-    risk = settings.risk
-    stages = [*(_stage(one, known, sample, whole, risk) for one in chain), _constant(known, sample, whole, risk)]
+    stages = [
+        *(_stage(one, known, sample, whole, settings) for one in chain),
+        _constant(known, sample, whole, settings),
+    ]
     stream = _stream(encoding, known, settings)
     draws = learn_draws(settings.explore, known.ask, known.classes, whole, settings.refuse)
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
 
 
-def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, risk: float | None) -> Stage:
+def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, settings: Guard) -> Stage:
     predictions = whole.answers(one.predict, {})
     names = known.learned.column_names
     if predictions is None:
@@ -171,19 +195,20 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, risk: fl
     first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
     seen = float(longest_runs(first[:, None])[0])
     varies = not blind and seen < len(first) / 10
+    lived = np.asarray(predictions if one.lived is None else one.lived, dtype=np.float64)
     return Stage(
         one.name,
         one.vintage,
         whole.lost(predictions),
         len(known.labels),
         gone,
-        scores_of(known.ask, known.labels, np.asarray(predictions, dtype=np.float64)),
+        known.radii(lived, settings.level),
         blind,
         low,
         high,
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
         blocks=sample.blocks(before),
-        sure=_sure(predictions, known, risk),
+        sure=_sure(predictions, known, settings.risk),
     )
 
 
@@ -207,7 +232,7 @@ def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
     return low - wide, high + wide
 
 
-def _constant(known: Known, sample: Sample, whole: Sample, risk: float | None) -> Stage:
+def _constant(known: Known, sample: Sample, whole: Sample, settings: Guard) -> Stage:
     answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes)
     same, few = (np.broadcast_to(answer, (len(one.labels), *answer.shape)) for one in (whole, sample))
     return Stage(
@@ -215,11 +240,11 @@ def _constant(known: Known, sample: Sample, whole: Sample, risk: float | None) -
         "",
         whole.lost(same),
         len(known.labels),
-        scores=scores_of(known.ask, known.labels, same),
+        radii=known.radii(same, settings.level),
         blind=True,
         constant=answer,
         blocks=sample.blocks(few),
-        sure=_sure(same, known, risk),
+        sure=_sure(same, known, settings.risk),
     )
 
 

@@ -12,15 +12,25 @@ from mlwild.guards.answers import Answers
 Floats = NDArray[np.float64]
 
 
-def around(part: Answers, ask: str, radius: float) -> None:
+def around(part: Answers, ask: str, radius: Floats) -> None:
     """Put an interval round each number, or a set of classes."""
     if ask == "value":
         part.low[:], part.high[:] = part.value - radius, part.value + radius
-    elif ask == "probability":
-        chances = np.column_stack([1.0 - part.value, part.value])
-        part.likely[:] = (chances >= 1.0 - radius) | (chances == chances.max(axis=1, keepdims=True))
-    elif ask == "probabilities":
-        part.likely[:] = (part.value >= 1.0 - radius) | (part.value == part.value.max(axis=1, keepdims=True))
+    elif ask.startswith("probab"):
+        part.likely[:] = likely_of(ask, part.value, radius)
+
+
+def likely_of(ask: str, value: Floats, radius: Floats) -> NDArray[np.bool_]:
+    """
+    Return the classes that each outcome is among: the likeliest, and all that are no further off than its radius.
+
+    Examples
+    --------
+    >>> likely_of("probability", np.array([0.25, 0.9]), np.array([0.8, 0.2])).tolist()
+    [[True, True], [False, True]]
+    """
+    chances = np.column_stack([1.0 - value, value]) if ask == "probability" else value
+    return np.asarray((chances >= 1.0 - radius[:, None]) | (chances == chances.max(axis=1, keepdims=True)))
 
 
 def likeliest_of(value: Floats) -> tuple[NDArray[np.int64], Floats]:

@@ -15,6 +15,7 @@ from mlwild.errors import DataError
 from mlwild.guards.encoding import without
 from mlwild.losses import Loss
 from mlwild.models import refuse_unfinite
+from mlwild.stats.local_radii import Radii
 
 Floats = NDArray[np.float64]
 #: Answers to the rows of a frame, as `mlwild.models.predict` gives them.
@@ -65,8 +66,8 @@ class Stage:
         How many those were.
     gone : mapping of str to Gone
         The same where a feature is missing, by its name.
-    scores : ndarray of shape (n_scores,)
-        How far off it was, the latest last: absolute errors, or one less the probability of the class that came.
+    radii : Radii
+        How far off it may be, row by row: absolute errors, or one less the probability of the class that came.
     blind : bool
         Whether it reads no feature.
     low, high : float
@@ -86,7 +87,7 @@ class Stage:
     loss: float
     n: int
     gone: Mapping[str, Gone] = field(default_factory=dict)
-    scores: Floats = field(default_factory=lambda: np.zeros(0))
+    radii: Radii = field(default_factory=lambda: Radii(math.inf))
     blind: bool = False
     low: float = -math.inf
     high: float = math.inf

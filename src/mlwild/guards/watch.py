@@ -15,7 +15,6 @@ from mlwild.stats.breaking import Breaker
 from mlwild.stats.p_detector import PDetector
 from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.support import Support
-from mlwild.stats.tracked import Tracked
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -166,8 +165,6 @@ class Watch:
         How long each feature has stood still.
     stream : Stream, optional
         Whether the inputs are strange; None where too little was there to learn that from.
-    tracked : list of Tracked
-        Widths of intervals, one a stage.
     still : list of Runs
         How long each stage's answers have stood still.
     breakers : list of Breaker
@@ -182,7 +179,6 @@ class Watch:
 
     runs: Runs
     stream: Stream | None
-    tracked: list[Tracked]
     still: list[Runs]
     breakers: list[Breaker]
     measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
@@ -190,26 +186,9 @@ class Watch:
     salt: bytes = b""
 
     @staticmethod
-    def of(features: int, stages: tuple[Stage, ...], stream: Stream | None, settings: Guard) -> Watch:
+    def of(features: int, stages: tuple[Stage, ...], stream: Stream | None) -> Watch:
         """Return the state before any row."""
-        tracked = [Tracked(stage.scores.tolist(), level=settings.level) for stage in stages]
-        return Watch(Runs.of(features), stream, tracked, [Runs.of(1) for _ in stages], [Breaker() for _ in stages])
-
-    def learn(self, stage: int, score: float, promised: float) -> None:
-        """
-        Take in an outcome: intervals of that stage grow where they miss, and shrink where they do not.
-
-        Parameters
-        ----------
-        stage : int
-            Who answered.
-        score : float
-            How far off: the absolute error, or one less the probability of the class that came.
-        promised : float
-            Half the width of the interval that was given, or what was left out of the set.
-        """
-        if math.isfinite(score):
-            self.tracked[stage].feed(score, promised)
+        return Watch(Runs.of(features), stream, [Runs.of(1) for _ in stages], [Breaker() for _ in stages])
 
 
 def new_stream(support: Support, slack: float, settings: Guard) -> Stream:

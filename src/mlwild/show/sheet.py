@@ -34,6 +34,9 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     console.print()
     if sheet.get("fallback"):
         console.print(_chain(sheet["fallback"]))
+        for one in sheet["fallback"]["stages"][:1]:
+            if one.get("intervals"):
+                console.print(Text(f"Champion: {one['intervals']['said']}"))
         if sheet["fallback"].get("abstains"):
             console.print(Text(sheet["fallback"]["abstains"]["said"]))
         console.print()

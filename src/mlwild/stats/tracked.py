@@ -91,8 +91,9 @@ class Tracked:
     level : float
         Share within, in (0, 1).
     rate : float
-        Step for labels that come at once, above 0. The step g is this over the root of `lag`: a full one, told of
-        `lag` times before it has shown, swings from far too wide to far too narrow.
+        Step for labels that come at once, above 0. The step g is this over the root of `lag`, and at most a tenth (or
+        itself) over `lag`: a full one, told of `lag` times before it has shown, swings from far too wide to far too
+        narrow.
     window : int
         Scores that are remembered, and outcomes on end that `worst` is about.
     lag : int
@@ -136,7 +137,7 @@ class Tracked:
         if window < 1 or lag < 1:
             raise DataError(f"window is {window} and lag {lag}, need 1 at least.")
         self.level, self.rate, self.window, self.lag = level, rate, window, lag
-        self._step = rate / math.sqrt(lag)
+        self._step = min(rate / math.sqrt(lag), max(rate, 0.1) / lag)
         self._unit = self._step * lag
         self.missed = 1 - level
         self.positive = 0.0
@@ -190,13 +191,37 @@ class Tracked:
         self._check(score)
         if not promised >= 0:
             raise DataError(f"promised is {promised}, needs to be a radius of at least 0.")
-        rows, order = self._sorted, self._order
+        rows = self._sorted
         score = float(score)
         miss = score > float(promised)
         if miss:
             self.missed -= self._step * self.level
         elif promised > 0 and not (score == promised and rows and rows[0] == rows[-1] == score):
             self.missed += self._step * (1 - self.level)
+        self._keep(score)
+        self._count(miss)
+        return not miss
+
+    def take(self, score: float) -> None:
+        """
+        Take in a score that no radius was promised for: it counts as one that the window was begun with.
+
+        Parameters
+        ----------
+        score : float
+            Finite, at least 0.
+
+        Raises
+        ------
+        DataError
+            If it is not.
+        """
+        self._check(score)
+        self._keep(float(score))
+
+    def _keep(self, score: float) -> None:
+        """Put a score in the place of the oldest."""
+        rows, order = self._sorted, self._order
         if len(order) < self.window:
             order.append(score)
         else:
@@ -207,8 +232,6 @@ class Tracked:
         insort(rows, score)
         if score:
             self.positive = score
-        self._count(miss)
-        return not miss
 
     def _count(self, miss: bool) -> None:
         """Count an outcome, in all and among the last ones."""

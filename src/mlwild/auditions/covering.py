@@ -1,0 +1,124 @@
+"""How many outcomes the intervals and sets of a stage held: on average, and in the worst rows on end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.guards.following import follow, looks, numbers_of
+from mlwild.guards.outcomes import likely_of, scores_of
+from mlwild.records import Vintage
+from mlwild.triangle import Triangle
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Rows on end of which the worst is told.
+WINDOW = 500
+#: Rows that are lived through, at most: the latest.
+MOST_ROWS = 50_000
+
+
+def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: float) -> dict[str, Any] | None:
+    """
+    Return how many outcomes the intervals held that would have been given with each answer.
+
+    At each cutoff widths are fixed from the outcomes that were known, as a guard fixes them for what it answers until
+    the next one; labels come as late as they came. Rows of the first period, of which no outcome was known, do not
+    count.
+
+    Parameters
+    ----------
+    triangle : Triangle
+    path : sequence of Vintage
+        Who answered in each period from `began` on.
+    began : int
+    level : float
+        Share of the outcomes that intervals are to hold.
+
+    Returns
+    -------
+    dict or None
+        ``level``; ``share`` that was held, of ``n`` rows; ``worst``, the least share of any 500 rows on end, with
+        ``from`` and ``to`` (None with fewer rows); ``width``, the median width of intervals, or the mean number of
+        classes in a set; and ``said``, the same as a sentence. None where the loss asks for classes alone, or no row
+        counts.
+    """
+    survey, grid = triangle.survey, triangle.survey.grid
+    if survey.ask == "class":
+        return None
+    rows, value = _lived(triangle, path, began)
+    if not len(rows):
+        return None
+    period = np.searchsorted(grid.row_start, rows, side="right") - 1
+    told = np.maximum(np.searchsorted(grid.edges, survey.known_at[rows], side="left"), period + 1)
+    scores = scores_of(survey.ask, survey.labels[rows], value)
+    seen = looks(survey.ask, numbers_of(survey.features.take(rows)), value)
+    radii = follow(seen, scores, period, told, level=level)[1]
+    counted = np.flatnonzero(np.isfinite(radii) & np.isfinite(scores))
+    if not len(counted):
+        return None
+    held = scores[counted] <= radii[counted]
+    wide = 2 * radii[counted]
+    if survey.ask != "value":
+        likely = likely_of(survey.ask, value[counted], radii[counted])
+        wide = likely.sum(axis=1)
+        held = likely[np.arange(len(counted)), survey.labels[rows[counted]].astype(np.int64)]
+    made = {
+        "level": level,
+        "share": float(held.mean()),
+        "n": len(counted),
+        "worst": _worst(triangle, held, rows[counted]),
+        "width": float(np.median(wide) if survey.ask == "value" else wide.mean()),
+    }
+    return made | {"said": _said(made, numbers=survey.ask == "value")}
+
+
+def _said(found: dict[str, Any], *, numbers: bool) -> str:
+    """Say what was held, and of which rows least."""
+    wide = f"{found['width']:,.3g} wide in the median" if numbers else f"{found['width']:.1f} classes in the mean"
+    kind = "interval" if numbers else "set"
+    held = (
+        f"The {found['level']:.0%} {kind}s of its answers, {wide}, held {found['share']:.1%} of {found['n']:,} outcomes"
+    )
+    worst = found["worst"]
+    return (
+        f"{held}; of the worst {WINDOW} on end {worst['share']:.0%}, {worst['from']} to {worst['to']}."
+        if worst
+        else f"{held}."
+    )
+
+
+def _lived(triangle: Triangle, path: Sequence[Vintage], began: int) -> tuple[Ints, Floats]:
+    """Return the labelled rows of the periods, in order of time, and what was answered to each."""
+    grid, found, values, n = triangle.survey.grid, [], [], 0
+    for place in range(min(len(path), grid.periods - began) - 1, -1, -1):
+        vintage = path[place]
+        if n >= MOST_ROWS or vintage not in triangle.scores:
+            break
+        low, high = np.searchsorted(grid.period_of_cell_row, [began + place, began + place + 1])
+        rows = np.sort(grid.cell_rows[low:high])
+        rows = rows[~triangle.unscored[rows]]
+        value = np.asarray(triangle.predictions(vintage)[rows - int(grid.row_start[vintage.cutoff])], dtype=np.float64)
+        good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
+        found.append(rows[good])
+        values.append(value[good])
+        n += len(found[-1])
+    if not n:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    return np.concatenate(found[::-1]), np.concatenate(values[::-1])
+
+
+def _worst(triangle: Triangle, held: NDArray[np.bool_], rows: Ints) -> dict[str, Any] | None:
+    """Return the least share held of any rows on end, and when that was."""
+    if len(held) < WINDOW:
+        return None
+    sums = np.cumsum(np.concatenate([[0], held]))
+    inside = sums[WINDOW:] - sums[:-WINDOW]
+    first = int(inside.argmin())
+    clock, time = triangle.survey.clock, triangle.survey.time
+    ends = (clock.show(int(time[rows[one]])) for one in (first, first + WINDOW - 1))
+    return {"share": float(inside[first] / WINDOW), **dict(zip(("from", "to"), ends, strict=True))}

@@ -1,0 +1,113 @@
+"""Intervals of a life: counted again by hand, as stated on average, and the worst rows told beside it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+import mlwild as wild
+from mlwild.auditions import covering
+from mlwild.auditions.covering import covered
+from mlwild.guards.following import follow
+from mlwild.records import Vintage
+from mlwild.triangle import build
+from mlwild.triangle.store import Store
+from mlwild.triangle.survey import survey
+from tests.auditions.test_abstaining import _app as _sure_app
+
+N, PERIOD = 6000, 300
+
+
+def _app(seed, delay=10, scale=None, **more):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=N)
+    noise = rng.normal(size=N) * (0.5 + np.abs(x)) * (np.ones(N) if scale is None else scale)
+    rows = pd.DataFrame({"when": np.arange(N), "x": x, "word": rng.choice(["a", "b"], size=N), "y": 3 * x + noise})
+    fields = {"name": "wide", "data": lambda: rows, "time": "when", "label": "y", "delay": delay}
+    models = {"line": _line}
+    return wild.App(models=models, loss="absolute", every=PERIOD, start=PERIOD, guard=wild.Guard(), **fields, **more)
+
+
+def _line(X, y):
+    model = LinearRegression().fit(X[["x"]], y)
+    return lambda X: model.predict(X[["x"]])
+
+
+def _built(app, folder):
+    read = survey(app)
+    (triangle,) = build(read, Store(folder))
+    return triangle, [Vintage(k, "all") for k in range(read.grid.periods)]
+
+
+@pytest.mark.parametrize("delay", [10, 700])
+def test_it_is_what_is_counted_by_hand(tmp_path, delay):
+    triangle, path = _built(_app(0, delay), tmp_path)
+    grid, labels = triangle.survey.grid, triangle.survey.labels
+    began = min(one.cutoff for one in triangle.scores)
+    found = covered(triangle, path[began:], began, level=0.9)
+    x = triangle.survey.app.data()["x"].to_numpy()
+    rows, value, period, told = [], [], [], []
+    for k in range(began, grid.periods):
+        first = int(grid.row_start[k])
+        for row in range(first, int(grid.row_start[k + 1])):
+            if np.isfinite(labels[row]):
+                rows.append(row)
+                value.append(float(triangle.predictions(Vintage(k, "all"))[row - first]))
+                period.append(k)
+                told.append(next((one for one, edge in enumerate(grid.edges) if edge >= row + delay), 99))
+    rows, value = np.array(rows), np.array(value)
+    scores = np.abs(labels[rows] - value)
+    columns = [x[rows] if name == "x" else np.full(len(rows), np.nan) for name in triangle.survey.features.column_names]
+    seen = np.column_stack([*columns, value])
+    radii = follow(seen, scores, np.array(period), np.array(told), level=0.9)[1]
+    counted = np.isfinite(radii)
+    held = scores[counted] <= radii[counted]
+    assert found["n"] == counted.sum() < len(rows)
+    assert found["share"] == pytest.approx(held.mean())
+    assert found["width"] == pytest.approx(2 * np.median(radii[counted]))
+    least = min(held[first : first + 500].mean() for first in range(len(held) - 499))
+    assert found["worst"]["share"] == pytest.approx(least)
+
+
+def test_what_is_held_is_what_is_stated_and_the_worst_is_below_it(tmp_path):
+    """Five draws of some 5,400 outcomes: four standard errors, and .01 for a change of widths once a period."""
+    for seed in range(5):
+        triangle, path = _built(_app(seed), tmp_path / str(seed))
+        found = covered(triangle, path, 0, level=0.8)
+        assert abs(found["share"] - 0.8) < 4 * np.sqrt(0.16 / found["n"]) + 0.01
+        assert 0.7 < found["worst"]["share"] < found["share"]
+
+
+def test_a_spell_of_great_errors_shows_in_the_worst_rows(tmp_path):
+    scale = np.where((np.arange(N) >= 3000) & (np.arange(N) < 3300), 6.0, 1.0)
+    triangle, path = _built(_app(0, scale=scale), tmp_path)
+    found = covered(triangle, path, 0, level=0.9)
+    assert found["share"] > 0.85
+    assert found["worst"]["share"] < 0.7
+    assert 2700 <= int(found["worst"]["from"]) <= 3000
+    assert 3200 <= int(found["worst"]["to"]) <= 3600
+
+
+def test_sets_of_classes_are_told_by_their_size(tmp_path):
+    read = survey(_sure_app(0))
+    (triangle,) = build(read, Store(tmp_path))
+    found = covered(triangle, [Vintage(k, "all") for k in range(1, read.grid.periods)], 1, level=0.9)
+    assert 0.88 < found["share"] < 0.96  # the likeliest is always in the set
+    assert 1 < found["width"] < 2
+
+
+def test_the_latest_rows_alone_are_looked_at_where_there_are_too_many(tmp_path, monkeypatch):
+    triangle, path = _built(_app(0), tmp_path)
+    whole = covered(triangle, path, 0, level=0.9)
+    monkeypatch.setattr(covering, "MOST_ROWS", 1000)
+    found = covered(triangle, path, 0, level=0.9)
+    assert found["n"] < 1300 < whole["n"]
+    assert int(found["worst"]["to"]) > N - 1000
+
+
+def test_where_nothing_can_be_told_nothing_is(tmp_path):
+    triangle, path = _built(_app(0), tmp_path)
+    assert covered(triangle, path[:1], 0, level=0.9) is None  # no outcome was known before its rows
+    short = covered(triangle, path[:2], 0, level=0.9)
+    assert short["n"] == PERIOD
+    assert short["worst"] is None
