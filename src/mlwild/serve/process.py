@@ -75,18 +75,18 @@ async def kept(order: Order) -> Kept:
     return Kept(**await _said_by("bundling", vars(order)))
 
 
-async def fresh_tables(what: Kept) -> tuple[str, str] | None:
+async def fresh_tables(what: Kept, keep: Sequence[str] = ()) -> tuple[str, str] | None:
     """
     Have the side tables of a bundle read anew, in a process of its own; return key and digest of what they hold now.
 
-    None: the app of the bundle has none.
+    None: the app of the bundle has none. Those that are kept for any worker are named: they are not thrown away.
 
     Raises
     ------
     AppError, StoreError
         With what it says, or if it dies or takes too long.
     """
-    said = await _said_by("tables", {"root": what.root, "key": what.key, "digest": what.digest})
+    said = await _said_by("tables", vars(what) | {"keep": list(keep)})
     return None if said["tables"] is None else (said["tables"][0], said["tables"][1])
 
 
