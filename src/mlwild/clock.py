@@ -146,7 +146,7 @@ class Clock:
         """
         if self.kind == "tick":
             raise AppError("time: the time column holds integers, and no clock says which one is now.")
-        wall = datetime.now(UTC) if self.kind == "instant" else datetime.now()  # noqa: DTZ005, TID251
+        wall = _wall() if self.kind == "instant" else _wall().astimezone().replace(tzinfo=None)
         return self.instant(wall)
 
     def local(self, at: int) -> datetime:
@@ -304,19 +304,24 @@ class Clock:
         return np.asarray(edges, dtype=np.int64)
 
 
+def _wall() -> datetime:
+    """Return this machine's time in UTC; all that asks for it asks here. It may jump: no deadline hangs on it."""
+    return datetime.now(UTC)  # noqa: TID251  the one place
+
+
 def today() -> date:
     """Return this machine's day: the only place where the program asks for it."""
-    return date.today()  # noqa: DTZ011  a day on somebody's calendar, for waivers
+    return _wall().astimezone().date()  # a day on somebody's calendar, for waivers
 
 
 def now_text() -> str:
     """Return this machine's time in UTC as ISO text, to the second: when something was written down."""
-    return datetime.now(UTC).isoformat(timespec="seconds")  # noqa: TID251  no answer depends on it
+    return _wall().isoformat(timespec="seconds")
 
 
 def now_seconds() -> float:
-    """Return this machine's time in seconds since 1970: how long something took, and when it began."""
-    return datetime.now(UTC).timestamp()  # noqa: TID251  no answer depends on it
+    """Return this machine's time in seconds since 1970: when something was, or began."""
+    return _wall().timestamp()
 
 
 def text_of(seconds: float) -> str:

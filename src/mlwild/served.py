@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     folder : str or Path
         Such as ``.mlwild/operate/flights/served``.
     since : float
-        Segments that were last written to before this, in seconds since 1970, are left out.
+        The oldest segments that were last written to before this, in seconds since 1970, are left out: those after one
+        that was not are read, whatever the machine's clock said.
 
     Yields
     ------
@@ -81,9 +83,7 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     >>> list(read_log(folder))
     [{'id': 'a'}]
     """
-    for path in segments(Path(folder)):
-        if path.stat().st_mtime < since:
-            continue
+    for path in dropwhile(lambda path: path.stat().st_mtime < since, segments(Path(folder))):
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 body = opened(line)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+MOVED = HERE.parents[1] / "src/mlwild/serve/drill/moved.py"
 
 
 def operated(folder: Path) -> Path:
@@ -31,9 +32,10 @@ def operated(folder: Path) -> Path:
 class Server:
     """A server process."""
 
-    def __init__(self, file: Path, *options: str, wait: bool = True) -> None:
+    def __init__(self, file: Path, *options: str, wait: bool = True, offset: Path | None = None) -> None:
         self.file = file
-        command = [sys.executable, "-m", "mlwild.cli", "serve", file.name, "--port", "0", *options]
+        moved = [] if offset is None else ["-P", str(MOVED), str(offset)]  # its clock is off by what stands there
+        command = [sys.executable, *moved, "-m", "mlwild.cli", "serve", file.name, "--port", "0", *options]
         self.errors = file.parent / f"stderr-{time.monotonic_ns()}"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(command, cwd=file.parent, stdout=subprocess.PIPE, stderr=errors)

@@ -40,7 +40,9 @@ def test_a_drill_tells_a_log_that_forgets_and_one_that_doubles_from_faults_that_
     app_file, tmp_path, monkeypatch
 ):
     wrong = [Trouble("log forgets", "", _forget), Trouble("log doubles", "", _repeat)]
-    right = _named("requests doubled, same", "nonsense", "times two days", "live.json nonsense")
+    right = _named(
+        "requests doubled, same", "nonsense", "times two days", "live.json nonsense", "clock jumps two days back"
+    )
     monkeypatch.setattr(driller, "TROUBLES", (*wrong, *right))
     monkeypatch.setattr(driller, "STEADY", 0.2)
     before = {path: path.read_bytes() for path in app_file.parent.rglob("*") if path.is_file()}

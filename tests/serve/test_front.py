@@ -24,7 +24,15 @@ from mlwild.serve.log import Log
 from mlwild.serve.tickets import Reply
 
 COLUMNS = Columns((Column("when", "time", zoned=True), Column("x", "number")), (), "when", None)
-TOLD = {"clock": "instant", "ask": "mean", "classes": None, "vintage": "1", "stages": [], "unguarded": ""}
+TOLD = {
+    "clock": "instant",
+    "ask": "mean",
+    "classes": None,
+    "vintage": "1",
+    "stages": [],
+    "unguarded": "",
+    "newest": None,
+}
 
 
 class Standing:

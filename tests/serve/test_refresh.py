@@ -98,7 +98,7 @@ class World:
     """What readings give by bundle: the key of tables, or what they raise."""
 
     def __init__(self, folder):
-        self.store, self.now, self.reads = Store(folder), {}, Counter()
+        self.store, self.now, self.reads, self.kept = Store(folder), {}, Counter(), []
         self.champion, self.canary = StandIn(folder, "champion"), StandIn(folder, "canary")
         self.arms = SimpleNamespace(stale="", now=None)
         self.stand(champion=self.champion, canary=self.canary)
@@ -107,9 +107,10 @@ class World:
         """Say who answers."""
         self.arms.now = SimpleNamespace(pairs=pairs)
 
-    async def read(self, kept):
+    async def read(self, kept, keep):
         """Stand in for the process that reads."""
         self.reads[kept.key] += 1
+        self.kept.append(set(keep))
         found = self.now[kept.key]
         if isinstance(found, Exception):
             raise found
@@ -165,7 +166,7 @@ def test_tables_that_were_replaced_go_at_once_but_none_that_a_worker_has_or_is_t
         await world.turns()
         world.now["champion"] = "ae"
         await world.turns()
-        assert world.there == {"ac", "ad", "ae", "bb"}
+        assert world.there == {"ac", "ad", "ae", "bb"} == world.kept[-1]
         world.now["champion"] = "ac"  # as it was before
         await world.turns()
         world.champion.starting = False

@@ -103,15 +103,16 @@ class Writer:
         )
 
 
-def noted(asked: Asked, reply: Reply) -> Reply:
-    """Return answers that say which fields a row did not give: they are answered as missing, and not as normal."""
-    if not any(asked.absent):
+def noted(asked: Asked, reply: Reply, doubt: str = "") -> Reply:
+    """Return answers that say which fields a row did not give, or that its time is in doubt: they are not normal."""
+    dated = asked.dated if doubt else ()
+    if not any(asked.absent) and not dated:
         return reply
     status, cause = list(reply["status"]), list(reply["cause"])
-    for row, names in enumerate(asked.absent):
-        if names:
-            status[row] = "degraded" if status[row] == "normal" else status[row]
-            cause[row] = "; ".join(filter(None, [cause[row], f"absent: {', '.join(names)}"]))
+    found = [(row, f"absent: {', '.join(names)}") for row, names in enumerate(asked.absent) if names]
+    for row, why in [*found, *((row, doubt) for row in dated)]:
+        status[row] = "degraded" if status[row] == "normal" else status[row]
+        cause[row] = "; ".join(filter(None, [cause[row], why]))
     return Reply(reply.lists | {"status": status, "cause": cause}, reply.seconds)
 
 

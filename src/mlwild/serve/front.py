@@ -15,15 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mlwild.clock import Clock, now_seconds
+from mlwild.clock import Clock, now_seconds, text_of
 from mlwild.operating.beside import SHADOW
 from mlwild.serve.answers import Writer, flat, noted, written
 from mlwild.serve.arms import BEHIND, Arms, Standing
+from mlwild.serve.drift import JUMP, Drift
 from mlwild.serve.ids import AGAIN, Ids, Known
 from mlwild.serve.log import PATIENCE, FullError, Log, StalledError
 from mlwild.serve.meters import Meters
 from mlwild.serve.openapi import described
-from mlwild.serve.requests import Asked, Reader, RefusedError
+from mlwild.serve.requests import Asked, FutureError, Reader, RefusedError
 from mlwild.served import places, read_at
 
 #: Seconds after which a client that was turned away may come again.
@@ -110,12 +111,13 @@ class Front:
         self._rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.now: Post | None = None
+        self._drift = Drift()
 
     def follow(self, standing: Standing) -> None:
         """Answer by what is live now."""
         told = standing.champion.told
         columns, clock = standing.columns, Clock(told["clock"])
-        reader = Reader(columns, self.most, teller(clock))
+        reader = Reader(columns, self.most, teller(clock), self._drift.behind)
         writer = Writer(columns.names, columns.time, columns.key, told["ask"], told["classes"])
         self.now = Post(standing, reader, writer)
         self.meters.follow(standing)
@@ -158,7 +160,11 @@ class Front:
     async def _respond(self, request: Request, path: str) -> Response:
         began, post = time.perf_counter(), self.post
         read = post.reader.predict if path == "/predict" else post.reader.invocations
-        asked = read(request.scope["mlwild.body"], _named(request))
+        late: FutureError | None = None
+        try:
+            asked = read(request.scope["mlwild.body"], _named(request))
+        except FutureError as problem:
+            asked, late = problem.asked, problem
         client, half = request.scope["mlwild.client"], max(self.limits.waiting // 2, 1)
         if client and asked.n > half:
             raise RefusedError(413, f"There are more than {half} rows. Send them in parts.")
@@ -169,7 +175,7 @@ class Front:
         self._count(client, asked.n)
         try:
             name = asked.id or uuid.uuid4().hex
-            known, timing = await self._once(post, name, asked, path)
+            known, timing = await self._once(post, name, asked, path, late)
         finally:
             self._count(client, -asked.n)
         body = known.body if path == "/predict" else flat(known.body)
@@ -185,17 +191,19 @@ class Front:
         else:
             self._waiting.pop(client, None)
 
-    async def _once(self, post: Post, name: str, asked: Asked, path: str) -> tuple[Known, str]:
-        """Answer a request, or give the answer that it got before."""
+    async def _once(
+        self, post: Post, name: str, asked: Asked, path: str, late: FutureError | None
+    ) -> tuple[Known, str]:
+        """Answer a request, or give the answer that it got before; only without one is the future refused."""
         if not asked.id:
-            return await self._answered(post, name, asked, "")
+            return await self._answered(post, name, asked, "", late)
         digest = asked.digest(path)
         within = self.limits.deadline * (1 + asked.n / 1000) + PATIENCE
         known = await self.ids.begin(name, digest, within)
         if known is not None:
             return known, "again;dur=0, "
         try:
-            made, timing = await self._answered(post, name, asked, digest)
+            made, timing = await self._answered(post, name, asked, digest, late)
         except UnsettledError as problem:  # it goes on running, so that it is not logged twice
             problem.fate.add_done_callback(partial(self._settled, name, problem.known))
             raise
@@ -210,14 +218,18 @@ class Front:
         logged = not fate.cancelled() and fate.exception() is None
         self.ids.end(name, replace(known, place=fate.result()) if logged else None)
 
-    async def _answered(self, post: Post, name: str, asked: Asked, digest: str) -> tuple[Known, str]:
+    async def _answered(
+        self, post: Post, name: str, asked: Asked, digest: str, late: FutureError | None
+    ) -> tuple[Known, str]:
         """Have a request answered, and log it before anybody is told."""
+        if late is not None:
+            raise late
         standing, writer = post.standing, post.writer
         if self.log.trouble and not self.limits.unlogged:
             raise self._unlogged()
         began = time.perf_counter()
         reply, arms = await standing.answer(asked, self._names(name, asked, writer))
-        reply, middle = noted(asked, reply), time.perf_counter()
+        reply, middle = noted(asked, reply, _doubt(asked, standing)), time.perf_counter()
         body = writer.body(name, asked, reply, arms)
         vintage = ",".join(dict.fromkeys(reply["vintage"]))
         told = {"asked": digest, "answer": body, "vintage": vintage}
@@ -328,6 +340,14 @@ def _named(request: Request) -> str | None:
     if len(given) > 1:
         raise RefusedError(400, "The header X-Request-Id stands there twice.")
     return given[0] if given else None
+
+
+def _doubt(asked: Asked, standing: Standing) -> str:
+    """Return why rows that the clock dated are not normal: it is behind what is known, and so wrong for certain."""
+    newest = standing.champion.told["newest"] if asked.dated else None
+    if newest is None or (now := now_seconds()) > newest - JUMP:
+        return ""
+    return f"its time is that of this machine's clock, {text_of(now)}, before the newest label was known"
 
 
 async def _refused(_: Request, problem: Exception) -> Response:

@@ -16,6 +16,8 @@ from mlwild.answering.telling import tell
 from mlwild.errors import AppError, MlwildError, StoreError
 from mlwild.serve.messages import SENT, TABLES, Box, packed, shared_memory, slate
 
+#: What Python is given before our modules: nothing, but in a server that the drill started (`serve.drill.moved`).
+ENTRY: tuple[str, ...] = ()
 #: Seconds that loading app, data and model may take.
 LOADING = 600.0
 #: What an answer is made of, in order: see `mlwild.serve.worker.packable`.
@@ -75,18 +77,18 @@ async def kept(order: Order) -> Kept:
     return Kept(**await _said_by("bundling", vars(order)))
 
 
-async def fresh_tables(what: Kept) -> tuple[str, str] | None:
+async def fresh_tables(what: Kept, keep: Sequence[str] = ()) -> tuple[str, str] | None:
     """
     Have the side tables of a bundle read anew, in a process of its own; return key and digest of what they hold now.
 
-    None: the app of the bundle has none.
+    None: the app of the bundle has none. Those that are kept for any worker are named: they are not thrown away.
 
     Raises
     ------
     AppError, StoreError
         With what it says, or if it dies or takes too long.
     """
-    said = await _said_by("tables", {"root": what.root, "key": what.key, "digest": what.digest})
+    said = await _said_by("tables", vars(what) | {"keep": list(keep)})
     return None if said["tables"] is None else (said["tables"][0], said["tables"][1])
 
 
@@ -96,6 +98,7 @@ async def _said_by(module: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
+            *ENTRY,
             "-c",  # not -m: the package imports the module first
             f"from mlwild.answering.{module} import main; main()",
             json.dumps(asked),
@@ -179,7 +182,7 @@ class Worker(asyncio.Protocol):
         config = {"line": theirs.fileno(), "slate": shared, "front": os.getpid(), **vars(what)}
         try:
             worker._process = subprocess.Popen(  # noqa: S603, ASYNC220  our own module, not waited for
-                [sys.executable, "-P", "-m", "mlwild.serve.worker", json.dumps(config)],
+                [sys.executable, "-P", *ENTRY, "-m", "mlwild.serve.worker", json.dumps(config)],
                 pass_fds=[theirs.fileno(), shared],
                 stdin=subprocess.DEVNULL,
             )

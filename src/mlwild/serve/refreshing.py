@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,7 +63,7 @@ async def refresh(arms: Arms, every: float) -> None:
         for pair, arm in arm_of.items():
             note = notes.setdefault(pair, _Note(arm))
             try:
-                await _turn(pair, note, every)
+                await _turn(pair, note, every, _in_use(notes))
             except Exception as problem:  # noqa: BLE001  whatever it is, refreshing goes on, and the operator is told
                 _failed(note, problem)
                 note.due = asyncio.get_running_loop().time() + every
@@ -72,7 +72,7 @@ async def refresh(arms: Arms, every: float) -> None:
         await asyncio.sleep(LOOK)
 
 
-async def _turn(pair: Pair, note: _Note, every: float) -> None:
+async def _turn(pair: Pair, note: _Note, every: float, keep: Sequence[str]) -> None:
     """Touch the tables of a pair, and read them anew, where that is due."""
     loop = asyncio.get_running_loop()
     if pair.kept.tables is not None and loop.time() >= note.touch:
@@ -81,13 +81,19 @@ async def _turn(pair: Pair, note: _Note, every: float) -> None:
             note.due = 0.0  # they are gone, and a worker that is started would need them
     if loop.time() < note.due:
         return
-    tables = await fresh_tables(pair.kept)
+    tables = await fresh_tables(pair.kept, keep)
     before = pair.kept.tables
     if tables is not None and tables != before:
         await pair.load(tables)
         if before is not None:
             note.past.add(before[0])
     note.trouble, note.due = "", loop.time() + every
+
+
+def _in_use(notes: Mapping[Pair, _Note]) -> list[str]:
+    """Return the keys of tables that a worker may have or be about to load."""
+    own = [pair.kept.tables[0] for pair in notes if pair.kept.tables is not None]
+    return own + [key for note in notes.values() for key in note.past]
 
 
 def _failed(note: _Note, problem: Exception) -> None:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from mlwild.answering.columns import Columns, WrongValueError
+from mlwild.clock import text_of
 from mlwild.serve.tickets import Lists
 
 #: Microseconds that an event may lie ahead of now: clocks differ, and a day may have begun elsewhere.
@@ -53,6 +54,8 @@ class Asked:
         Of each row, the columns that it did not give.
     given : bytes
         Digest of columns and absent before times were filled in; empty where the client named no id.
+    dated : tuple of int
+        Rows that gave no time, and got that of this machine's clock.
     """
 
     id: str
@@ -60,10 +63,31 @@ class Asked:
     n: int
     absent: tuple[tuple[str, ...], ...]
     given: bytes = b""
+    dated: tuple[int, ...] = ()
 
     def digest(self, path: str) -> str:
         """Return what tells this request from another."""
         return blake2b(path.encode() + b"\0" + self.given, digest_size=16).hexdigest()
+
+
+class FutureError(RefusedError):
+    """
+    A request of the future, as the clock says now: one that was answered before still gets its answer.
+
+    Parameters
+    ----------
+    said : str
+    asked : Asked
+    """
+
+    def __init__(self, said: str, asked: Asked) -> None:
+        super().__init__(422, said)
+        self.asked = asked
+
+
+def _never() -> float:
+    """Return by how much a clock that never jumps has gone back."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -78,11 +102,14 @@ class Reader:
         Rows of one request.
     now : callable
         Returns the time in microseconds, as the time column counts it; None where that holds integers.
+    behind : callable
+        Returns by how many seconds that clock has gone back: what was not the future before is not now.
     """
 
     columns: Columns
     most: int
     now: Callable[[], int | None]
+    behind: Callable[[], float] = _never
 
     def predict(self, body: bytes, header: str | None) -> Asked:
         """
@@ -178,32 +205,41 @@ class Reader:
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
         # Before the times: the same request gets another now when it comes again.
         given = blake2b(f"{lists!r}\0{absent!r}".encode(), digest_size=16).digest() if name else b""
-        self._times(lists)
-        return Asked(name, lists, len(rows), tuple(absent), given)
+        dated, late = self._times(lists)
+        asked = Asked(name, lists, len(rows), tuple(absent), given, dated)
+        if late:
+            raise FutureError(late, asked)
+        return asked
 
     def _unknown(self, at: int, name: str) -> str:
         have = ", ".join(self.columns.names[:12]) + (", ..." if len(self.columns.names) > 12 else "")
         said = repr(name) if _SHOWN.fullmatch(name) else "a field of that name"
         return f"rows[{at}]: there is no column for {said}. The app's columns are {have}."
 
-    def _times(self, lists: list[list[Any]]) -> None:
-        """Fill in now where a row does not say its time, and refuse the future."""
+    def _times(self, lists: list[list[Any]]) -> tuple[tuple[int, ...], str]:
+        """Fill in now where a row does not say its time; return where that is, and why the future is refused."""
         names = self.columns.names
         if self.columns.time not in names:
-            return
+            return (), ""
         place = names.index(self.columns.time)
         times, now = lists[place], self.now()
         if now is None:
             if None in times:
                 raise RefusedError(422, f"rows[{times.index(None)}].{self.columns.time} is needed.")
-            return
+            return (), ""
         day = self.columns.needed[place].kind == "date"
-        here = now // AHEAD if day else now
+        here, latest = now, now + AHEAD + round(1e6 * self.behind())
+        if day:
+            here, latest = here // AHEAD, latest // AHEAD
+        dated, late = [], ""
         for at, value in enumerate(times):
             if value is None:
                 times[at] = here
-            elif value > here + (1 if day else AHEAD):
-                raise RefusedError(422, f"rows[{at}].{self.columns.time} lies more than a day in the future.")
+                dated.append(at)
+            elif value > latest and not late:
+                says = f"the clock here says {text_of(now / 1e6).removesuffix(' UTC')}"
+                late = f"rows[{at}].{self.columns.time} lies more than a day in the future: {says}."
+        return tuple(dated), late
 
 
 def _texts(names: Any) -> bool:

@@ -142,14 +142,18 @@ class Manner:
         That times are moved by; ticks where they are integers.
     ahead : int, optional
         Hours that all times lie ahead of now.
+    present : bool
+        Whether rows are of now: every other says so, the others say no time.
     shuffled : bool
         Whether rows come in any order.
-    again : {"", "same", "other"}
-        Whether each request is sent twice: with the same id, or with another.
+    again : {"", "same", "other", "before"}
+        Whether each request is sent twice: with the same id, or with another; or the last one before this manner is
+        sent again after each, with its own id.
     """
 
     days: int = 0
     ahead: int | None = None
+    present: bool = False
     shuffled: bool = False
     again: str = ""
 
@@ -224,16 +228,25 @@ class Crowd:
         return [(begin + place) % whole for place in range(n)]
 
     def _request(self, name: str, places: Sequence[int]) -> bytes:
-        days, ahead = self.manner.days, self.manner.ahead
-        return posted(json.dumps({"rows": [self.rows.row(place, days, ahead) for place in places]}).encode(), name)
+        how = self.manner
+        rows = [self.rows.row(place, how.days, how.ahead, present=how.present) for place in places]
+        return posted(json.dumps({"rows": rows}).encode(), name)
 
     def _run(self, n: int, ends: threading.Event) -> None:
         line: Line | None = None
+        manner = self.manner
+        last: tuple[bytes, str, Sequence[int]] | None = None
+        before = last
         while not ends.is_set():
+            if manner is not self.manner:
+                manner, before = self.manner, last
             places, name = self._places(n), self._named()
-            request, again = self._request(name, places), self.manner.again
-            line = self._ask(line, request, name, places)
-            if again:
+            request, again = self._request(name, places), manner.again
+            last = request, name, places
+            line = self._ask(line, *last)
+            if again == "before":
+                line = line if before is None else self._ask(line, *before)
+            elif again:
                 other = name if again == "same" else self._named()
                 line = self._ask(line, request.replace(name.encode(), other.encode(), 1), other, places)
             ends.wait(PAUSES.get(n, 0.02))

@@ -41,10 +41,7 @@ STEADY, PATIENCE = 1.0, 90.0
 NEWEST = 20_000
 #: Share of the rows that are normal without a fault and may be otherwise in that time: a guard judges by what it saw.
 OTHERWISE = 0.05
-NOTES = (
-    "Not covered: a jump of the machine's own clock. Times of requests are moved instead.",
-    "Not covered: a power cut, and a disk that gives back other bytes than it was given.",
-)
+NOTES = ("Not covered: a power cut, and a disk that gives back other bytes than it was given.",)
 
 
 def drill_server(

@@ -7,6 +7,7 @@ import json
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from mlwild.served import segments
 
 #: Times as many clients in a burst.
 BURST = 10
+#: Seconds in which each client asks at least once.
+ASKED = 0.3
 
 
 @dataclass
@@ -214,6 +217,26 @@ def _manner(**how: object) -> Do:
     return begin
 
 
+def _clock(hours: int) -> Do:
+    """Let the clock jump while requests of now come; those of before it come again."""
+
+    def begin(scene: Scene) -> None:
+        scene.crowd.manner = Manner(present=True)
+        time.sleep(ASKED)
+        scene.crowd.manner = Manner(present=True, again="before")
+        scene.server.move(hours)
+
+    return begin
+
+
+def _clock_right(scene: Scene) -> None:
+    """Set it right; requests that were answered while it was wrong come again for a moment."""
+    scene.crowd.manner = Manner(again="before")
+    scene.server.move(0)
+    time.sleep(ASKED)
+    scene.crowd.manner = Manner()
+
+
 def _burst(scene: Scene) -> None:
     scene.more = scene.crowd.begin([one for one in scene.sizes for _ in range(BURST - 1)])
 
@@ -283,6 +306,10 @@ TROUBLES = (
     Trouble(
         "times two days ahead", "of now: refused in words", _manner(ahead=48), _AS_BEFORE, refused=True, clock=True
     ),
+    # After those of times ahead: a server that saw its clock further ahead refuses less of them.
+    Trouble("clock jumps two days ahead", "of the machine; each request is of now", _clock(48), _clock_right),
+    Trouble("clock jumps two days back", "of the machine; each request is of now", _clock(-48), _clock_right),
+    Trouble("clock jumps an hour back", "as where summer time ends wrongly", _clock(-1), _clock_right),
     Trouble("rows out of order", "any rows in any order", _manner(shuffled=True), _AS_BEFORE),
     Trouble("requests doubled, same ids", "each is sent twice", _manner(again="same"), _AS_BEFORE),
     Trouble("requests doubled, other ids", "each is sent twice", _manner(again="other"), _AS_BEFORE),

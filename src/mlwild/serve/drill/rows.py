@@ -44,10 +44,18 @@ class Rows:
         """Return how many there are."""
         return len(self.plain)
 
-    def row(self, place: int, days: int = 0, ahead: int | None = None) -> dict[str, Any]:
-        """Return a row: its time moved by some days (or ticks), or so many hours ahead of now."""
+    def row(self, place: int, days: int = 0, ahead: int | None = None, *, present: bool = False) -> dict[str, Any]:
+        """
+        Return a row: its time moved by some days (or ticks), or so many hours ahead of now.
+
+        At `present`, every other says that it is now, and the others say no time: they are for the server to date.
+        """
         unit = DAY if self.time.kind == "time" else 1
         time, now = self.times[place] + days * unit, self.now()
+        if present and now is not None:
+            if place % 2 and self.plain[place]:
+                return dict(self.plain[place])
+            ahead = 0
         if ahead is not None and now is not None:
             then = now + ahead * DAY // 24
             time = then // DAY if self.time.kind == "date" else then
