@@ -19,6 +19,8 @@ Frame = nw.DataFrame[Any]
 Source = Callable[[], Any] | str | Path
 
 KINDS = ("pandas", "polars", "pyarrow")
+#: Rows up to which a pandas frame has one block a kind of column: what is done later gains more than a copy costs.
+FEW = 1000
 
 
 def load(source: Source, field: str, *, root: Path, kind: str) -> Frame:
@@ -117,8 +119,8 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
         if kind == "pandas":
             import pandas as pd  # noqa: F401  Arrow needs it
 
-            # One block a column: columns without gaps are read in place, not copied.
-            return table.to_pandas(split_blocks=True, date_as_object=False)
+            # One block a column: columns without gaps are read in place, not copied. Of few rows, blocks cost more.
+            return table.to_pandas(split_blocks=table.num_rows > FEW, date_as_object=False)
     except ImportError as problem:
         raise MissingPackageError(
             f"{field}: {kind!r} frames are asked for and {kind} is not installed. "

@@ -10,6 +10,7 @@ from typing import Any
 from mlwild import frames
 from mlwild.answering.ages import Limit, overdue
 from mlwild.answering.columns import Shape, coded
+from mlwild.answering.plain_frames import PlainFrames
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError
@@ -34,6 +35,8 @@ class Maker:
         Side tables as they are known.
     limits : mapping of str to Limit
         How old their rows may be, by table.
+    plain : PlainFrames, optional
+        How the function's frames are made without Arrow, where they can be.
     """
 
     app: App
@@ -43,6 +46,7 @@ class Maker:
     kind: str
     tables: Tables
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    plain: PlainFrames | None = None
 
     def make(self, rows: Mapping[str, Sequence[Any]], n: int) -> tuple[Any, dict[str, list[Any]]]:
         """
@@ -53,12 +57,11 @@ class Maker:
         DataError
             If the function returns another number of rows. What it raises itself passes through.
         """
-        table = self.data.table(rows, n)
         serving = self.app.serving
         if serving is not None and serving.features is not None:
-            made: Any = self._one_by_one(table)
+            made: Any = self._one_by_one(self.data.table(rows, n))
         else:
-            made = self._native(frames.from_arrow(table, self.data_kind, "data"))
+            made = self._native(self._events(rows, n))
             if self._is_learned(made, n):
                 return made, self._lists(made)
             made, _ = frames.to_arrow(made, "features")
@@ -72,8 +75,13 @@ class Maker:
         """Return the features that are made of rows of side tables that are too old: in which rows, and why."""
         if not self.limits:
             return {}
-        events = frames.from_arrow(self.data.table(rows, n), self.data_kind, "data")
-        return overdue(self.limits, self.tables, events)
+        return overdue(self.limits, self.tables, self._events(rows, n))
+
+    def _events(self, rows: Mapping[str, Sequence[Any]], n: int) -> Any:
+        """Return rows as the app's function is given them."""
+        if self.plain is not None:
+            return self.plain.frame(rows, n)
+        return frames.from_arrow(self.data.table(rows, n), self.data_kind, "data")
 
     def one(self, native: Any, row: int) -> Any:
         """Return one row of what `make` returned."""

@@ -14,6 +14,7 @@ from mlwild import frames, models
 from mlwild.answering.apps import app_that_made
 from mlwild.answering.bundle import Bundle, load_model
 from mlwild.answering.features import Maker
+from mlwild.answering.plain_frames import PlainFrames
 from mlwild.answering.telling import tell
 from mlwild.app import App
 from mlwild.clock import now_seconds
@@ -355,6 +356,7 @@ def assembled(store: Store, bundle: Bundle, app: App) -> AppService:
         kind=bundle.kind,
         tables=bundle.tables,
         limits=bundle.limits,
+        plain=PlainFrames.of(bundle.data) if bundle.data_kind == "pandas" else None,
     )
     fitted = [load_model(store, part) for part in bundle.parts] or [app.models[app.live]]
     return AppService(app, bundle, maker, fitted)
