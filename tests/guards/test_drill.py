@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
@@ -15,6 +16,7 @@ from mlwild import App
 from mlwild.cli import cli
 from mlwild.drilling import FAULTS, SEVERITIES, drill
 from mlwild.drilling.faults import Scene
+from mlwild.drilling.replays import differs
 from mlwild.errors import AppError, DataError
 from mlwild.show import show_drill
 
@@ -80,6 +82,41 @@ def test_the_champion_alone_would_have_done_worse(found):
     assert np.isnan(cells["model raises", 1.0].bare)
     assert cells["model raises", 1.0].detected == 0
     assert cells["missing column", 1.0].bare_answered == 0
+
+
+def test_an_oracle_stands_between_the_clean_loss_and_the_guard(found):
+    cells = {(cell.fault, cell.severity): cell for cell in found.cells}
+    for cell in found.cells:
+        assert np.isfinite(cell.oracle), cell
+        if cell.fault in ("rows out of order", "rows doubled"):
+            assert cell.oracle == pytest.approx(cell.clean)
+    assert cells["model raises", 1.0].oracle == pytest.approx(cells["model raises", 1.0].loss)
+    # It need not find out: what the guard sees late, or not at all, costs it nothing.
+    for name in ("sign flip", "stale feature", "stuck value"):
+        assert cells[name, 0.5].oracle < cells[name, 0.5].loss
+    assert cells["unit slip", 0.5].oracle == pytest.approx(cells["unit slip", 0.5].loss, rel=0.02)
+    assert np.mean([cell.oracle for cell in found.cells]) < np.mean([cell.loss for cell in found.cells])
+
+
+def test_intervals_are_counted_under_each_fault(found):
+    cells = {(cell.fault, cell.severity): cell for cell in found.cells}
+    for cell in found.cells:
+        assert 0 <= cell.held <= 1, cell
+    assert cells["rows out of order", 1.0].held == pytest.approx(0.9, abs=0.05)
+    # 2,000 rows without any feature that can be used, 500 that the constant's width comes from.
+    assert cells["missing column", 1.0].held == pytest.approx(0.9, abs=4 * np.sqrt(0.09 / 500))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        ([1.0, None, float("nan")], [1.0, None, float("nan")], [False, False, False]),
+        ([1.0, None, 2.0], [1.0, 3.0, 2.5], [False, True, True]),
+        (["1 kW", None], [1.0, None], [True, False]),
+    ],
+)
+def test_cells_that_differ_are_found(one, two, expected):
+    assert differs(pa.chunked_array([pa.array(one)]), pa.chunked_array([pa.array(two)])).tolist() == expected
 
 
 def test_what_changes_nothing_costs_nothing(found):

@@ -109,6 +109,8 @@ def _row(cell: Mapping[str, Any], digits: int, scale: Scale) -> Row:
         "fault": cell["fault"],
         "severity": f"{percent(cell['severity'])} of {cell['of']}",
         "loss": number(cell["loss"], digits) if known(cell["loss"]) else "none answered",
+        "oracle": number(cell["oracle"], digits) if known(cell.get("oracle")) else "not known",
+        "held": percent(cell["held"]) if known(cell.get("held")) else "",
         "clean": number(cell["clean"], digits),
         "constant": number(cell["constant"], digits),
         "bare": _bare(cell, digits),

@@ -55,6 +55,10 @@ class Cell:
         Median rows from the end of the fault until answers are normal again; NaN if they never are.
     n : int
         Rows in all.
+    oracle : float
+        Mean loss of the same rows if the guard were told what is broken in each, and which calls fail.
+    held : float
+        Share of the answered rows whose outcome lay in the interval or set of the answer; NaN where there are none.
     """
 
     fault: str
@@ -70,6 +74,8 @@ class Cell:
     detected: float
     recovered: float
     n: int
+    oracle: float = float("nan")
+    held: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,10 @@ class Run:
         The same of the champion alone, of the champion without the fault, and of the constant.
     finite : ndarray of bool, shape (n_rows,)
         Whether there was an answer, or a refusal in words.
+    held : ndarray of shape (n_rows,)
+        Whether the outcome lay where the answer said; NaN where that said nothing.
+    oracle : ndarray of shape (n_rows,)
+        Loss if the guard were told what is broken; NaN outside of the stretch.
     begins, ends : int
         The fault lasts from the one row to before the other.
     """
@@ -96,6 +106,8 @@ class Run:
     clean: Floats
     constant: Floats
     finite: NDArray[np.bool_]
+    held: Floats
+    oracle: Floats
     begins: int
     ends: int
 
@@ -129,25 +141,48 @@ class Replay:
 
     def clean(self) -> Run:
         """Ask for all rows as they came."""
-        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict)
+        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict, None)
 
     def run(self, fault: Fault, severity: float, seed: int) -> Run | None:
         """Ask for all rows, with a fault; None where it finds no hold."""
         rng = np.random.default_rng([seed, FAULTS.index(fault), int(100 * severity)])
         order, table, first = np.arange(len(self.rows)), self.scene.table, self.chain.predict[0]
         if fault.change is None:
-            return self._asked(table, order, (Failing(first, fault.model, severity, rng), *self.chain.predict[1:]))
+            failing: tuple[Predict, ...] = (Failing(first, fault.model, severity, rng), *self.chain.predict[1:])
+            return self._asked(table, order, failing, self._told(table, order, severity))
         made = fault.change(self.scene, rng, severity)
         if made is None:
             return None
         if isinstance(made, np.ndarray):
-            return self._asked(table.take(made), made, self.chain.predict)
-        return self._asked(made, order, self.chain.predict)
+            return self._asked(table.take(made), made, self.chain.predict, self._told(table.take(made), made))
+        return self._asked(made, order, self.chain.predict, self._told(made, order))
 
-    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict]) -> Run:
+    def _told(self, table: Any, order: Ints, failing: float = 0.0) -> Floats:
+        """Return the loss of each row if the guard were told what is broken in it, and which share of calls fails."""
+        guard, predict = self.chain.guard, self.chain.predict
+        clean, lost = self.scene.table.take(order), np.full(len(order), np.nan)
+        broken = np.column_stack([differs(table.column(name), clean.column(name)) for name in table.column_names])
+        rows = np.arange(*self._stretch(order))
+        # Calls of so many rows fail; which ones would say no more.
+        fails = np.arange(len(rows)) < round(failing * len(rows))
+        without: list[Predict | None] = [None, *predict[1:]]
+        for picked, asked in ((rows[fails], without), (rows[~fails], predict)):
+            if len(picked):
+                native = frames.from_arrow(table.take(picked), self.survey.kind, "features")
+                made = guard.knowing(native, asked, guard.watch(), broken[picked])
+                given = made.status != REFUSED
+                lost[picked[given]] = self._lost(made.value[given], order[picked[given]])
+        return lost
+
+    def _stretch(self, order: Ints) -> tuple[int, int]:
+        """Return where the fault begins and ends among rows in an order."""
         begins, ends = self.scene.begins, self.scene.ends
-        if len(order) != len(self.rows):  # some came twice
-            begins, ends = (int(np.searchsorted(order, one)) for one in (begins, ends))
+        if len(order) == len(self.rows):
+            return begins, ends
+        return int(np.searchsorted(order, begins)), int(np.searchsorted(order, ends))  # some came twice
+
+    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict], oracle: Floats | None) -> Run:
+        begins, ends = self._stretch(order)
         answers = self._answered(table, predict, (begins, ends))
         status = np.concatenate([part.status for part in answers])
         value = np.concatenate([part.value for part in answers])
@@ -160,7 +195,10 @@ class Replay:
         constant = self.chain.guard.stages[-1].constant
         assert constant is not None
         same = self._lost(np.broadcast_to(constant, (len(order), *constant.shape)), order)
-        return Run(status, lost, bare, self.alone[order], same, finite | ~given, begins, ends)
+        labels = self.survey.labels[self.rows[order]]
+        held = np.concatenate([_held(part, labels[place * BATCH :][:BATCH]) for place, part in enumerate(answers)])
+        told = np.full(len(order), np.nan) if oracle is None else oracle
+        return Run(status, lost, bare, self.alone[order], same, finite | ~given, held, told, begins, ends)
 
     def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
         """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
@@ -243,7 +281,26 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         float(np.median(detected)) if detected else np.nan,
         late if np.isfinite(late) else np.nan,
         len(lost),
+        _mean(joined("oracle")),
+        _mean(joined("held")),
     )
+
+
+def differs(column: Any, other: Any) -> NDArray[np.bool_]:
+    """Mark the cells of a column that are not those of another; gaps are alike."""
+    if column.equals(other):
+        return np.zeros(len(column), dtype=bool)
+    pairs = zip(column.to_pylist(), other.to_pylist(), strict=True)
+    return np.array([one != two and not (one != one and two != two) for one, two in pairs])  # noqa: PLR0124  NaN
+
+
+def _held(made: Answers, labels: NDArray[Any]) -> Floats:
+    """Say of each answer whether the outcome lay where it said."""
+    if made.likely.shape[1]:
+        inside = made.likely[np.arange(len(labels)), labels.astype(np.int64)]
+        return np.where(made.likely.any(axis=1), inside, np.nan).astype(np.float64)
+    known = np.isfinite(made.low) & np.isfinite(made.high)
+    return np.where(known, (made.low <= labels) & (labels <= made.high), np.nan).astype(np.float64)
 
 
 def _mean(values: Floats) -> float:

@@ -52,10 +52,10 @@ def numbers_of(table: Any) -> Floats:
     return made
 
 
-def radii_of(radii: Radii, ask: str, rows: Floats, value: Floats) -> Floats:
-    """Return the radius of each answer."""
-    if radii.difficulty is None:
-        return radii.of(rows)
+def radii_of(radii: Radii, ask: str, rows: Floats | None, value: Floats) -> Floats:
+    """Return the radius of each answer; that of all rows alike where theirs cannot be believed."""
+    if radii.difficulty is None or rows is None:
+        return np.full(len(value), radii.fixed)
     return radii.of(rows, (likeliest_of(value)[1] if ask.startswith("probab") else value)[:, None])
 
 

@@ -74,16 +74,18 @@ def _chain(found: Drill) -> Table:
 
 def _faults(found: Drill) -> Table:
     table = Table(box=None, pad_edge=False, title=f"Mean {found.loss} while the fault lasts", title_justify="left")
-    table.add_column("fault")
+    table.add_column("fault", no_wrap=True)
     for name in (
         "severity",
         "guarded",
+        "oracle",
         "clean",
         "constant",
-        "champion alone",
+        "model alone",
         "answered",
-        "detected",
-        "back to normal",
+        "held",
+        "seen after",
+        "normal after",
     ):
         table.add_column(name, justify="right")
     for cell in found.cells:
@@ -95,10 +97,12 @@ def _faults(found: Drill) -> Table:
             cell.fault,
             f"{cell.severity:.0%} of {cell.of}",
             number(cell.loss, DIGITS),
+            number(cell.oracle, DIGITS),
             number(cell.clean, DIGITS),
             number(cell.constant, DIGITS),
             alone,
             f"{cell.answered:.0%}",
+            f"{cell.held:.0%}" if cell.held == cell.held else "-",
             _rows(cell.detected),
             _rows(cell.recovered),
             style=style,
