@@ -58,6 +58,17 @@ def test_a_guard_that_keeps_all_limits_passes_and_its_worst_fault_is_the_estimat
         ([replace(GOOD, loss=1.06), GOOD], {}, "pass", "in 1 of 2 cells"),
         ([replace(GOOD, loss=1.06)], {"test": ready.SurvivesDrill(above_clean=0.07)}, "pass", "in 0 of 1 cells"),
         ([replace(GOOD, clean=3.0, loss=2.01)], {}, "fail", "more than 50% of cells"),  # the constant is the lesser
+        # In one of three so much more than an oracle would lose.
+        ([replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD], {}, "fail", "more than 25% of cells"),
+        ([replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD, GOOD], {}, "pass", "in 1 so much more than an oracle would"),
+        ([replace(GOOD, loss=1.5, oracle=1.46), GOOD, GOOD], {}, "pass", "in 0 so much more than an oracle would"),
+        ([replace(GOOD, loss=1.5, oracle=0.7), GOOD, GOOD], {}, "fail", "more than 25% of cells"),
+        (
+            [replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD],
+            {"test": ready.SurvivesDrill(most_missed=0.4)},
+            "pass",
+            "in 1 of 3 cells",
+        ),
         ([GOOD], {"trips": 1}, "underpowered", "these may be chance"),  # 1 of 2,000: chance .18
         ([GOOD], {"trips": 2}, "fail", "more than 0.0001 of rows"),  # chance .017
         ([GOOD], {"trips": 2, "clean": 20_000}, "pass", "tripped the guard 2 times"),

@@ -30,8 +30,8 @@ def _constant(stream):
 
 
 def _check_cells(name, seeds, severities):
-    """Return how many cells keep the stricter bound, with answers to every row."""
-    kept = 0
+    """Return how many cells keep the stricter bound, with answers to every row; and how many do beside an oracle."""
+    kept = beside = 0
     made = [STREAMS[name](seed) for seed in range(seeds)]
     clean = np.mean([_loss(stream, answered(stream))[0] for stream in made])
     constant = np.mean([_constant(stream) for stream in made])
@@ -47,19 +47,45 @@ def _check_cells(name, seeds, severities):
                 lost.append(_loss(stream, parts)[0])
             assert np.mean(lost) <= constant + ABOVE_CONSTANT, (fault, severity, np.mean(lost), constant)
             kept += np.mean(lost) <= min(constant, clean + ABOVE_CLEAN)
-    return kept
+            told = np.mean([_oracle(stream, fault, severity, seed) for seed, stream in enumerate(made)])
+            # In single precision even the constant itself is not the constant to the last digit.
+            beside += np.mean(lost) <= min(constant + 1e-6, max(clean, told) + ABOVE_CLEAN)
+    return kept, beside
+
+
+def _oracle(stream, fault, severity, seed):
+    """Return the mean loss while the fault lasts if the guard were told which values are wrong and which calls fail."""
+    span = slice(BEGINS, ENDS)
+    befallen, clean = under(stream, fault, severity, seed).live.iloc[span], stream.live.iloc[span]
+    names, n = stream.guard.encoding.names, ENDS - BEGINS
+    broken = np.zeros((n, len(names)), dtype=bool)
+    for place, name in enumerate(names):
+        there = befallen[name].tolist() if name in befallen else [None] * n
+        pairs = zip(there, clean[name].tolist(), strict=True)
+        broken[:, place] = [one != two and not (one != one and two != two) for one, two in pairs]
+    fails = round(severity * n) if fault.startswith("model ") else 0
+    value = np.zeros(n)
+    for part, predict in ((slice(0, fails), [None, *stream.predict[1:]]), (slice(fails, n), stream.predict)):
+        if part.stop > part.start:
+            made = stream.guard.knowing(befallen.iloc[part], predict, stream.guard.watch(), broken[part])
+            assert (made.status < 3).all()
+            value[part] = made.value
+    return float(stream.losses(stream.labels[span], value.astype(np.float32)).mean())
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_row_is_answered_and_never_worse_than_by_the_constant(name):
-    _check_cells(name, 1, (0.5,))
+    kept, beside = _check_cells(name, 1, (0.5,))
+    assert kept >= 4
+    assert beside >= 9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_same_in_thirty_six_cells_with_twenty_seeds(name):
-    kept = _check_cells(name, 20, SEVERITIES)
+    kept, beside = _check_cells(name, 20, SEVERITIES)
     assert kept >= 18  # what is lost with a feature that nothing replaces cannot be had back
+    assert beside >= 33  # nor could an oracle have it back, which is told what is wrong
 
 
 def _check_refusing(name, seeds, severities):

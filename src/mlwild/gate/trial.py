@@ -154,6 +154,11 @@ class Harm(Protocol):
         ...
 
     @property
+    def oracle(self) -> float:
+        """Mean loss if the guard were told what is broken in them; NaN if that was not tried."""
+        ...
+
+    @property
     def n(self) -> int:
         """Rows."""
         ...

@@ -23,14 +23,15 @@ class SurvivesDrill:
     Under every fault of the drill every row is answered, and answers lose hardly more than a constant would.
 
     The candidate with its fallback chain and its guard meets fourteen faults at three severities in the rows that it is
-    tried on, as in `mlwild drill`. It is red in four cases: a row gets no answer; under some fault answers lose more
+    tried on, as in `mlwild drill`. It is red in five cases: a row gets no answer; under some fault answers lose more
     than the constant by `above_constant`; in more cells than `most_above` they lose more than the lesser of the
-    constant's loss and their own without the fault by `above_clean`; rows without a fault trip the guard more often
-    than `trips`. Losses are held against their range: the loss's own where it is finite, else what the constant's loss
-    exceeds on one row in a hundred.
+    constant's loss and their own without the fault by `above_clean`; in more cells than `most_missed` they lose so
+    much more than an oracle would, the same guard told which values are wrong; rows without a fault trip the guard more
+    often than `trips`. Losses are held against their range: the loss's own where it is finite, else what the constant's
+    loss exceeds on one row in a hundred.
 
     A feature that nothing replaces is lost under some faults whatever the guard does; that is why not all cells have to
-    be near the clean ones.
+    be near the clean ones. What an oracle would not lose either, the guard did not find out.
 
     Parameters
     ----------
@@ -41,6 +42,9 @@ class SurvivesDrill:
     most_above : float
         Share of cells (a fault at a severity) that may lose more than the lesser of the constant's loss and the clean
         one plus `above_clean`.
+    most_missed : float
+        Share of cells that may lose more than the lesser of the constant's loss and the greater of the clean one and an
+        oracle's, that plus `above_clean`.
     trips : float
         Greatest share of rows without a fault at which the guard begins to distrust; red where chance does not explain
         more at 5 %, undecided where the rows cannot tell.
@@ -64,6 +68,7 @@ class SurvivesDrill:
     above_constant: float = 0.02
     above_clean: float = 0.05
     most_above: float = 0.5
+    most_missed: float = 0.25
     trips: float = 1e-4
     seeds: int = 1
     rows: int = 500
@@ -93,13 +98,15 @@ class SurvivesDrill:
         worst = max(answered or silent, key=lambda one: one.loss - one.constant)
         near = self.above_clean * found.scale
         above = [one for one in answered if one.loss > min(one.constant, one.clean + near)]
+        told = [one for one in above if math.isfinite(one.oracle)]
+        missed = [one for one in told if one.loss > min(one.constant, max(one.clean, one.oracle) + near)]
         facts: dict[str, Any] = {
             "n": found.clean_rows,
             "estimate": (worst.loss - worst.constant) / found.scale,
             "limit": self.above_constant,
             "parts": tuple(_part(one) for one in found.cells),
         }
-        said = self._said(found, worst, above)
+        said = self._said(found, worst, above, missed)
         if silent:
             one = min(silent, key=lambda one: one.available)
             return Outcome("fail", f"under {_named(one)} {1 - one.available:.1%} of rows got no answer", **facts)
@@ -107,18 +114,21 @@ class SurvivesDrill:
             return Outcome("fail", f"{said}: more than {self.above_constant:.0%} of the range above it", **facts)
         if len(above) > self.most_above * len(found.cells):
             return Outcome("fail", f"{said}: more than {self.most_above:.0%} of cells", **facts)
+        if len(missed) > self.most_missed * len(found.cells):
+            return Outcome("fail", f"{said}: more than {self.most_missed:.0%} of cells", **facts)
         if found.trips > self.trips * found.clean_rows:
             sure = _exceeded(found.trips, found.clean_rows, self.trips)
             more = f"{said}: more than {number(self.trips)} of rows" if sure else f"{said}: these may be chance"
             return Outcome("fail" if sure else "underpowered", more, **facts)
         return Outcome("pass", said, **facts)
 
-    def _said(self, found: Drilled, worst: Harm, above: Sequence[Harm]) -> str:
+    def _said(self, found: Drilled, worst: Harm, above: Sequence[Harm], missed: Sequence[Harm]) -> str:
         return (
             f"at worst ({_named(worst)}) answers lose {number(worst.loss, 3)}, without the fault "
             f"{number(worst.clean, 3)}, and the constant {number(worst.constant, 3)}; in {len(above)} of "
             f"{len(found.cells)} cells they lose more than the constant, or than without the fault by "
-            f"{self.above_clean:.0%} of the range of losses; {count(found.clean_rows)} rows without a fault tripped "
+            f"{self.above_clean:.0%} of the range of losses, in {len(missed)} so much more than an oracle would, too; "
+            f"{count(found.clean_rows)} rows without a fault tripped "
             f"the guard {count(found.trips)} times"
         )
 
@@ -141,6 +151,7 @@ def _part(one: Harm) -> dict[str, Any]:
         "of": one.of,
         "available": one.available,
         "loss": one.loss if math.isfinite(one.loss) else None,
+        "oracle": one.oracle if math.isfinite(one.oracle) else None,
         "clean": one.clean,
         "constant": one.constant,
         "n": one.n,
