@@ -65,10 +65,10 @@ def test_intervals_of_a_model_hold_as_many_outcomes_as_they_say():
     assert local.tracked.outcomes == n
 
 
-@pytest.mark.parametrize("late", [1, 4])
-def test_after_errors_have_grown_fivefold_it_is_right_again_once_a_few_cutoffs_have_passed(late):
+@pytest.mark.parametrize(("late", "whole"), [(1, 0.89), (4, 0.83)])
+def test_after_errors_have_grown_fivefold_it_is_right_again_once_a_few_cutoffs_have_passed(late, whole):
     """Ten draws, periods of 200: of 4,000 outcomes that come six cutoffs after the labels of the change."""
-    shares = []
+    shares, every_row = [], []
     for seed in range(10):
         rng = np.random.default_rng(seed)
         n, every = 6000, 200
@@ -78,9 +78,11 @@ def test_after_errors_have_grown_fivefold_it_is_right_again_once_a_few_cutoffs_h
         _, radii = follow(rows, scores, period, period + late, level=0.9)
         held = scores <= radii
         shares.append(held[3000 + every * (late + 6) :].mean())
+        every_row.append(held[every * late :].mean())
         assert held[3000 : 3000 + every * late].mean() < 0.5
-    # Where it was missed, more is held for a while: so it comes to what was promised on the whole.
-    assert 0.89 < np.mean(shares) < 0.97
+    # Where it was missed, more is held for a while: so it comes to what was promised on the whole, the later the later.
+    assert np.mean(shares) > 0.89
+    assert whole < np.mean(every_row) < 0.92
 
 
 def test_of_long_periods_no_more_than_five_hundred_rows_are_learned_from(monkeypatch):

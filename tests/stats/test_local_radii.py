@@ -140,7 +140,7 @@ def test_whatever_scores_do_no_more_are_missed_than_promised(seed, late):
     scores = np.exp(np.cumsum(rng.normal(size=n)) % 7) * np.where(rng.random(n) < 0.01, 100.0, 1.0)
     rows = np.column_stack([-scores, rng.permutation(scores)])
     missed, _ = _run(rows, scores, 300, late=late)
-    step = min(0.02 / math.sqrt(late), 0.1 / late)
+    step = min(0.02 / math.sqrt(late), 1 / math.e / late)
     reach = math.log2(scores.max() / scores.min())
     assert missed.sum() <= 0.1 * len(missed) + 0.1 / step + late * (reach + 2)
 

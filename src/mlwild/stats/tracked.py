@@ -91,9 +91,9 @@ class Tracked:
     level : float
         Share within, in (0, 1).
     rate : float
-        Step for labels that come at once, above 0. The step g is this over the root of `lag`, and at most a tenth (or
-        itself) over `lag`: a full one, told of `lag` times before it has shown, swings from far too wide to far too
-        narrow.
+        Step for labels that come at once, above 0. The step g is this over the root of `lag`: a full one, told of `lag`
+        times before it has shown, swings from far too wide to far too narrow. It is at most 1/e (or itself) over
+        `lag`: the greatest with which a loop that sees its own doing so late does not overshoot.
     window : int
         Scores that are remembered, and outcomes on end that `worst` is about.
     lag : int
@@ -137,7 +137,7 @@ class Tracked:
         if window < 1 or lag < 1:
             raise DataError(f"window is {window} and lag {lag}, need 1 at least.")
         self.level, self.rate, self.window, self.lag = level, rate, window, lag
-        self._step = min(rate / math.sqrt(lag), max(rate, 0.1) / lag)
+        self._step = min(rate / math.sqrt(lag), max(rate, 1 / math.e) / lag)
         self._unit = self._step * lag
         self.missed = 1 - level
         self.positive = 0.0
