@@ -142,16 +142,24 @@ REAL = {
 }
 
 
+#: What 90 % intervals or sets of each real history hold at least. Of 14 months of bookings labels come up to eight months
+#: late, cancellations first: what is missed early is not made good before the end.
+HELD = {"flights": 0.88, "air": 0.88, "hotel": 0.8}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_the_same_of_real_histories(name, shared, tmp_path):
-    """The break-even life of a rehearsal, each stage in every period that has an interval."""
+    """The break-even life of a rehearsal, each stage in every period that has an interval; and each answer's own."""
     app = replace(REAL[name](shared), guard=Guard(), seeds=[0])
     stages = wild.rehearse(app, store=tmp_path, jobs=1).sheet["fallback"]["stages"]
     kept, of, periods = _kept(stages)
     print(name, kept, of, periods, kept / of, [(one["stage"], one["kept"], one["of"]) for one in stages])
     assert len(stages) >= 3
     assert abs(kept / of - LEVEL) <= _tolerance(periods)
+    for one in stages:
+        assert HELD[name] <= one["intervals"]["share"] <= 0.98, one["stage"]
+        assert one["intervals"]["worst"]["share"] < one["intervals"]["share"]
 
 
 def test_what_is_promised_of_a_period_was_known_before_it(tmp_path):
