@@ -16,7 +16,7 @@ from mlwild import monitors as monitors_
 from mlwild import rules as rules_
 from mlwild import splits as splits_
 from mlwild.app import App
-from mlwild.auditions import audit_monitors, audit_splits, declared_losses, latest_shift
+from mlwild.auditions import audit_monitors, audit_splits, covered, declared_losses, latest_shift, level_of
 from mlwild.compute import Jobs
 from mlwild.declared import check_windows
 from mlwild.digest import digest, fingerprint, version
@@ -236,6 +236,8 @@ def rehearse(
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
         life = led(sheet["recommended"]["rule"], named)
         sheet["fallback"] = declared_losses(triangles, life.live, life.first)
+        served = None if _published(app) else covered(triangles[0], life.live, life.first, level=level_of(app))
+        sheet["intervals"] = served
         sheet["seconds"] = round(time.perf_counter() - began, 3)
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read, start, keep)
         if keep_rows:

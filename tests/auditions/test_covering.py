@@ -1,5 +1,7 @@
 """Intervals of a life: counted again by hand, as stated on average, and the worst rows told beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,11 @@ from sklearn.linear_model import LinearRegression
 import mlwild as wild
 from mlwild.auditions import covering
 from mlwild.auditions.covering import covered
+from mlwild.card import card_html
 from mlwild.guards.following import follow
+from mlwild.lives import led
 from mlwild.records import Vintage
+from mlwild.show import show_sheet
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
@@ -111,3 +116,21 @@ def test_where_nothing_can_be_told_nothing_is(tmp_path):
     short = covered(triangle, path[:2], 0, level=0.9)
     assert short["n"] == PERIOD
     assert short["worst"] is None
+
+
+def test_every_rehearsal_says_what_intervals_of_served_answers_held(tmp_path, capsys):
+    app = replace(_app(0), guard=None)
+    made = wild.rehearse(app, store=tmp_path, jobs=1)
+    each = made.sheet["intervals"]
+    assert made.sheet["fallback"] is None
+    life = led(made.sheet["recommended"]["rule"], made.lives)
+    assert each == covered(made.triangles[0], life.live, life.first, level=0.9)
+    show_sheet(made.sheet)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"If it is served, {each['said']}" in said
+    assert f"of the worst 500 on end {each['worst']['share']:.0%}, " in said
+    assert f"If it is served, {each['said']}" in card_html(made.sheet)
+    assert (
+        wild.rehearse(replace(app, guard=wild.Guard(level=0.8)), store=tmp_path, jobs=1).sheet["intervals"]["level"]
+        == 0.8
+    )

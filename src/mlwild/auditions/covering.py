@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.app import App
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.outcomes import likely_of, scores_of
+from mlwild.guards.settings import Guard
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 
@@ -20,6 +22,11 @@ Ints = NDArray[np.int64]
 WINDOW = 500
 #: Rows that are lived through, at most: the latest.
 MOST_ROWS = 50_000
+
+
+def level_of(app: App) -> float:
+    """Return the share of outcomes that an app's intervals are to hold."""
+    return (app.guard or Guard()).level
 
 
 def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: float) -> dict[str, Any] | None:

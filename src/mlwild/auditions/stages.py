@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.auditions.abstaining import abstained, since_of
-from mlwild.auditions.covering import covered
+from mlwild.auditions.covering import covered, level_of
 from mlwild.auditions.past import Procedure
 from mlwild.auditions.promises import MOST_CUTOFFS
 from mlwild.auditions.splits import finite, promised_of_life
 from mlwild.declared import PREVIOUS
 from mlwild.guards.exploring import AT_RANDOM, random_answers, values_of
 from mlwild.guards.learning import RECENT
-from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, best_constant
 from mlwild.models import Forecast
 from mlwild.records import Vintage
@@ -184,7 +183,6 @@ def _drawn(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle | No
 
 def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: int, *, level: float) -> dict[str, Any]:
     survey, grid = triangle.survey, triangle.survey.grid
-    of_rows = (survey.app.guard or Guard()).level
     of_stage = Procedure((triangle,), path[0].window, path, began)
     losses, weights = of_stage.realised.copy(), of_stage.weights
     losses[:began] = np.nan
@@ -212,6 +210,6 @@ def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: i
         "kept": promise.get("kept", 0),
         "of": promise.get("n", 0),
         "record": {key: promise.get(key, []) for key in keys},
-        "intervals": None if name == AT_RANDOM else covered(triangle, path, began, level=of_rows),
+        "intervals": None if name == AT_RANDOM else covered(triangle, path, began, level=level_of(survey.app)),
         "by_period": losses,
     }

@@ -40,7 +40,6 @@ def fallback(facts: Facts) -> Row | None:
         "worse": _worse(stages, constant),
         "drawn": percent(found["share"]) if random else "",
         "abstains": (found.get("abstains") or {}).get("said", ""),
-        "intervals": (stages[0].get("intervals") or {}).get("said", "") if stages else "",
         "each": percent(of_rows) if of_rows else "",
     }
 

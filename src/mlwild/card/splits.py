@@ -34,6 +34,7 @@ def splits(facts: Facts) -> dict[str, Any] | None:
         "bounds": interval(promise["low"], promise["high"], digits),
         "by": promise["split"],
         "covered": covered,
+        "each": (facts.sheet.get("intervals") or {}).get("said", ""),
         "estimating": _best(audition["estimating"]),
         "choosing": _best(audition["choosing"]),
         "leak": _leak(audition["leak_meter"]),

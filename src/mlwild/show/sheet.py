@@ -34,12 +34,11 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
     console.print()
     if sheet.get("fallback"):
         console.print(_chain(sheet["fallback"]))
-        for one in sheet["fallback"]["stages"][:1]:
-            if one.get("intervals"):
-                console.print(Text(f"Champion: {one['intervals']['said']}"))
         if sheet["fallback"].get("abstains"):
             console.print(Text(sheet["fallback"]["abstains"]["said"]))
         console.print()
+    if sheet.get("intervals"):
+        console.print(Text(f"If it is served, {sheet['intervals']['said']}\n"))
     show_splits(console, sheet)
     show_monitors(console, sheet)
     console.print(Text("What was not known", style="bold"))
