@@ -130,6 +130,29 @@ def test_an_interval_is_as_wide_as_its_row_is_hard():
     assert np.isfinite(gap.high[0] - gap.low[0])
 
 
+@pytest.mark.parametrize("gone", [["hard"], ["x"], ["plain"], ["x", "hard"]])
+def test_an_interval_without_features_holds_as_many_outcomes_as_it_says(gone):
+    """What is gone looks as the middle does, where rows are easy: it is not to make intervals narrow."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(7000, 3)), columns=["x", "hard", "plain"])
+    y = 2 * frame["x"].to_numpy() + (0.3 + 2 * np.abs(frame["hard"].to_numpy())) * rng.normal(size=7000)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    known = Known(table.slice(0, 2000), y[:2000], table.slice(2000, 2000), y[2000:4000], "pandas", named("absolute"), "value", 0)  # fmt: skip
+
+    def predict(X):
+        return 2 * X["x"].fillna(0.0).to_numpy()
+
+    guard = learn_guard(known, [Candidate("model", "1", predict)])
+    found = guard.answer(frame[4000:].assign(**dict.fromkeys(gone, 1e9)), [predict], guard.watch())
+    assert set(found.words) <= {"degraded", "fallback"}
+    held = (found.low <= y[4000:]) & (y[4000:] <= found.high)
+    # 3,000 outcomes, 500 that widths come from: four standard errors of both.
+    assert held.mean() > 0.9 - 4 * np.sqrt(0.09 / 500 + 0.09 / 3000)
+    if gone == ["plain"]:  # what is still seen tells hard rows from easy ones
+        wide = found.high - found.low
+        assert wide[np.abs(frame["hard"][4000:]) > 2].mean() > 1.3 * wide[np.abs(frame["hard"][4000:]) < 1].mean()
+
+
 def test_sets_of_classes_hold_as_many_outcomes_as_they_say():
     stream = classes(1)
     found = stream.guard.answer(stream.live, stream.predict, stream.guard.watch())

@@ -149,8 +149,8 @@ class Guarded:
         table = self.encoding.read(native)[0] if table is None else table
         for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {})):
             whole = rows[picked]
-            if names:  # what cannot be used tells nothing of how far off an answer is
-                whole[:, [self.encoding.names.index(name) for name in names]] = np.nan
+            if names != ():  # what cannot be used tells nothing of how far off an answer is
+                whole[:, slice(None) if names is None else [self.encoding.names.index(name) for name in names]] = np.nan
             made.put(picked, self._chain(table.take(picked), (whole, predict, watch, now), names, why))
         return made, rows
 
@@ -238,7 +238,7 @@ class Guarded:
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
                 part.cause[:] = _told(before, left[good], causes)
-                self._bound(place, part, rows if len(part) == n else rows[left[good]], gone.wider)
+                self._bound(place, part, rows if len(part) == n else rows[left[good]], names, gone.wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
@@ -251,10 +251,15 @@ class Guarded:
         made.cause[left] = _told(before, left, causes)
         return made
 
-    def _bound(self, place: int, part: Answers, rows: Floats, wider: float) -> None:
+    def _bound(self, place: int, part: Answers, rows: Floats, names: tuple[str, ...] | None, wider: float) -> None:
         """Say where the outcomes of answers lie."""
-        if self.ask != "class":
-            around(part, self.ask, radii_of(self.stages[place].radii, self.ask, rows, part.value) * wider)
+        if self.ask == "class":
+            return
+        radii = self.stages[place].radii
+        found = radii_of(radii, self.ask, rows, part.value)
+        if names != ():  # what is not seen counts as the middle, where rows look easy: they are no easier than all
+            found = np.maximum(found, radii.fixed) * wider
+        around(part, self.ask, found)
 
     def _order(
         self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None
