@@ -168,6 +168,37 @@ def test_late_labels_in_any_order_with_zeros_keep_the_promise_at_every_time(scor
         assert tracked.misses <= _allowed(tracked, tracked.outcomes, 1.0, 8.0)[0]
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    scores=st.lists(st.sampled_from([1.0, 1.5, 8.0]) | st.floats(1, 8), min_size=100, max_size=600),
+    lags=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+)
+def test_labels_that_come_ever_later_keep_the_promise_of_the_last_step(scores, lags):
+    tracked, waiting, greatest = Tracked([1.0], window=30), [], 0.1
+    for row, score in enumerate(scores):
+        lag = lags[row * len(lags) // len(scores)]
+        if lag > tracked.lag:
+            greatest = max(greatest, tracked.missed)
+        tracked.wait(lag)
+        waiting.append((score, tracked.radius()))
+        while len(waiting) >= tracked.lag:
+            tracked.feed(*waiting.pop(0))
+        most, _ = _allowed(tracked, tracked.outcomes, 1.0, 8.0)
+        step = min(tracked.rate / math.sqrt(tracked.lag), 0.1 / tracked.lag)
+        assert tracked.misses <= most + greatest / step - 0.1 / (tracked.rate / math.sqrt(tracked.lag))
+    assert tracked.lag == max(lags)
+
+
+def test_what_waits_for_later_labels_goes_on_as_if_it_had_from_the_beginning():
+    tracked, other = Tracked([1.0, 2.0, 4.0], lag=3), Tracked([1.0, 2.0, 4.0], lag=30)
+    tracked.wait(30)
+    tracked.wait(7)
+    assert tracked.state() == other.state()
+    for one in (tracked, Tracked.resumed(tracked.state()), other):
+        one.feed(9.0, 4.0)
+    assert tracked.missed == other.missed == pytest.approx(0.1 - 0.9 * 0.1 / 30)
+
+
 def test_a_burst_after_zeros_with_late_labels_is_not_missed_over_and_over():
     # A window of zeros cannot be widened; the last score above 0 can.
     scores = ([0.0] * 60 + [1.0] * 30) * 40

@@ -16,7 +16,8 @@ from mlwild.stats.local_radii import LocalRadii, Radii
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Rows of a period that are learned from, at most, evenly spaced: the window that radii come from spans one at least.
+#: Outcomes that are learned from for each cutoff that has gone by, at most, evenly spaced: the window that radii come
+#: from spans one at least.
 MOST_FED = 500
 
 
@@ -63,6 +64,9 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     """
     Live through rows: at each cutoff radii are fixed for the rows of its period, from the outcomes known by then.
 
+    Nothing else has a part in them: which outcomes are learned from, and how late labels are, is told by those that had
+    come. So a life that ends at a cutoff has the radii that a longer one had there.
+
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_columns)
@@ -93,35 +97,40 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     >>> round(float((scores <= radii)[400:].mean()), 2), local.tracked.outcomes
     (0.9, 3600)
     """
-    radii = np.full(len(rows), np.inf)
-    begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)) if len(period) else np.zeros(0, dtype=np.int64)
-    step = -(-int(np.median(np.diff(begins, append=len(rows)))) // MOST_FED) if len(begins) else 1
-    fed = np.arange(0, len(rows), step)
-    fed = fed[np.isfinite(scores[fed])]
-    # In the order in which they were told; of one time, in the order in which they were asked.
-    fed = fed[np.argsort(told[fed], kind="stable")]
-    local = LocalRadii(level=level, lag=_lag(period[np.sort(fed)], period[fed], told[fed]))
-    at = 0
-    for first, last in pairwise([*begins.tolist(), len(rows)]):
-        until = int(np.searchsorted(told[fed], period[first], side="right"))
-        _take(local, rows, scores, radii, fed[at:until])
-        at = until
+    radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
+    begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
+    fed = _fed(scores, period, told)
+    local, late = LocalRadii(level=level), [np.zeros(0)]
+
+    def take(now: float) -> None:
+        """Take in the outcomes that have become known, cutoff by cutoff."""
+        while len(fed) and told[fed[0][0]] <= now:
+            one = fed.pop(0)
+            promised = np.isfinite(radii[one])
+            new, due = one[~promised], one[promised]
+            if len(due):
+                # As many are fed between a radius and its outcome; a step that has become small stays so.
+                late.append(local.tracked.outcomes + len(due) - read[due])
+                local.tracked.wait(int(np.median(np.concatenate(late))))
+            local.learn(rows[new], scores[new].tolist())
+            local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
+
+    for first, last in pairwise([*begins, len(rows)]):
+        take(period[first])
         radii[first:last] = local.radii(rows[first:last])
-    _take(local, rows, scores, radii, fed[at:])
+        read[first:last] = local.tracked.outcomes
+    take(np.inf)
     return local, radii
 
 
-def _lag(asked: Ints, period: Ints, told: Ints) -> int:
-    """Return how many radii are fixed before an outcome is known, in the middle."""
-    if not len(period):
-        return 1
-    between = np.searchsorted(asked, told) - np.searchsorted(asked, period)
-    return max(1, int(np.median(between)))
-
-
-def _take(local: LocalRadii, rows: Floats, scores: Floats, radii: Floats, told: Ints) -> None:
-    """Take in outcomes that have become known."""
-    promised = np.isfinite(radii[told])
-    new, due = told[~promised], told[promised]
-    local.learn(rows[new], scores[new].tolist())
-    local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
+def _fed(scores: Floats, period: Ints, told: Ints) -> list[Ints]:
+    """Return the rows whose outcomes are learned from: by when they were told, each in the order asked."""
+    known = np.flatnonzero(np.isfinite(scores))
+    known = known[np.argsort(told[known], kind="stable")]
+    made, before = [], period[0] if len(period) else 0
+    for one in np.split(known, np.flatnonzero(np.diff(told[known])) + 1) if len(known) else ():
+        now = told[one[0]]
+        # What comes at once after many cutoffs without an outcome counts as if it had come at each.
+        made.append(one[:: -(-len(one) // (MOST_FED * max(int(now - before), 1)))])
+        before = now
+    return made
