@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mlwild.guards.following import follow
 from mlwild.stats.local_radii import FEWEST, LocalRadii, Radii
 from mlwild.stats.tracked import Tracked
 from tests.stats.test_tracked import CALIBRATION, STILL, _errors, _prices, _worst
@@ -161,6 +162,53 @@ def test_while_little_is_known_or_more_is_asked_than_was_seen_all_rows_count_ali
     local.feed(rows[300:301], [1e6], [1.0])
     assert local.tracked.missed < 0
     assert set(local.radii(rows[:5]).tolist()) == {local.tracked.radius()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_rows_do_not_differ_radii_are_those_of_one_radius_for_all(seed):
+    """Two scores, the greater in 3 %: a radius just below the smaller one would miss nearly all."""
+    rng = np.random.default_rng(seed)
+    small, great = np.sort(rng.lognormal(size=2))
+    scores = np.where(rng.random(3000) < 0.03, great, small)
+    missed, radii = _run(np.full((3000, 2), np.nan), scores, 200)
+    flat, plain = _plain(scores, 200)
+    assert radii.tolist() == plain.tolist()
+    assert missed.tolist() == flat.tolist()
+
+
+def test_a_feed_of_one_score_is_never_missed_whatever_its_rows_are():
+    rng = np.random.default_rng(0)
+    for score in rng.lognormal(sigma=5.0, size=40).tolist():
+        local, rows = LocalRadii(), rng.normal(size=(80, 1))
+        local.learn(rows, [score] * 80)
+        assert local.radii(rows[:2]).tolist() == [score] * 2
+        assert local.fixed().of(rows[:2]).tolist() == [score] * 2
+
+
+def test_just_below_certain_misses_the_least_scores_are_asked_for_and_not_the_greatest():
+    rng = np.random.default_rng(0)
+    rows, scores = rng.normal(size=(200, 1)), rng.exponential(size=200)
+    local = LocalRadii()
+    local.learn(rows, scores.tolist())
+    local.tracked.missed = 0.999
+    least = local.radii(rows[:5])
+    local.tracked.missed = 1 - 1e-13
+    assert local.radii(rows[:5]).tolist() == least.tolist()
+    assert local.tracked.radius() == scores.min()
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.001])
+def test_features_that_drift_are_measured_from_where_they_are(drift):
+    """Four draws of 4,000 outcomes, the middle moves by half a deviation a window: the worst fifth by hardness."""
+    worst = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        off, at = rng.normal(size=(7000, 2)), np.arange(7000)
+        scores = np.abs(rng.normal(size=7000)) * (0.3 + np.abs(off[:, 0]))
+        radii = follow(off + drift * at[:, None], scores, at // 100, at // 100 + 1, level=0.9)[1]
+        held, hard = (scores <= radii)[3000:], np.argsort(np.abs(off[3000:, 0]))
+        worst.append(min(held[part].mean() for part in np.array_split(hard, 5)))
+    assert np.mean(worst) > 0.82  # measured .89 and .86; measured from the first window's middle, .89 and .76
 
 
 @pytest.mark.parametrize("columns", [2, 40])
