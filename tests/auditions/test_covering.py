@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import mlwild as wild
-from mlwild.auditions import covering
+from mlwild import guarding
 from mlwild.auditions.covering import covered
 from mlwild.guards.following import follow
 from mlwild.records import Vintage
@@ -99,7 +99,7 @@ def test_sets_of_classes_are_told_by_their_size(tmp_path):
 def test_the_latest_rows_alone_are_looked_at_where_there_are_too_many(tmp_path, monkeypatch):
     triangle, path = _built(_app(0), tmp_path)
     whole = covered(triangle, path, 0, level=0.9)
-    monkeypatch.setattr(covering, "MOST_ROWS", 1000)
+    monkeypatch.setattr(guarding, "MOST_ROWS", 1000)
     found = covered(triangle, path, 0, level=0.9)
     assert found["n"] < 1300 < whole["n"]
     assert int(found["worst"]["to"]) > N - 1000
@@ -111,3 +111,11 @@ def test_where_nothing_can_be_told_nothing_is(tmp_path):
     short = covered(triangle, path[:2], 0, level=0.9)
     assert short["n"] == PERIOD
     assert short["worst"] is None
+
+
+def test_a_period_that_nobody_answered_hides_none_of_those_before_it(tmp_path):
+    triangle, path = _built(_app(0), tmp_path)
+    whole = covered(triangle, path[2:], 2, level=0.9)
+    del triangle.scores[Vintage(10, "all")]
+    found = covered(triangle, path[2:], 2, level=0.9)
+    assert found["n"] == whole["n"] - PERIOD
