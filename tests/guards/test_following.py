@@ -23,7 +23,10 @@ def test_it_is_what_a_guard_would_do_cutoff_by_cutoff():
     for k in range(n // every):
         come = [row for row in range(fed, n) if told[row] <= k]
         due = [row for row in come if np.isfinite(promised[row])]
-        between += [by_hand.tracked.outcomes + len(due) - at_radius[period[row]] for row in due]
+        between += [
+            by_hand.tracked.outcomes - at_radius[period[row]] + sum(period[one] >= period[row] for one in due)
+            for row in due
+        ]
         by_hand.tracked.wait(int(np.median(between)) if between else 1)
         for row in come:
             one = slice(row, row + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from itertools import pairwise
 from typing import Any
 
@@ -100,7 +101,7 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
     begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
     fed = _fed(scores, period, told)
-    local, late = LocalRadii(level=level), [np.zeros(0)]
+    local, late = LocalRadii(level=level), list[int]()
 
     def take(now: float) -> None:
         """Take in the outcomes that have become known, cutoff by cutoff."""
@@ -109,9 +110,11 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
             promised = np.isfinite(radii[one])
             new, due = one[~promised], one[promised]
             if len(due):
-                # As many are fed between a radius and its outcome; a step that has become small stays so.
-                late.append(local.tracked.outcomes + len(due) - read[due])
-                local.tracked.wait(int(np.median(np.concatenate(late))))
+                # As many are fed between a radius and its outcome, with those that come with it, asked no earlier.
+                beside = len(due) - np.searchsorted(period[due], period[due])
+                for between in (local.tracked.outcomes - read[due] + beside).tolist():
+                    insort(late, between)
+                local.tracked.wait((late[(len(late) - 1) // 2] + late[len(late) // 2]) // 2)
             local.learn(rows[new], scores[new].tolist())
             local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
 

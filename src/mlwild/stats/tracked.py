@@ -79,7 +79,7 @@ class Tracked:
     ``(1 - level) T + a1 / g + lag (L + 2)``, where ``a1 = 1 - level`` and g the step. (A miss below 0 asks for a
     score beyond ``2 ** (-a / (g lag) - 1)`` times one that was seen, so that a stays above ``-g lag (L + 2)``.)
     Where no score is 0 and none ties with its radius, they are as many at least, less ``level / g + lag (L + 2)``.
-    Where the lag grows (`wait`), g and lag are the last ones and a1 the greatest a at which it did, or ``1 - level``.
+    Where the lag grows (`wait`), g and lag are the last ones.
 
     It changes in place, unlike most of the values here: a copy of the sorted window at every row would cost more
     than the step itself. `state` gives what it holds as a value, `Tracked.resumed` takes it up.
@@ -160,15 +160,21 @@ class Tracked:
 
     def wait(self, lag: int) -> None:
         """
-        Count on labels that come later than was thought; never on earlier ones, since only steps that shrink promise.
+        Count on labels that come later than was thought, as if that had been known from the beginning.
+
+        What the working miscoverage has moved by so far shrinks with the step, so that the promise is that of the new
+        one: so far down as a great step had taken it, small ones would take very long to bring it back.
 
         Parameters
         ----------
         lag : int
             As given before; what is less than that changes nothing.
         """
-        self.lag = max(lag, self.lag)
-        self._pace()
+        if lag > self.lag:
+            begun, before = 1 - self.level, self._step
+            self.lag = lag
+            self._pace()
+            self.missed = begun + (self.missed - begun) * self._step / before
 
     def radius(self) -> float:
         """Return the radius for the next row; keep it with the row, as `feed` asks for it."""
