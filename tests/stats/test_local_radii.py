@@ -80,6 +80,15 @@ def test_what_it_costs_where_all_rows_are_alike_and_brings_where_they_are_not(ki
     assert least < ours / flat - 1 < most
 
 
+@pytest.mark.parametrize(("columns", "most"), [(60, 0.07), (200, 0.11)])
+def test_what_many_columns_that_tell_nothing_cost(columns, most):
+    """Interval scores over 7,000 outcomes, widths fixed every 48 rows: measured +5 % with 60 columns, +8 % with 200."""
+    rng = np.random.default_rng(0)
+    rows, scores, at = rng.normal(size=(N, columns)), np.abs(rng.normal(size=N)), np.arange(N) // 48
+    ours, flat = (follow(one, scores, at, at + 1, level=0.9)[1][KNOWN:] for one in (rows, np.full((N, 1), np.nan)))
+    assert 0 < _interval_score(scores[KNOWN:], ours) / _interval_score(scores[KNOWN:], flat) - 1 < most
+
+
 def _lags(prices):
     return np.column_stack([prices[2:-1], prices[1:-2], prices[:-3]])
 
