@@ -119,6 +119,7 @@ class LocalRadii:
         self._rows: list[Floats] = []
         self._scores: list[float] = []
         self._at = 0
+        self._centre: Floats | None = None
         self._since = STEADY
         self._hard: tuple[Difficulty, Floats, Floats] | None = None
 
@@ -205,14 +206,17 @@ class LocalRadii:
     def _alike(self) -> bool:
         if len(self._scores) < FEWEST or not 0 < self.tracked.missed < 1:
             return True
-        # Where rows do not differ, a quotient and a product would put radii just below the scores they are made of.
+        # Where rows do not differ, each left out of its own would put radii just below scores that many rows have.
         return self.tracked.still or self._learned()[0].flat
 
     def _learned(self) -> tuple[Difficulty, Floats, Floats]:
         """Return the difficulty, the scores by it in order of it, and where blocks change."""
         if self._hard is None or self._since >= STEADY:
             rows, scores = np.array(self._rows), np.array(self._scores)
-            difficulty, hard = learn_difficulty(rows, scores, _middles(rows))
+            if self._centre is None:
+                known = np.where(np.isfinite(rows), rows, np.nan)
+                self._centre = np.array([np.median(one[one == one]) if (one == one).any() else 0.0 for one in known.T])  # noqa: PLR0124
+            difficulty, hard = learn_difficulty(rows, scores, self._centre)
             order = np.argsort(hard, kind="stable")
             hard, shares = hard[order], (scores / hard)[order]
             near = min(NEAREST, len(hard))
@@ -228,13 +232,3 @@ class LocalRadii:
         place = min(max(rank, 1), near) - 1
         every = np.lib.stride_tricks.sliding_window_view(shares, near)[blocks]
         return np.asarray(np.partition(every, place, axis=1)[:, place])
-
-
-def _middles(rows: Floats) -> Floats:
-    """Return the median of what is finite in each column; 0 where nothing is."""
-    ordered = np.sort(np.where(np.isfinite(rows), rows, np.nan), axis=0)  # NaN is last
-    known = np.isfinite(ordered).sum(axis=0)
-    low, high = (
-        np.take_along_axis(ordered, one[None], axis=0)[0] for one in (np.maximum(known - 1, 0) // 2, known // 2)
-    )
-    return np.where(known > 0, low / 2 + high / 2, 0.0)
