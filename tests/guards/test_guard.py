@@ -153,6 +153,18 @@ def test_an_interval_without_features_holds_as_many_outcomes_as_it_says(gone):
         assert wide[np.abs(frame["hard"][4000:]) > 2].mean() > 1.3 * wide[np.abs(frame["hard"][4000:]) < 1].mean()
 
 
+def test_how_far_off_an_answer_is_to_an_odd_row_is_not_told_by_its_features():
+    """Rows that no feature is to blame for: nothing that reads the inputs is to be trusted, widths no more than models."""
+    rng = np.random.default_rng(0)
+    table, a = _two(rng)
+    guard = _made(table, a + (0.1 + np.abs(a)) * rng.normal(size=N), lambda X: X["a"].to_numpy())
+    odd = pd.DataFrame({"a": [2.0, -2.0, 1.5], "b": [-2.0, 2.0, -1.5]})
+    found = [guard.answer(odd[at : at + 1], [lambda X: X["a"].to_numpy()], guard.watch()) for at in range(3)]
+    assert [one.words[0] for one in found] == ["fallback"] * 3
+    assert {one.cause[0] for one in found} == {"inputs are unlike those learned from"}
+    assert [one.high[0] - one.low[0] for one in found] == pytest.approx([2 * guard.stages[-1].radii.fixed] * 3)
+
+
 def test_sets_of_classes_hold_as_many_outcomes_as_they_say():
     stream = classes(1)
     found = stream.guard.answer(stream.live, stream.predict, stream.guard.watch())
