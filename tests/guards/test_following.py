@@ -79,6 +79,29 @@ def test_a_life_that_is_cut_off_has_the_radii_that_the_longer_one_had(what):
     assert found.tracked.lag >= shorter.tracked.lag > 1
 
 
+def test_lives_with_gaps_of_all_kinds_are_the_same_whatever_comes_after_a_cutoff():
+    """A hundred lives: empty periods, single rows, labels that come late, at once or never, ties, missing features."""
+    compared = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        sizes = rng.choice([0, 1, 3, 40, 120, 700], size=12, p=[0.15, 0.1, 0.1, 0.3, 0.25, 0.1])
+        period = np.repeat(np.arange(12), sizes)
+        n = len(period)
+        told = period + 1 + rng.choice([0, 0, 0, 1, 5, 30], size=n) if seed % 3 else (period // 4 + 1) * 4
+        rows = np.where(rng.random((n, 2)) < rng.choice([0, 0.3]), np.nan, rng.normal(size=(n, 2)))
+        scores = rng.choice([0.0, 1.0, 2.0], n) if seed % 4 == 0 else np.exp(2 * rng.normal(size=n))
+        scores = np.where(rng.random(n) < rng.choice([0, 0.2]), np.nan, scores)
+        _, radii = follow(rows, scores, period, told, level=0.9)
+        for cut in rng.integers(2, 12, size=3):
+            then, now, known = period < cut, period == cut, (told <= cut) & np.isfinite(scores)
+            shorter = follow(rows[then], scores[then], period[then], told[then], level=0.9)[1]
+            assert np.array_equal(shorter, radii[then])
+            served = follow(rows[known], scores[known], period[known], told[known], level=0.9)[0].fixed()
+            assert np.array_equal(served.of(rows[now]), radii[now])
+            compared += np.isfinite(radii[now]).sum()
+    assert compared > 10_000
+
+
 def test_intervals_of_a_model_hold_as_many_outcomes_as_they_say():
     stream = regression(1)
     value = stream.predict[0](stream.live)

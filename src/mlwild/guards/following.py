@@ -100,7 +100,7 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     """
     radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
     begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
-    fed = _fed(scores, period, told)
+    fed = _fed(scores, told)
     local, late = LocalRadii(level=level), list[int]()
 
     def take(now: float) -> None:
@@ -117,6 +117,7 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
                 local.tracked.wait((late[(len(late) - 1) // 2] + late[len(late) // 2]) // 2)
             local.learn(rows[new], scores[new].tolist())
             local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
+            local.radii(rows[:0])  # what is hard is learned now, whether somebody asks before the next cutoff or not
 
     for first, last in pairwise([*begins, len(rows)]):
         take(period[first])
@@ -126,14 +127,12 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     return local, radii
 
 
-def _fed(scores: Floats, period: Ints, told: Ints) -> list[Ints]:
+def _fed(scores: Floats, told: Ints) -> list[Ints]:
     """Return the rows whose outcomes are learned from: by when they were told, each in the order asked."""
     known = np.flatnonzero(np.isfinite(scores))
     known = known[np.argsort(told[known], kind="stable")]
-    made, before = [], period[0] if len(period) else 0
-    for one in np.split(known, np.flatnonzero(np.diff(told[known])) + 1) if len(known) else ():
-        now = told[one[0]]
-        # What comes at once after many cutoffs without an outcome counts as if it had come at each.
-        made.append(one[:: -(-len(one) // (MOST_FED * max(int(now - before), 1)))])
-        before = now
-    return made
+    times, at = np.unique(told[known], return_index=True)
+    # What comes at once after many cutoffs without an outcome counts as if it had come at each.
+    gone_by = np.diff(times, prepend=times[:1] - 1)
+    parts = zip(np.split(known, at[1:]), gone_by.tolist(), strict=True) if len(known) else ()
+    return [part[:: -(-len(part) // (MOST_FED * gone))] for part, gone in parts]
