@@ -32,6 +32,8 @@ Ints = NDArray[np.int64]
 HELD, FEWEST_PERIODS, MOST_PERIODS = 1000, 4, 26
 #: Rows of a life that the widths of its intervals come from, at most: the latest.
 MOST_ROWS = 50_000
+#: Rows of one period that do, at most, evenly spaced: one that is longer than all of those would hide what came before.
+MOST_OF_PERIOD = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +194,7 @@ def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> 
     Returns
     -------
     ndarray of int64, shape (n_rows,)
-        So many of the latest periods that they are fifty thousand.
+        So many of the latest periods that they are fifty thousand, evenly spaced in those that are very long.
     ndarray of shape (n_rows,) or (n_rows, n_classes)
     """
     grid, found, values, n = triangle.survey.grid, [], [], 0
@@ -200,13 +202,16 @@ def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> 
         vintage = path[place]
         if n >= MOST_ROWS:
             break
-        low, high = np.searchsorted(grid.period_of_cell_row, [began + place, began + place + 1])
+        period = began + place
+        low, high = np.searchsorted(grid.period_of_cell_row, [period, period + 1])
         if vintage is None or low == high or not (vintage in triangle.scores or triangle.growing):
             continue
         # In a life that grows, what has made way was predicted by the ticks: nothing is fitted to look at it again.
         told = triangle.predictions(vintage) if vintage in triangle.scores else predicted_before(triangle, vintage)
         rows = np.sort(grid.cell_rows[low:high])
-        rows = rows[~triangle.unscored[rows]]
+        # By when rows were asked, not by which of them have their label: that differs from cutoff to cutoff.
+        step = max(-(-int(grid.rows[period]) // MOST_OF_PERIOD), 1)
+        rows = rows[~triangle.unscored[rows] & ((rows - int(grid.row_start[period])) % step == 0)]
         value = np.asarray(told[rows - int(grid.row_start[vintage.cutoff])], dtype=np.float64)
         good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
         found.append(rows[good])

@@ -7,6 +7,7 @@ from sklearn.linear_model import LinearRegression
 
 import mlwild as wild
 from mlwild import guarding
+from mlwild.auditions import covering
 from mlwild.auditions.covering import covered
 from mlwild.guards.following import follow
 from mlwild.records import Vintage
@@ -103,6 +104,20 @@ def test_the_latest_rows_alone_are_looked_at_where_there_are_too_many(tmp_path, 
     found = covered(triangle, path, 0, level=0.9)
     assert found["n"] < 1300 < whole["n"]
     assert int(found["worst"]["to"]) > N - 1000
+
+
+def test_periods_that_are_longer_than_all_that_is_looked_at_hide_none_before_them(tmp_path, monkeypatch):
+    triangle, path = _built(_app(0), tmp_path)
+    whole = covered(triangle, path[2:], 2, level=0.9)
+    assert "evenly" not in whole["said"]
+    monkeypatch.setattr(guarding, "MOST_ROWS", PERIOD)
+    assert covered(triangle, path[2:], 2, level=0.9) is None  # as it was: of one period no outcome is known before it
+    monkeypatch.setattr(guarding, "MOST_OF_PERIOD", PERIOD // 5)
+    monkeypatch.setattr(covering, "MOST_OF_PERIOD", PERIOD // 5)
+    found = covered(triangle, path[2:], 2, level=0.9)
+    assert found["n"] == 4 * PERIOD // 5  # five periods, less the first
+    assert abs(found["share"] - 0.9) < 4 * np.sqrt(0.09 / found["n"]) + 0.02
+    assert found["said"].endswith("Of each period 60 rows at most, evenly spaced.")
 
 
 def test_where_nothing_can_be_told_nothing_is(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.guarding import answered, followed
+from mlwild.guarding import MOST_OF_PERIOD, answered, followed
 from mlwild.guards.outcomes import likely_of
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
@@ -25,7 +25,7 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
 
     At each cutoff widths are fixed from the outcomes that were known, as a guard fixes them for what it answers until
     the next one; labels come as late as they came. Rows of the first period, of which no outcome was known, do not
-    count.
+    count; of very long periods rows that are evenly spaced do, and are those that are on end.
 
     Parameters
     ----------
@@ -67,7 +67,9 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
         "worst": _worst(triangle, held, rows[counted]),
         "width": float(np.median(wide) if survey.ask == "value" else wide.mean()),
     }
-    return made | {"said": _said(made, numbers=survey.ask == "value")}
+    longest = int(survey.grid.rows[np.searchsorted(survey.grid.row_start, rows, side="right") - 1].max())
+    thinned = f" Of each period {MOST_OF_PERIOD:,} rows at most, evenly spaced." if longest > MOST_OF_PERIOD else ""
+    return made | {"said": _said(made, numbers=survey.ask == "value") + thinned}
 
 
 def _said(found: dict[str, Any], *, numbers: bool) -> str:
