@@ -14,15 +14,26 @@ from mlwild.app import App
 from mlwild.contracts import Column
 from mlwild.declared import PREVIOUS
 from mlwild.errors import AppError, DataError
-from mlwild.guards import Candidate, Guarded, Known, learn_guard
+from mlwild.guards import Candidate, Guard, Guarded, Known, learn_guard
+from mlwild.guards.following import follow, looks, numbers_of
+from mlwild.guards.outcomes import scores_of
 from mlwild.guards.stages import Predict
 from mlwild.models import Forecast
 from mlwild.records import Vintage
-from mlwild.triangle import Triangle, growing
+from mlwild.stats.local_radii import LocalRadii, Radii
+from mlwild.triangle import Survey, Triangle, growing
 from mlwild.triangle.fitting import count, training_rows
+from mlwild.triangle.growing import predicted_before
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: Labelled rows that losses are measured on, at least, if the history has them; and the periods that they span.
 HELD, FEWEST_PERIODS, MOST_PERIODS = 1000, 4, 26
+#: Rows of a life that the widths of its intervals come from, at most: the latest.
+MOST_ROWS = 50_000
+#: Rows of one period that do, at most, evenly spaced: one that is longer than all of those would hide what came before.
+MOST_OF_PERIOD = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +137,10 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         if not of.ensure(stand_in):
             continue
         links.append(Link(name, vintage, of.recipe.fit_key(vintage), _answers(of, vintage)))
-        lived = _lived(of, path, cutoff, held) if name == "champion" else None
-        chain.append(Candidate(name, str(vintage), _answers(of, stand_in), lived))
+        radii = _of_life(of, path, cutoff, held) if name == "champion" else None
+        chain.append(Candidate(name, str(vintage), _answers(of, stand_in), radii))
     if not links or links[0].name != "champion":
         raise DataError(f"guard: vintage {live} cannot be measured at cutoff {cutoff}. Wait for more labels.")
-    asked = np.searchsorted(survey.grid.row_start, held, side="right") - 1
     known = Known(
         _taken(survey.features, learned),
         survey.labels[learned],
@@ -140,8 +150,7 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         survey.loss,
         survey.ask,
         0 if survey.classes is None else len(survey.classes),
-        asked,
-        np.maximum(np.searchsorted(edges, survey.known_at[held], side="left"), asked + 1),
+        *_asked_and_told(survey, held),
     )
     return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
 
@@ -171,19 +180,98 @@ def _labelled(triangle: Triangle, since: int, cutoff: int) -> NDArray[np.int64]:
     return np.asarray(rows[survey.known_at[rows] <= edges[cutoff]])
 
 
-def _lived(triangle: Triangle, path: Sequence[Vintage], cutoff: int, rows: NDArray[np.int64]) -> NDArray[Any] | None:
-    """Return what the live vintages answered to rows, and before them the freshest there are; NaN for nobody."""
-    start, made = triangle.survey.grid.row_start, None
-    for period in range(int(np.searchsorted(start, rows[0], side="right")) - 1, cutoff):
-        picked = np.flatnonzero((rows >= start[period]) & (rows < start[period + 1]) & ~triangle.unscored[rows])
-        place = period - cutoff + len(path) - 1
-        vintage = path[place] if place >= 0 else _freshest(triangle, path[-1].window, period)
-        if not len(picked) or vintage is None or vintage not in triangle.scores:
+def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> tuple[Ints, Floats]:
+    """
+    Return the labelled rows of some periods, in order of time, and what was answered to each.
+
+    Parameters
+    ----------
+    triangle : Triangle
+    path : sequence of Vintage or None
+        Who answered in each period from `began` on; None for nobody.
+    began : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_rows,)
+        So many of the latest periods that they are fifty thousand, evenly spaced in those that are very long.
+    ndarray of shape (n_rows,) or (n_rows, n_classes)
+    """
+    grid, found, values, n = triangle.survey.grid, [], [], 0
+    for place in range(min(len(path), grid.periods - began) - 1, -1, -1):
+        vintage = path[place]
+        if n >= MOST_ROWS:
+            break
+        period = began + place
+        low, high = np.searchsorted(grid.period_of_cell_row, [period, period + 1])
+        if vintage is None or low == high or not (vintage in triangle.scores or triangle.growing):
             continue
-        value = np.asarray(triangle.predictions(vintage)[rows[picked] - int(start[vintage.cutoff])], dtype=np.float64)
-        made = np.full((len(rows), *value.shape[1:]), np.nan) if made is None else made
-        made[picked] = value
-    return made
+        # In a life that grows, what has made way was predicted by the ticks: nothing is fitted to look at it again.
+        told = triangle.predictions(vintage) if vintage in triangle.scores else predicted_before(triangle, vintage)
+        rows = np.sort(grid.cell_rows[low:high])
+        # By when rows were asked, not by which of them have their label: that differs from cutoff to cutoff.
+        step = max(-(-int(grid.rows[period]) // MOST_OF_PERIOD), 1)
+        rows = rows[~triangle.unscored[rows] & ((rows - int(grid.row_start[period])) % step == 0)]
+        value = np.asarray(told[rows - int(grid.row_start[vintage.cutoff])], dtype=np.float64)
+        good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
+        found.append(rows[good])
+        values.append(value[good])
+        n += len(found[-1])
+    if not n:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    return np.concatenate(found[::-1]), np.concatenate(values[::-1])
+
+
+def followed(survey: Survey, rows: Ints, value: Floats, level: float) -> tuple[Floats, LocalRadii, Floats]:
+    """
+    Live through answers to rows, as they were asked and as their labels came.
+
+    Parameters
+    ----------
+    survey : Survey
+    rows : ndarray of int64, shape (n_rows,)
+        Labelled, in order of time.
+    value : ndarray of shape (n_rows,) or (n_rows, n_classes)
+    level : float
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        How far off each answer was.
+    LocalRadii
+    ndarray of shape (n_rows,)
+        As of `follow`.
+    """
+    seen = looks(survey.ask, numbers_of(survey.features.take(rows)), value)
+    scores = scores_of(survey.ask, survey.labels[rows], value)
+    return scores, *follow(seen, scores, *_asked_and_told(survey, rows), level=level)
+
+
+def _asked_and_told(survey: Survey, rows: Ints) -> tuple[Ints, Ints]:
+    """Return the period of each row, and the first later one at whose beginning its label was known."""
+    asked = np.searchsorted(survey.grid.row_start, rows, side="right") - 1
+    told = np.searchsorted(survey.grid.edges, survey.known_at[rows], side="left")
+    return asked, np.maximum(told, asked + 1)
+
+
+def _of_life(triangle: Triangle, path: Sequence[Vintage], cutoff: int, held: Ints) -> Radii | None:
+    """
+    Return the radii that a life has come to, as a rehearsal of it would have them at the cutoff.
+
+    A life that is younger than the held rows is preceded by the freshest vintages that there are. None where it tells
+    of far fewer outcomes than those rows: a challenger answers nobody before it is one.
+    """
+    survey = triangle.survey
+    if survey.ask == "class":
+        return None
+    since, began = int(_asked_and_told(survey, held[:1])[0][0]), cutoff - len(path) + 1
+    before = [_freshest(triangle, path[-1].window, period) for period in range(min(since, began), began)]
+    rows, value = answered(triangle, [*before, *path[max(-began, 0) : -1]], max(began - len(before), 0))
+    known = survey.known_at[rows] <= survey.grid.edges[cutoff]
+    if 2 * int(known.sum()) < len(held):
+        return None
+    level = (survey.app.guard or Guard()).level
+    return followed(survey, rows[known], value[known], level)[1].fixed()
 
 
 def _freshest(triangle: Triangle, window: str, period: int) -> Vintage | None:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 import mlwild as wild
+from mlwild import guarding
 from mlwild.auditions import covering
 from mlwild.auditions.covering import covered
 from mlwild.card import card_html
@@ -104,10 +105,24 @@ def test_sets_of_classes_are_told_by_their_size(tmp_path):
 def test_the_latest_rows_alone_are_looked_at_where_there_are_too_many(tmp_path, monkeypatch):
     triangle, path = _built(_app(0), tmp_path)
     whole = covered(triangle, path, 0, level=0.9)
-    monkeypatch.setattr(covering, "MOST_ROWS", 1000)
+    monkeypatch.setattr(guarding, "MOST_ROWS", 1000)
     found = covered(triangle, path, 0, level=0.9)
     assert found["n"] < 1300 < whole["n"]
     assert int(found["worst"]["to"]) > N - 1000
+
+
+def test_periods_that_are_longer_than_all_that_is_looked_at_hide_none_before_them(tmp_path, monkeypatch):
+    triangle, path = _built(_app(0), tmp_path)
+    whole = covered(triangle, path[2:], 2, level=0.9)
+    assert "evenly" not in whole["said"]
+    monkeypatch.setattr(guarding, "MOST_ROWS", PERIOD)
+    assert covered(triangle, path[2:], 2, level=0.9) is None  # as it was: of one period no outcome is known before it
+    monkeypatch.setattr(guarding, "MOST_OF_PERIOD", PERIOD // 5)
+    monkeypatch.setattr(covering, "MOST_OF_PERIOD", PERIOD // 5)
+    found = covered(triangle, path[2:], 2, level=0.9)
+    assert found["n"] == 4 * PERIOD // 5  # five periods, less the first
+    assert abs(found["share"] - 0.9) < 4 * np.sqrt(0.09 / found["n"]) + 0.02
+    assert found["said"].endswith("Of each period 60 rows at most, evenly spaced.")
 
 
 def test_where_nothing_can_be_told_nothing_is(tmp_path):
@@ -134,3 +149,11 @@ def test_every_rehearsal_says_what_intervals_of_served_answers_held(tmp_path, ca
         wild.rehearse(replace(app, guard=wild.Guard(level=0.8)), store=tmp_path, jobs=1).sheet["intervals"]["level"]
         == 0.8
     )
+
+
+def test_a_period_that_nobody_answered_hides_none_of_those_before_it(tmp_path):
+    triangle, path = _built(_app(0), tmp_path)
+    whole = covered(triangle, path[2:], 2, level=0.9)
+    del triangle.scores[Vintage(10, "all")]
+    found = covered(triangle, path[2:], 2, level=0.9)
+    assert found["n"] == whole["n"] - PERIOD

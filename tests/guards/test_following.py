@@ -18,19 +18,24 @@ def test_it_is_what_a_guard_would_do_cutoff_by_cutoff():
     period, at = np.arange(n) // every, np.arange(n)
     told = -(-(at + late) // every)
     found, radii = follow(rows, scores, period, told, level=0.9)
-    by_hand = LocalRadii(lag=found.tracked.lag)
-    promised, fed = np.full(n, np.inf), 0
+    by_hand = LocalRadii()
+    promised, fed, at_radius, between = np.full(n, np.inf), 0, {}, []
     for k in range(n // every):
-        for row in range(fed, n):
-            if told[row] > k:
-                break
+        come = [row for row in range(fed, n) if told[row] <= k]
+        due = [row for row in come if np.isfinite(promised[row])]
+        between += [
+            by_hand.tracked.outcomes - at_radius[period[row]] + sum(period[one] >= period[row] for one in due)
+            for row in due
+        ]
+        by_hand.tracked.wait(int(np.median(between)) if between else 1)
+        for row in come:
             one = slice(row, row + 1)
             if np.isinf(promised[row]):
                 by_hand.learn(rows[one], scores[one].tolist())
             else:
                 by_hand.feed(rows[one], scores[one].tolist(), promised[one].tolist())
             fed += 1
-        now = period == k
+        now, at_radius[k] = period == k, by_hand.tracked.outcomes
         promised[now] = by_hand.radii(rows[now])
     assert radii.tolist() == promised.tolist()
     assert np.isinf(radii[: 2 * every]).all()
@@ -50,6 +55,51 @@ def test_outcomes_that_are_not_known_yet_move_nothing():
     _, other = follow(rows, later, period, told, level=0.9)
     assert np.array_equal(radii[period <= 12], other[period <= 12])
     assert not np.array_equal(radii[period == 13], other[period == 13])
+
+
+@pytest.mark.parametrize("what", ["rows of a period", "lateness", "gaps"])
+def test_a_life_that_is_cut_off_has_the_radii_that_the_longer_one_had(what):
+    """Later periods are twenty times as long, labels come later, or none come for a while: nobody knows of it before."""
+    rng = np.random.default_rng(2)
+    period = np.repeat(np.arange(24), [300] * 12 + [6000 if what == "rows of a period" else 300] * 12)
+    told = period + np.where((period < 8) | (what != "lateness"), 1, 6)
+    if what == "gaps":
+        told = np.where((period > 8) & (period < 16), 17, told)
+    rows = rng.normal(size=(len(period), 2))
+    scores = np.abs(rng.normal(size=len(period))) * np.exp(0.2 * period)
+    found, radii = follow(rows, scores, period, told, level=0.9)
+    for cut in (3, 8, 11, 12, 14, 18):
+        then = period < cut
+        shorter, other = follow(rows[then], scores[then], period[then], told[then], level=0.9)
+        assert np.array_equal(radii[then], other)
+        # What a server has at a cutoff: the outcomes known by then, and no other row at all.
+        known = told <= cut
+        now = follow(rows[known], scores[known], period[known], told[known], level=0.9)[0].fixed()
+        assert np.array_equal(now.of(rows[period == cut]), radii[period == cut])
+    assert found.tracked.lag >= shorter.tracked.lag > 1
+
+
+def test_lives_with_gaps_of_all_kinds_are_the_same_whatever_comes_after_a_cutoff():
+    """A hundred lives: empty periods, single rows, labels that come late, at once or never, ties, missing features."""
+    compared = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        sizes = rng.choice([0, 1, 3, 40, 120, 700], size=12, p=[0.15, 0.1, 0.1, 0.3, 0.25, 0.1])
+        period = np.repeat(np.arange(12), sizes)
+        n = len(period)
+        told = period + 1 + rng.choice([0, 0, 0, 1, 5, 30], size=n) if seed % 3 else (period // 4 + 1) * 4
+        rows = np.where(rng.random((n, 2)) < rng.choice([0, 0.3]), np.nan, rng.normal(size=(n, 2)))
+        scores = rng.choice([0.0, 1.0, 2.0], n) if seed % 4 == 0 else np.exp(2 * rng.normal(size=n))
+        scores = np.where(rng.random(n) < rng.choice([0, 0.2]), np.nan, scores)
+        _, radii = follow(rows, scores, period, told, level=0.9)
+        for cut in rng.integers(2, 12, size=3):
+            then, now, known = period < cut, period == cut, (told <= cut) & np.isfinite(scores)
+            shorter = follow(rows[then], scores[then], period[then], told[then], level=0.9)[1]
+            assert np.array_equal(shorter, radii[then])
+            served = follow(rows[known], scores[known], period[known], told[known], level=0.9)[0].fixed()
+            assert np.array_equal(served.of(rows[now]), radii[now])
+            compared += np.isfinite(radii[now]).sum()
+    assert compared > 10_000
 
 
 def test_intervals_of_a_model_hold_as_many_outcomes_as_they_say():

@@ -131,6 +131,41 @@ def test_an_interval_is_as_wide_as_its_row_is_hard():
     assert abs(((gaps.low <= y[3000:]) & (y[3000:] <= gaps.high)).mean() - 0.9) < 4 * np.sqrt(0.09 / 500)
 
 
+@pytest.mark.parametrize("gone", [["hard"], ["x"], ["plain"], ["x", "hard"]])
+def test_an_interval_without_features_holds_as_many_outcomes_as_it_says(gone):
+    """What is gone looks as the middle does, where rows are easy: it is not to make intervals narrow."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(7000, 3)), columns=["x", "hard", "plain"])
+    y = 2 * frame["x"].to_numpy() + (0.3 + 2 * np.abs(frame["hard"].to_numpy())) * rng.normal(size=7000)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    known = Known(table.slice(0, 2000), y[:2000], table.slice(2000, 2000), y[2000:4000], "pandas", named("absolute"), "value", 0)  # fmt: skip
+
+    def predict(X):
+        return 2 * X["x"].fillna(0.0).to_numpy()
+
+    guard = learn_guard(known, [Candidate("model", "1", predict)])
+    found = guard.answer(frame[4000:].assign(**dict.fromkeys(gone, 1e9)), [predict], guard.watch())
+    assert set(found.words) <= {"degraded", "fallback"}
+    held = (found.low <= y[4000:]) & (y[4000:] <= found.high)
+    # 3,000 outcomes, 500 that widths come from: four standard errors of both.
+    assert held.mean() > 0.9 - 4 * np.sqrt(0.09 / 500 + 0.09 / 3000)
+    if gone == ["plain"]:  # what is still seen tells hard rows from easy ones
+        wide = found.high - found.low
+        assert wide[np.abs(frame["hard"][4000:]) > 2].mean() > 1.3 * wide[np.abs(frame["hard"][4000:]) < 1].mean()
+
+
+def test_how_far_off_an_answer_is_to_an_odd_row_is_not_told_by_its_features():
+    """Rows that no feature is to blame for: nothing that reads the inputs is to be trusted, widths no more than models."""
+    rng = np.random.default_rng(0)
+    table, a = _two(rng)
+    guard = _made(table, a + (0.1 + np.abs(a)) * rng.normal(size=N), lambda X: X["a"].to_numpy())
+    odd = pd.DataFrame({"a": [2.0, -2.0, 1.5], "b": [-2.0, 2.0, -1.5]})
+    found = [guard.answer(odd[at : at + 1], [lambda X: X["a"].to_numpy()], guard.watch()) for at in range(3)]
+    assert [one.words[0] for one in found] == ["fallback"] * 3
+    assert {one.cause[0] for one in found} == {"inputs are unlike those learned from"}
+    assert [one.high[0] - one.low[0] for one in found] == pytest.approx([2 * guard.stages[-1].radii.fixed] * 3)
+
+
 def test_sets_of_classes_hold_as_many_outcomes_as_they_say():
     stream = classes(1)
     found = stream.guard.answer(stream.live, stream.predict, stream.guard.watch())

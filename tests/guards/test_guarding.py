@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, SGDRegressor
 
 from mlwild import App, Forecast, Guard
 from mlwild.errors import AppError, DataError
-from mlwild.guarding import chain_of
+from mlwild.guarding import answered, chain_of, followed
+from mlwild.guards.following import looks, numbers_of
 from mlwild.records import Vintage
-from mlwild.triangle import growing
+from mlwild.triangle import build, growing
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
 
@@ -71,6 +72,75 @@ def test_who_measures_did_not_learn_from_what_it_is_measured_on(tmp_path):
     assert champion.n == 1000
     assert champion.loss > 0.5
     assert len(made.guard.stages) == 3
+
+
+def _same(radii, other):
+    parts = (radii.difficulty.far, radii.difficulty.side, radii.difficulty.centre, radii.edges, radii.shares)
+    others = (other.difficulty.far, other.difficulty.side, other.difficulty.centre, other.edges, other.shares)
+    return radii.fixed == other.fixed and all(map(np.array_equal, parts, others))
+
+
+def _turning(n=4000):
+    """Errors that grow, so that what was missed before has a part in how wide intervals are."""
+    rows = _rows(n, seed=7)
+    rows["y"] += np.random.default_rng(7).normal(size=n) * np.abs(rows["x"]) * np.exp(rows["when"] / 1000)
+    return rows
+
+
+def _retrained(cutoff):
+    return [Vintage(one // 4 * 4) for one in range(cutoff + 1)]
+
+
+def _updated(cutoff):
+    path = [Vintage(0)]
+    while len(path) <= cutoff:
+        path.append(path[-1].updated(len(path)))
+    return path
+
+
+@pytest.mark.parametrize("delay", [10, 450])
+@pytest.mark.parametrize("lived", [_retrained, _updated])
+def test_intervals_are_as_wide_as_a_rehearsal_says_they_are(tmp_path, lived, delay):
+    """The radii at a cutoff are those of the rehearsed life in the next period, whatever came after it."""
+    app = _app(_turning(), delay=delay, update="partial_fit", models={"line": SGDRegressor(random_state=0)})
+    read = survey(app)
+    (whole,) = build(read, Store(tmp_path))
+    assert all(whole.ensure(one) for one in lived(read.grid.periods - 1))
+    rows, value = answered(whole, lived(read.grid.periods - 1), 0)
+    radii = followed(read, rows, value, 0.9)[2]
+    period = np.searchsorted(read.grid.row_start, rows, side="right") - 1
+    for cutoff in (20, 29):
+        served = chain_of(growing(read, Store(tmp_path), app.live, {}), lived(cutoff), cutoff).guard.stages[0].radii
+        now = period == cutoff
+        seen = looks("value", numbers_of(read.features.take(rows[now])), value[now])
+        assert now.sum() == PERIOD
+        assert np.array_equal(served.of(seen), radii[now])
+
+
+def test_what_a_life_was_off_by_counts_from_its_beginning_and_before_it_what_was_freshest(tmp_path):
+    app = _app(_turning())
+    read = survey(app)
+    build(read, Store(tmp_path))
+
+    def radii(path):
+        return chain_of(growing(read, Store(tmp_path), app.live, {}), path, 20).guard.stages[0].radii
+
+    longest = radii(_retrained(20))
+    assert not _same(longest, radii(_retrained(20)[-15:]))
+    assert _same(longest, radii([Vintage(0)] * 3 + _retrained(20)))  # nothing came before the first cutoff
+    young = radii([Vintage(20)])
+    rows, value = answered(build(read, Store(tmp_path))[0], [Vintage(one) for one in range(10, 20)], 10)
+    assert _same(young, followed(read, rows, value, 0.9)[1].fixed())
+
+
+def test_a_life_that_nobody_knows_the_answers_of_is_measured_by_its_stand_in(tmp_path):
+    triangle = _triangle(_app(_turning()), tmp_path)
+    found = chain_of(triangle, [*[Vintage(0)] * 18, Vintage(3), Vintage(5), Vintage(20)], 20).guard.stages[0].radii
+    alone = chain_of(_triangle(_app(_turning()), tmp_path), [Vintage(20)], 20)
+    assert alone.since == 10
+    stand_in = triangle.predictions(Vintage(10))[:1000].astype(float)
+    rows = np.arange(int(triangle.survey.grid.row_start[10]), int(triangle.survey.grid.row_start[20]))
+    assert _same(found, followed(triangle.survey, rows, stand_in, 0.9)[1].fixed())
 
 
 def test_only_labels_that_are_known_count(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,6 +167,38 @@ def test_late_labels_in_any_order_with_zeros_keep_the_promise_at_every_time(scor
             fed, promised, _ = waiting.pop(place)
             assert tracked.feed(fed, promised) == (fed <= promised)
         assert tracked.misses <= _allowed(tracked, tracked.outcomes, 1.0, 8.0)[0]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    scores=st.lists(st.sampled_from([1.0, 1.5, 8.0]) | st.floats(1, 8), min_size=100, max_size=600),
+    lags=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+)
+def test_labels_that_come_ever_later_keep_the_promise_of_the_last_step(scores, lags):
+    tracked, waiting = Tracked([1.0], window=30), []
+    for row, score in enumerate(scores):
+        tracked.wait(lags[row * len(lags) // len(scores)])
+        waiting.append((score, tracked.radius()))
+        while len(waiting) >= tracked.lag:
+            tracked.feed(*waiting.pop(0))
+        step = min(tracked.rate / math.sqrt(tracked.lag), 1 / math.e / tracked.lag)
+        assert tracked.misses <= 0.1 * tracked.outcomes + 0.1 / step + tracked.lag * (math.log2(8.0) + 2)
+    assert tracked.lag == max(lags)
+
+
+def test_what_waits_for_later_labels_is_where_it_would_be_had_they_always_been_as_late():
+    tracked, other = Tracked([1.0, 2.0, 4.0], lag=3), Tracked([1.0, 2.0, 4.0], lag=30)
+    for at in range(20):
+        for one in (tracked, other):
+            one.feed(9.0 if at % 6 == 0 else 1.0, 4.0)
+    tracked.wait(30)
+    tracked.wait(7)
+    assert (tracked.lag, tracked.missed) == (30, pytest.approx(other.missed))
+    assert replace(tracked.state(), missed=other.missed) == other.state()
+    again = Tracked.resumed(tracked.state())
+    for one in (again, tracked):
+        one.feed(9.0, 4.0)
+    assert again.missed == tracked.missed == pytest.approx(other.missed - 0.9 * 0.02 / math.sqrt(30))
 
 
 def test_a_burst_after_zeros_with_late_labels_is_not_missed_over_and_over():

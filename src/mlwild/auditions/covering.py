@@ -9,19 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
-from mlwild.guards.following import follow, looks, numbers_of
-from mlwild.guards.outcomes import likely_of, scores_of
+from mlwild.guarding import MOST_OF_PERIOD, answered, followed
+from mlwild.guards.outcomes import likely_of
 from mlwild.guards.settings import Guard
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Rows on end of which the worst is told.
 WINDOW = 500
-#: Rows that are lived through, at most: the latest.
-MOST_ROWS = 50_000
 
 
 def level_of(app: App) -> float:
@@ -35,7 +32,7 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
 
     At each cutoff widths are fixed from the outcomes that were known, as a guard fixes them for what it answers until
     the next one; labels come as late as they came. Rows of the first period, of which no outcome was known, do not
-    count.
+    count; of very long periods rows that are evenly spaced do, and are those that are on end.
 
     Parameters
     ----------
@@ -54,17 +51,13 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
         classes in a set; and ``said``, the same as a sentence. None where the loss asks for classes alone, or no row
         counts.
     """
-    survey, grid = triangle.survey, triangle.survey.grid
+    survey = triangle.survey
     if survey.ask == "class":
         return None
-    rows, value = _lived(triangle, path, began)
+    rows, value = answered(triangle, path, began)
     if not len(rows):
         return None
-    period = np.searchsorted(grid.row_start, rows, side="right") - 1
-    told = np.maximum(np.searchsorted(grid.edges, survey.known_at[rows], side="left"), period + 1)
-    scores = scores_of(survey.ask, survey.labels[rows], value)
-    seen = looks(survey.ask, numbers_of(survey.features.take(rows)), value)
-    radii = follow(seen, scores, period, told, level=level)[1]
+    scores, _, radii = followed(survey, rows, value, level)
     counted = np.flatnonzero(np.isfinite(radii) & np.isfinite(scores))
     if not len(counted):
         return None
@@ -81,7 +74,9 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
         "worst": _worst(triangle, held, rows[counted]),
         "width": float(np.median(wide) if survey.ask == "value" else wide.mean()),
     }
-    return made | {"said": _said(made, numbers=survey.ask == "value")}
+    longest = int(survey.grid.rows[np.searchsorted(survey.grid.row_start, rows, side="right") - 1].max())
+    thinned = f" Of each period {MOST_OF_PERIOD:,} rows at most, evenly spaced." if longest > MOST_OF_PERIOD else ""
+    return made | {"said": _said(made, numbers=survey.ask == "value") + thinned}
 
 
 def _said(found: dict[str, Any], *, numbers: bool) -> str:
@@ -97,26 +92,6 @@ def _said(found: dict[str, Any], *, numbers: bool) -> str:
         if worst
         else f"{held}."
     )
-
-
-def _lived(triangle: Triangle, path: Sequence[Vintage], began: int) -> tuple[Ints, Floats]:
-    """Return the labelled rows of the periods, in order of time, and what was answered to each."""
-    grid, found, values, n = triangle.survey.grid, [], [], 0
-    for place in range(min(len(path), grid.periods - began) - 1, -1, -1):
-        vintage = path[place]
-        if n >= MOST_ROWS or vintage not in triangle.scores:
-            break
-        low, high = np.searchsorted(grid.period_of_cell_row, [began + place, began + place + 1])
-        rows = np.sort(grid.cell_rows[low:high])
-        rows = rows[~triangle.unscored[rows]]
-        value = np.asarray(triangle.predictions(vintage)[rows - int(grid.row_start[vintage.cutoff])], dtype=np.float64)
-        good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
-        found.append(rows[good])
-        values.append(value[good])
-        n += len(found[-1])
-    if not n:
-        return np.zeros(0, dtype=np.int64), np.zeros(0)
-    return np.concatenate(found[::-1]), np.concatenate(values[::-1])
 
 
 def _worst(triangle: Triangle, held: NDArray[np.bool_], rows: Ints) -> dict[str, Any] | None:

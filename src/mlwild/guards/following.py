@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,8 @@ from mlwild.stats.local_radii import LocalRadii, Radii
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Rows of a period that are learned from, at most, evenly spaced: the window that radii come from spans one at least.
+#: Outcomes that are learned from for each cutoff that has gone by, at most, evenly spaced: the window that radii come
+#: from spans one at least.
 MOST_FED = 500
 
 
@@ -52,16 +54,19 @@ def numbers_of(table: Any) -> Floats:
     return made
 
 
-def radii_of(radii: Radii, ask: str, rows: Floats | None, value: Floats) -> Floats:
-    """Return the radius of each answer; that of all rows alike where theirs cannot be believed."""
-    if radii.difficulty is None or rows is None:
-        return np.full(len(value), radii.fixed)
+def radii_of(radii: Radii, ask: str, rows: Floats, value: Floats) -> Floats:
+    """Return the radius of each answer."""
+    if radii.difficulty is None:
+        return radii.of(rows)
     return radii.of(rows, (likeliest_of(value)[1] if ask.startswith("probab") else value)[:, None])
 
 
 def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: float) -> tuple[LocalRadii, Floats]:
     """
     Live through rows: at each cutoff radii are fixed for the rows of its period, from the outcomes known by then.
+
+    Nothing else has a part in them: which outcomes are learned from, and how late labels are, is told by those that had
+    come. So a life that ends at a cutoff has the radii that a longer one had there.
 
     Parameters
     ----------
@@ -93,35 +98,41 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     >>> round(float((scores <= radii)[400:].mean()), 2), local.tracked.outcomes
     (0.9, 3600)
     """
-    radii = np.full(len(rows), np.inf)
-    begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)) if len(period) else np.zeros(0, dtype=np.int64)
-    step = -(-int(np.median(np.diff(begins, append=len(rows)))) // MOST_FED) if len(begins) else 1
-    fed = np.arange(0, len(rows), step)
-    fed = fed[np.isfinite(scores[fed])]
-    # In the order in which they were told; of one time, in the order in which they were asked.
-    fed = fed[np.argsort(told[fed], kind="stable")]
-    local = LocalRadii(level=level, lag=_lag(period[np.sort(fed)], period[fed], told[fed]))
-    at = 0
-    for first, last in pairwise([*begins.tolist(), len(rows)]):
-        until = int(np.searchsorted(told[fed], period[first], side="right"))
-        _take(local, rows, scores, radii, fed[at:until])
-        at = until
+    radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
+    begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
+    fed = _fed(scores, told)
+    local, late = LocalRadii(level=level), list[int]()
+
+    def take(now: float) -> None:
+        """Take in the outcomes that have become known, cutoff by cutoff."""
+        while len(fed) and told[fed[0][0]] <= now:
+            one = fed.pop(0)
+            promised = np.isfinite(radii[one])
+            new, due = one[~promised], one[promised]
+            if len(due):
+                # As many are fed between a radius and its outcome, with those that come with it, asked no earlier.
+                beside = len(due) - np.searchsorted(period[due], period[due])
+                for between in (local.tracked.outcomes - read[due] + beside).tolist():
+                    insort(late, between)
+                local.tracked.wait((late[(len(late) - 1) // 2] + late[len(late) // 2]) // 2)
+            local.learn(rows[new], scores[new].tolist())
+            local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
+            local.radii(rows[:0])  # what is hard is learned now, whether somebody asks before the next cutoff or not
+
+    for first, last in pairwise([*begins, len(rows)]):
+        take(period[first])
         radii[first:last] = local.radii(rows[first:last])
-    _take(local, rows, scores, radii, fed[at:])
+        read[first:last] = local.tracked.outcomes
+    take(np.inf)
     return local, radii
 
 
-def _lag(asked: Ints, period: Ints, told: Ints) -> int:
-    """Return how many radii are fixed before an outcome is known, in the middle."""
-    if not len(period):
-        return 1
-    between = np.searchsorted(asked, told) - np.searchsorted(asked, period)
-    return max(1, int(np.median(between)))
-
-
-def _take(local: LocalRadii, rows: Floats, scores: Floats, radii: Floats, told: Ints) -> None:
-    """Take in outcomes that have become known."""
-    promised = np.isfinite(radii[told])
-    new, due = told[~promised], told[promised]
-    local.learn(rows[new], scores[new].tolist())
-    local.feed(rows[due], scores[due].tolist(), radii[due].tolist())
+def _fed(scores: Floats, told: Ints) -> list[Ints]:
+    """Return the rows whose outcomes are learned from: by when they were told, each in the order asked."""
+    known = np.flatnonzero(np.isfinite(scores))
+    known = known[np.argsort(told[known], kind="stable")]
+    times, at = np.unique(told[known], return_index=True)
+    # What comes at once after many cutoffs without an outcome counts as if it had come at each.
+    gone_by = np.diff(times, prepend=times[:1] - 1)
+    parts = zip(np.split(known, at[1:]), gone_by.tolist(), strict=True) if len(known) else ()
+    return [part[:: -(-len(part) // (MOST_FED * gone))] for part, gone in parts]

@@ -148,22 +148,16 @@ class Guarded:
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
         for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {})):
-            made.put(picked, self._chain(table.take(picked), (rows[picked], predict, watch, now), names, why))
+            whole = rows[picked]
+            if names != ():  # what cannot be used tells nothing of how far off an answer is
+                whole[:, slice(None) if names is None else [self.encoding.names.index(name) for name in names]] = np.nan
+            made.put(picked, self._chain(table.take(picked), (whole, predict, watch, now), names, why))
         return made, rows
 
     def knowing(self, native: Any, predict: Sequence[Predict | None], watch: Watch, broken: Bools) -> Answers:
-        """
-        Answer rows of which somebody knows what is broken: what a guard that has to find out is held against.
-
-        Parameters
-        ----------
-        native, predict, watch
-            As of `answer`.
-        broken : ndarray of bool, shape (n_rows, n_features)
-            Features that are not to be used.
-        """
+        """Answer rows of which somebody knows which features are broken: what a guard is held against."""
         table = self.encoding.read(native)[0]
-        rows = self.encoding.matrix(table)[0]
+        rows = np.where(broken, np.nan, self.encoding.matrix(table)[0])
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         kinds, which = np.unique(broken, axis=0, return_inverse=True)
         for place, kind in enumerate(kinds):
@@ -256,10 +250,7 @@ class Guarded:
                 part.value[:] = value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
                 part.cause[:] = _told(before, left[good], causes)
-                if self.ask != "class":
-                    looked = None if names != () else rows if len(part) == n else rows[left[good]]
-                    radii = radii_of(self.stages[place].radii, self.ask, looked, part.value)
-                    around(part, self.ask, radii * gone.wider)
+                self._bound(place, part, rows if len(part) == n else rows[left[good]], names, gone.wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
@@ -271,6 +262,16 @@ class Guarded:
         made = made or no_answers(n, self.classes, matrix=self._matrix)
         made.cause[left] = _told(before, left, causes)
         return made
+
+    def _bound(self, place: int, part: Answers, rows: Floats, names: tuple[str, ...] | None, wider: float) -> None:
+        """Say where the outcomes of answers lie."""
+        if self.ask == "class":
+            return
+        radii = self.stages[place].radii
+        found = radii_of(radii, self.ask, rows, part.value)
+        if names != ():  # what is not seen counts as the middle, where rows look easy: they are no easier than all
+            found = np.maximum(found, radii.fixed) * wider
+        around(part, self.ask, found)
 
     def _order(
         self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None

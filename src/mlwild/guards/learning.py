@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -57,15 +58,15 @@ class Candidate:
         Who answers.
     predict : callable
         Answers of a stand-in that did not learn from the rows that losses are measured on.
-    lived : ndarray of shape (n_held,) or (n_held, n_classes), optional
-        What was answered to the held rows in life, NaN where nobody knows; radii are those of such answers. Default:
-        what the stand-in answers.
+    radii : Radii, optional
+        How far off its answers may be, as its life so far showed. Default: as the stand-in's answers to the held rows
+        show.
     """
 
     name: str
     vintage: str
     predict: Predict
-    lived: NDArray[Any] | None = None
+    radii: Radii | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,11 @@ class Known:
     period: NDArray[np.int64] | None = None
     told: NDArray[np.int64] | None = None
 
+    @cached_property
+    def numbers(self) -> Floats:
+        """The features of the held rows as numbers, once for all stages."""
+        return numbers_of(self.held)
+
     def radii(self, value: Floats, level: float) -> Radii:
         """Return how far off answers as those to the held rows may be."""
         if self.ask == "class":
@@ -113,7 +119,7 @@ class Known:
         scores = scores_of(self.ask, self.labels, value)
         period = np.arange(len(scores)) // STRETCH if self.period is None else self.period
         told = period + 1 if self.told is None else self.told
-        return follow(looks(self.ask, numbers_of(self.held), value), scores, period, told, level=level)[0].fixed()
+        return follow(looks(self.ask, self.numbers, value), scores, period, told, level=level)[0].fixed()
 
 
 def learn_guard(
@@ -195,14 +201,13 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, settings
     first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
     seen = float(longest_runs(first[:, None])[0])
     varies = not blind and seen < len(first) / 10
-    lived = np.asarray(predictions if one.lived is None else one.lived, dtype=np.float64)
     return Stage(
         one.name,
         one.vintage,
         whole.lost(predictions),
         len(known.labels),
         gone,
-        known.radii(lived, settings.level),
+        known.radii(np.asarray(predictions, dtype=np.float64), settings.level) if one.radii is None else one.radii,
         blind,
         low,
         high,

@@ -74,6 +74,11 @@ class Difficulty:
         found += self.floor
         return found
 
+    @property
+    def flat(self) -> bool:
+        """Whether all rows are as hard."""
+        return not (self.far.any() or self.side.any())
+
     def _of(self, parts: Sequence[Floats]) -> Floats:
         """Return what all columns add."""
         off, first = np.empty((len(parts[0]), len(self.centre))), 0

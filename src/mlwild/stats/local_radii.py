@@ -204,7 +204,10 @@ class LocalRadii:
 
     @property
     def _alike(self) -> bool:
-        return len(self._scores) < FEWEST or not 0 < self.tracked.missed < 1
+        if len(self._scores) < FEWEST or not 0 < self.tracked.missed < 1:
+            return True
+        # Where rows do not differ, each left out of its own would put radii just below scores that many rows have.
+        return self.tracked.still or self._learned()[0].flat
 
     def _learned(self) -> tuple[Difficulty, Floats, Floats]:
         """Return the difficulty, the scores by it in order of it, and where blocks change."""
@@ -226,6 +229,6 @@ class LocalRadii:
         """Return the quantile of each block that the working miscoverage asks for."""
         near = min(NEAREST, len(shares))
         rank = math.ceil((near + 1) * (1 - self.tracked.missed) - 1e-9)
-        place = min(rank, near) - 1
+        place = min(max(rank, 1), near) - 1
         every = np.lib.stride_tricks.sliding_window_view(shares, near)[blocks]
         return np.asarray(np.partition(every, place, axis=1)[:, place])

@@ -79,6 +79,7 @@ class Tracked:
     ``(1 - level) T + a1 / g + lag (L + 2)``, where ``a1 = 1 - level`` and g the step. (A miss below 0 asks for a
     score beyond ``2 ** (-a / (g lag) - 1)`` times one that was seen, so that a stays above ``-g lag (L + 2)``.)
     Where no score is 0 and none ties with its radius, they are as many at least, less ``level / g + lag (L + 2)``.
+    Where the lag grows (`wait`), g and lag are the last ones.
 
     It changes in place, unlike most of the values here: a copy of the sorted window at every row would cost more
     than the step itself. `state` gives what it holds as a value, `Tracked.resumed` takes it up.
@@ -137,8 +138,7 @@ class Tracked:
         if window < 1 or lag < 1:
             raise DataError(f"window is {window} and lag {lag}, need 1 at least.")
         self.level, self.rate, self.window, self.lag = level, rate, window, lag
-        self._step = min(rate / math.sqrt(lag), max(rate, 1 / math.e) / lag)
-        self._unit = self._step * lag
+        self._pace()
         self.missed = 1 - level
         self.positive = 0.0
         self._order: list[float] = []
@@ -153,6 +153,29 @@ class Tracked:
         self._recent = bytearray(window)
         self._seen = 0  # where the oldest of the recent outcomes lies
 
+    def _pace(self) -> None:
+        """Set the step, and what of it doubles a radius."""
+        self._step = min(self.rate / math.sqrt(self.lag), max(self.rate, 1 / math.e) / self.lag)
+        self._unit = self._step * self.lag
+
+    def wait(self, lag: int) -> None:
+        """
+        Count on labels that come later than was thought, as if that had been known from the beginning.
+
+        What the working miscoverage has moved by so far shrinks with the step, so that the promise is that of the new
+        one: so far down as a great step had taken it, small ones would take very long to bring it back.
+
+        Parameters
+        ----------
+        lag : int
+            As given before; what is less than that changes nothing.
+        """
+        if lag > self.lag:
+            begun, before = 1 - self.level, self._step
+            self.lag = lag
+            self._pace()
+            self.missed = begun + (self.missed - begun) * self._step / before
+
     def radius(self) -> float:
         """Return the radius for the next row; keep it with the row, as `feed` asks for it."""
         rows, missed = self._sorted, self.missed
@@ -164,7 +187,7 @@ class Tracked:
             return min((rows[-1] or self.positive) * half * half, sys.float_info.max)
         if missed >= 1:
             return rows[0] * math.exp2((1 - missed) / self._unit)
-        rank = math.ceil((n + 1) * (1 - missed) - 1e-9)
+        rank = max(math.ceil((n + 1) * (1 - missed) - 1e-9), 1)
         return rows[rank - 1] if rank <= n else rows[-1]
 
     def feed(self, score: float, promised: float) -> bool:
@@ -242,6 +265,11 @@ class Tracked:
         self.outcomes += 1
         self.misses += miss
         self.most = max(self.most, self.running)
+
+    @property
+    def still(self) -> bool:
+        """Whether one value fills the window."""
+        return bool(self._sorted) and self._sorted[0] == self._sorted[-1]
 
     @property
     def mean(self) -> float:
