@@ -88,8 +88,14 @@ class LocalRadii:
 
     Parameters
     ----------
-    level, rate, window, lag
-        As of `Tracked`.
+    level : float
+        Share within, in (0, 1).
+    rate : float
+        Step for labels that come at once, as of `Tracked`.
+    window : int
+        Scores that are remembered, and outcomes on end that the worst share is about.
+    lag : int
+        Outcomes that come between a row and its own label, 1 for none.
 
     Raises
     ------
