@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -95,3 +98,24 @@ def test_an_estimator_a_callable_and_a_forecast_are_models():
 
 def test_the_first_model_lives():
     assert small_app(models={"x": Line(), "y": Line()}).live == "x"
+
+
+def test_an_app_is_pickled_the_same_by_every_process_whatever_python_has_cached(tmp_path):
+    """What travels by value comes of its code: read from a cache, its constants are other objects."""
+    (tmp_path / "app.py").write_text(
+        "import mlwild as wild\n\n\ndef mean(X, y):\n    said = {'kind': 'a mean of some kind', 'mean': y.mean()}\n\n"
+        "    def predict(X):\n        return [said['mean'] for _ in X if said['kind'] == 'a mean of some kind']\n\n"
+        "    return predict\n\n\n"
+        "app = wild.App(name='app', data='rows.csv', time='when', label='y', models={'mean': mean}, loss='absolute',\n"
+        "               delay=0, every='1D')\n"
+    )
+    code = (
+        "import hashlib, sys, cloudpickle, numpy as np, mlwild as wild\n"
+        "made = wild.load_app(sys.argv[1]).models['mean'](None, np.arange(3.0))\n"
+        "print(hashlib.sha256(cloudpickle.dumps(made)).hexdigest())"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    words = [sys.executable, "-c", code, str(tmp_path / "app.py")]
+    said = [subprocess.run(words, capture_output=True, text=True, check=True, env=plain).stdout for _ in range(2)]
+    assert said[0] == said[1]
+    assert len(said[0].strip()) == 64

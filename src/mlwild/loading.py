@@ -157,8 +157,9 @@ def _module(file: Path, field: str) -> ModuleType:
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
     try:
-        spec.loader.exec_module(module)
-    except SyntaxError as problem:
+        # Compiled anew, not read from a cache: what travels by value is pickled otherwise then, and has another digest.
+        exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102  the user's own
+    except (SyntaxError, ValueError) as problem:  # which of them, Python 3.11 itself does not agree about
         if "null bytes" not in str(problem):
             raise
         raise AppError(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import marshal
+import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -89,6 +93,45 @@ def test_every_file_is_held_against_its_digest(folder, tmp_path):
         (copy / name).unlink()
         with pytest.raises(StoreError, match="is gone"):
             pyfunc.load_model(str(copy))
+
+
+def _files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_bytecode_beside_the_modules_is_neither_run_nor_written(folder, tmp_path):
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    helper = copy / "data" / "data" / "app" / "helper.py"
+    # What an import would take for the module's own: of the same size and time, by a compiler's account.
+    planted = compile("open('planted', 'w').close()\ndef doubled(x):\n    return 2 * x\n", str(helper), "exec")
+    head = importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, int(helper.stat().st_mtime), helper.stat().st_size)
+    cached = helper.parent / "__pycache__" / f"helper.{sys.implementation.cache_tag}.pyc"
+    cached.parent.mkdir()
+    cached.write_bytes(head + marshal.dumps(planted))
+    before = _files(copy)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    def run(code):
+        words = [sys.executable, "-W", "ignore", "-c", code, str(copy)]
+        return subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True, env=plain)
+
+    run("import sys, mlflow.pyfunc; mlflow.pyfunc.load_model(sys.argv[1])")
+    assert not (tmp_path / "planted").exists()
+    assert _files(copy) == before
+    run(f"import sys; sys.path.insert(0, {str(helper.parent)!r}); import helper")
+    assert (tmp_path / "planted").exists()  # so it would have been
+
+
+@pytest.mark.parametrize("name", ["helper2.py", "helper.so", "sub/helper.pyc"])
+def test_what_was_not_exported_is_not_loaded(folder, tmp_path, name):
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    planted = copy / "data" / "data" / "app" / name
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_bytes(b"")
+    with pytest.raises(StoreError, match=rf"app/{name} was not exported; nothing is loaded"):
+        pyfunc.load_model(str(copy))
 
 
 def served(model):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +128,23 @@ def _load_pyfunc(path: str) -> GuardedModel:
     """
     folder = Path(path)
     told = _whole(folder)
+    with _uncached():
+        return _loaded(folder, told)
+
+
+@contextmanager
+def _uncached() -> Iterator[None]:
+    """Import modules from their source alone: bytecode beside them has no digest, and the folder may be another's."""
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    with tempfile.TemporaryDirectory() as nowhere:
+        sys.dont_write_bytecode, sys.pycache_prefix = True, nowhere
+        try:
+            yield
+        finally:
+            sys.dont_write_bytecode, sys.pycache_prefix = before
+
+
+def _loaded(folder: Path, told: Mapping[str, Any]) -> GuardedModel:
     # First the app: its file says where the modules are that what is loaded next may need.
     file = str((folder / CODE / told["app"]).absolute())
     store = Store(folder)
@@ -155,4 +175,8 @@ def _whole(folder: Path) -> dict[str, Any]:
         if not path.is_file() or file_digest(path) != mark:
             what = "has another digest: it was changed or damaged" if path.exists() else "is gone"
             raise StoreError(f"model: {name} {what}; nothing is loaded. Export the model again.")
+    for path in sorted((folder / CODE).rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in told["files"] and path.parent.name != "__pycache__":
+            raise StoreError(f"model: {name} was not exported; nothing is loaded. Remove it, or export again.")
     return told
