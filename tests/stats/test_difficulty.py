@@ -46,6 +46,12 @@ def test_a_row_alone_is_as_hard_as_in_company_to_the_last_bit():
     many = found.of(rows)
     assert [float(found.of(rows[at : at + 1])[0]) for at in range(500)] == many.tolist()
     assert found.of(np.asfortranarray(rows)).tolist() == many.tolist()
+    assert [found.of_one(rows[at : at + 1, :7], rows[at : at + 1, 7:]) for at in range(500)] == many.tolist()
+    for odd in (np.nan, np.inf, -np.inf, 1e308):
+        spoilt = np.where(np.arange(20) == 3, odd, rows[:1])
+        assert found.of_one(spoilt) == found.of(np.vstack([rows[:5], spoilt]))[5]
+        all_of_it = np.full((1, 20), odd)
+        assert found.of_one(all_of_it) == found.of(np.vstack([rows[:5], all_of_it]))[5]
     wide = np.vstack([rows, rows, rows])
     assert found.of(wide).tolist() == many.tolist() * 3
     assert found.of(rows[:, :13], rows[:, 13:]).tolist() == many.tolist()

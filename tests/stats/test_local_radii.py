@@ -216,6 +216,8 @@ def test_fixed_radii_are_those_of_the_moment_for_one_row_and_for_many(columns):
     fixed = local.fixed()
     many = local.radii(rows[600:])
     assert fixed.of(rows[600:]).tolist() == many.tolist()
+    assert [float(fixed.of(rows[at : at + 1])[0]) for at in range(600, 900)] == many.tolist()
+    assert [float(fixed.of(rows[at : at + 1, :1], rows[at : at + 1, 1:])[0]) for at in range(600, 900)] == many.tolist()
     assert [float(local.radii(rows[at : at + 1])[0]) for at in range(600, 900)] == many.tolist()
     local.feed(rows[600:], scores[600:].tolist(), many.tolist())
     assert fixed.of(rows[600:]).tolist() == many.tolist()  # a value: what comes later does not move it

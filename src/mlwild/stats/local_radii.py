@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +70,20 @@ class Radii:
         """
         if self.difficulty is None or self.edges is None or self.shares is None:
             return np.full(len(parts[0]), self.fixed)
+        if len(parts[0]) == 1:  # most requests
+            alone = self.difficulty.of_one(*parts)
+            return np.array([min(alone * self._shares[bisect_left(self._edges, alone)], _GREATEST)])
         hard = self.difficulty.of(*parts)
         hard *= self.shares[self.edges.searchsorted(hard)]
         return np.minimum(hard, _GREATEST)
+
+    @cached_property
+    def _edges(self) -> list[float]:
+        return [] if self.edges is None else self.edges.tolist()
+
+    @cached_property
+    def _shares(self) -> list[float]:
+        return [] if self.shares is None else self.shares.tolist()
 
 
 class LocalRadii:
