@@ -142,9 +142,9 @@ def test_every_rehearsal_says_what_intervals_of_served_answers_held(tmp_path, ca
     assert each == covered(made.triangles[0], life.live, life.first, level=0.9)
     show_sheet(made.sheet)
     said = " ".join(capsys.readouterr().out.split())
-    assert f"If it is served, {each['said']}" in said
+    assert f"If it had been served, {each['said']}" in said
     assert f"of the worst 500 on end {each['worst']['share']:.0%}, " in said
-    assert f"If it is served, {each['said']}" in card_html(made.sheet)
+    assert f"If it had been served, {each['said']}" in card_html(made.sheet)
     assert (
         wild.rehearse(replace(app, guard=wild.Guard(level=0.8)), store=tmp_path, jobs=1).sheet["intervals"]["level"]
         == 0.8

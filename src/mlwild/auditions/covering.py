@@ -84,7 +84,8 @@ def _said(found: dict[str, Any], *, numbers: bool) -> str:
     wide = f"{found['width']:,.3g} wide in the median" if numbers else f"{found['width']:.1f} classes in the mean"
     kind = "interval" if numbers else "set"
     held = (
-        f"The {found['level']:.0%} {kind}s of its answers, {wide}, held {found['share']:.1%} of {found['n']:,} outcomes"
+        f"the {found['level']:.0%} {kind}s of its answers, {wide}, would have held {found['share']:.1%} of "
+        f"{found['n']:,} outcomes"
     )
     worst = found["worst"]
     return (

@@ -38,7 +38,7 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
             console.print(Text(sheet["fallback"]["abstains"]["said"]))
         console.print()
     if sheet.get("intervals"):
-        console.print(Text(f"If it is served, {sheet['intervals']['said']}\n"))
+        console.print(Text(f"If it had been served, {sheet['intervals']['said']}\n"))
     show_splits(console, sheet)
     show_monitors(console, sheet)
     console.print(Text("What was not known", style="bold"))
