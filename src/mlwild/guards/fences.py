@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -203,9 +204,12 @@ class Runs:
             self.last = row
             over = self.length > longest
             return over[None, :] if over.any() else None
-        new = _new(rows, self.last, self.length)
-        still = ~new.all(axis=0)
-        if not still.any():  # nothing stands still for two rows: most batches of plain numbers
+        # Of most batches of plain numbers nothing stands still for two rows; a sum that is a number has no gap in it.
+        with np.errstate(over="ignore", invalid="ignore"):
+            plain = math.isfinite(rows.sum())
+        moves = plain and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
+        new = None if moves else _new(rows, self.last, self.length)
+        if new is None or new.all():
             self.last, self.length = rows[-1].copy(), np.ones(rows.shape[1])
             past = self.length > longest
             return np.broadcast_to(past, rows.shape) if past.any() else None

@@ -246,16 +246,18 @@ class Guarded:
                     return made
             if good.any():
                 status = NORMAL if place == 0 and not causes and names == () else DEGRADED if place == 0 else FALLBACK
+                whole = bool(good.all())
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
-                part.value[:] = value[good]
+                part.value[:] = value if whole else value[good]
                 part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
-                part.cause[:] = _told(before, left[good], causes)
+                if causes or before is not None:
+                    part.cause[:] = _told(before, left[good], causes)
                 self._bound(place, part, rows if len(part) == n else rows[left[good]], names, gone.wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
                 made.put(left[good], part)
-                if good.all():
+                if whole:
                     return made
             left = left[~good]
             causes.append(f"{self.stages[place].name} {problem or 'gave no sane answer'}")

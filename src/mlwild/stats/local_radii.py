@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.stats.difficulty import Difficulty, learn_difficulty
+from mlwild.stats.searches import places
 from mlwild.stats.tracked import Tracked
 
 Floats = NDArray[np.float64]
@@ -74,7 +75,7 @@ class Radii:
             alone = self.difficulty.of_one(*parts)
             return np.array([min(alone * self._shares[bisect_left(self._edges, alone)], _GREATEST)])
         hard = self.difficulty.of(*parts)
-        hard *= self.shares[self.edges.searchsorted(hard)]
+        hard *= self.shares[places(self.edges, hard)]
         return np.minimum(hard, _GREATEST)
 
     @cached_property
@@ -211,7 +212,7 @@ class LocalRadii:
             return np.full(len(rows), self.tracked.radius())
         difficulty, shares, edges = self._learned()
         mine = difficulty.of(rows)
-        blocks, which = np.unique(edges.searchsorted(mine), return_inverse=True)
+        blocks, which = np.unique(places(edges, mine), return_inverse=True)
         return np.minimum(mine * self._quantiles(shares, blocks)[which], _GREATEST)
 
     def fixed(self) -> Radii:

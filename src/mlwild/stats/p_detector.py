@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,6 +15,7 @@ Floats = NDArray[np.float64]
 
 #: Powers of the bets k p^(k-1): a small one for a few rows far out, a great one for many rows a little out.
 POWERS = (0.3, 0.5, 0.7, 0.9)
+_SLOPES = np.array(POWERS) - 1.0
 
 
 @dataclass(frozen=True)
@@ -162,20 +162,19 @@ class PDetector:
         p = np.asarray(p, dtype=np.float64)
         if not len(p):
             return self, None
-        self._check(float(p.min()) if not np.isnan(p).any() else math.nan)
+        self._check(float(p.min()))  # NaN, if there is any
         self._check(float(p.max()))
-        powers, scales = np.array(POWERS)[:, None], np.array(_scales(self.calibration, self.delta))[:, None]
-        logs = np.log(scales) + (powers - 1) * np.log(p)
+        logs = np.multiply.outer(_SLOPES, np.log(p))
+        logs += np.log(_scales(self.calibration, self.delta))[:, None]
         walk = np.cumsum(logs, axis=1)
-        before = np.concatenate([np.zeros((len(POWERS), 1)), walk[:, :-1]], axis=1)
-        values = _recursed(logs, self.value)
+        values = _recursed(logs, walk, self.value)
         # What is beyond all numbers comes after an alarm.
         over = np.flatnonzero(~(values.sum(axis=0) < self.run_length * len(POWERS)))
         last = int(over[0]) if len(over) else len(p) - 1
         # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
         lead = np.log(np.maximum(self.best, 1.0))
-        before = before[:, : last + 1]
-        before[:, 0] = -lead
+        before = np.empty((len(POWERS), last + 1))
+        before[:, 0], before[:, 1:] = -lead, walk[:, :last]
         lowest = before.shape[1] - 1 - before[:, ::-1].argmin(axis=1)
         bests = np.exp(walk[:, last] - before.min(axis=1))
         begans = [
@@ -198,7 +197,7 @@ class PDetector:
             )
 
 
-def _recursed(logs: Floats, begin: tuple[float, ...]) -> Floats:
+def _recursed(logs: Floats, walk: Floats, begin: tuple[float, ...]) -> Floats:
     """
     Return S_t = (S_{t-1} + 1) exp(log_t) of each series, from S_0 on; no number once one is beyond all numbers.
 
@@ -207,27 +206,33 @@ def _recursed(logs: Floats, begin: tuple[float, ...]) -> Floats:
 
     Parameters
     ----------
-    logs : ndarray of shape (n_series, n_rows)
+    logs, walk : ndarray of shape (n_series, n_rows)
+        And their sum so far.
     begin : tuple of float
     """
     series, n = logs.shape
-    size = int(min(max(600.0 / max(float(np.abs(logs).max()), 1e-9), 1.0), 64.0))
+    size = int(min(max(600.0 / max(float(logs.max()), -float(logs.min()), 1e-9), 1.0), 128.0))
     stretches = -(-n // size)
-    padded = np.zeros((series, stretches * size))
-    padded[:, :n] = logs
+    since = np.empty((series, stretches * size))
+    since[:, :n], since[:, n:] = walk, walk[:, -1:]
+    since = since.reshape(series, stretches, size)
+    since[:, 1:] -= since[:, :-1, -1:].copy()
     with np.errstate(over="ignore", invalid="ignore"):
-        walk = np.cumsum(padded.reshape(series, stretches, size), axis=2)
-        product, inverse = np.exp(walk), np.ones_like(walk)
-        np.exp(-walk[:, :, :-1], out=inverse[:, :, 1:])
-        made = product * np.cumsum(inverse, axis=2)
+        product = np.exp(since)
+        inverse = np.empty_like(product)
+        inverse[:, :, 0] = 1.0
+        np.divide(1.0, product[:, :, :-1], out=inverse[:, :, 1:])
+        np.cumsum(inverse, axis=2, out=inverse)
+        made = np.multiply(product, inverse, out=inverse)
         carried = np.empty((series, stretches, 1))
         for place, first in enumerate(begin):
             value, ends = first, zip(product[place, :, -1].tolist(), made[place, :, -1].tolist(), strict=True)
             for stretch, (grown, added) in enumerate(ends):
                 carried[place, stretch] = value
                 value = grown * value + added
-        made += product * carried
-    return np.asarray(made.reshape(series, -1)[:, :n])
+        product *= carried
+        made += product
+    return made.reshape(series, -1)[:, :n]
 
 
 def _start(bests: list[float], begans: list[int]) -> int:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
 from mlwild.stats.curves import Curves
+from mlwild.stats.grids import FARTHEST, Grids
 from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
+from mlwild.stats.searches import places
 from mlwild.stats.shrinkage import ledoit_wolf
 
 Floats = NDArray[np.float64]
@@ -112,16 +114,14 @@ class Support:
     deviation: Floats
     surprise: tuple[Curve, ...]
     calibration: tuple[tuple[float, ...], ...]
-    _absent: tuple[float, ...] = field(init=False, repr=False)
     _seen: Floats = field(init=False, repr=False)
-    _curves: Curves = field(init=False, repr=False)
+    _grids: Grids = field(init=False, repr=False)
     _surprises: Curves = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what one row needs as plain numbers, and what many need as an array."""
-        object.__setattr__(self, "_absent", tuple(self.absent.tolist()))
         object.__setattr__(self, "_seen", np.asarray(self.calibration[-1]))
-        object.__setattr__(self, "_curves", Curves.of(self.columns))
+        object.__setattr__(self, "_grids", Grids.of(self.columns))
         object.__setattr__(self, "_surprises", Curves.of(self.surprise))
 
     @property
@@ -177,20 +177,16 @@ class Support:
         """Return the scores of one row, the surprise of each, and the column that did most to it."""
         if len(row) != len(self.columns):
             raise DataError(f"the row has {len(row)} values, needs one for each of {len(self.columns)} columns.")
-        normal, reach, missing, rarest, outmost, absent = [], 0.0, 0.0, 0.0, 0, 0
-        for place, (curve, value) in enumerate(zip(self.columns, row, strict=True)):
-            if value != value:  # noqa: PLR0124 - NaN, in a third of the time of math.isnan
-                normal.append(0.0)
-                extra = self._absent[place]
-                missing += extra
-                if extra > rarest:
-                    rarest, absent = extra, place
-                continue
-            found = curve.at(value)
-            normal.append(found)
-            if found > reach or -found > reach:
-                reach, outmost = abs(found), place
-        z = np.array(normal)
+        z = np.array(self._grids.of_row(row))
+        away = np.abs(z)
+        outmost, missing, absent = int(away.argmax()), 0.0, 0
+        reach = float(away[outmost])
+        if reach != reach:  # noqa: PLR0124 - NaN: a value is missing
+            gaps = np.isnan(z)
+            z[gaps] = away[gaps] = 0.0
+            lost = gaps * self.absent
+            outmost, absent = int(away.argmax()), int(lost.argmax())
+            reach, missing = float(away[outmost]), float(lost.sum())
         apart = self.residual @ z
         distance = float(apart @ (z * self.deviation))
         worst = int(np.abs(apart).argmax())
@@ -267,10 +263,12 @@ class Support:
 
     def _most(self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None) -> Floats:
         """Return the greatest surprise of each row, and write down the column that fits least with the others."""
-        made, blocks = np.empty(len(rows)), -(-len(rows) // max(_CELLS // len(self.columns), 16))
+        blocks = -(-len(rows) // max(_CELLS // len(self.columns), 16))
         size = -(-len(rows) // max(blocks, 1))
+        scores = np.zeros((len(SCORES), len(rows)))
         for at in range(0, len(rows), size or 1):
-            absent, z, apart = _parts_of(rows[at : at + size], self._curves, self.absent, self.residual)
+            part = slice(at, at + size)
+            absent, z, apart = _parts_of(rows[part], self._grids, self.absent, self.residual)
             left = list(leaving)
             if left:
                 inverse = self.residual * self.deviation[:, None]
@@ -278,10 +276,10 @@ class Support:
                 apart = self.residual @ z
                 if absent is not None:
                     absent[left] = 0.0
-            made[at : at + size] = _greatest(_scores((absent, z, apart), self.deviation), self._surprises)
+            _score((absent, z, apart), self.deviation, scores[:, part])
             if worst is not None:
-                worst[at : at + size] = np.abs(apart).argmax(axis=0)
-        return made
+                worst[part] = np.abs(apart).argmax(axis=0)
+        return _greatest(scores, self._surprises)
 
     def _beyond(self, most: Floats) -> Floats:
         return np.asarray(self._ranked(most) * np.exp(-np.maximum(most - self._seen[-1], 0.0)))
@@ -293,8 +291,8 @@ class Support:
         return rows
 
     def _ranked(self, most: Floats) -> Floats:
-        below = np.searchsorted(self._seen, most - 1e-9 * (1.0 + np.abs(most)))
-        return np.asarray(1 + self.n - below, dtype=np.float64) / (self.n + 1)
+        below = places(self._seen, most - 1e-9 * (1.0 + np.abs(most)))
+        return np.asarray((1 + self.n - below) / (self.n + 1))
 
 
 def learn_support(learning: Floats, calibration: Floats) -> Support:
@@ -335,16 +333,16 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
         if (np.abs(rows) > 1e150).any():  # NaN is not
             raise DataError(f"{name} has an infinite value or one beyond 1e150. Hint: make it missing.")
     columns = tuple(normal_score_curve(column) for column in learning.T)
-    curves = Curves.of(columns)
+    grids = Grids.of(columns)
     lost = (1 + np.isnan(learning).sum(axis=0)) / (len(learning) + 2)
     absent = np.log((1 - lost) / lost)
-    covariance, _ = ledoit_wolf(_mapped(learning, curves).T)
+    covariance, _ = ledoit_wolf(_mapped(learning, grids)[0].T)
     inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(columns)))
     deviation = np.sqrt(np.diag(inverse))
     residual = np.ascontiguousarray(inverse / deviation[:, None])
-    scores = _scores(_parts_of(learning, curves, absent, residual), deviation)
+    scores = _scores(_parts_of(learning, grids, absent, residual), deviation)
     surprise = tuple(surprise_curve(score) for score in scores)
-    scores = _scores(_parts_of(calibration, curves, absent, residual), deviation)
+    scores = _scores(_parts_of(calibration, grids, absent, residual), deviation)
     kept = [*scores, _greatest(scores, Curves.of(surprise))]
     seen = tuple(tuple(np.sort(score).tolist()) for score in kept)
     return Support(columns, absent, residual, deviation, surprise, seen)
@@ -352,31 +350,36 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
 
 def _scores(parts: tuple[Floats | None, Floats, Floats], deviation: Floats) -> Floats:
     """Return the scores of many rows, in the order of `SCORES`: of shape (n_scores, n_rows)."""
+    made = np.zeros((len(SCORES), parts[1].shape[1]))
+    _score(parts, deviation, made)
+    return made
+
+
+def _score(parts: tuple[Floats | None, Floats, Floats], deviation: Floats, made: Floats) -> None:
+    """Write down the scores of rows."""
     absent, z, apart = parts
-    made = np.zeros((len(SCORES), z.shape[1]))
-    np.matmul(deviation, apart * z, out=made[0])
+    made[0] = deviation @ (apart * z)
     np.abs(apart).max(axis=0, out=made[1])
     np.abs(z).max(axis=0, out=made[2])
     if absent is not None:
         absent.sum(axis=0, out=made[3])
-    return made
 
 
-def _parts_of(rows: Floats, curves: Curves, absent: Floats, residual: Floats) -> tuple[Floats | None, Floats, Floats]:
+def _parts_of(rows: Floats, grids: Grids, absent: Floats, residual: Floats) -> tuple[Floats | None, Floats, Floats]:
     """Return what scores are made of, a row a column: surprise of gaps, normal scores, distances from the expected."""
-    z = _mapped(rows, curves)
-    gaps = np.isnan(rows)
-    return (gaps * absent).T if gaps.any() else None, z, residual @ z
+    z, gaps = _mapped(rows, grids)
+    return None if gaps is None else gaps * absent[:, None], z, residual @ z
 
 
-def _mapped(rows: Floats, curves: Curves) -> Floats:
-    """Return the normal scores of many rows, of shape (n_columns, n_rows); 0, the mean, where a value is missing."""
-    gaps = np.isnan(rows)
-    if not gaps.any():
-        return np.asarray(curves.over(np.ascontiguousarray(rows.T)))
-    z = curves.over(np.where(gaps, 0.0, rows).T.copy())
-    z[gaps.T] = 0.0
-    return z
+def _mapped(rows: Floats, grids: Grids) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Return the normal scores of many rows, of shape (n_columns, n_rows), 0 where a value is missing; and where."""
+    x = np.ascontiguousarray(rows.T)
+    if x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST:
+        return grids.over(x), None
+    gaps = np.isnan(x)
+    z = grids.over(np.clip(np.where(gaps, 0.0, x), -FARTHEST, FARTHEST))
+    z[gaps] = 0.0  # the mean
+    return z, gaps if gaps.any() else None
 
 
 def _greatest(scores: Floats, surprise: Curves) -> Floats:

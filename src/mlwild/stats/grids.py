@@ -1,0 +1,183 @@
+"""Many smooth monotone functions at once: a cell's straight line is found by arithmetic, not by a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.stats.curve import Curve
+from mlwild.stats.curves import Curves
+
+Floats = NDArray[np.float64]
+
+#: Straight lines on either side of a function's middle.
+HALF = 256
+#: A grid shows a function if it is off by no more than this in the mean over the knots and at any; beyond the knots, by
+#: no more than this part of the value and a twentieth. What lies further out than `NEAR` is far out either way.
+MEAN_OFF, MOST_OFF, PART_OFF, NEAR = 0.02, 0.6, 0.05, 10.0
+#: Values at which a function's unit is looked for: of many values that are the same the nearest ones show none.
+SPANS = (1.0, 1.5, 2.0, 2.5, 3.0)
+#: Values beyond are taken for it.
+FARTHEST = 1e150
+
+
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """
+    Functions as `Curve` has them, one for each column, by straight lines between the places of an even grid.
+
+    The grid is even in ``s / (1 + |s|)``, with s the distance from where the function is 0, in a unit of its own: fine
+    in the middle, coarse far out, with room for every number. Functions that such a grid does not show (two clusters
+    that are narrow and far apart) are left as they were.
+
+    Parameters
+    ----------
+    scale, shift : ndarray of shape (n_curves, 1)
+        s is ``scale * x + shift``.
+    places : ndarray of shape (n_curves, 1)
+        Number of the line at a curve's middle.
+    value, slope : ndarray of shape (n_lines,)
+        Of each line, its value in the middle of the grid and its slope.
+    rest : tuple of int
+        Columns of the functions that are left as they were.
+    curves : tuple of Curve
+        Those functions.
+
+    Examples
+    --------
+    >>> from mlwild.stats.rank_curves import normal_score_curve
+    >>> curve = normal_score_curve(np.random.default_rng(0).normal(size=1000))
+    >>> made = Grids.of([curve])
+    >>> bool(abs(made.over(np.array([[0.5]]))[0, 0] - curve.at(0.5)) < 0.01), made.rest
+    (True, ())
+    """
+
+    scale: Floats
+    shift: Floats
+    places: Floats
+    value: Floats
+    slope: Floats
+    rest: tuple[int, ...]
+    curves: tuple[Curve, ...]
+    _left: Curves | None = field(init=False, repr=False)
+    _each: tuple[tuple[float, float, float], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Keep what one row asks for as plain numbers."""
+        each = zip(self.scale[:, 0].tolist(), self.shift[:, 0].tolist(), self.places[:, 0].tolist(), strict=True)
+        object.__setattr__(self, "_each", tuple(each))
+        object.__setattr__(self, "_left", Curves.of(self.curves) if self.curves else None)
+
+    @staticmethod
+    def of(curves: Sequence[Curve]) -> Grids:
+        """Lay out some rising functions."""
+        n, edges = len(curves), np.arange(-HALF, HALF + 1) / HALF
+        scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges), 2))
+        places = np.arange(n, dtype=np.float64)[:, None] * len(edges) + HALF
+        rest = []
+        for place, curve in enumerate(curves):
+            found = _best(curve, edges)
+            if found is None:
+                rest.append(place)
+            else:
+                scale[place], shift[place], lines[place] = found
+        value, slopes = (np.ascontiguousarray(one) for one in lines.reshape(-1, 2).T)
+        return Grids(scale, shift, places, value, slopes, tuple(rest), tuple(curves[one] for one in rest))
+
+    def over(self, x: Floats) -> Floats:
+        """
+        Return the values in many places.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_curves, n_rows)
+            None is NaN, or beyond 1e150.
+        """
+        made = x * self.scale
+        made += self.shift
+        line = np.abs(made)
+        line += 1.0
+        made /= line
+        np.multiply(made, HALF, out=line)
+        line += self.places
+        which = line.astype(np.intp)
+        made *= self.slope.take(which)
+        made += self.value.take(which)
+        if self._left is not None:
+            made[self.rest, :] = self._left.over(x[self.rest, :])
+        return made
+
+    def of_row(self, row: Sequence[float]) -> list[float]:
+        """
+        Return the values of one row, to the last bit what `over` gives, without an array; NaN where it has none.
+
+        Parameters
+        ----------
+        row : sequence of float
+            One number a curve.
+        """
+        slope, value, made = self.slope.item, self.value.item, []
+        try:
+            for x, (scale, shift, place) in zip(row, self._each, strict=True):
+                if x != x:  # noqa: PLR0124 - NaN, in a third of the time of math.isnan
+                    made.append(x)
+                    continue
+                s = x * scale + shift
+                t = s / (1.0 + abs(s))
+                line = int(t * HALF + place)
+                made.append(t * slope(line) + value(line))
+        except ValueError:  # infinite over infinite
+            return self.of_row([min(max(x, -FARTHEST), FARTHEST) for x in row])
+        for place, curve in zip(self.rest, self.curves, strict=True):
+            made[place] = row[place] if row[place] != row[place] else curve.at(row[place])
+        return made
+
+
+def _best(curve: Curve, edges: Floats) -> tuple[float, float, Floats] | None:
+    """Return scale, shift and lines of the grid that shows a rising function best; None where none does."""
+    knots, values = np.asarray(curve.knots), np.asarray(curve.values)
+    if len(knots) < 3 or not values[0] < 0 < values[-1]:
+        return None
+    middle, *ends = np.interp([0.0, *(-one for one in SPANS), *SPANS], values, knots).tolist()
+    best, found = MEAN_OFF, None
+    for low, high, span in zip(ends, ends[len(SPANS) :], SPANS, strict=False):
+        unit = (high / 2 - low / 2) / span
+        if 1 / FARTHEST < unit < FARTHEST and abs(middle) / unit < FARTHEST:
+            scale, shift = 1.0 / unit, -middle / unit
+            lines = _lines(curve, edges, scale, shift)
+            off = _off(curve, lines, scale, shift)
+            if off < best:
+                best, found = off, (scale, shift, lines)
+    return found
+
+
+def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
+    """Return the value in the middle of the grid and the slope of each line."""
+    values = np.empty(len(edges))
+    inner = edges[1:-1]
+    values[0], values[-1] = curve.values[0], curve.values[-1]
+    values[1:-1] = curve.over((inner / (1.0 - np.abs(inner)) - shift) / scale)
+    slope = np.diff(values) * HALF
+    # The last is where s is beyond all measure.
+    return np.column_stack([np.append(values[:-1] - slope * edges[:-1], values[-1]), np.append(slope, 0.0)])
+
+
+def _off(curve: Curve, lines: Floats, scale: float, shift: float) -> float:
+    """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
+    at, by, place = (np.array([[one]]) for one in (scale, shift, float(HALF)))
+    grid = Grids(at, by, place, lines[:, 0], lines[:, 1], (), ())
+    inner = np.asarray(curve.knots)[1:-1]
+    middle = -shift / scale
+    beyond = np.concatenate([middle + (end - middle) * np.array([1.1, 1.3, 2.0, 4.0, 10.0]) for end in inner[[0, -1]]])
+    places = np.concatenate([inner, inner[:-1] / 2 + inner[1:] / 2, beyond])
+    if not (np.abs(places) < FARTHEST).all():
+        return float(np.inf)
+    wanted, found = (np.clip(one, -NEAR, NEAR) for one in (curve.over(places), grid.over(places[None, :])[0]))
+    off = np.abs(found - wanted)
+    out = len(beyond)
+    if (off[:-out] > MOST_OFF).any() or (off[-out:] > PART_OFF * (1.0 + np.abs(wanted[-out:]))).any():
+        return float(np.inf)
+    return float(off[:-out].mean())

@@ -1,0 +1,85 @@
+"""Functions by an even grid are close to what they stand for, never fall, and are the same for one row as for many."""
+
+import numpy as np
+import pytest
+
+from mlwild.stats.grids import FARTHEST, MEAN_OFF, MOST_OFF, NEAR, Grids
+from mlwild.stats.rank_curves import normal_score_curve
+from mlwild.stats.support import learn_support
+from tests.stats.test_curves import COLUMNS, _places
+
+RNG = np.random.default_rng(1)
+MORE = {
+    "uniform": RNG.random(4000),
+    "exponential": RNG.exponential(size=4000),
+    "mostly none": np.r_[np.zeros(3500), RNG.exponential(size=500)],
+    "prices": np.round(RNG.lognormal(3, 1.2, 4000), 2),
+    "two clusters": np.r_[RNG.normal(size=2000), 50 + RNG.normal(size=2000)],
+    "two narrow clusters": np.r_[RNG.normal(size=2000), 1e6 + RNG.normal(size=2000)],
+    "fifty rows": RNG.normal(size=50),
+}
+EVERY = {**COLUMNS, **MORE}
+CURVES = [normal_score_curve(column) for column in EVERY.values()]
+MADE = Grids.of(CURVES)
+
+
+@pytest.fixture(scope="module")
+def places():
+    x = [_places(column, curve) for column, curve in zip(EVERY.values(), CURVES, strict=True)]
+    return np.clip(np.array(x), -FARTHEST, FARTHEST)
+
+
+def test_only_what_no_grid_shows_is_left_as_it_was():
+    left = {list(EVERY)[place] for place in MADE.rest}
+    assert {"no value", "two narrow clusters", "a sentinel far below", "a sentinel far above"} <= left
+    assert not left & {"normal", "counts", "two values", "times", "uniform", "mostly none", "prices", "two clusters"}
+
+
+def test_they_are_close_to_the_functions_and_never_fall(places):
+    found = MADE.over(places)
+    for name, curve, x, made in zip(EVERY, CURVES, places, found, strict=True):
+        each, at = np.unique(x, return_index=True)
+        wanted = curve.over(each)
+        off = np.abs(made[at] - wanted)[np.abs(wanted) < NEAR]
+        assert off.max(initial=0.0) <= MOST_OFF, name
+        assert off.sum() <= MEAN_OFF * len(off), name
+        in_order = made[x.argsort()]
+        assert np.diff(in_order).min() >= -1e-12, name
+        # Far out it goes as far as the function does.
+        ends = MADE.over(np.full((len(CURVES), 2), [-FARTHEST, FARTHEST]))[list(EVERY).index(name)]
+        assert ends == pytest.approx(curve.over(np.array([-FARTHEST, FARTHEST]))), name
+
+
+def test_one_row_is_to_the_last_bit_what_many_are(places):
+    places = np.where(RNG.random(places.shape) < 0.05, np.nan, places)
+    together = MADE.over(np.where(np.isnan(places), 0.0, places))
+    grid = [place for place in range(len(EVERY)) if place not in MADE.rest]
+    for row in range(300):
+        alone = np.array(MADE.of_row(places[:, row].tolist()))
+        gaps = np.isnan(places[:, row])
+        assert np.isnan(alone).tolist() == gaps.tolist()
+        same = np.array([place for place in grid if not gaps[place]])
+        assert alone[same].tolist() == together[same, row].tolist()
+        assert alone[~gaps] == pytest.approx(together[~gaps, row], rel=1e-9, abs=1e-9)
+    assert MADE.over(places[:, :0]).shape == (len(EVERY), 0)
+
+
+def test_what_is_infinite_is_as_far_out_as_can_be():
+    far = MADE.of_row([np.inf] * len(EVERY))
+    assert far == MADE.of_row([FARTHEST] * len(EVERY))
+    assert MADE.of_row([-np.inf] * len(EVERY)) == MADE.of_row([-FARTHEST] * len(EVERY))
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.1])
+def test_rows_of_all_such_columns_are_judged_alike_one_by_one_and_together(gaps):
+    names = [name for name, column in EVERY.items() if len(column) >= 4000]
+    rows = np.column_stack([RNG.permutation(EVERY[name])[:4000] for name in names])
+    rows[RNG.random(rows.shape) < gaps] = np.nan
+    support = learn_support(rows[:2000], rows[2000:])
+    asked = rows[:200].copy()
+    asked[::7, RNG.integers(len(names), size=len(asked[::7]))] = np.inf
+    asked[3::7] *= 1000.0
+    together = support.p_values(asked)
+    assert [support.p_value(row) for row in asked.tolist()] == together.tolist()
+    assert together[:1] == support.p_values(asked[:1])
+    assert (together[::7] <= 2 / 2001).mean() > 0.9  # and it does see what is far out
