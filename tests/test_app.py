@@ -100,12 +100,48 @@ def test_the_first_model_lives():
     assert small_app(models={"x": Line(), "y": Line()}).live == "x"
 
 
-def test_an_app_is_pickled_the_same_by_every_process_whatever_python_has_cached(tmp_path):
+OF_A_FUNCTION = """
+def mean(X, y):
+    said = {'kind': 'a mean of some kind', 'mean': y.mean()}
+
+    def predict(X):
+        return [said['mean'] for _ in X if said['kind'] == 'a mean of some kind']
+
+    return predict
+"""
+OF_A_CLASS = """
+import enum
+from dataclasses import dataclass
+from sklearn.base import BaseEstimator
+
+class Kind(enum.Enum):
+    MEAN = "a mean of some kind"
+
+@dataclass
+class Mean(BaseEstimator):
+    kind: Kind = Kind.MEAN
+
+    class Held:
+        mean = 0.0
+
+    def fit(self, X, y):
+        self.held_ = self.Held()
+        self.held_.mean = y.mean()
+        return self
+
+    def predict(self, X):
+        return [self.held_.mean for _ in X]
+
+def mean(X, y):
+    return Mean().fit(X, y)
+"""
+
+
+@pytest.mark.parametrize("model", [OF_A_FUNCTION, OF_A_CLASS], ids=["function", "class"])
+def test_an_app_is_pickled_the_same_by_every_process_whatever_python_has_cached(tmp_path, model):
     """What travels by value comes of its code: read from a cache, its constants are other objects."""
     (tmp_path / "app.py").write_text(
-        "import mlwild as wild\n\n\ndef mean(X, y):\n    said = {'kind': 'a mean of some kind', 'mean': y.mean()}\n\n"
-        "    def predict(X):\n        return [said['mean'] for _ in X if said['kind'] == 'a mean of some kind']\n\n"
-        "    return predict\n\n\n"
+        f"import mlwild as wild\n\n{model}\n"
         "app = wild.App(name='app', data='rows.csv', time='when', label='y', models={'mean': mean}, loss='absolute',\n"
         "               delay=0, every='1D')\n"
     )

@@ -6,13 +6,14 @@ import difflib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mlwild.app import App
+from mlwild.digest import bytes_digest, digest
 from mlwild.errors import AppError
 
 
@@ -158,7 +159,8 @@ def _module(file: Path, field: str) -> ModuleType:
         sys.path.append(str(file.parent))
     try:
         # Compiled anew, not read from a cache: what travels by value is pickled otherwise then, and has another digest.
-        exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102  the user's own
+        data = file.read_bytes()
+        exec(compile(data, str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102  the user's own
     except (SyntaxError, ValueError) as problem:  # which of them, Python 3.11 itself does not agree about
         if "null bytes" not in str(problem):
             raise
@@ -167,4 +169,17 @@ def _module(file: Path, field: str) -> ModuleType:
         ) from None
     # Workers cannot import the file by its name: its functions travel by value.
     cloudpickle.register_pickle_by_value(module)
+    _number(module, vars(module).values(), bytes_digest(data))
     return module
+
+
+def _number(module: ModuleType, things: Iterable[Any], content: str) -> None:
+    """Number the classes of a file by its content: with numbers drawn at random a model gets another digest each time."""
+    from cloudpickle import cloudpickle
+
+    numbers = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
+    for thing in things:
+        if isinstance(thing, type) and thing.__module__ == module.__name__ and thing not in numbers:
+            with cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK:
+                numbers[thing] = digest(module.__name__, content, thing.__qualname__)
+            _number(module, list(vars(thing).values()), content)
