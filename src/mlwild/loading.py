@@ -174,12 +174,12 @@ def _module(file: Path, field: str) -> ModuleType:
 
 
 def _number(module: ModuleType, things: Iterable[Any], content: str) -> None:
-    """Number the classes of a file by its content: with numbers drawn at random a model gets another digest each time."""
-    from cloudpickle import cloudpickle
+    """Give the classes of a file numbers that come of its content: drawn at random, they give a model other digests."""
+    from cloudpickle import cloudpickle as inside  # the public part has no way to say it
 
-    numbers = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
+    numbers, lock = inside._DYNAMIC_CLASS_TRACKER_BY_CLASS, inside._DYNAMIC_CLASS_TRACKER_LOCK  # noqa: SLF001
     for thing in things:
         if isinstance(thing, type) and thing.__module__ == module.__name__ and thing not in numbers:
-            with cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK:
+            with lock:
                 numbers[thing] = digest(module.__name__, content, thing.__qualname__)
             _number(module, list(vars(thing).values()), content)

@@ -36,7 +36,7 @@ class Grids:
     Parameters
     ----------
     scale, shift : ndarray of shape (n_curves, 1)
-        s is ``scale * x + shift``.
+        Of a place x: s is ``scale * x + shift``.
     places : ndarray of shape (n_curves, 1)
         Number of the line at a curve's middle.
     value, slope : ndarray of shape (n_lines,)

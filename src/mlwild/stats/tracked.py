@@ -6,54 +6,8 @@ import math
 import sys
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mlwild.errors import DataError
-
-
-@dataclass(frozen=True)
-class TrackedState:
-    """
-    All that a `Tracked` holds, to be written down and taken up again.
-
-    Parameters
-    ----------
-    level, rate : float
-        As given.
-    window, lag : int
-        As given.
-    missed : float
-        The working miscoverage.
-    scores : tuple of float
-        The window, in the order in which it was fed.
-    positive : float
-        The last score above 0; 0 where there was none.
-    outcomes : int
-        Outcomes fed so far.
-    misses : int
-        Those outside of what was promised.
-    recent : bytes
-        1 for a miss and 0 for none, of the last `window` outcomes, the oldest first.
-    most : int
-        Most misses among any `window` outcomes on end.
-
-    Examples
-    --------
-    >>> Tracked([1.0, 2.0]).state().scores
-    (1.0, 2.0)
-    """
-
-    level: float
-    rate: float
-    window: int
-    lag: int
-    missed: float
-    scores: tuple[float, ...]
-    positive: float
-    outcomes: int
-    misses: int
-    recent: bytes
-    most: int
 
 
 class Tracked:
@@ -82,7 +36,7 @@ class Tracked:
     Where the lag grows (`wait`), g and lag are the last ones.
 
     It changes in place, unlike most of the values here: a copy of the sorted window at every row would cost more
-    than the step itself. `state` gives what it holds as a value, `Tracked.resumed` takes it up.
+    than the step itself.
 
     Parameters
     ----------
@@ -280,36 +234,6 @@ class Tracked:
     def worst(self) -> float:
         """The least share of any `window` outcomes on end, in the order fed; NaN before there are so many."""
         return 1 - self.most / self.window if self.outcomes >= self.window else math.nan
-
-    def state(self) -> TrackedState:
-        """Return all that it holds, as a value."""
-        scores = self._order[self._at :] + self._order[: self._at]
-        kept = min(self.outcomes, self.window)
-        recent = bytes(self._recent[self._seen :] + self._recent[: self._seen])[self.window - kept :]
-        settings = (self.level, self.rate, self.window, self.lag, self.missed)
-        counts = (self.outcomes, self.misses, recent, self.most)
-        return TrackedState(*settings, tuple(scores), self.positive, *counts)
-
-    @classmethod
-    def resumed(cls, state: TrackedState) -> Tracked:
-        """
-        Return one that goes on from a state as the one would have that it was taken of.
-
-        Parameters
-        ----------
-        state : TrackedState
-
-        Raises
-        ------
-        DataError
-            As for a new one.
-        """
-        made = cls(state.scores, level=state.level, rate=state.rate, window=state.window, lag=state.lag)
-        made.missed, made.positive = state.missed, state.positive
-        made.outcomes, made.misses, made.most = state.outcomes, state.misses, state.most
-        made.running = sum(state.recent)
-        made._recent[state.window - len(state.recent) :] = state.recent
-        return made
 
     @staticmethod
     def _check(score: float) -> None:
