@@ -15,7 +15,7 @@ import mlwild as wild
 from mlwild import frames
 from mlwild.answering import bundle, service_of
 from mlwild.answering.ages import OLDER, Limit, learn_limits, overdue
-from mlwild.answering.batch import run
+from mlwild.answering.batch import asked, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables, refreshed
 from mlwild.errors import StoreError
@@ -117,7 +117,7 @@ def test_a_batch_reads_side_tables_anew_and_one_that_goes_on_keeps_those_it_was_
         wild.predict(aged, tmp_path / "in.csv", tmp_path / "whole.csv", **known)
         whole = pd.read_csv(tmp_path / "whole.csv")
         assert (whole["status"] == "normal").mean() > 0.9
-        calls, before = [], run.sealed
+        calls, before = [], asked.sealed
 
         def cut(*args):
             calls.append(1)
@@ -127,7 +127,7 @@ def test_a_batch_reads_side_tables_anew_and_one_that_goes_on_keeps_those_it_was_
 
         with monkeypatch.context() as patch:
             patch.setattr(run, "EVERY", 0.0)
-            patch.setattr(run, "sealed", cut)
+            patch.setattr(asked, "sealed", cut)
             with pytest.raises(KeyboardInterrupt):
                 wild.predict(aged, tmp_path / "in.csv", tmp_path / "cut.csv", **known)
         more.assign(z=-z).to_csv(aged.with_name("more.csv"), index=False)

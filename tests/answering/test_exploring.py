@@ -12,7 +12,7 @@ import threadpoolctl
 
 import mlwild as wild
 from mlwild.answering import bundle, service_of
-from mlwild.answering.batch import run
+from mlwild.answering.batch import asked, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.rules import Every
 from mlwild.serve import worker
@@ -102,7 +102,7 @@ def test_a_file_tells_chances_and_one_that_was_cut_off_is_drawn_as_if_it_were_no
     assert abs(share - 0.5) < 4.5 * np.sqrt(0.25 / away.sum())
     assert (whole["chance"] == np.select([whole["stage"] == "at random", away], [0.25, 0.5], 1.0)).all()
 
-    calls, before = [], run.sealed
+    calls, before = [], asked.sealed
 
     def cut(*args):
         calls.append(1)
@@ -111,7 +111,7 @@ def test_a_file_tells_chances_and_one_that_was_cut_off_is_drawn_as_if_it_were_no
         return before(*args)
 
     monkeypatch.setattr(run, "EVERY", 0.0)
-    monkeypatch.setattr(run, "sealed", cut)
+    monkeypatch.setattr(asked, "sealed", cut)
     with pytest.raises(KeyboardInterrupt):
         wild.predict(explorer, tmp_path / "in.csv", tmp_path / "cut.csv")
     assert not (tmp_path / "cut.csv").exists()

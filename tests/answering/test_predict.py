@@ -15,7 +15,7 @@ import pytest
 
 import mlwild as wild
 from mlwild.answering import bundle, service_of
-from mlwild.answering.batch import inputs, run
+from mlwild.answering.batch import asked, inputs, run
 from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.bundle import load_bundle
 from mlwild.disk import held
@@ -252,7 +252,7 @@ def test_a_run_goes_on_with_what_the_guard_remembered(operated, files, tmp_path,
 
 def test_without_what_it_remembered_the_answers_would_differ(operated, files, answers, tmp_path, monkeypatch):
     stopped(monkeypatch, operated, files / "in.csv", tmp_path / "out.jsonl", 2_000)
-    monkeypatch.setattr(run, "opened", lambda text, guard: guard.watch())
+    monkeypatch.setattr(asked, "opened", lambda text, guard: guard.watch())
     wild.predict(operated, files / "in.csv", tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() != answers.read_bytes()
 

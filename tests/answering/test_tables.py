@@ -14,7 +14,7 @@ import pytest
 
 import mlwild as wild
 from mlwild.answering import bundle
-from mlwild.answering.batch import keeping, run
+from mlwild.answering.batch import asked, keeping, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables
 from mlwild.errors import DataError, StoreError
@@ -72,7 +72,7 @@ def batch(keyed, tmp_path, monkeypatch):
     store, _, _ = bundle(keyed, store=keyed.parent / ".mlwild")
 
     def answer(name, cut=False, **words):
-        calls, before = [], run.sealed
+        calls, before = [], asked.sealed
 
         def sealed(*args):
             calls.append(1)
@@ -82,7 +82,7 @@ def batch(keyed, tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(run, "EVERY", 0.0)
-            patch.setattr(run, "sealed", sealed)
+            patch.setattr(asked, "sealed", sealed)
             wild.predict(keyed, tmp_path / "in.csv", tmp_path / name, store=keyed.parent / ".mlwild", **words)
         return (tmp_path / name).read_bytes()
 

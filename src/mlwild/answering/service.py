@@ -21,6 +21,7 @@ from mlwild.clock import now_seconds
 from mlwild.guards import Answers
 from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
 from mlwild.guards.exploring import AT_RANDOM
+from mlwild.guards.guarded import LATE
 from mlwild.guards.stages import Predict
 from mlwild.guards.watch import Watch
 from mlwild.models import Forecast, PredictionError
@@ -222,12 +223,6 @@ class AppService:
         models.refuse_unfinite(values)
         return values
 
-    @property
-    def age(self) -> float:
-        """Seconds since the newest label became known."""
-        newest = self.bundle.newest
-        return max(now_seconds() - newest, 0.0) if newest == newest else newest  # noqa: PLR0124  NaN
-
     def _named(self, made: Answers, logged: Mapping[str, list[Any]]) -> Answered:
         """Return what the guard gave, with names in place of numbers."""
         assert self.bundle.guard is not None
@@ -250,14 +245,14 @@ class AppService:
             vintages,
             made.expected,
             made.chance,
-            self.age,
+            age_of(self.bundle),
             logged,
         )
 
     def _unguarded(self, native: Any, n: int, logged: Mapping[str, list[Any]], stage: int) -> Answered:
         """Return what the model says by itself, where nothing is known that a guard could go by."""
         if stage:
-            return self._constants(n, "the champion did not answer in time", logged)
+            return self._constants(n, f"the champion {LATE}", logged)
         try:
             values = self._predicted(0, native)
             models.refuse_unfinite(values)
@@ -270,11 +265,7 @@ class AppService:
         return replace(made, value=values, status=["degraded"] * n, stage=["champion"] * n, expected=made.low)
 
     def _constants(self, n: int, cause: str, features: Mapping[str, list[Any]] | None = None) -> Answered:
-        bundle = self.bundle
-        value = np.repeat(bundle.constant[None], n, axis=0)
-        none, likely = np.full(n, np.nan), np.zeros((n, 0), dtype=bool)
-        said = ["fallback"] * n, [cause] * n, ["constant"] * n, [bundle.vintage] * n
-        return Answered(value, none, none, likely, *said, np.full(n, bundle.loss), np.ones(n), self.age, features or {})
+        return constants(self.bundle, n, cause, features)
 
     def _drawn(self, made: Answered) -> Answered:
         """Return fallbacks that the guard has not seen, of which a share is drawn if the app explores."""
@@ -322,6 +313,22 @@ class AppService:
                 self._told.clear()
             self._told[said] = time.monotonic()
             tell(f"vintage {self.bundle.vintage} could not answer: {said}")
+
+
+def age_of(bundle: Bundle) -> float:
+    """Return the seconds since the newest label became known."""
+    newest = bundle.newest
+    return max(now_seconds() - newest, 0.0) if newest == newest else newest  # noqa: PLR0124  NaN
+
+
+def constants(bundle: Bundle, n: int, cause: str, features: Mapping[str, list[Any]] | None = None) -> Answered:
+    """Return the constant for some rows: what is said where nobody else answers."""
+    value = np.repeat(bundle.constant[None], n, axis=0)
+    none, likely = np.full(n, np.nan), np.zeros((n, 0), dtype=bool)
+    said = ["fallback"] * n, [cause] * n, ["constant"] * n, [bundle.vintage] * n
+    return Answered(
+        value, none, none, likely, *said, np.full(n, bundle.loss), np.ones(n), age_of(bundle), features or {}
+    )
 
 
 def service_of(store: Store, bundle: Bundle, tables: Tables | None = None) -> AppService:

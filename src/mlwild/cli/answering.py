@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,6 +105,13 @@ def predict(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that is there.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away what an earlier run answered.")] = False,
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            help="Seconds for 1,000 rows; beyond, or if the model ends its process, the next stage answers.",
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary as JSON.")] = None,
     store: StoreOption = ".mlwild",
 ) -> None:
@@ -118,7 +126,8 @@ def predict(
     from mlwild.show import show_predicted
 
     can_write(json_file, "--json")
-    found = run(app, source, output, store=store, absent=absent, force=force, restart=restart, progress=_every(TOLD))
+    how = partial(run, absent=absent, force=force, restart=restart, deadline=deadline)
+    found = how(app, source, output, store=store, progress=_every(TOLD))
     show_predicted(found)
     write_json(json_file, found.as_dict())
     if found.refused:

@@ -34,6 +34,8 @@ _More = tuple[Bools | None, Bools, Mapping[str, str], Mapping[str, tuple[Bools, 
 NAMED = 3
 #: Calls that finding the rows at which a model raises may take.
 TRIES = 32
+#: Said of a stage that was too slow.
+LATE = "did not answer in time"
 _ODD = "inputs are unlike those learned from"
 
 
@@ -221,7 +223,7 @@ class Guarded:
         made: Answers | None = None
         left, before = np.arange(n), np.array(why, dtype=object) if why else None
         late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
-        causes = [f"{name} did not answer in time" for name in late]
+        causes = [f"{name} {LATE}" for name in late]
         for place, gone in self._order(predict, watch, names):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
                 causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
@@ -358,7 +360,7 @@ class Guarded:
         except MemoryError:
             raise
         except TimeoutError:
-            return np.full(shape, np.nan), "did not answer in time"
+            return np.full(shape, np.nan), LATE
         except (Exception, SystemExit) as problem:  # noqa: BLE001  whatever a model raises, the next stage answers
             if n > 1 and left[0] > 0:
                 table = X if type(X).__module__.partition(".")[0] == "pyarrow" else frames.to_arrow(X, "features")[0]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -21,15 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.answering.bundle import load_bundle
+from mlwild.answering.children import end_with
 from mlwild.answering.service import Answered, AppService, service_of
 from mlwild.answering.tables import load_tables
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
 from mlwild.serve.messages import MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
-
-#: Of prctl: send this signal when the parent dies.
-_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -39,7 +35,7 @@ def main() -> None:
     The first message says which service it is, or why there is none; then one answer a question.
     """
     config = json.loads(sys.argv[1])
-    _end_with_the_front(config["front"])
+    end_with(config["front"])
     line, wrote = socket.socket(fileno=config["line"]), slate(config["slate"])
     os.close(config["slate"])
     # What the user's code prints is for the operator, and not an answer.
@@ -70,15 +66,6 @@ def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
         service.watch.salt = os.urandom(16)  # what it draws, no other worker does
     threadpool_limits(limits=1)  # there is a process for each core: threads would only wait for each other
     return service, bundle.told()
-
-
-def _end_with_the_front(front: int) -> None:
-    """Die when the front process dies, even in the middle of a call that never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the front process, which ends us
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != front:
-            raise SystemExit(0)
 
 
 def _wrong(problem: BaseException) -> bool:

@@ -13,13 +13,13 @@ from typing import Any
 
 from mlwild.answering.apps import app_that_made
 from mlwild.answering.batch import outputs
+from mlwild.answering.batch.asked import Answers, answers_of, check_deadline
 from mlwild.answering.batch.given import began_of
 from mlwild.answering.batch.inputs import BATCH, Looked, Rows, changed, format_of, looked, same_file
-from mlwild.answering.batch.journal import JOURNAL, Journal, opened, sealed
-from mlwild.answering.batch.keeping import drop_tables, keep_tables, kept_tables
+from mlwild.answering.batch.journal import JOURNAL, Journal
+from mlwild.answering.batch.keeping import drop_tables, keep_tables
 from mlwild.answering.bundle import Bundle, load_bundle
 from mlwild.answering.bundling import bundle
-from mlwild.answering.service import AppService, service_of
 from mlwild.answering.tables import read_now
 from mlwild.app import App
 from mlwild.digest import file_digest
@@ -97,6 +97,8 @@ class Wish:
         Whether an output that is there may be replaced.
     restart : bool
         Whether a batch that was begun is thrown away.
+    deadline : float, optional
+        Seconds that a thousand rows may take.
     """
 
     input: Path
@@ -104,6 +106,7 @@ class Wish:
     absent: bool
     force: bool
     restart: bool
+    deadline: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -120,6 +123,7 @@ def predict(
     absent: bool = False,
     force: bool = False,
     restart: bool = False,
+    deadline: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Predicted:
     """
@@ -130,8 +134,8 @@ def predict(
     that of one run. It appears under its name only when whole. A cell that cannot be read is answered as missing, and
     the cause says so. A missing time is the beginning of the batch.
 
-    There is no deadline: a model that never returns has to be interrupted. A stage that failed too often rests for
-    batches where a server counts seconds.
+    Without a deadline a model that never returns is waited for, and one that ends its process ends the batch. A stage
+    that failed too often rests for batches where a server counts seconds.
 
     Parameters
     ----------
@@ -153,6 +157,9 @@ def predict(
         Replace an output that is there.
     restart : bool
         Throw away what an earlier run had answered.
+    deadline : float, optional
+        Seconds that a thousand rows may take. They are answered in a process of its own then: where the model takes
+        longer or ends it, the next stage of the fallback chain answers them, and the cause says so.
     progress : callable, optional
         Called with the number of rows answered so far, about once a second.
 
@@ -172,7 +179,7 @@ def predict(
         If another process writes the same output.
     """
     began = time.monotonic()
-    wish = Wish(Path(input), Path(output).resolve(), absent, force, restart)
+    wish = Wish(Path(input), Path(output).resolve(), absent, force, restart, deadline)
     kind = _checked(wish)
     with _locked(wish):
         seen = looked(wish.input)
@@ -196,9 +203,9 @@ def predict(
         if not journal.whole:
             if read:  # only now: if this batch is refused, an earlier one needs those that it was begun with
                 keep_tables(root, wish.folder, read)
-            known = kept_tables(root, wish.folder, tables) if tables else None
-            with writing(wish.output):
-                _answer(_Work(wish, kind, journal, service_of(root, made, known), seen), rows, progress)
+            lies = {"key": key, "digest": mark, "folder": str(wish.folder), "tables": tables}
+            with writing(wish.output), contextlib.closing(answers_of(root, made, lies, wish.deadline)) as answers:
+                _answer(_Work(wish, kind, journal, answers, seen), rows, progress)
         _publish(wish, kind)
         drop_tables(root, wish.folder)
     causes = dict(journal.causes.most_common())
@@ -208,6 +215,7 @@ def predict(
 
 def _checked(wish: Wish) -> str:
     """Return the output's format, or refuse before anything is done."""
+    check_deadline(wish.deadline)
     format_of(wish.input, "input")
     kind = format_of(wish.output, "output")
     if not wish.input.is_file():
@@ -307,14 +315,14 @@ class _Work:
     wish: Wish
     kind: str
     journal: Journal
-    service: AppService
+    answers: Answers
     seen: Looked
 
     def save(self, body: Any) -> None:
         """Put the answers so far on the disk, and then that they are there."""
         body.flush()
         os.fsync(body.fileno())
-        self.journal.watch = sealed(self.service.watch, self.service.bundle.guard)
+        self.journal.watch = self.answers.memory
         self.journal.save(self.wish.folder / JOURNAL)
 
     def write(self, body: Any, data: bytes) -> None:
@@ -325,12 +333,10 @@ class _Work:
 
 
 def _answer(work: _Work, rows: Rows, progress: Callable[[int], None] | None) -> None:
-    journal, service = work.journal, work.service
-    layout = outputs.Layout.of(service.bundle)
+    journal, answers = work.journal, work.answers
+    layout = outputs.Layout.of(answers.bundle)
     if journal.watch:
-        service.watch = opened(journal.watch, service.bundle.guard)
-    # A batch counts as a second: by a real clock, answers would depend on how quick the machine is.
-    service.clock = lambda: journal.rows / BATCH
+        answers.memory = journal.watch
     path = work.wish.folder / _BODY
     with path.open("r+b" if journal.rows else "wb") as body:
         if journal.rows:
@@ -342,7 +348,8 @@ def _answer(work: _Work, rows: Rows, progress: Callable[[int], None] | None) -> 
             synced(work.wish.folder)
         saved = time.monotonic()
         for given in rows.batches(journal.rows):
-            made = service.answer(given.columns)
+            # A batch counts as a second: by a real clock, answers would depend on how quick the machine is.
+            made = answers.answer(given.columns, journal.rows / BATCH)
             lists = layout.lists(given, made)
             work.write(body, outputs.encoded(work.kind, layout, lists))
             journal.count(lists["status"], lists["cause"])
