@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mlwild.clock import NEVER, WARM_UP, Clock, Duration, delay_of
+from mlwild.clock import NEVER, WARM_UP, Clock, Duration, delay_of, fits
 from mlwild.errors import AppError, DataError
 
 HOUR = 3_600 * 10**9
@@ -85,6 +85,14 @@ def test_ticks_are_positive(value):
 )
 def test_delay_may_be_nothing(value, expected):
     assert delay_of(value) == expected
+
+
+@pytest.mark.parametrize("value", [0, "0D", "0h", "00 min", timedelta(0)])
+@pytest.mark.parametrize("clock", [NAIVE, TICK], ids=["dates", "ticks"])
+def test_no_delay_at_all_fits_every_clock(value, clock):
+    fits(clock, value, "delay")
+    with pytest.raises(AppError, match="delay"):
+        fits(clock, 7 if clock is NAIVE else "7D", "delay")
 
 
 @pytest.mark.parametrize("value", ["soon", -1, False, "-1h"])

@@ -345,7 +345,7 @@ def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
     AppError
         With the field's name.
     """
-    if value is None or value == 0:
+    if value is None or _none(value):
         return
     ticks = Duration.parse(value, field).unit == "tick"
     if ticks and clock.kind != "tick":
@@ -363,7 +363,10 @@ def delay_of(value: str | int | timedelta, field: str = "delay") -> int:
     >>> delay_of("1h")
     3600000000000
     """
+    return 0 if _none(value) else Duration.parse(value, field).exact
+
+
+def _none(value: str | int | timedelta) -> bool:
+    """Say whether a span is 0, in whatever unit."""
     nothing = re.fullmatch(r"\s*0+\s*(ns|us|ms|s|min|h|D|W|M|Y)?\s*", str(value)) or value == timedelta(0)
-    if nothing and not isinstance(value, bool):
-        return 0
-    return Duration.parse(value, field).exact
+    return bool(nothing) and not isinstance(value, bool)
