@@ -112,6 +112,21 @@ def test_code_that_was_edited_while_it_is_live_reads_no_tables(keyed):
     assert kinds(store)[KIND] == []
 
 
+def test_a_process_beside_answers_by_the_tables_that_its_batch_was_begun_with(keyed, batch):
+    answer, store = batch
+    come(keyed)
+    whole = answer("whole.csv")
+
+    def interrupted(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer("beside.csv", deadline=60.0, progress=interrupted)
+    come(keyed, sign=-1)
+    assert answer("beside.csv", deadline=60.0) == whole
+    assert kinds(store) == {KIND: [], keeping.KIND: []}
+
+
 def test_a_batch_goes_on_days_later_by_the_tables_that_it_was_begun_with_and_then_drops_them(keyed, batch):
     answer, store = batch
     come(keyed)
