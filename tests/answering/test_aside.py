@@ -91,7 +91,7 @@ def test_a_model_that_hangs_or_ends_its_process_costs_a_thousand_rows_their_mode
     assert not rest["cause"].str.contains(why).any()
     assert made["value"].notna().all()
     assert found.rows == len(rows)
-    assert f"1,000 rows: what answers {why}" in capfd.readouterr().err
+    assert f"1,000 rows: the process that answers them {why}" in capfd.readouterr().err
 
 
 def test_features_that_hang_leave_the_constant_after_one_deadline(faulty, said, rows, tmp_path):

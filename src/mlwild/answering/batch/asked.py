@@ -166,7 +166,7 @@ class Beside:
         else:
             why = LATE
         if said is None:
-            tell(f"{len(next(iter(rows.values()))):,} rows: what answers {why}; its process is started anew.")
+            tell(f"{len(next(iter(rows.values()))):,} rows: the process that answers them {why}, and is started anew.")
             self.close()
             return None, why, reached
         kind, *more = said
