@@ -50,7 +50,7 @@ def main() -> None:
         chain = [Candidate("boosting", "0", model.predict)]
         learning = seconds(partial(learn_guard, known, chain))
         guard = learn_guard(known, chain)
-        for said, size, times in (("row", 1, ROWS), ("batch", BATCH, 30)):
+        for said, size, times in (("row", 1, ROWS), ("batch", BATCH, 200)):
             watch, beyond, bare = guard.watch(), [], []
             for place in range(times):
                 rows = frame[place * size % LEARNED :][:size]
