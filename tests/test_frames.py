@@ -460,3 +460,15 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("pyarrow.parquet.read_table", refused)
     with pytest.raises(DataError, match=r"^data: '.*rows\.parquet' cannot be read: .*Permission denied"):
         frames.load("rows.parquet", "data", root=tmp_path, kind="pandas")
+
+
+@pytest.mark.parametrize("kind", ["Int64", "boolean", "UInt8"])
+def test_a_nullable_column_of_pandas_that_holds_fractions_by_now_is_one_of_fractions(kind):
+    first = pd.DataFrame({"n": pd.array([1, 0, None], dtype=kind), "x": [0.5, 1.5, 2.5]}, index=[4, 5, 6])
+    table, name = frames.to_arrow(first, "features")
+    assert frames.from_arrow(table, name)["n"].dtype == kind
+    back = frames.from_arrow(table.set_column(0, "n", pa.array([1.25, 0.0, None])), name)
+    assert back["n"].dtype == "Float64"
+    assert back["n"][:2].tolist() == [1.25, 0.0]
+    assert back["n"].isna().tolist() == [False, False, True]
+    assert back["x"].tolist() == first["x"].tolist()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlwild.clock import NEVER, Clock, Times
 from mlwild.errors import AppError, DataError, MissingPackageError
+from mlwild.nullable import as_it_is
 
 Frame = nw.DataFrame[Any]
 Source = Callable[[], Any] | str | Path
@@ -120,7 +121,7 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
             import pandas as pd  # noqa: F401  Arrow needs it
 
             # One block a column: columns without gaps are read in place, not copied. Of few rows, blocks cost more.
-            return table.to_pandas(split_blocks=table.num_rows > FEW, date_as_object=False)
+            return as_it_is(table).to_pandas(split_blocks=table.num_rows > FEW, date_as_object=False)
     except ImportError as problem:
         raise MissingPackageError(
             f"{field}: {kind!r} frames are asked for and {kind} is not installed. "
