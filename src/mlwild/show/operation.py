@@ -212,4 +212,5 @@ def show_status(found: Sequence[Status], store: str) -> None:
         if one.challenger:
             console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
-    console.print(Text(f"{count(len(found))} apps, {count(red)} with an alarm.", style="dim"))
+    apps = "1 app" if len(found) == 1 else f"{count(len(found))} apps"
+    console.print(Text(f"{apps}, {count(red)} with an alarm.", style="dim"))
