@@ -90,7 +90,6 @@ class GuardedModel:
 
 def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
     """Return the rows of a pandas frame, whose columns may be of any kind."""
-
     import pandas as pd
 
     def cells(column: Column) -> Read | None:
