@@ -152,6 +152,15 @@ def test_files_whose_columns_are_whole_in_one_and_fractions_in_the_next_fit_toge
     assert frame["z"].to_list() == [None, 7]
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_an_empty_text_of_a_csv_file_is_missing_and_na_is_a_text(kind, tmp_path):
+    (tmp_path / "a.csv").write_text('t,who,y\n1,,yes\n2,NA,\n3,"",no\n4,ann,yes\n')
+    frame = frames.load("a.csv", "data", root=tmp_path, kind=kind)
+    assert frame["who"].is_null().to_list() == [True, False, True, False]
+    assert frame["who"].to_list()[1] == "NA"
+    assert frame["y"].is_null().to_list() == [False, True, False, False]
+
+
 def test_files_that_do_not_fit_together_say_which_column(tmp_path):
     pq.write_table(pa.table({"t": [1], "y": [True]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"t": [1], "y": [["a"]]}), tmp_path / "b.parquet")
