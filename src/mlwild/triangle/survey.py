@@ -263,7 +263,7 @@ def cutoffs_of(app: App, events: Events, since: tuple[int, int] | None = None) -
 def _refuse_hole(app: App, events: Events) -> None:
     """Refuse events that lie far apart from all others: one wrong year would make thousands of decisions due."""
     length = app.every_.exact
-    gaps, used = np.diff(events.time), 1 + np.count_nonzero(np.diff(events.time // length))
+    gaps, used = np.diff(events.time), 1 + int(np.count_nonzero(np.diff(events.time // length)))
     place = int(gaps.argmax()) if len(gaps) else 0
     if len(gaps) and gaps[place] > max(HOLE, 10 * used) * length:
         before, after = (events.clock.show(int(events.time[place + step])) for step in (0, 1))
