@@ -382,9 +382,8 @@ class Guarded:
             first = value if value.ndim == 1 else value[:, 0]
             standing = watch.still[place].feed(np.ascontiguousarray(first)[:, None], np.array([stage.still]))
             if standing is not None and self.sample.varies(predict[place]):  # it is the rows that are alike
-                watch.still[place] = Runs.of(1)
-            elif standing is not None:
-                good = good & ~standing[:, 0]
+                watch.still[place], standing = Runs.of(1), None
+            good = good if standing is None else good & ~standing[:, 0]
         return np.asarray(good)
 
     def _unsure(self, place: int, value: Floats) -> Bools:
