@@ -177,6 +177,14 @@ def test_every_prediction_nan_is_one_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_ctrl_c_while_a_module_is_imported_is_no_fault_of_the_app(tmp_path):
+    module = "try:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt as stop:\n    raise ImportError('failed') from stop\n"
+    (tmp_path / "slow.py").write_text(module)
+    (tmp_path / "app.py").write_text("import slow\n" + GOOD)
+    done = run("check", "app.py", cwd=tmp_path, code=130)
+    assert done.stderr.strip() == "Stopped. What was fitted is kept; run the same command to go on."
+
+
 SLOW_MODEL = GOOD.replace("def train(X, y):", "def train(X, y):\n    import time; time.sleep(0.4)")
 
 

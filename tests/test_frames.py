@@ -152,6 +152,15 @@ def test_files_whose_columns_are_whole_in_one_and_fractions_in_the_next_fit_toge
     assert frame["z"].to_list() == [None, 7]
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_an_empty_text_of_a_csv_file_is_missing_and_na_is_a_text(kind, tmp_path):
+    (tmp_path / "a.csv").write_text('t,who,y\n1,,yes\n2,NA,\n3,"",no\n4,ann,yes\n')
+    frame = frames.load("a.csv", "data", root=tmp_path, kind=kind)
+    assert frame["who"].is_null().to_list() == [True, False, True, False]
+    assert frame["who"].to_list()[1] == "NA"
+    assert frame["y"].is_null().to_list() == [False, True, False, False]
+
+
 def test_files_that_do_not_fit_together_say_which_column(tmp_path):
     pq.write_table(pa.table({"t": [1], "y": [True]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"t": [1], "y": [["a"]]}), tmp_path / "b.parquet")
@@ -460,3 +469,15 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("pyarrow.parquet.read_table", refused)
     with pytest.raises(DataError, match=r"^data: '.*rows\.parquet' cannot be read: .*Permission denied"):
         frames.load("rows.parquet", "data", root=tmp_path, kind="pandas")
+
+
+@pytest.mark.parametrize("kind", ["Int64", "boolean", "UInt8"])
+def test_a_nullable_column_of_pandas_that_holds_fractions_by_now_is_one_of_fractions(kind):
+    first = pd.DataFrame({"n": pd.array([1, 0, None], dtype=kind), "x": [0.5, 1.5, 2.5]}, index=[4, 5, 6])
+    table, name = frames.to_arrow(first, "features")
+    assert frames.from_arrow(table, name)["n"].dtype == kind
+    back = frames.from_arrow(table.set_column(0, "n", pa.array([1.25, 0.0, None])), name)
+    assert back["n"].dtype == "Float64"
+    assert back["n"][:2].tolist() == [1.25, 0.0]
+    assert back["n"].isna().tolist() == [False, False, True]
+    assert back["x"].tolist() == first["x"].tolist()

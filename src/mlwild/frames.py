@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlwild.clock import NEVER, Clock, Times
 from mlwild.errors import AppError, DataError, MissingPackageError
+from mlwild.nullable import as_it_is, without_empty
 
 Frame = nw.DataFrame[Any]
 Source = Callable[[], Any] | str | Path
@@ -93,7 +94,7 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
                 # Without read-ahead buffers: they double the peak on a large file.
                 parts.append(pyarrow.parquet.read_table(path, pre_buffer=False))
             elif path.endswith((".csv", ".csv.gz")):
-                parts.append(pyarrow.csv.read_csv(path))
+                parts.append(without_empty(pyarrow.csv.read_csv(path)))
             else:
                 raise AppError(f"{field}: {path!r} is neither .parquet nor .csv.")
         except (pa.ArrowInvalid, OSError) as problem:  # cut short, no such file any more, no right to read it
@@ -120,7 +121,7 @@ def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:
             import pandas as pd  # noqa: F401  Arrow needs it
 
             # One block a column: columns without gaps are read in place, not copied. Of few rows, blocks cost more.
-            return table.to_pandas(split_blocks=table.num_rows > FEW, date_as_object=False)
+            return as_it_is(table).to_pandas(split_blocks=table.num_rows > FEW, date_as_object=False)
     except ImportError as problem:
         raise MissingPackageError(
             f"{field}: {kind!r} frames are asked for and {kind} is not installed. "

@@ -148,15 +148,14 @@ class ReadyItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the candidate: red fails, underpowered is skipped, since it is never green."""
-        from mlwild.gate.cases import objection
-        from mlwild.gate.run import judged
+        from mlwild.gate.run import considered, judged
 
         trial = trial_of(self.config, self.path)
-        why = objection(self.test, trial)
+        why, found = considered(self.test, trial)
         if why:
             pytest.skip(f"does not apply: {why}")
         began = time.perf_counter()
-        found = judged(self.test, trial)
+        found = found or judged(self.test, trial)
         self.user_properties += [
             ("said", found.said),
             ("n", found.n),

@@ -48,8 +48,8 @@ def test_a_text_is_read_as_what_its_column_holds(column, text, value):
         (NUMBER, "inf", "a number"),
         (NUMBER, "1_0", "a number"),
         (NUMBER, "1,5", "a number"),
-        (WHOLE, "1.5", "a whole number"),
-        (WHOLE, "128", "a whole number"),
+        (WHOLE, "128", "a whole number of -128 to 127"),
+        (WHOLE, "-129", "a whole number of -128 to 127"),
         (WHOLE, "9" * 5000, "a whole number"),
         (TRUTH, "2", "true or false"),
         (ZONED, "2026-01-01T00:00:00", "with its zone"),
@@ -63,6 +63,11 @@ def test_what_cannot_be_read_is_missing_and_told_and_its_neighbours_are_read(col
     assert values == [None, None, None]
     assert list(wrong) == [1]
     assert need in wrong[1]
+
+
+@pytest.mark.parametrize("text", ["1.5", "two"])
+def test_a_range_is_told_of_what_lies_outside_of_it_alone(text):
+    assert of_texts(WHOLE, [text]) == ([None], {0: "needs a whole number"})
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=12), st.floats().map(repr), st.integers().map(str)), max_size=8))

@@ -173,6 +173,11 @@ def test_frames_of_any_kind_are_read(rows, loaded):
     assert loaded.predict(frame.set_index(frame.index + 7))["value"].tolist() == first
     mixed = loaded.predict(objects.assign(x=["high", None, 0.1, float("nan"), 1]))
     assert mixed["status"].tolist() == ["degraded", "degraded", "normal", "degraded", "normal"]
+    # MLflow turns nullable columns with gaps into objects.
+    gaps = loaded.predict(
+        frame.astype({"vip": "boolean", "n": "Int64"}).assign(vip=pd.array([True, None] * 2 + [False]))
+    )
+    assert gaps["cause"].tolist() == [""] * 5
     with pytest.raises(DataError, match="there is no row"):
         loaded.predict(frame.iloc[:0])
 

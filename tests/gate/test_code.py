@@ -22,6 +22,9 @@ from mlwild.errors import AppError
 from mlwild.gate.ready.code import Deterministic, Duplicates, OverfitsSmallBatch, RowOrder, UnitChange
 from mlwild.gate.run import judged
 from mlwild.gate.trial import Reread
+from mlwild.loading import load_app
+from mlwild.operating.shadowing import challenger_app
+from mlwild.trials.again import reloaded
 from tests.gate.bench import Bench, table
 
 CLASSIFIERS = {
@@ -306,3 +309,36 @@ def test_published_forecasts_are_left_out():
     for test in (Deterministic(), OverfitsSmallBatch(), RowOrder(), Duplicates(), UnitChange("x", 2.0, in_kilometres)):
         assert "published forecast" in test.objection(published)
         assert test.objection(trial) == ""
+
+
+FILE = """
+import pathlib
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Lasso, Ridge
+import mlwild as wild
+
+def rows():
+    return pd.DataFrame({"when": np.arange(400), "x": np.arange(400.0), "y": np.arange(400.0)})
+
+models = {"ridge": Ridge(), "lasso": Lasso()}
+here = pathlib.Path(__file__).with_name("first")
+first = here.read_text() if here.exists() else "ridge"
+app = wild.App(
+    name="two", data=rows, time="when", label="y", delay=0, loss="squared", every=50, start=50,
+    models={first: models.pop(first), **ALL},
+)
+"""
+
+
+def test_a_challenger_out_of_the_apps_file_is_held_against_the_model_of_its_name(tmp_path):
+    (tmp_path / "two.py").write_text(FILE.replace("ALL", "models"))
+    app = load_app(tmp_path / "two.py")
+    assert reloaded(app) == ""
+    assert reloaded(challenger_app(app, "lasso")) == ""
+    (tmp_path / "two.py").write_text(FILE.replace("ALL", "models").replace("Lasso()", "Lasso(alpha=2.0)"))
+    assert reloaded(challenger_app(app, "lasso")).startswith("model 'lasso' has other settings")
+    (tmp_path / "two.py").write_text(FILE.replace("ALL", "{}"))
+    alone = load_app(tmp_path / "two.py")
+    (tmp_path / "first").write_text("lasso")
+    assert "the model that lives is 'ridge', and when two.py is run again it is 'lasso'" in reloaded(alone)

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from mlwild.errors import AppError
 from mlwild.gate import ready
 from mlwild.gate.ready.proxies import PROXIES, Proxy, record_of
+from mlwild.gate.run import run_suite
 from tests.gate.made import click_app, clicks, replay_of
 
 
@@ -63,10 +64,37 @@ def test_greater_than_ever_on_a_short_record_is_not_red():
         (RISING, -RISING, "not armed: over 24 past trials"),
         (np.ones(24), RISING, "not armed: it says the same at all 24"),
         (RISING[:5], RISING[:5], "5 past trials make no record; 8 at least"),
+        (np.full(24, np.nan), RISING, "not armed: the model gave it no answer at 24 of 24 past trials"),
     ],
 )
 def test_without_a_record_it_is_left_out(values, losses, said):
     assert PROXY.objection(of(values, losses, 1.0)).startswith(said)
+
+
+def test_a_model_that_raises_under_noise_tells_a_proxy_nothing():
+    def give_up(trial):
+        raise ValueError("negative")
+
+    kept = {}
+    trial = SimpleNamespace(remember=lambda key, make: kept.setdefault(key, make()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROXIES, "bootstrap churn", give_up)
+        assert np.isnan(PROXY.value(trial))
+
+
+def test_what_a_test_raises_when_it_is_asked_whether_it_applies_makes_it_red_and_stops_nothing():
+    @dataclass(frozen=True)
+    class Broken:
+        name: str = "broken"
+
+        def objection(self, trial):
+            raise ZeroDivisionError("no rows")
+
+    verdicts, left_out = run_suite([Broken(), PROXY], of(RISING[:5], RISING[:5], 1.0))
+    assert [(one.test, one.outcome.verdict, one.outcome.said) for one in verdicts] == [
+        ("broken", "error", "it raised ZeroDivisionError: no rows")
+    ]
+    assert [name for name, _ in left_out] == [PROXY.name]
 
 
 def test_an_unknown_proxy_is_refused():

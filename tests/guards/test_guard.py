@@ -226,6 +226,26 @@ def test_answers_that_stand_still_are_not_given():
     assert "gave no sane answer" in found.cause[-1]
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_that_are_alike_get_the_same_answer_and_it_is_not_held_against_the_model(alone):
+    rng = np.random.default_rng(0)
+    table, a = _two(rng)
+
+    def predict(X):  # coarse, as trees are
+        return np.sign(X["a"].fillna(0.0).to_numpy()) * 2.0
+
+    guard = _made(table, a, predict)
+    watch = guard.watch()
+    same = pd.DataFrame({"a": np.full(400, 0.5), "b": rng.permutation(np.linspace(0.4, 0.6, 400))})
+    same["a"] += same["b"] / 1e3  # no request is exactly the one before, as where a time is now
+    parts = [same.iloc[at : at + 1] for at in range(400)] if alone else [same]
+    found = [word for part in parts for word in guard.answer(part, [predict], watch).words]
+    assert "fallback" not in found
+    # The model that dies afterwards is found out as before.
+    dead = guard.answer(same, [lambda X: np.full(len(X), 2.0)], watch)
+    assert dead.words[-1] == "fallback"
+
+
 def test_a_first_row_without_any_value_is_a_row():
     nothing = np.full((3, 2), np.nan)
     assert longest_runs(nothing).tolist() == [1.0, 1.0]  # the same request again makes no run longer

@@ -13,6 +13,7 @@ from mlwild.errors import AppError, DataError
 from mlwild.operating import challenge, challenge_of, end_challenge, operate, status
 from mlwild.operating.lived import lived
 from mlwild.records import Vintage
+from mlwild.show import show_challenge
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
@@ -147,7 +148,7 @@ def test_one_that_cannot_be_made_says_so_and_the_champion_goes_on(tmp_path):
     assert lived(ledger_of(made, tmp_path)).path[-1].cutoff > 6
 
 
-def test_what_does_not_compare_is_refused(tmp_path):
+def test_what_does_not_compare_is_refused(tmp_path, capsys):
     made = rivals()
     with pytest.raises(AppError, match="not in operation"):
         challenge(made.app, "shrunk", store=tmp_path)
@@ -161,6 +162,8 @@ def test_what_does_not_compare_is_refused(tmp_path):
         challenge(made.app, "shrunk", least=0.0, store=tmp_path)
     assert not facts(made, tmp_path, "challenged")
     challenge(made.app, "shrunk", store=tmp_path)
+    card = tmp_path / "operate" / made.app.name / "card.html"
+    assert "In shadow: " in card.read_text()
     with pytest.raises(AppError, match="'shrunk' runs already"):
         challenge(made.app, "shrunk", store=tmp_path)
     changed = replace(made.app, models=dict(made.app.models) | {"shrunk": Line(ridge=2.0)})
@@ -172,6 +175,11 @@ def test_what_does_not_compare_is_refused(tmp_path):
     ended = end_challenge(made.app, why="enough", store=tmp_path)
     assert not ended.running
     assert not status(tmp_path)[0].challenger
+    assert "In shadow" not in card.read_text()
+    show_challenge(ended)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "'shrunk' began at" in said
+    assert "and is settled or ended" in said
 
 
 def test_another_app_file_as_a_person_meets_it(tmp_path):

@@ -42,7 +42,7 @@ def test_a_plan_a_life_and_its_state(tmp_path):
     assert planned["ticks"] == did["ticks"]
     assert "nothing is due" in run("operate", "app.py", cwd=tmp_path).stdout
     shown = run("status", "--json", "status.json", cwd=tmp_path).stdout
-    assert "1 apps, 0 with an alarm" in shown
+    assert "1 app, 0 with an alarm" in shown
     state = json.loads((tmp_path / "status.json").read_text())[0]
     assert state["live"] == did["live"]
     assert state["ticks"] == len(did["ticks"])

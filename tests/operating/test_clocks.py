@@ -330,3 +330,18 @@ def _without_stamps(store):
         {name: value for name, value in json.loads(line).items() if name not in ("written", "seal")} for line in lines
     ]
     return "\n".join(map(json.dumps, bare)).encode()
+
+
+@pytest.mark.parametrize(("year", "said"), [("2190", "between 2024-04-05 and 2190-01-01"), ("1970", "between 1970-")])
+def test_one_wrong_year_makes_no_tick_due(year, said, tmp_path):
+    rows = hourly(SPRING)
+    at = pd.Timestamp(f"{year}-01-01", tz=BERLIN)
+    wrong = pd.concat([rows, rows.iloc[-1:].assign(when=at, known=at)], ignore_index=True)
+    with pytest.raises(DataError, match=f"time: no event lies {said}.*Is it a wrong date, or unit"):
+        wild.operate(app_on(wrong), rule=rules.Never(), store=tmp_path)
+    assert not list(tmp_path.glob("operate/*/ledger.jsonl"))
+    begun = wild.operate(app_on(rows), rule=rules.Never(), begin="2024-04-01", at="2024-04-02", store=tmp_path)
+    with pytest.raises(DataError, match="time: no event lies"):
+        wild.operate(app_on(wrong), store=tmp_path)
+    ticked = [fact for fact in ledger_of(World(app_on(rows)), tmp_path).facts if fact.kind == "ticked"]
+    assert len(ticked) == len(begun.ticks)

@@ -106,6 +106,7 @@ def test_deploy_and_rollback_as_a_person_meets_them(tmp_path):
     refused = run("deploy", "app.py", *asked, cwd=tmp_path, code=2)
     assert "What would change: a new life would be opened; vintage" in " ".join(refused.stdout.split())
     assert "Say --yes" in refused.stderr
+    assert "Run the same command without --dry-run" not in " ".join(refused.stdout.split())
     run("deploy", "app.py", *asked, "--dry-run", "--json", "plan.json", cwd=tmp_path)
     assert not list(tmp_path.glob(".mlwild/operate/*/ledger.jsonl"))
     done = run("deploy", "app.py", *asked, "--plan", "plan.json", cwd=tmp_path)

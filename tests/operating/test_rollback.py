@@ -59,6 +59,9 @@ def test_the_life_goes_on_as_if_the_rule_had_fallen_back_itself(rule, tmp_path):
     done = rollback(made.app, why="broken feed", store=tmp_path)
     assert done.live == str(before.path[-1])
     assert live_json(made, tmp_path)["live"] == done.to
+    card = (tmp_path / "operate" / made.app.name / "card.html").read_text()
+    assert f"vintage <b>{done.to}</b> is live" in card
+    assert "broken feed" in card
     tick_by_tick(made, tmp_path, None, begin=None, moments=[701, 751, 801, 851, 900])
     life = lived(ledger_of(made, tmp_path))
     ordered = life.orders[0]

@@ -86,6 +86,19 @@ def test_a_repeated_tick_adds_no_fact(tmp_path):
     assert ledger_of(made, tmp_path).path.read_bytes() == before
 
 
+def test_of_a_life_that_never_began_nothing_is_said_to_be_live(tmp_path):
+    made = world(**SHORT)
+    made.now = 401
+    with pytest.raises(DataError, match=r"nothing is live\. See: mlwild gate APP\.py"):
+        wild.operate(
+            made.app, rule=RULE, begin=250, gate=lambda app, day: "the gate blocks it: size red", store=tmp_path
+        )
+    other = wild.App(**{**vars(made.app), "features": lambda rows: rows[["a"]]})
+    with pytest.raises(AppError, match=r"Nothing is live: open a new life with --reopen\.$"):
+        wild.operate(other, store=tmp_path)
+    assert wild.operate(other, rule=RULE, begin=250, reopen=True, store=tmp_path).live
+
+
 def test_a_plan_writes_no_fact_and_is_what_comes(tmp_path):
     made = world(**SHORT)
     made.now = 401

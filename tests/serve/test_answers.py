@@ -172,6 +172,24 @@ def test_bad_input_is_refused_in_a_sentence(server, body, expected):
     assert server.one(**ROW)["status"] == "normal"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "need"),
+    [
+        ("/predict", b'{"rows":[1]}', "rows[0] must be an object of fields"),
+        ("/predict", b'{"rows":{"x":1}}', '"rows" must be a list of objects'),
+        (
+            "/invocations",
+            b'{"dataframe_split":{"columns":["x"],"data":[[1,2,3]]}}',
+            "must be a list of 1 value, one a column",
+        ),
+    ],
+)
+def test_what_a_body_must_be_is_not_told_as_what_it_is(server, path, body, need):
+    code, _, said = server.ask(body, path=path)
+    assert code == 422
+    assert need in said["error"]
+
+
 def test_a_body_of_10_megabytes_is_refused(server):
     code, _, said = server.ask(b'{"rows":[{"city":"' + b"a" * (10 << 20) + b'"}]}')
     assert code == 413

@@ -78,7 +78,9 @@ class Column:
         if kind == "integer":
             if type(value) is float and value.is_integer():
                 value = int(value)
-            if type(value) is int and self.low <= value <= self.high:
+            if type(value) is not int:
+                raise WrongValueError("needs a whole number")
+            if self.low <= value <= self.high:
                 return value
             raise WrongValueError(f"needs a whole number of {self.low} to {self.high}")
         if kind == "boolean":

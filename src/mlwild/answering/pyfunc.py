@@ -90,13 +90,14 @@ class GuardedModel:
 
 def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
     """Return the rows of a pandas frame, whose columns may be of any kind."""
+    import pandas as pd
 
     def cells(column: Column) -> Read | None:
         if column.name not in frame.columns:
             return None
         values = frame[column.name]
         if values.dtype == object:
-            return each(column, [_plain(one) for one in values.tolist()])
+            return each(column, [None if one is pd.NA else _plain(one) for one in values.tolist()])
         return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
 
     return given(columns, len(frame), cells, {}, began)

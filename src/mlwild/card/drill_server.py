@@ -64,7 +64,7 @@ def _view(found: Mapping[str, Any]) -> Row:
                 "label": "slowest answer",
                 "value": "none" if slowest is None else f"{number(slowest, 0)} ms",
                 "note": f"deadline {number(1000 * found['deadline'], 0)} ms; "
-                f"{number(sum(cell['late'] for cell in cells), 0)} missed",
+                f"{number(sum(cell['late'] for cell in cells), 0)} later than that and 100 ms",
             },
         ],
         "rows": [_row(cell) for cell in (*cells, found["clean"])],

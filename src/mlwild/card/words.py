@@ -160,9 +160,11 @@ def percent(value: float) -> str:
 
     Examples
     --------
-    >>> percent(0.9), percent(0.028)
-    ('90%', '2.8%')
+    >>> percent(0.9), percent(0.028), percent(0.0002), percent(0.0)
+    ('90%', '2.8%', 'under 0.1%', '0.0%')
     """
+    if 0 < value < 0.0005:
+        return "under 0.1%"
     return number(100 * value, 0 if value >= 0.095 else 1) + "%"
 
 

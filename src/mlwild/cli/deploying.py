@@ -69,7 +69,7 @@ def deploy(
     }
     if planned is None:
         would = run(loaded, dry=True, **asked)
-        show_operation(would)
+        show_operation(would, asks=not dry_run)
         if dry_run:
             write_json(json_file, would.as_dict())
             return

@@ -28,22 +28,36 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            print("\nStopped. What was fitted is kept; run the same command to go on.", file=sys.stderr)
-            code = INTERRUPTED
+            code = _stopped()
         except MlwildError as problem:
             print(f"mlwild: {problem}", file=sys.stderr)
             code = WRONG if isinstance(problem, AppError) else COULD_NOT
         except (typer.Exit, typer.Abort):
             raise
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's own file or functions raised, or left
-            _print_users_part(problem)
-            print(f"mlwild: {sentence(problem)}", file=sys.stderr)
-            code = COULD_NOT
+            if _of_interrupt(problem):
+                code = _stopped()
+            else:
+                _print_users_part(problem)
+                print(f"mlwild: {sentence(problem)}", file=sys.stderr)
+                code = COULD_NOT
         else:
             return
         raise typer.Exit(code)
 
     return call
+
+
+def _stopped() -> int:
+    print("\nStopped. What was fitted is kept; run the same command to go on.", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _of_interrupt(problem: BaseException | None) -> bool:
+    """Say whether a problem came of Ctrl-C: C extensions make an ImportError of it while they are imported."""
+    while problem is not None and not isinstance(problem, KeyboardInterrupt):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None
 
 
 def sentence(problem: BaseException) -> str:

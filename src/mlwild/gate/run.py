@@ -55,24 +55,38 @@ def run_suite(
     waivers = waivers or {}
     made, left_out = [], []
     for test in in_order(tests):
-        why = objection(test, trial)
+        why, found = considered(test, trial)
         if why:
             left_out.append((test.name, why))
             continue
         if progress is not None:
             progress(test.name)
         began = time.perf_counter()
-        found = judged(test, trial)
+        found = found or judged(test, trial)
         seconds = time.perf_counter() - began
         named = owner_of(test) or owner
         made.append(Verdict(test.name, family_of(test), found, seconds, named, waivers.get(test.name)))
     return made, left_out
 
 
+def considered(test: Test, trial: Trial) -> tuple[str, Outcome | None]:
+    """Return why a test does not apply, or nothing; and, where asking it went wrong, the outcome that makes it red."""
+    found = _kept(lambda: objection(test, trial))
+    return ("", found) if isinstance(found, Outcome) else (found, None)
+
+
 def judged(test: Test, trial: Trial) -> Outcome:
     """Return the outcome of a test; whatever goes wrong in it makes it red."""
+    found = _kept(lambda: test.judge(trial))
+    if not isinstance(found, Outcome):
+        return Outcome("error", f"the test itself is at fault: it judges by a {type(found).__name__}, not an Outcome")
+    return found
+
+
+def _kept(ask: Callable[[], Any]) -> Any:
+    """Return what a test says, or the outcome of what it raised."""
     try:
-        found: Any = test.judge(trial)
+        return ask()
     except (AppError, DataError) as problem:
         return Outcome("error", " ".join(str(problem).split())[:300])
     except (MlwildError, MemoryError, KeyboardInterrupt):
@@ -80,6 +94,3 @@ def judged(test: Test, trial: Trial) -> Outcome:
     except BaseException as problem:  # noqa: BLE001  the user's model or test may raise anything, or leave; it is red
         said = " ".join(str(problem).split())[:300]
         return Outcome("error", f"it raised {type(problem).__name__}: {said}")
-    if not isinstance(found, Outcome):
-        return Outcome("error", f"the test itself is at fault: it judges by a {type(found).__name__}, not an Outcome")
-    return found

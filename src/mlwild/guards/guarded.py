@@ -15,7 +15,7 @@ from mlwild import frames
 from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers
 from mlwild.guards.encoding import Encoding, without
 from mlwild.guards.exploring import Draws
-from mlwild.guards.fences import Fences
+from mlwild.guards.fences import Fences, Runs
 from mlwild.guards.following import radii_of
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.settings import Guard
@@ -233,7 +233,7 @@ class Guarded:
                 causes.append(f"{self.stages[place].name} failed too often and rests")
                 continue
             value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
-            good = self._sane(place, value, watch, names)
+            good = self._sane(place, value, predict, watch if names == () else None)
             watch.breakers[place] = breaker.feed(failed=bool(problem) or not good.any(), now=now)
             if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
@@ -373,16 +373,17 @@ class Guarded:
             return np.full(shape, np.nan), f"raised {type(problem).__name__}"
         return (made, "") if made.shape == shape else (np.full(shape, np.nan), f"answered in shape {made.shape}")
 
-    def _sane(self, place: int, value: Floats, watch: Watch, names: tuple[str, ...] | None) -> Bools:
+    def _sane(self, place: int, value: Floats, predict: Sequence[Predict | None], watch: Watch | None) -> Bools:
         """Mark the answers that can be given: finite, in range, and not the same for ever."""
         stage = self.stages[place]
         good = (value >= stage.low) & (value <= stage.high)
         good = np.asarray(good.all(axis=1)) if good.ndim == 2 else good
-        if math.isfinite(stage.still) and not names and names is not None:
+        if math.isfinite(stage.still) and watch is not None:  # none where features are left out
             first = value if value.ndim == 1 else value[:, 0]
             standing = watch.still[place].feed(np.ascontiguousarray(first)[:, None], np.array([stage.still]))
-            if standing is not None:
-                good = good & ~standing[:, 0]
+            if standing is not None and self.sample.varies(predict[place]):  # it is the rows that are alike
+                watch.still[place], standing = Runs.of(1), None
+            good = good if standing is None else good & ~standing[:, 0]
         return np.asarray(good)
 
     def _unsure(self, place: int, value: Floats) -> Bools:

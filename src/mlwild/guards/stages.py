@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ Predict = Callable[[Any], NDArray[Any]]
 
 #: Stretches of the sample that losses are told of one by one.
 BLOCKS = 4
+#: Rows on which a model is asked whether it answers anything else than the same.
+FEW = 64
 #: The last stage of every chain: it reads nothing.
 CONSTANT = "constant"
 
@@ -144,6 +146,12 @@ class Sample:
         except Exception:  # noqa: BLE001  a model may raise anything at a gap: that is what is asked here
             return None
         return made
+
+    def varies(self, predict: Predict | None) -> bool:
+        """Say whether a model answers some of the rows differently."""
+        few = replace(self, table=self.table.take(np.linspace(0, len(self.labels) - 1, FEW).round().astype(np.int64)))
+        made = None if predict is None else few.answers(predict, {})
+        return made is not None and bool((made != made[0]).any())
 
     def without(self, predict: Predict, names: Sequence[str], before: NDArray[Any] | None = None) -> Gone:
         """

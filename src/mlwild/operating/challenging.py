@@ -29,6 +29,7 @@ from mlwild.operating.beside import (
 )
 from mlwild.operating.desk import Desk, Gate
 from mlwild.operating.going_back import at_desk
+from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.opening import code_of
 from mlwild.operating.planning import least_gain, losses_before, usual_rows
 from mlwild.operating.publishing import publish_again
@@ -287,7 +288,7 @@ def _answering(
     if why := refused(desk, life.ticked, body, str(made["key"]), told):
         raise DataError(
             f"share: {name!r} may not answer {percent(share)} of the requests: {why}. Nothing was changed; without a "
-            "share it may run in shadow. See: mlwild gate"
+            "share it may run in shadow."
         )
     return made | {"share": share}
 
@@ -297,6 +298,7 @@ def _noted(desk: Desk, fact: Fact) -> Challenge:
     desk.ledger.append(fact)
     publish_again(desk)
     keep_status(desk.ledger, desk.store.root)
+    keep_card(desk.ledger, desk.store.root)
     return _shown(desk)
 
 
@@ -315,6 +317,7 @@ def end_challenge(app: App, *, why: str = "", store: str | Path = STORE, jobs: J
         desk.ledger.append(Fact("unchallenged", desk.lived().ticked, body))
         publish_again(desk)
         keep_status(desk.ledger, desk.store.root)
+        keep_card(desk.ledger, desk.store.root)
     return replace(shown, running=False, share=0.0)
 
 

@@ -298,10 +298,10 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
     """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
     opened = life.opened.body
     if opened["made_of"] != code_of(app):
+        live = "What is live was made by that code. Restore it, or open" if life.decided else "Nothing is live: open"
         raise AppError(
             f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "
-            "cadence, windows, prices or the like). What is live was made by that code. Restore it, or open a new life "
-            "with --reopen."
+            f"cadence, windows, prices or the like). {live} a new life with --reopen."
         )
     have = opened["rule"]
     named = wish.rule if isinstance(wish.rule, str) or wish.rule is None else wish.rule.name

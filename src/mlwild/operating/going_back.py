@@ -18,6 +18,7 @@ from mlwild.ledger import Draft, Fact, Ledger
 from mlwild.models import Forecast
 from mlwild.operating.desk import Desk, Registrar, pinned
 from mlwild.operating.driver import reached, rule_of, same
+from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived, move_memory, of_vintage
 from mlwild.operating.opening import Wish
 from mlwild.operating.publishing import publish_again
@@ -204,6 +205,7 @@ def rollback(
             if to_register(there):
                 desk.ledger.append(Fact("registered", cutoff, registered(there, cutoff)))
                 keep_status(desk.ledger, desk.store.root)
+            keep_card(desk.ledger, desk.store.root)
     return Rollback(
         app=app.name,
         live=str(live),

@@ -224,7 +224,7 @@ def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]
         why = triangle.failed[vintage].why if vintage in triangle.failed else "it was refused"
         raise DataError(f"models[{desk.app.live!r}]: no vintage could be made at {_shown(desk, cutoff)}: {why}.")
     if desk.gate is not None and (said := judged(desk, cutoff)):
-        raise DataError(f"{said}. A life begins with a model that passes; nothing is live. See: mlwild gate")
+        raise DataError(f"{said}. A life begins with a model that passes; nothing is live. See: mlwild gate APP.py")
     return begin(vintage, int(desk.edges[cutoff]))
 
 

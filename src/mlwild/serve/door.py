@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlwild.hosts import knows, name_of
+from mlwild.hosts import ANY, knows, name_of
 from mlwild.serve.keys import Key, holder
 from mlwild.serve.requests import RefusedError
 
@@ -89,7 +89,7 @@ class Door:
     def _admit(self, scope: Scope, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts):
-            raise RefusedError(421, "This server answers to the names of its own machine only.")
+            raise RefusedError(421, f"This server {_called(self._hosts)}.")
         scope["mlwild.client"] = ""
         if self.keys is None or scope["path"] == "/health":
             return
@@ -129,3 +129,10 @@ class Door:
         if size > most:
             raise RefusedError(413, f"The body has more than {most} bytes. Send the rows in parts.")
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _called(hosts: Container[str]) -> str:
+    """Say by which names a server is to be called."""
+    if ANY in hosts:
+        return "is called by its address in figures, such as http://10.0.0.7:8000; with --host NAME it has a name"
+    return "answers to localhost and to the name or address that it was started with only"

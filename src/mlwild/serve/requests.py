@@ -122,7 +122,7 @@ class Reader:
         """
         said = parsed(body)
         if not isinstance(said, dict):
-            raise RefusedError(422, 'The body is an object: {"rows": [{...}, ...]}, or the fields of one row.')
+            raise RefusedError(422, 'The body must be an object: {"rows": [{...}, ...]}, or the fields of one row.')
         batch = "rows" in said and "rows" not in self.columns.names
         named = said.pop("id", None) if batch or "id" not in self.columns.names else None
         if batch:
@@ -130,7 +130,7 @@ class Reader:
             if said:
                 raise RefusedError(422, 'Beside "rows" the body may hold "id" only.')
             if not isinstance(rows, list):
-                raise RefusedError(422, '"rows" is a list of objects.')
+                raise RefusedError(422, '"rows" must be a list of objects.')
         else:
             rows = [said]
         return self._asked(rows, named, header)
@@ -147,7 +147,7 @@ class Reader:
         said = parsed(body)
         given = [name for name in _FORMS if isinstance(said, dict) and name in said]
         if len(given) != 1:
-            raise RefusedError(422, f"The body is an object with one of {', '.join(_FORMS)}.")
+            raise RefusedError(422, f"The body must be an object with one of {', '.join(_FORMS)}.")
         more = [name for name in said if name not in given and not (name == "params" and not said[name])]
         if more:
             raise RefusedError(422, f'Beside "{given[0]}" the body may hold nothing.')
@@ -156,21 +156,21 @@ class Reader:
     def _records(self, form: str, given: Any) -> list[Any]:
         if form == "dataframe_split":
             if not isinstance(given, dict) or not set(given) <= {"columns", "data", "index"}:
-                raise RefusedError(422, '"dataframe_split" holds "columns" and "data".')
+                raise RefusedError(422, '"dataframe_split" must hold "columns" and "data".')
             names, data = given.get("columns", self.columns.names), given.get("data")
             if not _texts(names) or len(set(names)) != len(names) or not isinstance(data, list):
                 raise RefusedError(
-                    422, '"dataframe_split" holds "columns", a list of names, and "data", a list of rows.'
+                    422, '"dataframe_split" must hold "columns", a list of names, and "data", a list of rows.'
                 )
             return [_dict(names, row, at) for at, row in enumerate(self._few(data))]
         if form == "inputs" and isinstance(given, dict):
             lists = [one if isinstance(one, list) else [one] for one in given.values()]
             if len({len(one) for one in lists}) != 1:
-                raise RefusedError(422, '"inputs" holds columns of one length.')
+                raise RefusedError(422, '"inputs" must hold columns of one length.')
             self._few(lists[0])
             return [dict(zip(given, row, strict=True)) for row in zip(*lists, strict=True)]
         if not isinstance(given, list):
-            raise RefusedError(422, f'"{form}" is a list of rows.')
+            raise RefusedError(422, f'"{form}" must be a list of rows.')
         names = self.columns.names
         return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(self._few(given))]
 
@@ -192,7 +192,7 @@ class Reader:
         absent = []
         for at, row in enumerate(rows):
             if not isinstance(row, dict):
-                raise RefusedError(422, f"rows[{at}] is an object of fields.")
+                raise RefusedError(422, f"rows[{at}] must be an object of fields.")
             if not row.keys() <= known:
                 raise RefusedError(422, self._unknown(at, next(one for one in row if one not in known)))
             for column, made in zip(needed, lists, strict=True):
@@ -248,7 +248,8 @@ def _texts(names: Any) -> bool:
 
 def _dict(names: Sequence[str], row: Any, at: int) -> dict[str, Any]:
     if not isinstance(row, list) or len(row) != len(names):
-        raise RefusedError(422, f"rows[{at}] is a list of {len(names)} values.")
+        values = "1 value" if len(names) == 1 else f"{len(names)} values"
+        raise RefusedError(422, f"rows[{at}] must be a list of {values}, one a column.")
     return dict(zip(names, row, strict=True))
 
 

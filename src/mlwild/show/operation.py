@@ -16,8 +16,16 @@ from mlwild.wording import between, count, number
 _STYLES = {"retrain": "bold", "update": "bold", "start": "bold", "fall back": "bold yellow", "refused": "bold red"}
 
 
-def show_operation(done: Operation) -> None:
-    """Print each tick that was due: what was decided and why, what is promised, and what earlier promises came to."""
+def show_operation(done: Operation, *, asks: bool = False) -> None:
+    """
+    Print each tick that was due: what was decided and why, what is promised, and what earlier promises came to.
+
+    Parameters
+    ----------
+    done : Operation
+    asks : bool
+        Whether a plan is carried out next, or somebody is asked first.
+    """
     console = terminal()
     console.print()
     if not done.ticks:
@@ -40,6 +48,7 @@ def show_operation(done: Operation) -> None:
         console.print(Text(f"{at}: {why}.", style="bold red"))
     if done.dry:
         console.print(Text(_change(done), style="bold"))
+    if done.dry and not asks:
         console.print(Text("Nothing was written. Run the same command without --dry-run to do it.", style="dim"))
     console.print(Text(f"Next tick: when the data reach {done.following}.", style="dim"))
 
@@ -105,8 +114,8 @@ def show_challenge(found: Challenge) -> None:
     console.print()
     plan = found.plan
     how = f"answers {percent(found.share)} of the requests; it runs" if found.share else "runs in shadow"
-    head = f"{found.app}: {found.name!r} {how} since {found.since}"
-    console.print(Text(f"{head}." if found.running else f"{head}, and is settled or ended.", style="bold"))
+    state = f"{how} since {found.since}" if found.running else f"began at {found.since}, and is settled or ended"
+    console.print(Text(f"{found.app}: {found.name!r} {state}.", style="bold"))
     gain = f"The smallest gain that counts is {number(plan.least, 2)} ({found.why_least})."
     console.print(Text(gain))
     if plan.rows is None or found.periods is None:
@@ -119,7 +128,8 @@ def show_challenge(found: Challenge) -> None:
     console.print(Text(rests, style="dim"))
     if found.alarm:
         console.print(Text(f"{found.alarm}.", style="bold red"))
-    said = str(found.standing.get("said", "No tick since: mlwild operate scores it."))
+    unscored = "No tick since: mlwild operate scores it." if found.running else "No tick has scored it."
+    said = str(found.standing.get("said", unscored))
     console.print(Text(said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."), style="bold"))
 
 
@@ -212,4 +222,5 @@ def show_status(found: Sequence[Status], store: str) -> None:
         if one.challenger:
             console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
-    console.print(Text(f"{count(len(found))} apps, {count(red)} with an alarm.", style="dim"))
+    apps = "1 app" if len(found) == 1 else f"{count(len(found))} apps"
+    console.print(Text(f"{apps}, {count(red)} with an alarm.", style="dim"))

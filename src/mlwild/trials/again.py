@@ -97,7 +97,9 @@ def reloaded(app: App) -> str:
 
 def _changed(app: App, again: App) -> str:
     assert app.file is not None
-    if again.live != app.live:
+    # A challenger is one of the file's models, by its name: another one lives there.
+    challenger = len(app.models) == 1 < len(again.models) and app.live in again.models
+    if again.live != app.live and not challenger:
         return f"the model that lives is {app.live!r}, and when {app.file.name} is run again it is {again.live!r}"
     if fingerprint(again.models[app.live]) != fingerprint(app.models[app.live]):
         return f"model {app.live!r} has other settings or other code when {app.file.name} is run again"

@@ -25,6 +25,9 @@ from mlwild.side_tables import SideTable, side_table
 from mlwild.triangle.grid import Grid, lay_out
 from mlwild.triangle.logged import with_log
 
+#: Periods on end without an event that are no mistake; ten times as many as have events are none either.
+HOLE = 100
+
 Ints = NDArray[np.int64]
 
 
@@ -236,6 +239,7 @@ def cutoffs_of(app: App, events: Events, since: tuple[int, int] | None = None) -
         move them.
     """
     first, last = int(events.time[0]), int(events.time[-1])
+    _refuse_hole(app, events)
     if since is not None:
         edges = events.clock.cutoffs(first, last, app.every_, since[0])
         return edges[edges >= since[1]]
@@ -254,6 +258,20 @@ def cutoffs_of(app: App, events: Events, since: tuple[int, int] | None = None) -
         arrived = np.sort(np.maximum(events.known_at, events.time))
         edges = edges[np.searchsorted(arrived, edges, side="right") >= app.min_rows]
     return edges
+
+
+def _refuse_hole(app: App, events: Events) -> None:
+    """Refuse events that lie far apart from all others: one wrong year would make thousands of decisions due."""
+    length = app.every_.exact
+    gaps, used = np.diff(events.time), 1 + int(np.count_nonzero(np.diff(events.time // length)))
+    place = int(gaps.argmax()) if len(gaps) else 0
+    if len(gaps) and gaps[place] > max(HOLE, 10 * used) * length:
+        before, after = (events.clock.show(int(events.time[place + step])) for step in (0, 1))
+        raise DataError(
+            f"time: no event lies between {before} and {after}, which is {int(gaps[place] // length):,} periods of "
+            f"{app.every_}, and all events are in {used:,}. Is it a wrong date, or unit? Correct the times, or leave "
+            "those rows out."
+        )
 
 
 def lay_survey(app: App, events: Events, tables: dict[str, SideTable], edges: Times | None = None) -> Survey:

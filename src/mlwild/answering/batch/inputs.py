@@ -39,7 +39,7 @@ def format_of(path: Path, field: str) -> str:
         If its name does not end as one.
     """
     if path.suffix.lower() not in FORMATS:
-        raise AppError(f"{field}: {path.name!r} ends with none of {', '.join(FORMATS)}.")
+        raise AppError(f"{field}: {path.name or str(path)!r} ends with none of {', '.join(FORMATS)}.")
     return FORMATS[path.suffix.lower()]
 
 

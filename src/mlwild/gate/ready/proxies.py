@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.errors import AppError
+from mlwild.errors import AppError, MlwildError
 from mlwild.gate.held import Held
 from mlwild.gate.outcome import Outcome
 from mlwild.gate.trial import Trial
@@ -151,8 +151,8 @@ class Proxy:
         return f"proxy: {self.kind}"
 
     def value(self, trial: Trial) -> float:
-        """Return what the proxy says of a trial's candidate; the trial keeps it."""
-        return trial.remember(("proxy", self.kind), lambda: PROXIES[self.kind](trial))
+        """Return what the proxy says of a trial's candidate, NaN where that gives no answer; the trial keeps it."""
+        return trial.remember(("proxy", self.kind), lambda: _told(PROXIES[self.kind], trial))
 
     def record(self, trial: Trial) -> Record:
         """Return the proxy's record at the trials before this one."""
@@ -170,6 +170,9 @@ class Proxy:
         found = self.record(trial)
         if found.low > 0:
             return ""
+        if len(found.values) < FEWEST:
+            silent = len(trial.earlier()) - len(found.values)
+            return f"not armed: the model gave it no answer at {silent} of {len(trial.earlier())} past trials"
         if math.isnan(found.correlation):
             return f"not armed: it says the same at all {len(found.values)} past trials"
         said = f"rank correlation with the loss {number(found.correlation, 2)} ({between(found.low, found.high, 2)})"
@@ -181,7 +184,7 @@ class Proxy:
         n = len(found.values)
         facts: dict[str, Any] = {"n": n, "estimate": value, "limit": float(found.values.max())}
         if not math.isfinite(value):
-            return Outcome("fail", f"{self.kind} is {value}", **facts)
+            return Outcome("fail", f"the model gives no answer from which {self.kind} could be told", **facts)
         p_value = (1 + int((found.values >= value).sum())) / (n + 1)
         said = (
             f"{self.kind} is {number(value, 3)}, at {n} past trials {number(float(found.values.min()), 3)} to "
@@ -193,6 +196,15 @@ class Proxy:
         if value > found.values.max():  # greater than ever, on too few trials to call that unusual
             return Outcome("underpowered", f"{said}; greater than ever, and {UNUSUAL} trials could tell", **facts)
         return Outcome("pass", said, blocks_good=0.05 if n >= UNUSUAL else math.nan, **facts)
+
+
+def _told(proxy: Callable[[Trial], float], trial: Trial) -> float:
+    try:
+        return proxy(trial)
+    except (MlwildError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001  the user's model may raise anything under noise, or when it is fitted on few rows
+        return math.nan
 
 
 def _loss(trial: Trial) -> float:

@@ -1,0 +1,80 @@
+"""Gaps: what Arrow remembers of pandas' nullable columns, held against what they are, and empty cells of CSV files."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+#: Nullable kinds of pandas that take whole numbers alone, or truth values alone.
+_EXACT = re.compile(r"U?Int(8|16|32|64)|boolean")
+
+
+def as_it_is(table: Any) -> Any:
+    """
+    Return a table whose notes for pandas suit its columns: what holds fractions by now is no column of whole numbers.
+
+    pandas turns columns into the kind that they were noted as, and refuses what does not fit it.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+        The same where all notes suit.
+
+    Examples
+    --------
+    >>> import pandas as pd, pyarrow as pa
+    >>> table = pa.Table.from_pandas(pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}))
+    >>> as_it_is(table.set_column(0, "n", pa.array([1.5, None]))).to_pandas()["n"].dtype
+    Float64Dtype()
+    """
+    import pyarrow as pa
+
+    notes = table.schema.pandas_metadata
+    if not notes:
+        return table
+    unfit = [
+        one
+        for one in notes.get("columns", [])
+        if _EXACT.fullmatch(str(one.get("numpy_type")))
+        and (place := table.schema.get_field_index(one.get("field_name") or "")) >= 0
+        and pa.types.is_floating(table.schema.field(place).type)
+    ]
+    if not unfit:
+        return table
+    for one in unfit:
+        one["numpy_type"] = "Float64"
+    return table.replace_schema_metadata({**table.schema.metadata, b"pandas": json.dumps(notes).encode()})
+
+
+def without_empty(table: Any) -> Any:
+    """
+    Return a table as it was read from a CSV file, where a text that is empty is missing.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> without_empty(pa.table({"word": ["a", "", "NA"]})).column("word").to_pylist()
+    ['a', None, 'NA']
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = table.column(place)
+            known = pc.if_else(pc.equal(column, ""), pa.scalar(None, field.type), column)
+            table = table.set_column(place, field, known)
+    return table

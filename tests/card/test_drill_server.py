@@ -1,0 +1,22 @@
+"""The page of a server's drill: what was too late is told with the limit that it was held against."""
+
+from mlwild.card.drill_server import server_drill_html
+
+
+def _cell(**more):
+    return {
+        "fault": "worker hangs", "what": "SIGSTOP", "asked": 4000, "answered": 4000, "away": 0, "turned": 0, "silent": 0,
+        "rows": {"normal": 3999, "fallback": 1}, "slowest": 520.0, "late": 0, "detected": 0.5, "recovered": 1.1,
+        "lost": 0, "doubled": 0, "wrong": 0, "unsound": 0, "memory": (100.0, 101.0), "available": 1.0, "fails": False,
+    } | more  # fmt: skip
+
+
+def test_the_slowest_answer_stands_beside_the_limit_it_was_held_against():
+    found = {
+        "app": "churn", "vintage": "7", "failed": False, "deadline": 0.5, "seconds": 3.0, "clients": 4, "skipped": [],
+        "notes": [], "cells": [_cell()], "clean": _cell(fault="none", rows={"normal": 9}, slowest=20.0),
+    }  # fmt: skip
+    made = server_drill_html(found)
+    assert "520 ms" in made
+    assert "deadline 500 ms; 0 later than that and 100 ms" in made
+    assert "under 0.1% fallback" in made
