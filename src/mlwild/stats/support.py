@@ -264,8 +264,7 @@ class Support:
     def _most(self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None) -> Floats:
         """Return the greatest surprise of each row, and write down the column that fits least with the others."""
         blocks = -(-len(rows) // max(_CELLS // len(self.columns), 16))
-        size = -(-len(rows) // max(blocks, 1))
-        scores = np.zeros((len(SCORES), len(rows)))
+        size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
         for at in range(0, len(rows), size or 1):
             part = slice(at, at + size)
             absent, z, apart = _parts_of(rows[part], self._grids, self.absent, self.residual)
