@@ -176,6 +176,13 @@ def test_path_that_matches_nothing_is_told(pattern, tmp_path):
         frames.load(pattern, "data", root=tmp_path, kind="pandas")
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_columns_that_are_not_separated_by_commas_are_told(sign, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"when{sign}x\n2024-01-01{sign}1\n")
+    with pytest.raises(DataError, match=r"rows.csv' has columns separated by '.*', and is read by commas"):
+        frames.load("rows.csv", "data", root=tmp_path, kind="pandas")
+
+
 def test_file_of_another_kind_is_refused(tmp_path):
     (tmp_path / "rows.xlsx").write_text("t")
     with pytest.raises(AppError, match=r"^data: '.*rows\.xlsx' is neither \.parquet nor \.csv"):

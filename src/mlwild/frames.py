@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.clock import NEVER, Clock, Times
+from mlwild.csv_files import read_csv
 from mlwild.errors import AppError, DataError, MissingPackageError
-from mlwild.nullable import as_it_is, without_empty
+from mlwild.nullable import as_it_is
 
 Frame = nw.DataFrame[Any]
 Source = Callable[[], Any] | str | Path
@@ -84,7 +85,6 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
     if not paths:
         raise DataError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
     import pyarrow as pa
-    import pyarrow.csv
     import pyarrow.parquet
 
     parts = []
@@ -94,7 +94,7 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
                 # Without read-ahead buffers: they double the peak on a large file.
                 parts.append(pyarrow.parquet.read_table(path, pre_buffer=False))
             elif path.endswith((".csv", ".csv.gz")):
-                parts.append(without_empty(pyarrow.csv.read_csv(path)))
+                parts.append(read_csv(path, field))
             else:
                 raise AppError(f"{field}: {path!r} is neither .parquet nor .csv.")
         except (pa.ArrowInvalid, OSError) as problem:  # cut short, no such file any more, no right to read it

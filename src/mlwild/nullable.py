@@ -1,4 +1,4 @@
-"""Gaps: what Arrow remembers of pandas' nullable columns, held against what they are, and empty cells of CSV files."""
+"""Gaps: what Arrow remembers of pandas' nullable columns, held against what they are."""
 
 from __future__ import annotations
 
@@ -49,32 +49,3 @@ def as_it_is(table: Any) -> Any:
     for one in unfit:
         one["numpy_type"] = "Float64"
     return table.replace_schema_metadata({**table.schema.metadata, b"pandas": json.dumps(notes).encode()})
-
-
-def without_empty(table: Any) -> Any:
-    """
-    Return a table as it was read from a CSV file, where a text that is empty is missing.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-
-    Returns
-    -------
-    pyarrow.Table
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> without_empty(pa.table({"word": ["a", "", "NA"]})).column("word").to_pylist()
-    ['a', None, 'NA']
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for place, field in enumerate(table.schema):
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            column = table.column(place)
-            known = pc.if_else(pc.equal(column, ""), pa.scalar(None, field.type), column)
-            table = table.set_column(place, field, known)
-    return table

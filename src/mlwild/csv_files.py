@@ -1,0 +1,67 @@
+"""Tables in CSV files: separated by commas, with empty cells for what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlwild.errors import DataError
+
+
+def read_csv(path: str, field: str) -> Any:
+    """
+    Return the table of a file; a text that is empty is missing.
+
+    Parameters
+    ----------
+    path : str
+    field : str
+        What asks for it, for the error.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    DataError
+        If other signs than commas separate its columns.
+    """
+    import pyarrow.csv
+
+    table = pyarrow.csv.read_csv(path)
+    sign = next((one for one in (";", "\t", "|") if one in table.column_names[0]), "")
+    if table.num_columns == 1 and sign:
+        raise DataError(
+            f"{field}: {path!r} has columns separated by {sign!r}, and is read by commas. Write it with commas, or give "
+            "a function that reads it."
+        )
+    return without_empty(table)
+
+
+def without_empty(table: Any) -> Any:
+    """
+    Return a table as it was read from a CSV file, where a text that is empty is missing.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> without_empty(pa.table({"word": ["a", "", "NA"]})).column("word").to_pylist()
+    ['a', None, 'NA']
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = table.column(place)
+            known = pc.if_else(pc.equal(column, ""), pa.scalar(None, field.type), column)
+            table = table.set_column(place, field, known)
+    return table
