@@ -32,8 +32,8 @@ def read_csv(path: str, field: str) -> Any:
     sign = next((one for one in (";", "\t", "|") if one in table.column_names[0]), "")
     if table.num_columns == 1 and sign:
         raise DataError(
-            f"{field}: {path!r} has columns separated by {sign!r}, and is read by commas. Write it with commas, or give "
-            "a function that reads it."
+            f"{field}: {path!r} has columns separated by {sign!r}, and is read by commas. Write it with commas, or "
+            "give a function that reads it."
         )
     return without_empty(table)
 
