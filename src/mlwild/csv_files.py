@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mlwild.errors import DataError
@@ -29,13 +30,24 @@ def read_csv(path: str, field: str) -> Any:
     import pyarrow.csv
 
     table = pyarrow.csv.read_csv(path)
-    sign = next((one for one in (";", "\t", "|") if one in table.column_names[0]), "")
-    if table.num_columns == 1 and sign:
-        raise DataError(
-            f"{field}: {path!r} has columns separated by {sign!r}, and is read by commas. Write it with commas, or "
-            "give a function that reads it."
-        )
+    if why := other_sign(table.column_names):
+        raise DataError(f"{field}: {path!r} {why}, or give a function that reads it.")
     return without_empty(table)
+
+
+def other_sign(names: Sequence[str]) -> str:
+    """
+    Say what to do about a header that other signs than commas separate; empty where commas may do.
+
+    Examples
+    --------
+    >>> other_sign(["when;x"])
+    "has columns separated by ';', and is read by commas. Write it with commas"
+    >>> other_sign(["when", "x;y"])
+    ''
+    """
+    sign = next((one for one in (";", "\t", "|") if len(names) == 1 and one in names[0]), "")
+    return f"has columns separated by {sign!r}, and is read by commas. Write it with commas" if sign else ""
 
 
 def without_empty(table: Any) -> Any:

@@ -177,7 +177,8 @@ BAD = {
     "utf16": ("in.csv", LINE.encode("utf-16"), DataError, "no UTF-8, from line 1 on"),
     "cut off": ("in.csv", (LINE + "1,,1").encode(), DataError, "does not end with a line break"),
     "twice": ("in.csv", b"x,x\n", DataError, "two columns 'x'"),
-    "semicolons": ("in.csv", LINE.replace(",", ";").encode(), DataError, "it has id;when;x"),
+    "semicolons": ("in.csv", LINE.replace(",", ";").encode(), DataError, "in.csv has columns separated by ';', and is read"),
+    "tabs": ("in.csv", LINE.replace(",", "\t").encode(), DataError, r"in.csv has columns separated by '\\t', and is read"),
     "open quote": ("in.csv", (LINE + '1,"\n').encode(), DataError, "line 2 of in.csv cannot be read"),
     "endless": ("in.csv", LINE.encode() + b"1," * (9 << 20) + b"\n", DataError, "line 2 of in.csv is longer than 16 MB"),
     "no Parquet": ("in.parquet", b"PAR1 is not enough", DataError, "in.parquet cannot be read"),
@@ -235,15 +236,17 @@ def stopped(monkeypatch, operated, source, output, after, **words):
         patch.undo()
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-def test_a_run_goes_on_with_what_the_guard_remembered(operated, files, tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize(("kind", "deadline"), [("csv", None), ("parquet", None), ("jsonl", None), ("csv", 60.0)])
+def test_a_run_goes_on_with_what_the_guard_remembered(operated, files, tmp_path, monkeypatch, kind, deadline):
     out, whole = tmp_path / f"out.{kind}", tmp_path / f"whole.{kind}"
     wild.predict(operated, files / f"in.{kind}", whole)
-    stopped(monkeypatch, operated, files / f"in.{kind}", out, 2_000)  # in the midst of values that stand still
+    stopped(
+        monkeypatch, operated, files / f"in.{kind}", out, 2_000, deadline=deadline
+    )  # in the midst of values that stand still
     assert not out.exists()
     with (tmp_path / f".out.{kind}.predict" / "rows").open("ab") as file:
         file.write(b"half a row")  # what a kill leaves behind the journal
-    found = wild.predict(operated, files / f"in.{kind}", out)
+    found = wild.predict(operated, files / f"in.{kind}", out, deadline=deadline)
     assert found.resumed == 2_000
     assert sum(found.status.values()) == 4_321
     assert out.read_bytes() == whole.read_bytes()

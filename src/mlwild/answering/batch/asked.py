@@ -203,9 +203,8 @@ class Beside:
             theirs.close()
         self._line, self._fresh = Connection(ours.detach()), True
         try:
-            said = (
-                self._line.recv() if self._line.poll(LOADING) else {"why": f"was not loaded in {LOADING:.0f} seconds"}
-            )
+            there = self._line.poll(LOADING)
+            said = self._line.recv() if there else {"why": f"the app was not loaded within {LOADING:.0f} seconds."}
         except (EOFError, OSError):
             said = {"why": "a process ended while it loaded the app."}
         if said:

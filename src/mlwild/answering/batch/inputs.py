@@ -15,6 +15,7 @@ from typing import Any
 from mlwild.answering.batch.cells import Read, each, of_arrow, of_texts
 from mlwild.answering.batch.given import Given, given
 from mlwild.answering.columns import Column, Columns
+from mlwild.csv_files import other_sign
 from mlwild.errors import AppError, DataError
 
 #: Rows that are answered together: part of what an answer rests on, as a guard judges rows of a batch together.
@@ -146,7 +147,7 @@ class Rows:
         Raises
         ------
         DataError
-            If it has no header, or names a column twice.
+            If it has no header, names a column twice, or is not separated by commas.
         """
         kind = format_of(self.path, "input")
         if kind == "jsonl":
@@ -155,6 +156,8 @@ class Rows:
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
             raise DataError(f"input: {self.path.name} has two columns {twice!r}. Rename one.")
+        if kind == "csv" and not set(found) & set(self.columns.names) and (why := other_sign(found)):
+            raise DataError(f"input: {self.path.name} {why}.")
         return found
 
     def batches(self, skip: int) -> Iterator[Given]:
