@@ -4,12 +4,27 @@ import numpy as np
 import pytest
 
 from mlwild.stats.grids import FARTHEST, MEAN_OFF, MOST_OFF, NEAR, Grids
-from mlwild.stats.rank_curves import normal_score_curve
+from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
 from mlwild.stats.support import learn_support
-from tests.stats.test_curves import COLUMNS, _places
+from mlwild.stats.surprises import Surprises
 
 RNG = np.random.default_rng(1)
-MORE = {
+FIRST = np.random.default_rng(0)
+EVERY = {
+    "normal": FIRST.normal(size=4000),
+    "skewed": FIRST.lognormal(size=4000),
+    "far skewed": FIRST.lognormal(0, 3, size=4000),
+    "cauchy": FIRST.standard_cauchy(4000),
+    "two values": FIRST.integers(0, 2, 4000).astype(float),
+    "one value": np.full(4000, 3.0),
+    "no value": np.full(4000, np.nan),
+    "counts": FIRST.integers(0, 50, 4000).astype(float),
+    "far from zero": 1e9 + FIRST.normal(size=4000),
+    "times": 1.7e18 + FIRST.integers(0, 10**15, 4000).astype(float),
+    "a spike": np.r_[np.zeros(3000), FIRST.normal(size=1000)],
+    "few rows": np.array([1.0, 2.0]),
+    "a sentinel far below": np.r_[np.full(10, -1e12), FIRST.integers(0, 3, 4000)].astype(float),
+    "a sentinel far above": np.r_[np.full(10, 1e12), FIRST.integers(0, 3, 4000)].astype(float),
     "uniform": RNG.random(4000),
     "exponential": RNG.exponential(size=4000),
     "mostly none": np.r_[np.zeros(3500), RNG.exponential(size=500)],
@@ -18,9 +33,16 @@ MORE = {
     "two narrow clusters": np.r_[RNG.normal(size=2000), 1e6 + RNG.normal(size=2000)],
     "fifty rows": RNG.normal(size=50),
 }
-EVERY = {**COLUMNS, **MORE}
 CURVES = [normal_score_curve(column) for column in EVERY.values()]
 MADE = Grids.of(CURVES)
+
+
+def _places(column, curve):
+    """Values of the column, its knots and just beside them, and far out."""
+    known, knots = column[~np.isnan(column)], np.array(curve.knots)
+    beside = [np.nextafter(knots, -np.inf), np.nextafter(knots, np.inf)]
+    far = [np.inf, -np.inf, 1e300, -1e300, 0.0]
+    return RNG.choice(np.concatenate([known, knots, *beside, far, knots[0] + RNG.normal(size=50) * 1e3]), 3000)
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +105,27 @@ def test_rows_of_all_such_columns_are_judged_alike_one_by_one_and_together(gaps)
     assert [support.p_value(row) for row in asked.tolist()] == together.tolist()
     assert together[:1] == support.p_values(asked[:1])
     assert (together[::7] <= 2 / 2001).mean() > 0.9  # and it does see what is far out
+
+
+def _scores(kind, rng, n):
+    """Greatest normal scores of twenty columns, sums of squares, and what is seldom missing, as a support has them."""
+    z = {"normal": rng.normal(size=(20, n)), "far out": rng.laplace(size=(20, n))}.get(kind)
+    if kind == "ties":
+        z = rng.integers(0, 3, size=(2, n)).astype(float)
+    return np.array([(z * z).sum(axis=0), np.abs(z).max(axis=0), np.where(rng.random(n) < 0.02, 4.0, 0.0)])
+
+
+@pytest.mark.parametrize("kind", ["normal", "far out", "ties"])
+def test_surprises_are_the_logarithms_of_shares_and_never_fall(kind):
+    learned, other = _scores(kind, RNG, 5000), _scores(kind, RNG, 5000)
+    made = Surprises.of([surprise_curve(score) for score in learned])
+    assert made.grids.rest == ()
+    found = made.grids.over(other[:2])
+    for before, asked, said in zip(learned[:2], other[:2], found, strict=True):
+        # Counted: of the rows that were learned from, how many lie as far out.
+        share = (1 + (before[None, :] >= asked[:, None]).sum(axis=1)) / (1 + len(before))
+        assert np.abs(said + np.log(share)).mean() < 0.05
+        assert np.diff(said[asked.argsort()]).min() >= -1e-12
+    greatest = made.greatest(other)
+    assert greatest.tolist() == [max(made.of_row(row)) for row in other.T.tolist()]
+    assert made.greatest(other[:, other[-1] == 0]).tolist() == greatest[other[-1] == 0].tolist()

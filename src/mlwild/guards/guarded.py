@@ -121,31 +121,31 @@ class Guarded:
         self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float, stale: Stale | None
     ) -> tuple[Answers, Floats]:
         """Return the answers of the chain, and the rows as numbers."""
-        rows = self.encoding.numbers(native)
+        rows, table = self.encoding.numbers(native), None
         unread: Mapping[str, str] = {}
-        table = None
         if rows is None:
             table, unread, same = self.encoding.read(native)
             rows, strange = self.encoding.matrix(table)
             unread, native = unread | strange, native if same else table
-        broken = self.fences.broken(rows)
+        columns = np.asfortranarray(rows)  # what is done column by column is done on end
+        found = self.fences.broken(columns)
         stuck = watch.runs.feed(rows, self.fences.longest) if self.settings.stuck else None
-        if stuck is not None:
-            broken |= stuck
+        broken = np.zeros(rows.shape, dtype=bool) if found is None else found
+        broken = broken if stuck is None else broken | stuck
         for name in unread:
             broken[:, self.encoding.names.index(name)] = True
         for name, (rows_of, _) in (stale or {}).items():
             broken[rows_of, self.encoding.names.index(name)] = True
-        hurt = np.asarray(broken.any(axis=1)) if broken.any() else np.zeros(len(rows), dtype=bool)
-        odd = np.zeros(len(rows), dtype=bool)
-        unlike = np.zeros_like(broken)
-        for picked, blamed in watch.stream.feed(self.fences.settled(rows), ~hurt) if watch.stream is not None else ():
+        hurt = None if found is stuck is None and not unread and not stale else np.asarray(broken.any(axis=1))
+        unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt)
+        if not unfit and (hurt is None or not hurt.any()):
+            return self._chain(native, (rows, predict, watch, now), (), ()), rows
+        odd, unlike = np.zeros(len(rows), dtype=bool), np.zeros_like(broken)
+        for picked, blamed in unfit:
             if blamed:
                 unlike[picked[:, None], list(blamed)] = True
             else:
                 odd[picked] = True
-        if not hurt.any() and not odd.any() and not unlike.any():
-            return self._chain(native, (rows, predict, watch, now), (), ()), rows
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table

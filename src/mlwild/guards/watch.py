@@ -57,15 +57,15 @@ class Stream:
     looked: int = 0
     surprise: float = 0.0
 
-    def feed(self, rows: Floats, whole: Bools) -> list[tuple[Ints, tuple[int, ...]]]:
+    def feed(self, rows: Floats, hurt: Bools | None = None) -> list[tuple[Ints, tuple[int, ...]]]:
         """
         Take in rows in order, and return those that are not to be trusted, with the features to blame.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_features)
-        whole : ndarray of bool, shape (n_rows,)
-            Rows without a broken feature: only they are looked at; the others go by their own faults.
+        hurt : ndarray of bool, shape (n_rows,), optional
+            Rows with a broken feature: they go by their own faults, and only the others are looked at.
 
         Returns
         -------
@@ -73,7 +73,7 @@ class Stream:
             Places of rows, and features that do not fit the others; none where the row as a whole is strange.
         """
         if len(rows) == 1 and self.blamed is None:  # most requests: in a tenth of the time
-            if not whole[0]:
+            if hurt is not None and hurt[0]:
                 return []
             alone = self.support.p_value(rows[0].tolist())
             if alone * (self.support.n + 1) > 1.5:
@@ -81,7 +81,7 @@ class Stream:
                     self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
                     self.blamed = None if alarm is None else self._blame(rows)
                 return [] if self.blamed is None else [(np.zeros(1, dtype=np.intp), self.blamed)]
-        at = np.flatnonzero(whole)
+        at = np.arange(len(rows)) if hurt is None else np.flatnonzero(~hurt)
         if not len(at):
             return []
         known = rows if len(at) == len(rows) else rows[at]

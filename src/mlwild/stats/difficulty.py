@@ -25,7 +25,7 @@ FLOOR = 0.1
 #: Deviations above this are taken for it: what is made of them stays a number.
 _FARTHEST = 1e100
 #: Cells that are looked at together.
-_CELLS = 12_000
+_CELLS = 24_000
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.stats.curve import Curve
-from mlwild.stats.curves import Curves
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +28,7 @@ class Grids:
     """
     Functions as `Curve` has them, one for each column, by straight lines between the places of an even grid.
 
-    The grid is even in ``s / (1 + |s|)``, with s the distance from where the function is 0, in a unit of its own: fine
+    The grid is even in ``s / (1 + |s|)``, with s the distance from the function's middle, in a unit of its own: fine
     in the middle, coarse far out, with room for every number. Functions that such a grid does not show (two clusters
     that are narrow and far apart) are left as they were.
 
@@ -62,24 +61,32 @@ class Grids:
     slope: Floats
     rest: tuple[int, ...]
     curves: tuple[Curve, ...]
-    _left: Curves | None = field(init=False, repr=False)
     _each: tuple[tuple[float, float, float], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what one row asks for as plain numbers."""
         each = zip(self.scale[:, 0].tolist(), self.shift[:, 0].tolist(), self.places[:, 0].tolist(), strict=True)
         object.__setattr__(self, "_each", tuple(each))
-        object.__setattr__(self, "_left", Curves.of(self.curves) if self.curves else None)
 
     @staticmethod
-    def of(curves: Sequence[Curve]) -> Grids:
-        """Lay out some rising functions."""
+    def of(curves: Sequence[Curve], middle: float = 0.0, most: float = MOST_OFF) -> Grids:
+        """
+        Lay out some rising functions.
+
+        Parameters
+        ----------
+        curves : sequence of Curve
+        middle : float
+            Value that a function has in its middle, where the grid is fine.
+        most : float
+            By how much it may be off at a knot, or halfway to the next.
+        """
         n, edges = len(curves), np.arange(-HALF, HALF + 1) / HALF
         scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges), 2))
         places = np.arange(n, dtype=np.float64)[:, None] * len(edges) + HALF
         rest = []
         for place, curve in enumerate(curves):
-            found = _best(curve, edges)
+            found = _best(curve, edges, middle, most)
             if found is None:
                 rest.append(place)
             else:
@@ -106,8 +113,9 @@ class Grids:
         which = line.astype(np.intp)
         made *= self.slope.take(which)
         made += self.value.take(which)
-        if self._left is not None:
-            made[self.rest, :] = self._left.over(x[self.rest, :])
+        for place, curve in zip(self.rest, self.curves, strict=True):
+            order = x[place].argsort()  # each search begins where the last one ended
+            made[place, order] = curve.over(x[place, order])
         return made
 
     def of_row(self, row: Sequence[float]) -> list[float]:
@@ -136,19 +144,19 @@ class Grids:
         return made
 
 
-def _best(curve: Curve, edges: Floats) -> tuple[float, float, Floats] | None:
+def _best(curve: Curve, edges: Floats, at: float, most: float) -> tuple[float, float, Floats] | None:
     """Return scale, shift and lines of the grid that shows a rising function best; None where none does."""
     knots, values = np.asarray(curve.knots), np.asarray(curve.values)
-    if len(knots) < 3 or not values[0] < 0 < values[-1]:
+    if len(knots) < 3 or not values[0] < at < values[-1]:
         return None
-    middle, *ends = np.interp([0.0, *(-one for one in SPANS), *SPANS], values, knots).tolist()
+    middle, *ends = np.interp([at, *(at - one for one in SPANS), *(at + one for one in SPANS)], values, knots).tolist()
     best, found = MEAN_OFF, None
     for low, high, span in zip(ends, ends[len(SPANS) :], SPANS, strict=False):
         unit = (high / 2 - low / 2) / span
         if 1 / FARTHEST < unit < FARTHEST and abs(middle) / unit < FARTHEST:
             scale, shift = 1.0 / unit, -middle / unit
             lines = _lines(curve, edges, scale, shift)
-            off = _off(curve, lines, scale, shift)
+            off = _off(curve, lines, (scale, shift), most)
             if off < best:
                 best, found = off, (scale, shift, lines)
     return found
@@ -165,8 +173,9 @@ def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
     return np.column_stack([np.append(values[:-1] - slope * edges[:-1], values[-1]), np.append(slope, 0.0)])
 
 
-def _off(curve: Curve, lines: Floats, scale: float, shift: float) -> float:
+def _off(curve: Curve, lines: Floats, unit: tuple[float, float], most: float) -> float:
     """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
+    scale, shift = unit
     at, by, place = (np.array([[one]]) for one in (scale, shift, float(HALF)))
     grid = Grids(at, by, place, lines[:, 0], lines[:, 1], (), ())
     inner = np.asarray(curve.knots)[1:-1]
@@ -178,6 +187,6 @@ def _off(curve: Curve, lines: Floats, scale: float, shift: float) -> float:
     wanted, found = (np.clip(one, -NEAR, NEAR) for one in (curve.over(places), grid.over(places[None, :])[0]))
     off = np.abs(found - wanted)
     out = len(beyond)
-    if (off[:-out] > MOST_OFF).any() or (off[-out:] > PART_OFF * (1.0 + np.abs(wanted[-out:]))).any():
+    if (off[:-out] > most).any() or (off[-out:] > PART_OFF * (1.0 + np.abs(wanted[-out:]))).any():
         return float(np.inf)
     return float(off[:-out].mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -162,31 +162,36 @@ class PDetector:
         p = np.asarray(p, dtype=np.float64)
         if not len(p):
             return self, None
-        self._check(float(p.min()))  # NaN, if there is any
-        self._check(float(p.max()))
-        logs = np.multiply.outer(_SLOPES, np.log(p))
-        logs += np.log(_scales(self.calibration, self.delta))[:, None]
-        walk = np.cumsum(logs, axis=1)
-        values = _recursed(logs, walk, self.value)
+        ends = float(p.min()), float(p.max())  # NaN, if there is any
+        for end in ends:
+            self._check(end)
+        fixed = np.log(_scales(self.calibration, self.delta))
+        # The sum of each bet's logarithms is made of that of the p-values.
+        walk = np.multiply.outer(_SLOPES, np.cumsum(np.log(p)))
+        walk += np.multiply.outer(fixed, np.arange(1.0, len(p) + 1.0))
+        most = float(np.abs(np.multiply.outer(np.log(ends), _SLOPES) + fixed).max())
+        values = _recursed(walk, most, self.value)
         # What is beyond all numbers comes after an alarm.
         over = np.flatnonzero(~(values.sum(axis=0) < self.run_length * len(POWERS)))
         last = int(over[0]) if len(over) else len(p) - 1
         # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
         lead = np.log(np.maximum(self.best, 1.0))
-        before = np.empty((len(POWERS), last + 1))
-        before[:, 0], before[:, 1:] = -lead, walk[:, :last]
-        lowest = before.shape[1] - 1 - before[:, ::-1].argmin(axis=1)
-        bests = np.exp(walk[:, last] - before.min(axis=1))
+        least, lowest = -lead, np.zeros(len(POWERS), dtype=np.intp)
+        if last:
+            reached = walk[:, :last].min(axis=1)
+            lowest = np.where(reached <= least, last - walk[:, last - 1 :: -1].argmin(axis=1), 0)
+            least = np.minimum(least, reached)
+        bests = np.exp(walk[:, last] - least)
         begans = [
-            old if not place and best > 1 else self.rows + int(place)
-            for old, best, place in zip(self.began, self.best, lowest, strict=True)
+            old if not place and best > 1 else self.rows + place
+            for old, best, place in zip(self.began, self.best, lowest.tolist(), strict=True)
         ]
         if len(over):
             row = self.rows + last
             fresh = PDetector(self.run_length, self.calibration, self.delta, row + 1)
             return fresh, Alarm(row, _start(bests.tolist(), begans))
         kept = (tuple(values[:, -1].tolist()), tuple(bests.tolist()), tuple(begans))
-        return replace(self, rows=self.rows + len(p), value=kept[0], best=kept[1], began=kept[2]), None
+        return PDetector(self.run_length, self.calibration, self.delta, self.rows + len(p), *kept), None
 
     def _check(self, p: float) -> None:
         if not 0 < p <= 1:
@@ -197,7 +202,7 @@ class PDetector:
             )
 
 
-def _recursed(logs: Floats, walk: Floats, begin: tuple[float, ...]) -> Floats:
+def _recursed(walk: Floats, most: float, begin: tuple[float, ...]) -> Floats:
     """
     Return S_t = (S_{t-1} + 1) exp(log_t) of each series, from S_0 on; no number once one is beyond all numbers.
 
@@ -206,12 +211,14 @@ def _recursed(logs: Floats, walk: Floats, begin: tuple[float, ...]) -> Floats:
 
     Parameters
     ----------
-    logs, walk : ndarray of shape (n_series, n_rows)
-        And their sum so far.
+    walk : ndarray of shape (n_series, n_rows)
+        Sum of the logarithms so far.
+    most : float
+        None of them is further from 0.
     begin : tuple of float
     """
-    series, n = logs.shape
-    size = int(min(max(600.0 / max(float(logs.max()), -float(logs.min()), 1e-9), 1.0), 128.0))
+    series, n = walk.shape
+    size = int(min(max(600.0 / max(most, 1e-9), 1.0), 128.0))
     stretches = -(-n // size)
     since = np.empty((series, stretches * size))
     since[:, :n], since[:, n:] = walk, walk[:, -1:]
@@ -224,13 +231,12 @@ def _recursed(logs: Floats, walk: Floats, begin: tuple[float, ...]) -> Floats:
         np.divide(1.0, product[:, :, :-1], out=inverse[:, :, 1:])
         np.cumsum(inverse, axis=2, out=inverse)
         made = np.multiply(product, inverse, out=inverse)
-        carried = np.empty((series, stretches, 1))
-        for place, first in enumerate(begin):
-            value, ends = first, zip(product[place, :, -1].tolist(), made[place, :, -1].tolist(), strict=True)
-            for stretch, (grown, added) in enumerate(ends):
-                carried[place, stretch] = value
-                value = grown * value + added
-        product *= carried
+        carried = []
+        for value, *ends in zip(begin, product[:, :, -1].tolist(), made[:, :, -1].tolist(), strict=True):
+            for grown, added in zip(*ends, strict=True):
+                carried.append(value)
+                value = grown * value + added  # noqa: PLW2901 - it goes on from stretch to stretch
+        product *= np.array(carried).reshape(series, stretches, 1)
         made += product
     return made.reshape(series, -1)[:, :n]
 

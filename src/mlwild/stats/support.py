@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
-from mlwild.stats.curves import Curves
 from mlwild.stats.grids import FARTHEST, Grids
 from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
 from mlwild.stats.searches import places
 from mlwild.stats.shrinkage import ledoit_wolf
+from mlwild.stats.surprises import Surprises
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ SCORES = ("distance", "mismatch", "reach", "missing")
 #: Least variance added to each column, so that columns that repeat each other can be told apart from noise.
 _RIDGE = 1e-6
 #: Cells that are worked on together: what is made of them on the way stays near, and the memory is used again.
-_CELLS = 12_000
+_CELLS = 24_000
 
 
 class Judged(NamedTuple):
@@ -116,13 +116,13 @@ class Support:
     calibration: tuple[tuple[float, ...], ...]
     _seen: Floats = field(init=False, repr=False)
     _grids: Grids = field(init=False, repr=False)
-    _surprises: Curves = field(init=False, repr=False)
+    _surprises: Surprises = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what one row needs as plain numbers, and what many need as an array."""
         object.__setattr__(self, "_seen", np.asarray(self.calibration[-1]))
         object.__setattr__(self, "_grids", Grids.of(self.columns))
-        object.__setattr__(self, "_surprises", Curves.of(self.surprise))
+        object.__setattr__(self, "_surprises", Surprises.of(self.surprise))
 
     @property
     def n(self) -> int:
@@ -191,8 +191,7 @@ class Support:
         distance = float(apart @ (z * self.deviation))
         worst = int(np.abs(apart).argmax())
         scores = (distance, abs(float(apart[worst])), reach, missing)
-        surprises = [curve.at(score) for curve, score in zip(self.surprise, scores, strict=True)]
-        return scores, surprises, (worst, worst, outmost, absent)
+        return scores, self._surprises.of_row(scores), (worst, worst, outmost, absent)
 
     def p_values(self, rows: Floats) -> Floats:
         """
@@ -278,10 +277,13 @@ class Support:
             _score((absent, z, apart), self.deviation, scores[:, part])
             if worst is not None:
                 worst[part] = np.abs(apart).argmax(axis=0)
-        return _greatest(scores, self._surprises)
+        return self._surprises.greatest(scores)
 
     def _beyond(self, most: Floats) -> Floats:
-        return np.asarray(self._ranked(most) * np.exp(-np.maximum(most - self._seen[-1], 0.0)))
+        ranked = self._ranked(most)
+        if most.max(initial=0.0) > self._seen[-1]:
+            ranked *= np.exp(-np.maximum(most - self._seen[-1], 0.0))
+        return ranked
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
@@ -342,7 +344,7 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
     scores = _scores(_parts_of(learning, grids, absent, residual), deviation)
     surprise = tuple(surprise_curve(score) for score in scores)
     scores = _scores(_parts_of(calibration, grids, absent, residual), deviation)
-    kept = [*scores, _greatest(scores, Curves.of(surprise))]
+    kept = [*scores, Surprises.of(surprise).greatest(scores)]
     seen = tuple(tuple(np.sort(score).tolist()) for score in kept)
     return Support(columns, absent, residual, deviation, surprise, seen)
 
@@ -379,11 +381,6 @@ def _mapped(rows: Floats, grids: Grids) -> tuple[Floats, NDArray[np.bool_] | Non
     z = grids.over(np.clip(np.where(gaps, 0.0, x), -FARTHEST, FARTHEST))
     z[gaps] = 0.0  # the mean
     return z, gaps if gaps.any() else None
-
-
-def _greatest(scores: Floats, surprise: Curves) -> Floats:
-    """Return the greatest surprise of each row."""
-    return np.asarray(surprise.over(scores).max(axis=0))
 
 
 def _p_value(seen: tuple[float, ...], score: float) -> float:
