@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,9 @@ def test_each_row_has_the_answer_that_the_service_gives_to_requests(operated, ro
     ]
     np.testing.assert_equal(found, expected)
     assert {one[3] for one in found} == {"normal", "degraded", "fallback"}
+    # How old the data are: the server says it by the clock, a batch by when its newest label became known.
+    newest = {datetime.fromisoformat(one["newest_label"]).timestamp() for one in read(answers)}
+    assert newest == {int(made.newest)}
     assert sum("stood still" in one[4] for one in found) == 51
     assert sum("does not fit" in one[4] for one in found) > 300
 
@@ -95,7 +99,8 @@ def test_the_formats_of_the_output_hold_the_same(operated, files, rows, answers,
     assert [one["when"] for one in typed] == [one.to_pydatetime() for one in rows["when"]]
     for plain, one, text in zip(said, typed, texts, strict=True):
         assert list(plain) == list(one) == list(text)
-        assert one | {"when": None} == plain | {"when": None}
+        newest = one["newest_label"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert one | {"when": None, "newest_label": newest} == plain | {"when": None}
         assert {name: "" if value is None else str(value) for name, value in plain.items()} == text
     assert (tmp_path / "out.csv").read_text().endswith("\n")
 

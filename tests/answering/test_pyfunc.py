@@ -50,6 +50,7 @@ def test_it_answers_as_a_batch_does(operated, rows, loaded, tmp_path):
         np.testing.assert_array_equal(found[name].astype(float), expected[name])
     for name in ("status", "cause", "stage", "vintage"):
         assert found[name].tolist() == expected[name].tolist()
+    assert pd.to_datetime(found["newest_label"]).tolist() == expected["newest_label"].tolist()
     assert set(found["status"]) == {"normal", "degraded", "fallback"}
 
 
@@ -72,7 +73,8 @@ def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
 def test_the_signature_names_the_columns_and_the_answers(folder):
     model = pyfunc.load_model(str(folder)).metadata
     assert model.signature.inputs.input_names() == ["id", "when", "x", "z", "n", "city", "vip", "day"]
-    names = ["value", "low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss", "chance"]
+    names = ["value", "low", "high", "likely", "status", "cause", "stage", "vintage", "newest_label"]
+    names += ["expected_loss", "chance"]
     assert model.signature.outputs.input_names() == names
     assert model.metadata["columns"]["when"] == "time with zone"
     assert "mlwild" in (folder / "requirements.txt").read_text()

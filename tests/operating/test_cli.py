@@ -54,7 +54,9 @@ def test_the_gate_refuses_with_exit_code_1_and_status_says_so(tmp_path):
     run("operate", "app.py", "--rule", "every 2", "--begin", "400", "--at", "440", "--no-gate", cwd=tmp_path)
     (tmp_path / "app_tests.py").write_text("def test_never(events):\n    assert len(events) < 0, 'always red'\n")
     done = run("operate", "app.py", "--at", "500", cwd=tmp_path, code=1)
-    assert "the gate blocks it: never red" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "the gate blocks it: never red" in said
+    assert "always red" in said
     assert "refused" in done.stdout
     refused = [fact.body for fact in ledger(tmp_path) if fact.kind == "decided" and fact.body["action"] == "refused"]
     assert len(refused) == 1

@@ -16,7 +16,7 @@ from mlwild import frames
 from mlwild.answering.apps import app_of
 from mlwild.answering.batch.cells import Read, each, of_arrow
 from mlwild.answering.batch.given import Given, began_of, given
-from mlwild.answering.batch.outputs import Layout
+from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
 from mlwild.answering.service import AppService, assembled
@@ -60,8 +60,8 @@ class GuardedModel:
         -------
         pandas.DataFrame
             ``value`` (or ``value_CLASS`` for each class), ``low``, ``high``, ``likely``, ``status``, ``cause``,
-            ``stage``, ``vintage``, ``expected_loss``, ``chance``: a row for each row, in order. What is not
-            known is None.
+            ``stage``, ``vintage``, ``newest_label``, ``expected_loss``, ``chance``: a row for each row, in
+            order. What is not known is None.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class GuardedModel:
         layout = replace(Layout.of(bundle), ids=())
         with self._turn:
             made = self.service.answer(rows.columns)
-        lists = layout.lists(rows, made)
+        lists = layout.lists(rows, made) | {NEWEST: [layout.newest_text] * len(made)}
         # A gap in floats is NaN, which is no JSON: MLflow's server would send it all the same.
         return pd.DataFrame(
             {

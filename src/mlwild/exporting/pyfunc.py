@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild import __version__
-from mlwild.answering.batch.outputs import Layout
+from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import KIND, Bundle, load_bundle
 from mlwild.answering.bundling import bundle
 from mlwild.answering.pyfunc import CODE, MANIFEST, manifest_of
@@ -120,6 +120,7 @@ def _save(made: Bundle, data: Path, model: Path) -> None:
     given += [ColSpec("double", name, required=False) for name in ("low", "high")]
     given += [ColSpec(Array(_type(named)), "likely", required=False)]
     given += [ColSpec("string", name) for name in ("status", "cause", "stage", "vintage")]
+    given.append(ColSpec("string", NEWEST, required=False))
     given += [ColSpec("double", name, required=False) for name in ("expected_loss", "chance")]
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from textwrap import shorten
 
 from mlwild.app import App
 from mlwild.compute import Jobs
@@ -12,6 +13,9 @@ from mlwild.loading import load_tests
 from mlwild.operating.beside import SUFFIX
 from mlwild.operating.desk import Gate
 from mlwild.rehearsal import STORE, folder_of
+
+#: Characters of why the first test is red, at most; the report has them all.
+MOST_SAID = 200
 
 
 def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: Jobs = None) -> Gate:
@@ -39,7 +43,10 @@ def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: 
         waivers = waivers_beside(file, name) if file is not None else []
         folder = folder_of(app, store) / "operate" / name
         report = judge(app, tests=suite, waivers=waivers, today=today, past=False, store=folder.absolute(), jobs=jobs)
-        red = [verdict.test for verdict in report.verdicts if verdict.blocks]
-        return f"the gate blocks it: {', '.join(red)} red" if red else ""
+        red = [verdict for verdict in report.verdicts if verdict.blocks]
+        if not red:
+            return ""
+        why = shorten(red[0].outcome.said.rstrip("."), MOST_SAID, placeholder=" ...")  # an alarm is read in a line
+        return f"the gate blocks it: {', '.join(one.test for one in red)} red ({why})"
 
     return gate

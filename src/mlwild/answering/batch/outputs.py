@@ -23,7 +23,8 @@ from mlwild.answering.service import Answered
 #: Batches that make a row group of a Parquet file.
 GROUP = 100
 _EPOCH, _DAY = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1)
-_NAMES = ("low", "high", "likely", "status", "cause", "stage", "vintage", "expected_loss", "chance")
+NEWEST = "newest_label"
+_NAMES = ("low", "high", "likely", "status", "cause", "stage", "vintage", NEWEST, "expected_loss", "chance")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,16 @@ class Layout:
         ``value``, or one name a class.
     ask : str
     classes : ndarray or None
+    newest : int, optional
+        When the newest label that is known became known, in microseconds since 1970: how old the data are by a clock
+        would be another answer in each run.
     """
 
     ids: tuple[tuple[str, Column], ...]
     values: tuple[str, ...]
     ask: str
     classes: NDArray[Any] | None
+    newest: int | None = None
 
     @staticmethod
     def of(bundle: Bundle) -> Layout:
@@ -61,12 +66,18 @@ class Layout:
                     name += "_"
                 ids.append((name, column))
                 taken.add(name)
-        return Layout(tuple(ids), values, bundle.ask, classes)
+        newest = int(bundle.newest) * 1_000_000 if isfinite(bundle.newest) else None  # of finer times nobody asks
+        return Layout(tuple(ids), values, bundle.ask, classes, newest)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return (*(name for name, _ in self.ids), *self.values, *_NAMES)
+
+    @property
+    def newest_text(self) -> str | None:
+        """When the newest label became known, as a text."""
+        return None if self.newest is None else _text(self.newest, "Z")
 
     def schema(self) -> Any:
         """Return the columns as Arrow names them."""
@@ -78,6 +89,7 @@ class Layout:
         fields += [(name, value) for name in self.values]
         fields += [("low", pa.float64()), ("high", pa.float64()), ("likely", pa.list_(named))]
         fields += [(name, pa.string()) for name in ("status", "cause", "stage", "vintage")]
+        fields.append((NEWEST, pa.timestamp("us", "UTC")))
         return pa.schema([*fields, ("expected_loss", pa.float64()), ("chance", pa.float64())])
 
     def lists(self, rows: Given, made: Answered) -> dict[str, list[Any]]:
@@ -93,6 +105,7 @@ class Layout:
             "cause": cause,
             "stage": made.stage,
             "vintage": made.vintage,
+            NEWEST: [self.newest] * len(made),
             "expected_loss": _floats(made.expected),
             "chance": made.chance.tolist(),
         }
@@ -154,6 +167,7 @@ def encoded(kind: str, layout: Layout, lists: dict[str, list[Any]]) -> bytes:
         ]
         return bytes(pa.record_batch(arrays, schema=schema).serialize())
     shown = lists | {name: _shown(lists[name], column) for name, column in layout.ids}
+    shown[NEWEST] = [layout.newest_text] * len(lists[NEWEST])
     if kind == "csv":
         shown["likely"] = [None if one is None else json.dumps(one, ensure_ascii=False) for one in shown["likely"]]
         return _csv(zip(*(map(_cell, shown[name]) for name in layout.names), strict=True))
@@ -180,8 +194,11 @@ def _shown(values: Sequence[Any], column: Column) -> list[Any]:
     if column.kind != "time":
         return list(values)
     zone = "Z" if column.zoned else ""
-    made = (None if one is None else (_EPOCH + timedelta(microseconds=one)).isoformat()[:-6] for one in values)
-    return [None if one is None else f"{one}{zone}" for one in made]
+    return [None if one is None else _text(one, zone) for one in values]
+
+
+def _text(microseconds: int, zone: str) -> str:
+    return f"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat()[:-6]}{zone}"
 
 
 def write_parquet(body: Path, file: IO[bytes]) -> None:

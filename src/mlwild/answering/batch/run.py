@@ -146,8 +146,8 @@ def predict(
         looked at; columns that nothing reads are told.
     output : str or Path
         A .csv, .parquet or .jsonl file: the app's key and time, ``value`` (or ``value_CLASS`` for each class),
-        ``low``, ``high``, ``likely``, ``status``, ``cause``, ``stage``, ``vintage``, ``expected_loss``,
-        ``chance``. A key or time of such a name gets an underscore.
+        ``low``, ``high``, ``likely``, ``status``, ``cause``, ``stage``, ``vintage``, ``newest_label``,
+        ``expected_loss``, ``chance``. A key or time of such a name gets an underscore.
     store : str or Path
         As for `mlwild.operate`.
     absent : bool
