@@ -142,3 +142,19 @@ def test_nanoseconds_are_cut_as_a_text_would_be():
 
 def test_values_of_json_are_read_as_a_request_reads_them():
     assert each(NUMBER, [1, float("nan"), "1", None]) == ([1.0, None, None, None], {2: "needs a number"})
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([0, 10**8, None], pa.int32()).cast(pa.date32()),
+        pa.array([0, 2**60, None], pa.duration("s")),
+        pa.array([0, 1, None], pa.time64("ns")),
+        pa.array([[0], [10**8], None], pa.list_(pa.date32())),
+    ],
+    ids=["date", "span", "time of day", "list"],
+)
+@pytest.mark.parametrize("kind", ["number", "integer", "boolean", "text", "time"])
+def test_what_python_cannot_hold_is_a_cell_that_cannot_be_read(kind, array):
+    values, wrong = of_arrow(Column("x", kind, -9, 9, zoned=True), array)
+    assert (values, sorted(wrong)) == ([None] * 3, [0, 1])

@@ -151,7 +151,24 @@ def of_arrow(column: Column, array: Any) -> Read:
         if kind == "time" and not column.zoned:
             micros = [None if one is None else one * _DAY for one in days]
             return _within(micros, FAR, "needs a time between 1678 and 2262")
-    return each(column, array.to_pylist())
+    return each(column, _cells(array))
+
+
+def _cells(array: Any) -> list[Any]:
+    """Return the values of a column; what Python cannot hold as it stands: no column of an app holds that."""
+    try:
+        return list(array.to_pylist())
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):  # a date after 9999, a span of a million years
+        return [_cell(one) for one in array]
+
+
+def _cell(one: Any) -> Any:
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        return one
 
 
 def _within(values: list[int | None], far: int, need: str) -> Read:
