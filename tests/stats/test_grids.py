@@ -150,3 +150,22 @@ def test_a_few_rows_far_out_in_one_way_do_not_hide_those_that_are_strange_in_ano
         support._surprises.grids.over(np.array([[1.0, 3.0, 1e3]] * 3)), support.surprise, strict=False
     ):
         assert np.minimum(made, 50.0) == pytest.approx(np.minimum(curve.over(np.array([1.0, 3.0, 1e3])), 50.0), rel=0.1)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e140, 1e149])
+@pytest.mark.parametrize("kind", ["grid", "search"])
+def test_a_value_beyond_all_measure_is_judged_alike_alone_and_among_others(spread, kind):
+    rng = np.random.default_rng(3)
+
+    def rows(n):
+        first = rng.choice([0.0, 1.0], size=n) + (1e-9 * rng.normal(size=n) if kind == "search" else rng.random(n))
+        return np.column_stack([first * spread, rng.normal(size=n)])
+
+    support = learn_support(rows(500), rows(200))
+    assert support._grids.rest == ((0,) if kind == "search" or spread > 1e140 else ())
+    far = np.array([1e149, 1e150, 1e151, 1e200, 1e308, np.inf])
+    asked = np.column_stack([np.r_[far, -far], np.zeros(12)])
+    assert [support.p_value(row) for row in asked.tolist()] == support.p_values(asked).tolist()
+    alone = np.array([support._grids.of_row(row) for row in asked.tolist()])
+    clipped = np.clip(asked, -FARTHEST, FARTHEST)
+    assert alone.tolist() == support._grids.over(np.ascontiguousarray(clipped.T)).T.tolist()

@@ -124,25 +124,27 @@ class Grids:
         """
         Return the values of one row, to the last bit what `over` gives, without an array; NaN where it has none.
 
+        What is beyond 1e150 is taken for it.
+
         Parameters
         ----------
         row : sequence of float
             One number a curve.
         """
         slope, value, made = self.slope.item, self.value.item, []
-        try:
-            for x, (scale, shift, place) in zip(row, self._each, strict=True):
+        for x, (scale, shift, place) in zip(row, self._each, strict=True):
+            if not -FARTHEST <= x <= FARTHEST:
                 if x != x:  # noqa: PLR0124 - NaN, in a third of the time of math.isnan
                     made.append(x)
                     continue
-                s = x * scale + shift
-                t = s / (1.0 + abs(s))
-                line = int(t * HALF + place)
-                made.append(t * slope(line) + value(line))
-        except ValueError:  # infinite over infinite
-            return self.of_row([min(max(x, -FARTHEST), FARTHEST) for x in row])
+                x = FARTHEST if x > 0 else -FARTHEST  # noqa: PLW2901 - as `over` is given it
+            s = x * scale + shift
+            t = s / (1.0 + abs(s))
+            line = int(t * HALF + place)
+            made.append(t * slope(line) + value(line))
         for place, curve in zip(self.rest, self.curves, strict=True):
-            made[place] = row[place] if row[place] != row[place] else curve.at(row[place])
+            x = row[place]
+            made[place] = x if x != x else curve.at(min(max(x, -FARTHEST), FARTHEST))  # noqa: PLR0124 - NaN
         return made
 
 
