@@ -110,7 +110,7 @@ def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
             try:
                 return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
             except (pa.ArrowNotImplementedError, TypeError):  # sparse, complex, of 128 bits
-                pass
+                values = values.astype(object)
         return each(column, [None if one is pd.NA else _plain(one) for one in values.tolist()])
 
     return given(columns, len(frame), cells, {}, began)

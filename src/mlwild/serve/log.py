@@ -219,8 +219,8 @@ class Log:
                 file.flush()
                 os.fsync(file.fileno())
             self._failed = ""
-        except OSError:
-            pass
+        except OSError as problem:
+            self._failed = problem.strerror or self._failed
         finally:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
