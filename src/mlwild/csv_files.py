@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,12 +28,29 @@ def read_csv(path: str, field: str) -> Any:
     DataError
         If other signs than commas separate its columns.
     """
+    import pyarrow as pa
     import pyarrow.csv
 
-    table = pyarrow.csv.read_csv(path)
-    if why := other_sign(table.column_names):
+    why = ""
+    try:
+        table = pyarrow.csv.read_csv(path)
+        why = other_sign(table.column_names)
+    except pa.ArrowInvalid:  # who separates by semicolons often writes 1,5: then each row has another number of cells
+        why = other_sign(_header(path))
+        if not why:
+            raise
+    if why:
         raise DataError(f"{field}: {path!r} {why}, or give a function that reads it.")
     return without_empty(table)
+
+
+def _header(path: str) -> list[str]:
+    """Return the names of the columns of a file that cannot be read."""
+    import pyarrow as pa
+
+    with pa.input_stream(path) as file:  # compressed or not
+        lines = file.read(1 << 16).decode("utf-8-sig", "replace").splitlines()
+    return next(csv.reader(lines[:1]), [])
 
 
 def other_sign(names: Sequence[str]) -> str:

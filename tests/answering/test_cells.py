@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlwild.answering.batch.cells import each, of_arrow, of_texts
+from mlwild.answering.batch.cells import each, of_arrow, of_decimal, of_texts
 from mlwild.answering.columns import Column
 
 NUMBER, WHOLE = Column("x", "number"), Column("n", "integer", -128, 127)
@@ -142,3 +143,41 @@ def test_nanoseconds_are_cut_as_a_text_would_be():
 
 def test_values_of_json_are_read_as_a_request_reads_them():
     assert each(NUMBER, [1, float("nan"), "1", None]) == ([1.0, None, None, None], {2: "needs a number"})
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([0, 10**8, None], pa.int32()).cast(pa.date32()),
+        pa.array([0, 2**60, None], pa.duration("s")),
+        pa.array([0, 1, None], pa.time64("ns")),
+        pa.array([[0], [10**8], None], pa.list_(pa.date32())),
+    ],
+    ids=["date", "span", "time of day", "list"],
+)
+@pytest.mark.parametrize("kind", ["number", "integer", "boolean", "text", "time"])
+def test_what_python_cannot_hold_is_a_cell_that_cannot_be_read(kind, array):
+    values, wrong = of_arrow(Column("x", kind, -9, 9, zoned=True), array)
+    assert (values, sorted(wrong)) == ([None] * 3, [0, 1])
+
+
+WHOLES = [Decimal(7), Decimal("7.0"), Decimal(9007199254740993), None, Decimal("0.5"), Decimal(10) ** 30]
+
+
+def test_a_decimal_is_a_number_whole_or_not_as_databases_write_them():
+    wide = Column("n", "integer", -(2**63), 2**63 - 1)
+    array = pa.array(WHOLES, pa.decimal128(38, 6))
+    values, wrong = of_arrow(wide, array)
+    assert (values, sorted(wrong)) == ([7, 7, 9007199254740993, None, None, None], [4, 5])
+    assert of_arrow(NUMBER, array) == ([7.0, 7.0, 9007199254740992.0, None, 0.5, 1e30], {})
+    assert sorted(of_arrow(TEXT, array)[1]) == [0, 1, 2, 4, 5]
+
+
+def test_a_decimal_is_what_json_would_have_given():
+    assert [of_decimal(Decimal(one)) for one in ("3", "-0.25", "1e3", "1e-400")] == [3, -0.25, 1000, 0.0]
+    assert [repr(of_decimal(Decimal(one))) for one in ("NaN", "sNaN", "-Infinity", "1e999999")] == [
+        "nan",
+        "nan",
+        "-inf",
+        "inf",
+    ]

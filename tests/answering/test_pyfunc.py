@@ -13,12 +13,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import mlwild as wild
+from mlwild.answering.columns import Column, Columns
+from mlwild.answering.pyfunc import of_frame
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.exporting import save_pyfunc
 
@@ -182,6 +185,28 @@ def test_frames_of_any_kind_are_read(rows, loaded):
     assert gaps["cause"].tolist() == [""] * 5
     with pytest.raises(DataError, match="there is no row"):
         loaded.predict(frame.iloc[:0])
+
+
+def test_columns_that_arrow_does_not_know_are_read_cell_by_cell():
+    columns = Columns((Column("x", "number"), Column("n", "integer", -9, 9)), (), "at", None)
+    frame = pd.DataFrame({"n": [Decimal(3), Decimal("0.5"), np.longdouble(4)]}, dtype=object)
+    for kind, wrong in ((pd.SparseDtype(float, 0.0), ()), (np.longdouble, ()), (complex, (0, 1, 2))):
+        found = of_frame(frame.assign(x=pd.Series([0.5, 0.0, 2.0]).astype(kind)), columns, None)
+        assert found.columns["x"] == ([None] * 3 if wrong else [0.5, 0.0, 2.0])
+        assert found.columns["n"] == [3, None, 4]
+        assert ["x needs a number" in why for why in found.why] == [row in wrong for row in range(3)]
+
+
+def test_what_is_no_table_is_refused_in_a_sentence(rows, loaded):
+    model = loaded._model_impl  # what MLflow's own check of the signature lets pass differs from release to release
+    frame = rows.iloc[:2]
+    for given, said in (
+        ("rows", "str is no table"),
+        ({"x": 1.0}, "dict is no table"),
+        (pd.concat([frame, frame[["x"]]], axis=1), "there are two columns 'x'"),
+    ):
+        with pytest.raises(DataError, match=said):
+            model.predict(given)
 
 
 def test_an_app_that_cannot_stand_alone_is_refused_and_nothing_is_left(app_file, tmp_path):

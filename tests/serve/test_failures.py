@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -193,7 +194,13 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_it_goes_on_by_itself(app_fil
         assert code == 503
         assert int(headers["Retry-After"]) >= 1
         assert "logged" in said["error"]
+        code, _, said = server.get("/ready")
+        assert (code, said["ready"], said["log"]) == (503, False, os.strerror(errno.EFBIG))
+        time.sleep(1.5)  # it looks whether there is room, and there is none
+        assert server.get("/ready")[0] == 503
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        server.until(lambda: server.get("/ready")[0] == 200, 5)  # though nobody asks it for an answer
+        assert list(server.served.glob("room")) == []
         assert server.ask({"rows": [row()]}, headers={"X-Request-Id": "full"})[0] == 200
         assert sum(line["id"] == "full" for line in read_log(server.served)) == 1
 

@@ -1,4 +1,4 @@
-"""A connection that nobody asks on is closed, whatever comes on it."""
+"""A connection that nobody asks on is closed, whatever comes on it; one that asks for another protocol is answered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from mlwild.serve.head import Connection
@@ -20,7 +21,11 @@ def served(client):
     """Have a client talk to connections that are closed when they were idle for a moment."""
 
     async def app(scope, receive, send):
-        await JSONResponse({})(scope, receive, send)
+        if scope["method"] == "POST":
+            said = JSONResponse((await Request(scope, receive).body()).decode())
+        else:
+            said = JSONResponse({})
+        await said(scope, receive, send)
 
     async def main():
         words = {"http": Connection, "ws": "none", "lifespan": "off", "log_level": "error"}
@@ -75,5 +80,36 @@ def test_who_asks_again_in_time_is_answered():
             assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(IDLE * 1.5)
         assert await reader.read(1) == b""
+
+    served(client)
+
+
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+ASKED = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n" + H2C
+BODIES = [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=["length", "chunks"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_asks_for_another_protocol_is_answered_as_if_he_had_not(body, whole):
+    """Clients that would speak HTTP/2 ask so with their first request, Java's without being told to."""
+
+    async def client(reader, writer):
+        for _ in range(2):
+            for piece in (ASKED + body,) if whole else (bytes([one]) for one in ASKED + body):
+                writer.write(piece)
+                await asyncio.sleep(0)
+            assert (await reader.readuntil(b'"hello"')).startswith(b"HTTP/1.1 200")
+        writer.write(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+    served(client)
+
+
+def test_any_number_of_such_requests_on_end_is_answered():
+    async def client(reader, writer):
+        writer.write((HEAD + H2C + b"\r\n") * 1000)
+        for _ in range(1000):
+            assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
 
     served(client)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlwild.stats.grids import FARTHEST, MEAN_OFF, MOST_OFF, NEAR, Grids
+from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
 from mlwild.stats.support import learn_support
 from mlwild.stats.surprises import Surprises
@@ -129,3 +130,42 @@ def test_surprises_are_the_logarithms_of_shares_and_never_fall(kind):
     greatest = made.greatest(other)
     assert greatest.tolist() == [max(made.of_row(row)) for row in other.T.tolist()]
     assert made.greatest(other[:, other[-1] == 0]).tolist() == greatest[other[-1] == 0].tolist()
+
+
+@pytest.mark.parametrize("rate", [0.0005, 0.002, 0.01])
+def test_a_few_rows_far_out_in_one_way_do_not_hide_those_that_are_strange_in_another(rate):
+    """Two columns say the same but for a few rows: most scores are small, and those few are a thousand times as far."""
+    rng = np.random.default_rng(0)
+
+    def rows(n):
+        a = rng.normal(size=n)
+        b = np.where(rng.random(n) < rate, rng.normal(size=n), a + 1e-3 * rng.normal(size=n))
+        return np.column_stack([a, b, rng.normal(size=(n, 4))])
+
+    support = learn_support(rows(20_000), rows(20_000))
+    asked = rows(5000)
+    asked[7, 4], asked[8, 3:], asked[9, 4] = 60.0, 5.0, 7.0
+    assert {7, 8, 9} <= set(outlying_rows(support.tail(asked)).tolist())
+    for made, curve in zip(
+        support._surprises.grids.over(np.array([[1.0, 3.0, 1e3]] * 3)), support.surprise, strict=False
+    ):
+        assert np.minimum(made, 50.0) == pytest.approx(np.minimum(curve.over(np.array([1.0, 3.0, 1e3])), 50.0), rel=0.1)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e140, 1e149])
+@pytest.mark.parametrize("kind", ["grid", "search"])
+def test_a_value_beyond_all_measure_is_judged_alike_alone_and_among_others(spread, kind):
+    rng = np.random.default_rng(3)
+
+    def rows(n):
+        first = rng.choice([0.0, 1.0], size=n) + (1e-9 * rng.normal(size=n) if kind == "search" else rng.random(n))
+        return np.column_stack([first * spread, rng.normal(size=n)])
+
+    support = learn_support(rows(500), rows(200))
+    assert support._grids.rest == ((0,) if kind == "search" or spread > 1e140 else ())
+    far = np.array([1e149, 1e150, 1e151, 1e200, 1e308, np.inf])
+    asked = np.column_stack([np.r_[far, -far], np.zeros(12)])
+    assert [support.p_value(row) for row in asked.tolist()] == support.p_values(asked).tolist()
+    alone = np.array([support._grids.of_row(row) for row in asked.tolist()])
+    clipped = np.clip(asked, -FARTHEST, FARTHEST)
+    assert alone.tolist() == support._grids.over(np.ascontiguousarray(clipped.T)).T.tolist()

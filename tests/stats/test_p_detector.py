@@ -55,6 +55,15 @@ def test_one_at_a_time_at_once_and_in_pieces_are_one_and_the_recursion(seed, n, 
         assert detector == PDetector(300.0, calibration, rows=alarm.row + 1)  # as new
 
 
+def test_what_began_in_an_earlier_piece_is_dated_there():
+    detector, alarm = PDetector(1e12).feed_all(np.array([1.0, 1.0, 0.01, 0.01]))
+    assert (alarm, detector.began) == (None, (2,) * len(POWERS))
+    later, alarm = detector.feed_all(np.array([0.9, 0.01]))
+    assert (alarm, later.began) == (None, (2,) * len(POWERS))
+    _, alarm = later.feed_all(np.full(20, 0.01))
+    assert alarm.began == 2
+
+
 def test_it_says_with_which_row_it_began():
     # By hand: for the bet that gained most, the start whose product up to the alarm is the greatest.
     rng = np.random.default_rng(1)

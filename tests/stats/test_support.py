@@ -216,3 +216,14 @@ def test_outlying_rows_are_those_of_benjamini_and_hochberg_with_or_without_any(r
     assert max(found) > 0
     assert outlying_rows(np.array([rate, rate]), rate=rate).tolist() == [0, 1]
     assert outlying_rows(np.zeros(0), rate=rate).tolist() == []
+
+
+def test_a_p_value_beyond_the_calibration_rows_falls_as_the_tail_does_and_is_the_rank_before():
+    rng = np.random.default_rng(7)
+    support = learn_support(rng.normal(size=(2000, 2)), rng.normal(size=(500, 2)))
+    asked = np.array([[0.1, 0.1], [2.0, 0.0], [6.0, 0.0], [8.0, 0.0], [12.0, 0.0]])
+    p = support.tail(asked)
+    assert p[:2].tolist() == support.p_values(asked[:2]).tolist()
+    assert support.p_values(asked[2:]).tolist() == [1 / 501] * 3
+    assert 1e-3 / 501 > p[2] > 1e3 * p[3] > 1e6 * p[4]
+    assert support.tail(asked[:2]).tolist() == p[:2].tolist()  # whatever else is in the batch

@@ -9,12 +9,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlwild import frames
 from mlwild.answering.apps import app_of
-from mlwild.answering.batch.cells import Read, each, of_arrow
+from mlwild.answering.batch.cells import Read, each, of_arrow, of_decimal
 from mlwild.answering.batch.given import Given, began_of, given
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
@@ -66,14 +69,20 @@ class GuardedModel:
         Raises
         ------
         DataError
-            If the input is no table, or has no row.
+            If the input is no table, has no row, or names a column twice.
         """
         import pandas as pd
 
         bundle = self.service.bundle
-        frame = pd.DataFrame(model_input)
+        try:
+            frame = pd.DataFrame(model_input)
+        except (TypeError, ValueError) as problem:
+            raise DataError(f"input: {type(model_input).__name__} is no table. Give a frame, or columns.") from problem
         if not len(frame):
             raise DataError("input: there is no row.")
+        twice = next((one for one in bundle.columns.names if (frame.columns == one).sum() > 1), None)
+        if twice is not None:
+            raise DataError(f"input: there are two columns {twice!r}. Rename one.")
         rows = of_frame(frame, bundle.columns, began_of(bundle.clock))
         layout = replace(Layout.of(bundle), ids=())
         with self._turn:
@@ -91,14 +100,18 @@ class GuardedModel:
 def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
     """Return the rows of a pandas frame, whose columns may be of any kind."""
     import pandas as pd
+    import pyarrow as pa
 
     def cells(column: Column) -> Read | None:
         if column.name not in frame.columns:
             return None
         values = frame[column.name]
-        if values.dtype == object:
-            return each(column, [None if one is pd.NA else _plain(one) for one in values.tolist()])
-        return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
+        if values.dtype != object:
+            try:
+                return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
+            except (pa.ArrowNotImplementedError, TypeError):  # sparse, complex, of 128 bits
+                values = values.astype(object)
+        return each(column, [None if one is pd.NA else _plain(one) for one in values.tolist()])
 
     return given(columns, len(frame), cells, {}, began)
 
@@ -107,6 +120,10 @@ def _plain(value: Any) -> Any:
     """Return an object of Python or NumPy as JSON would have given it."""
     if hasattr(value, "isoformat"):  # a date, a time; NaT is the text of its name
         return None if value != value else value.isoformat()  # noqa: PLR0124
+    if isinstance(value, Decimal):
+        return of_decimal(value)
+    if isinstance(value, np.floating):  # of 128 bits too
+        return float(value)
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
 
 

@@ -292,7 +292,7 @@ class Front:
 
     async def ready(self, _: Request) -> Response:
         """Say whether a model answers, and its answers can be logged."""
-        standing, trouble = self.post.standing, self.log.trouble
+        standing, trouble = self.post.standing, self.log.failing
         good = standing.champion.ready and (not trouble or self.limits.unlogged)
         said = {
             "ready": good,

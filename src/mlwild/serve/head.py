@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: Seconds in which the head of a request must have come, and bytes that it may have.
@@ -16,11 +17,41 @@ _TOO_LONG = (
 )
 
 
+class Parser(httptools.HttpRequestParser):
+    """
+    A parser that goes on where a head asks for another protocol.
+
+    There is none here, and a server that does not know one answers as if it had not been asked for (RFC 9110, 7.8);
+    clients ask for HTTP/2 so with every first request, Java's without being told to. The parser would take the body for
+    that protocol.
+
+    Parameters
+    ----------
+    connection : Connection
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        """Read some bytes."""
+        parser = self
+        while True:
+            try:
+                super(Parser, parser).feed_data(data)
+            except httptools.HttpParserUpgrade as asked:
+                data, parser = data[asked.args[0] :], self._connection.again()
+            else:
+                return
+
+
 class Connection(HttpToolsProtocol):
     """One connection; uvicorn limits neither the time nor the size of a head."""
 
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
+        self.parser = Parser(self)
         self._late: asyncio.TimerHandle | None = None
         self._size = 0
 
@@ -52,7 +83,23 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take note that the head is there."""
         self._done()
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take note that the body is there; that of a head that is read once more comes then."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def again(self) -> Parser:
+        """Read a head once more that asks for another protocol, without that; return who reads what comes after it."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # that is no head of ours, whatever it asks for
+            raise httptools.HttpParserError("CONNECT")
+        kept = b"".join(b"%b: %b\r\n" % one for one in self.headers if one[0] != b"upgrade")
+        self.parser = made = Parser(self)
+        made.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, kept))
+        return made
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""

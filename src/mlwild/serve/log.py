@@ -23,6 +23,8 @@ PATIENCE = 2.0
 #: Seconds between two looks whether the file still stands where it was.
 LOOK = 1.0
 STALLS, GONE = "the disk of the log stalls", "the log was deleted"
+#: Bytes that are written beside a log that failed, to see whether there is room again.
+ROOM = 64 << 10
 
 
 class FullError(OSError):
@@ -79,6 +81,7 @@ class Log:
         self._ends, self._over = False, asyncio.Event()
         self._busy: float | None = None
         self._gone = False
+        self._failed = ""
         # Whether bytes that were refused may stand behind the last line, and whether a whole line is among them.
         self._stray = self._stray_line = False
         try:
@@ -98,6 +101,11 @@ class Log:
             return GONE
         busy = self._busy
         return STALLS if busy is not None and time.monotonic() - busy > PATIENCE else ""
+
+    @property
+    def failing(self) -> str:
+        """Why nothing can be written now, or could be at the last try; empty where it can."""
+        return self.trouble or self._failed
 
     async def add(self, text: str) -> int:
         """
@@ -202,6 +210,21 @@ class Log:
             tell(f"{self._path} was deleted: nothing is acknowledged. Start the server again.")
         self._gone = gone
 
+    def _retry(self) -> None:
+        """See whether there is room again: who is told that nothing can be logged may ask no more, and so never try."""
+        beside = self.folder / "room"
+        try:
+            with beside.open("wb") as file:
+                file.write(bytes(ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+            self._failed = ""
+        except OSError as problem:
+            self._failed = problem.strerror or self._failed
+        finally:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+
     def _work(self) -> None:
         last = time.monotonic()
         while True:
@@ -217,6 +240,8 @@ class Log:
                 self._put(batch)
             else:
                 self._look()
+                if self._failed:
+                    self._retry()
             due = self._size > self._synced and (ends or time.monotonic() - last >= self.window)
             if due:
                 try:
@@ -239,8 +264,10 @@ class Log:
                 places.append(place(self._number, at))
                 at += len(line)
             self.lines += len(batch)
+            self._failed = ""
         except OSError as raised:
             problem = raised
+            self._failed = raised.strerror or "it cannot be written"
             self.failures += 1
         self._call(_tell, waiting, places, problem)
 

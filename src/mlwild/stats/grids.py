@@ -69,7 +69,7 @@ class Grids:
         object.__setattr__(self, "_each", tuple(each))
 
     @staticmethod
-    def of(curves: Sequence[Curve], middle: float = 0.0, most: float = MOST_OFF) -> Grids:
+    def of(curves: Sequence[Curve], middle: float = 0.0, most: float = MOST_OFF, near: float = NEAR) -> Grids:
         """
         Lay out some rising functions.
 
@@ -80,13 +80,15 @@ class Grids:
             Value that a function has in its middle, where the grid is fine.
         most : float
             By how much it may be off at a knot, or halfway to the next.
+        near : float
+            Values further from 0 are far out either way: it may be off there.
         """
         n, edges = len(curves), np.arange(-HALF, HALF + 1) / HALF
         scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges), 2))
         places = np.arange(n, dtype=np.float64)[:, None] * len(edges) + HALF
         rest = []
         for place, curve in enumerate(curves):
-            found = _best(curve, edges, middle, most)
+            found = _best(curve, edges, middle, (most, near))
             if found is None:
                 rest.append(place)
             else:
@@ -122,29 +124,31 @@ class Grids:
         """
         Return the values of one row, to the last bit what `over` gives, without an array; NaN where it has none.
 
+        What is beyond 1e150 is taken for it.
+
         Parameters
         ----------
         row : sequence of float
             One number a curve.
         """
         slope, value, made = self.slope.item, self.value.item, []
-        try:
-            for x, (scale, shift, place) in zip(row, self._each, strict=True):
+        for x, (scale, shift, place) in zip(row, self._each, strict=True):
+            if not -FARTHEST <= x <= FARTHEST:
                 if x != x:  # noqa: PLR0124 - NaN, in a third of the time of math.isnan
                     made.append(x)
                     continue
-                s = x * scale + shift
-                t = s / (1.0 + abs(s))
-                line = int(t * HALF + place)
-                made.append(t * slope(line) + value(line))
-        except ValueError:  # infinite over infinite
-            return self.of_row([min(max(x, -FARTHEST), FARTHEST) for x in row])
+                x = FARTHEST if x > 0 else -FARTHEST  # noqa: PLW2901 - as `over` is given it
+            s = x * scale + shift
+            t = s / (1.0 + abs(s))
+            line = int(t * HALF + place)
+            made.append(t * slope(line) + value(line))
         for place, curve in zip(self.rest, self.curves, strict=True):
-            made[place] = row[place] if row[place] != row[place] else curve.at(row[place])
+            x = row[place]
+            made[place] = x if x != x else curve.at(min(max(x, -FARTHEST), FARTHEST))  # noqa: PLR0124 - NaN
         return made
 
 
-def _best(curve: Curve, edges: Floats, at: float, most: float) -> tuple[float, float, Floats] | None:
+def _best(curve: Curve, edges: Floats, at: float, bounds: tuple[float, float]) -> tuple[float, float, Floats] | None:
     """Return scale, shift and lines of the grid that shows a rising function best; None where none does."""
     knots, values = np.asarray(curve.knots), np.asarray(curve.values)
     if len(knots) < 3 or not values[0] < at < values[-1]:
@@ -156,7 +160,7 @@ def _best(curve: Curve, edges: Floats, at: float, most: float) -> tuple[float, f
         if 1 / FARTHEST < unit < FARTHEST and abs(middle) / unit < FARTHEST:
             scale, shift = 1.0 / unit, -middle / unit
             lines = _lines(curve, edges, scale, shift)
-            off = _off(curve, lines, (scale, shift), most)
+            off = _off(curve, lines, (scale, shift), bounds)
             if off < best:
                 best, found = off, (scale, shift, lines)
     return found
@@ -173,9 +177,9 @@ def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
     return np.column_stack([np.append(values[:-1] - slope * edges[:-1], values[-1]), np.append(slope, 0.0)])
 
 
-def _off(curve: Curve, lines: Floats, unit: tuple[float, float], most: float) -> float:
+def _off(curve: Curve, lines: Floats, unit: tuple[float, float], bounds: tuple[float, float]) -> float:
     """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
-    scale, shift = unit
+    (scale, shift), (most, near) = unit, bounds
     at, by, place = (np.array([[one]]) for one in (scale, shift, float(HALF)))
     grid = Grids(at, by, place, lines[:, 0], lines[:, 1], (), ())
     inner = np.asarray(curve.knots)[1:-1]
@@ -184,7 +188,7 @@ def _off(curve: Curve, lines: Floats, unit: tuple[float, float], most: float) ->
     places = np.concatenate([inner, inner[:-1] / 2 + inner[1:] / 2, beyond])
     if not (np.abs(places) < FARTHEST).all():
         return float(np.inf)
-    wanted, found = (np.clip(one, -NEAR, NEAR) for one in (curve.over(places), grid.over(places[None, :])[0]))
+    wanted, found = (np.clip(one, -near, near) for one in (curve.over(places), grid.over(places[None, :])[0]))
     off = np.abs(found - wanted)
     out = len(beyond)
     if (off[:-out] > most).any() or (off[-out:] > PART_OFF * (1.0 + np.abs(wanted[-out:]))).any():

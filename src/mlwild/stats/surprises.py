@@ -14,6 +14,10 @@ from mlwild.stats.grids import Grids
 
 Floats = NDArray[np.float64]
 
+#: A grid that is off below this surprise is not taken: of many rows honest ones have ten, and what lies beyond them is
+#: told from them by how much more it has.
+NEAR = 50.0
+
 
 @dataclass(frozen=True, eq=False)
 class Surprises:
@@ -45,7 +49,7 @@ class Surprises:
     @staticmethod
     def of(curves: Sequence[Curve]) -> Surprises:
         """Lay them out: fine round the score that half of the rows have. Steps, where many rows tie, may be slanted."""
-        return Surprises(Grids.of(curves[:-1], math.log(2), math.inf), curves[-1], curves[-1].at(0.0))
+        return Surprises(Grids.of(curves[:-1], math.log(2), math.inf, NEAR), curves[-1], curves[-1].at(0.0))
 
     def of_row(self, scores: Sequence[float]) -> list[float]:
         """Return the surprise of each score of one row."""

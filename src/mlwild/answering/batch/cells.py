@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from decimal import Decimal
+from math import isfinite, nan
 from typing import Any
 
 from mlwild.answering.columns import FAR, Column, WrongValueError
@@ -12,6 +13,8 @@ from mlwild.answering.columns import FAR, Column, WrongValueError
 GAPS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>"})
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _DAY = 86_400_000_000
+#: Digits of a whole number of 64 bits.
+_DIGITS = 20
 _FAR_DAY = "needs a date between 1678 and 2262"
 
 #: Cells as a column holds them, and what is wrong with some, by row.
@@ -137,6 +140,8 @@ def of_arrow(column: Column, array: Any) -> Read:
     kind, given = column.kind, array.type
     if kind == "number" and (pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given)):
         return each(column, array.cast(pa.float64(), safe=False).to_pylist())
+    if pa.types.is_decimal(given):
+        return each(column, [None if one is None else of_decimal(one) for one in array.to_pylist()])
     if pa.types.is_timestamp(given):
         micros = _micros(array)
         if kind == "time" and (given.tz is not None) == column.zoned:
@@ -151,7 +156,39 @@ def of_arrow(column: Column, array: Any) -> Read:
         if kind == "time" and not column.zoned:
             micros = [None if one is None else one * _DAY for one in days]
             return _within(micros, FAR, "needs a time between 1678 and 2262")
-    return each(column, array.to_pylist())
+    return each(column, _cells(array))
+
+
+def of_decimal(value: Decimal) -> int | float:
+    """
+    Return a number as JSON would have given it: databases hand out whole numbers so, too.
+
+    Examples
+    --------
+    >>> of_decimal(Decimal("9007199254740993")), of_decimal(Decimal("0.5"))
+    (9007199254740993, 0.5)
+    """
+    if not value.is_finite():
+        return nan if value.is_nan() else float(value)
+    # A number of a million digits is none that a column holds.
+    return int(value) if value.adjusted() < _DIGITS and value == value.to_integral_value() else float(value)
+
+
+def _cells(array: Any) -> list[Any]:
+    """Return the values of a column; what Python cannot hold as it stands: no column of an app holds that."""
+    try:
+        return list(array.to_pylist())
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):  # a date after 9999, a span of a million years
+        return [_cell(one) for one in array]
+
+
+def _cell(one: Any) -> Any:
+    try:
+        return one.as_py()
+    except (OverflowError, ValueError):
+        return one
 
 
 def _within(values: list[int | None], far: int, need: str) -> Read:
