@@ -230,7 +230,7 @@ def test_an_unknown_category_is_a_value_like_any_other(server):
 
 
 def test_no_page_shows_a_file(server):
-    for path in ("/../../etc/passwd", "/%2e%2e/etc/passwd", "/predict/../app.py", "/docs", "/"):
+    for path in ("/../../etc/passwd", "/%2e%2e/etc/passwd", "/predict/../app.py", "/docs", "/", "/health/"):
         code, _, said = server.get(path)
         assert (code, said) == (404, {"error": "There is no such page."})
     assert server.get("/predict")[0] == 405

@@ -313,7 +313,8 @@ class Front:
 
 def application(front: Front) -> FastAPI:
     """Return the routes."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # A page with a slash behind it is another one: to lead there, an answer would name whatever host the client named.
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     routes: dict[str, tuple[Callable[[Request], Coroutine[Any, Any, Response]], str]] = {
         "/predict": (front.predict, "POST"),
         "/invocations": (front.invocations, "POST"),
