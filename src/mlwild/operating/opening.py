@@ -264,7 +264,7 @@ def _shared(triangle: Triangle, vintage: Vintage, root: Store) -> str:
     noted = triangle.store.get(key, "model")
     if noted is not None and root.get(key, "model") is None:
         payload = triangle.store.payload(key, "model").read_bytes()
-        root.put(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))
+        root.put_once(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))
     return key
 
 
