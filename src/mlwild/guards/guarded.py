@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers
+from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers, too_dear, too_unsure
 from mlwild.guards.encoding import Encoding, without
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences, Runs
@@ -226,7 +226,7 @@ class Guarded:
         causes = [f"{name} {LATE}" for name in late]
         for place, gone in self._order(predict, watch, names):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
-                causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
+                causes.append(too_dear(self.stages[place].name, self.settings.refuse))
                 continue
             breaker = watch.breakers[place] = watch.breakers[place].at(now)
             if breaker.state == "open":
@@ -239,9 +239,9 @@ class Guarded:
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
             unsure = good & self._unsure(place, value)
-            if unsure.any():
+            if unsure.any() and self.settings.risk is not None:
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
-                told = [*causes, f"{self.stages[place].name} is not sure enough for a risk of {self.settings.risk:g}"]
+                told = [*causes, too_unsure(self.stages[place].name, self.settings.risk)]
                 made.cause[left[unsure]] = _told(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
                 if not len(left):
