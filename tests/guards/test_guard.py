@@ -582,3 +582,19 @@ def test_what_is_no_table_is_refused_in_a_sentence(stream):
     for wrong in ({"load": [1.0]}, np.zeros(3), None, 3):
         with pytest.raises(DataError, match="^features: "):
             stream.guard.answer(wrong, stream.predict, stream.guard.watch())
+
+
+def test_a_gap_is_told_as_missing_however_long_it_lasts():
+    """Not as a value that stands still; where gaps are usual, it is their length that is not."""
+    rng = np.random.default_rng(2)
+    table, a = _two(rng)
+    made = _made(table, a, lambda X: X["b"].to_numpy())
+    rows = table.slice(0, 400).to_pandas().assign(a=np.nan)
+    found = made.answer(rows, [lambda X: X["b"].to_numpy()], made.watch())
+    assert set(found.cause) == {"a is missing"}
+    holes = pa.table({"a": np.where(rng.random(N) < 0.3, np.nan, a), "b": table["b"]})
+    made = _made(holes, a, lambda X: X["b"].to_numpy())
+    found = made.answer(rows, [lambda X: X["b"].to_numpy()], made.watch())
+    assert not [one for one in found.cause if "stood still" in one]
+    longest = made.fences.longest[0]
+    assert found.cause[-1] == f"a has been missing for more than {longest:,.0f} rows"
