@@ -72,3 +72,15 @@ def roundest(low: float, high: float) -> float:
         if low < tried <= high:
             return tried
     return high
+
+
+def sentence(text: str) -> str:
+    """
+    Write some words as a sentence.
+
+    Examples
+    --------
+    >>> sentence("no difference"), sentence("too few. Hint: wait.")
+    ('No difference.', 'Too few. Hint: wait.')
+    """
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -18,6 +18,7 @@ from mlwild.operating import rollback, status
 from mlwild.operating.lived import lived
 from mlwild.records import FallBack, Vintage
 from mlwild.rules.view import Decision
+from mlwild.show.operation import came_said
 from mlwild.stats.paired import fixed_b
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
@@ -78,6 +79,7 @@ def test_the_life_goes_on_as_if_the_rule_had_fallen_back_itself(rule, tmp_path):
     told = {one["period"]: one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]}
     assert told[ordered.cutoff]["kept"] is None
     assert told[ordered.cutoff]["replaced"] == done.live
+    assert came_said(told[ordered.cutoff]).endswith(f", not judged, as {done.live} was replaced")
     assert [one["kept"] for period, one in told.items() if period > ordered.cutoff].count(None) == 0
 
 

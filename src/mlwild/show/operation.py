@@ -186,6 +186,8 @@ def promise_said(body: Mapping[str, Any]) -> str:
 def came_said(body: Mapping[str, Any]) -> str:
     """Write what a promised period came to."""
     word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
+    if body.get("replaced"):  # there was an interval: of another model than the one that ended the period
+        word = f"not judged, as {body['replaced']} was replaced"
     return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 
