@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Known, learn_guard
 from mlwild.guards.fences import Runs, longest_runs
+from mlwild.guards.outcomes import likely_of, scores_of
 from mlwild.losses import named
 from tests.guards.streams import classes, regression
 
@@ -598,3 +599,15 @@ def test_a_gap_is_told_as_missing_however_long_it_lasts():
     assert not [one for one in found.cause if "stood still" in one]
     longest = made.fences.longest[0]
     assert found.cause[-1] == f"a has been missing for more than {longest:,.0f} rows"
+
+
+@pytest.mark.parametrize("ask", ["probability", "probabilities"])
+def test_a_class_that_is_just_as_far_off_as_the_radius_is_among_the_likely(ask):
+    """A constant is as far off as one of its classes is: one bit less, and its sets hold the commonest class alone."""
+    value = np.random.default_rng(0).uniform(0.05, 0.95, 2000)
+    value = value if ask == "probability" else np.column_stack([value * 0.6, 1 - value, value * 0.4])
+    n = 2 if ask == "probability" else 3
+    for came in range(n):
+        labels = np.full(len(value), came)
+        likely = likely_of(ask, value, scores_of(ask, labels, value))
+        assert likely[:, came].all()
