@@ -147,7 +147,7 @@ def _table(done: Operation) -> Table:
     priced = f"price ({done.unit})" if done.unit else "price"
     for name in ("tick", "rows", "labels", "decided", "live", priced, "why", f"promised {done.loss}", "came"):
         right = name in ("rows", "labels", priced)
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name not in ("why", "came"))
     for one in done.ticks:
         table.add_row(*_row(one))
     return table
