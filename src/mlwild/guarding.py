@@ -15,9 +15,10 @@ from mlwild.contracts import Column
 from mlwild.declared import PREVIOUS
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Guarded, Known, learn_guard
+from mlwild.guards.exploring import check_loss, random_answers, values_of
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.outcomes import scores_of
-from mlwild.guards.stages import Predict
+from mlwild.guards.stages import Predict, mean_loss
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.stats.local_radii import LocalRadii, Radii
@@ -178,6 +179,29 @@ def _labelled(triangle: Triangle, since: int, cutoff: int) -> NDArray[np.int64]:
     edges, grid = survey.grid.edges, survey.grid
     rows = np.arange(int(grid.row_start[since]), int(grid.row_start[cutoff]))
     return np.asarray(rows[survey.known_at[rows] <= edges[cutoff]])
+
+
+def check_draws(read: Survey) -> None:
+    """
+    Check, where an app explores, that what it draws may be given: by all labels known at the last cutoff.
+
+    Parameters
+    ----------
+    read : Survey
+
+    Raises
+    ------
+    AppError
+        If the values are not what the loss asks for, or lose more than an answer may.
+    """
+    guard = read.app.guard
+    if guard is None or guard.explore is None:
+        return
+    values = values_of(guard.explore, read.ask, 0 if read.classes is None else len(read.classes))
+    rows = training_rows(read.time, read.known_at, np.iinfo(np.int64).min, int(read.grid.edges[-1]))
+    labels = read.labels[rows]
+    if len(labels):
+        check_loss(mean_loss(read.loss, labels, random_answers(values, len(labels))), read.loss.name, guard.refuse)
 
 
 def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> tuple[Ints, Floats]:

@@ -23,6 +23,7 @@ from mlwild.digest import digest, fingerprint, version
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError
 from mlwild.events import Events
+from mlwild.guarding import check_draws
 from mlwild.lives import Life, choose_as_you_go, first_vintage, fold, led
 from mlwild.models import Forecast
 from mlwild.monitors.signal import kind_of, objection
@@ -207,6 +208,7 @@ def rehearse(
         # Read and check before anything is written: bad input leaves no trace.
         events, tables = read_events(app)
         read = lay_survey(app, events, tables)
+        check_draws(read)
         if not keep_rows:
             del events, tables
         stack.enter_context(keep.lock(app.name))

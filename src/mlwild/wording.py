@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from math import isfinite
+from typing import Any
 
 UNKNOWN = "not known"
 
@@ -72,3 +74,38 @@ def roundest(low: float, high: float) -> float:
         if low < tried <= high:
             return tried
     return high
+
+
+def sentence(text: str) -> str:
+    """
+    Write some words as a sentence.
+
+    Examples
+    --------
+    >>> sentence("no difference"), sentence("too few. Hint: wait.")
+    ('No difference.', 'Too few. Hint: wait.')
+    """
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def outside(stages: Sequence[Mapping[str, Any]]) -> str:
+    """
+    Name the stages whose promise lies outside of its own interval: such promises were off to one side.
+
+    Examples
+    --------
+    >>> outside([{"stage": "champion", "estimate": 1.0, "low": 0.9, "high": 1.2}])
+    ''
+    >>> outside([{"stage": "constant", "estimate": 0.71, "low": 0.63, "high": 0.69}])
+    'Promises of constant were too high so far: its interval lies below this one.'
+    """
+    known = [one for one in stages if None not in (one["estimate"], one["low"], one["high"])]
+    said = []
+    for word, where, names in (
+        ("high", "below", [one["stage"] for one in known if one["estimate"] > one["high"]]),
+        ("low", "above", [one["stage"] for one in known if one["estimate"] < one["low"]]),
+    ):
+        if names:
+            its = "its interval lies" if len(names) == 1 else "their intervals lie"
+            said.append(f"Promises of {', '.join(names)} were too {word} so far: {its} {where} this one.")
+    return " ".join(said)

@@ -95,6 +95,20 @@ def test_an_old_row_is_told_by_its_time_and_the_feature_left_out(service):
     assert (alone.cause, alone.value.tolist()) == (said.cause[2:], said.value[2:].tolist())
 
 
+def test_each_row_is_told_its_own_age_and_not_that_of_the_oldest_beside_it(service):
+    last = _last(service)
+    rows = {"when": [last + HOUR, last + 3 * HOUR, last + 50 * HOUR], "x": [0.5, 0.4, 0.3]}
+    said = service.answer(rows)
+    assert said.cause == [
+        "",
+        "z is made of weather, 2.83 hours old, above 1.67 hours",
+        "z is made of weather, 2.08 days old, above 1.67 hours",
+    ]
+    for row in (1, 2):
+        alone = service.answer({name: column[row : row + 1] for name, column in rows.items()})
+        assert alone.cause[0] == said.cause[row]
+
+
 def test_a_file_tells_it_too(aged, service, tmp_path):
     last = _last(service)
     when = pd.to_datetime([last + HOUR, last + 50 * HOUR], unit="us")
@@ -179,8 +193,16 @@ def test_a_key_has_ages_and_gaps_of_its_own():
     assert side.where(np.zeros(4, dtype=bool)).ages(events).tolist() == [-1] * 4
     found = overdue({"v": Limit(10, False, ("f",))}, Tables({"v": side}), events)
     assert {name: (rows.tolist(), why) for name, (rows, why) in found.items()} == {
-        "f": ([False, True, False, False], "is made of v, 20 ticks old, above 10 ticks")
+        "f": ([False, True, False, False], ["", "is made of v, 20 ticks old, above 10 ticks", "", ""])
     }
+
+
+def test_of_two_tables_each_row_is_told_the_one_that_is_too_old_for_it():
+    sides = {name: _side(name, pd.DataFrame({"at": [at], name: [1.0]})) for name, at in (("a", 10), ("b", 200))}
+    limits = {"a": Limit(300, False, ("f",)), "b": Limit(100, False, ("f",))}
+    late, why = overdue(limits, Tables(sides), pd.DataFrame({"t": [250, 305, 400]}))["f"]
+    assert late.tolist() == [False, True, True]
+    assert why == ["", "is made of b, 105 ticks old, above 100 ticks", "is made of a, 390 ticks old, above 300 ticks"]
 
 
 def test_a_row_that_is_not_there_is_too_old_where_every_event_of_the_history_found_one():
@@ -188,7 +210,7 @@ def test_a_row_that_is_not_there_is_too_old_where_every_event_of_the_history_fou
     side = _side("v", frame, by="shop")
     events = pd.DataFrame({"t": [25, 25], "shop": ["a", "c"]})
     late = overdue({"v": Limit(10, True, ("f",))}, Tables({"v": side}), events)["f"]
-    assert (late[0].tolist(), late[1]) == ([False, True], "is made of v, which has no row for it")
+    assert (late[0].tolist(), late[1]) == ([False, True], ["", "is made of v, which has no row for it"])
     empty = side.where(np.zeros(3, dtype=bool))
     assert overdue({"v": Limit(10, True, ("f",))}, Tables({"v": empty}), events)["f"][0].all()
     assert not overdue({"v": Limit(10, False, ("f",))}, Tables({"v": empty}), events)

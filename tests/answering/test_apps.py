@@ -218,6 +218,21 @@ def test_a_bundle_is_made_once_and_again_when_what_is_live_changes(tmp_path):
     assert bundle(file, store=store)[1] != first[1]
 
 
+def test_a_guard_that_was_edited_counts_when_answering_begins_anew(tmp_path):
+    """No new life is opened for it; the bundle of the older guard answered on until the next tick, and said nothing."""
+    file, store = written(tmp_path, "pandas"), tmp_path / ".mlwild"
+    wild.operate(wild.load_app(file), rule=Every(1), store=store, jobs=1)
+    first = bundle(file, store=store)
+    text = file.read_text()
+    file.write_text(text + "\nimport dataclasses\napp = dataclasses.replace(app, guard=wild.Guard(refuse=1e-9))\n")
+    again = bundle(file, store=store)
+    assert again[1] != first[1]
+    service = service_of(again[0], load_bundle(*again))
+    assert service.answer({"when": [0], "x": [0.1], "z": [0.2]}).status == ["refused"]
+    file.write_text(text)
+    assert bundle(file, store=store)[1:] == first[1:]
+
+
 def test_what_was_changed_is_not_loaded(tmp_path):
     file = written(tmp_path, "pandas")
     wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)

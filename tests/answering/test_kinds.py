@@ -140,3 +140,15 @@ def test_causes_are_counted_without_the_numbers_of_rows_and_examples_stay_readab
     journal = Journal({}, None)
     journal.count(["degraded"], [cause])
     assert list(journal.causes) == [counted or cause]
+
+
+def test_a_column_whose_name_has_a_number_keeps_it_among_the_causes():
+    from mlwild.answering.batch.journal import Journal
+
+    journal, names = Journal({}, None), ("Umsatz (4 Wochen)", "Umsatz (4 Wochen) in 7 Tagen", "x")
+    for value in (3, 5):
+        said = f"Umsatz (4 Wochen) is {value}, above 2; Umsatz (4 Wochen) in 7 Tagen is missing"
+        journal.count(["degraded"], [said], names)
+    assert dict(journal.causes) == {
+        "Umsatz (4 Wochen) is #, above #; Umsatz (4 Wochen) in 7 Tagen is missing": 2,
+    }

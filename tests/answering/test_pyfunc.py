@@ -57,6 +57,18 @@ def test_it_answers_as_a_batch_does(operated, rows, loaded, tmp_path):
     assert set(found["status"]) == {"normal", "degraded", "fallback"}
 
 
+def test_a_frame_of_many_rows_is_answered_as_a_file_of_them(rows, folder, loaded, monkeypatch):
+    """A thousand at a time: which rows are strange is judged among those beside them."""
+    parts = [loaded.predict(rows.iloc[at : at + 1_000]) for at in range(0, 2_300, 1_000)]
+    other = pyfunc.load_model(str(folder))
+    service, asked = other._model_impl.service, []
+    real = service.answer
+    monkeypatch.setattr(service, "answer", lambda given: asked.append(len(given["x"])) or real(given))
+    whole = other.predict(rows.iloc[:3_000])
+    assert asked == [1_000] * 3
+    pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True), check_dtype=False)
+
+
 @pytest.mark.slow
 def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
     save_pyfunc(app_file, tmp_path / "model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,3 +85,22 @@ def test_interrupted_it_says_so_and_goes_on(operated, tmp_path):
     said = run(operated, "--input", source, "--output", out).stdout
     assert "of them before the stop" in said
     assert out.read_bytes().count(b"\n") == 200_001
+
+
+def test_a_reader_who_leaves_changes_neither_the_answers_nor_the_exit_code(operated, rows, tmp_path):
+    """As in `mlwild predict ... | head -1`: it ended with a traceback of the library, as if the app had left."""
+    rows.head(50).to_csv(tmp_path / "in.csv", index=False)
+    words = ("--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv")
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*PREDICT, str(operated), *map(str, words)], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(write)
+    said = done.stderr
+    assert done.returncode == 0, said
+    assert "raised" not in said
+    assert "Traceback" not in said
+    assert (tmp_path / "out.csv").exists()

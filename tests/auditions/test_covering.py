@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 import mlwild as wild
 from mlwild import guarding
 from mlwild.auditions import covering
-from mlwild.auditions.covering import covered
+from mlwild.auditions.covering import _said, covered
 from mlwild.card import card_html
 from mlwild.guards.following import follow
 from mlwild.lives import led
@@ -157,3 +157,8 @@ def test_a_period_that_nobody_answered_hides_none_of_those_before_it(tmp_path):
     del triangle.scores[Vintage(10, "all")]
     found = covered(triangle, path[2:], 2, level=0.9)
     assert found["n"] == whole["n"] - PERIOD
+
+
+def test_a_width_in_thousands_is_told_as_other_numbers_are():
+    found = {"level": 0.9, "share": 0.9, "n": 3087, "width": 2513.7, "worst": None}
+    assert "2,510 wide in the median" in _said(found, numbers=True)

@@ -94,3 +94,10 @@ def test_names_are_escaped_and_a_chain_that_is_none_says_why(make):
 def test_sheets_without_it_show_nothing(make):
     assert _section(card_html(make(12))) is None
     assert _section(card_html(make(12) | {"fallback": None})) is None
+
+
+def test_a_promise_outside_of_its_own_interval_is_explained(make):
+    beside = CHAIN[2] | {"estimate": 0.714, "low": 0.629, "high": 0.686}
+    said = "Promises of constant were too high so far: its interval lies below this one."
+    assert said in _section(card_html(_sheet(make, *CHAIN[:2], beside)))
+    assert "so far: its interval" not in _section(card_html(_sheet(make, *CHAIN)))

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import mlwild as wild
 from mlwild import App
+from mlwild.card.drill import drill_html
 from mlwild.cli import cli
 from mlwild.drilling import FAULTS, SEVERITIES, drill
 from mlwild.drilling.faults import Scene
@@ -170,6 +171,51 @@ def test_what_is_printed_begins_with_the_worst(found, capsys):
     assert said.strip().startswith("app: every row was answered under every fault. At worst (")
     assert "champion" in said
     assert "nan" not in said.lower().replace("model returns nan", "")
+
+
+@pytest.fixture(scope="module")
+def careful(tmp_path_factory):
+    """Drill an app that refuses what it is not sure of: a third of rows is easy, the others are a coin."""
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"when": np.arange(3000), "x": rng.normal(size=3000), "z": rng.uniform(size=3000)})
+    rows["y"] = np.where(rows["x"] > 0.5, rng.random(3000) < 0.98, rng.random(3000) < 0.5).astype(int)
+    models = {"tree": DecisionTreeClassifier(max_depth=2, min_samples_leaf=40)}
+    app = _app(rows=rows, models=models, loss="log_loss", features=lambda rows: rows[["x", "z"]],
+               guard=wild.Guard(risk=0.1))  # fmt: skip
+    return drill(app, seeds=1, cutoffs=1, store=tmp_path_factory.mktemp("careful"))
+
+
+def test_what_is_refused_by_its_risk_is_not_taken_for_faulty(careful):
+    assert 0.5 < careful.refused < 0.9
+    assert careful.trips == 0
+    assert careful.away == 0
+    harmless = [cell for cell in careful.cells if cell.fault == "rows out of order"]
+    assert all(np.isnan(cell.detected) for cell in harmless)
+
+
+def test_answered_rows_are_held_against_themselves(careful):
+    """The clean loss of all rows, the refused ones too, is far above that of the easy ones that are answered."""
+    for cell in careful.cells:
+        if cell.fault in ("rows out of order", "rows doubled", "model hangs") and cell.severity < 1:
+            assert cell.answered < 0.5
+            assert cell.clean == pytest.approx(cell.loss, rel=0.05), cell
+
+
+def test_it_is_not_said_that_refused_rows_were_answered(careful, capsys):
+    show_drill(careful)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("app: every row was answered, or refused in words, under every fault (")
+    assert f"{careful.refused:.0%} were refused, by what the guard may lose or risk." in said
+    page = drill_html(careful.as_dict())
+    assert "Every row was answered, or refused in words, under every fault." in page
+    assert "Every row was answered under every fault" not in page
+
+
+def test_a_fault_under_which_all_is_refused_does_not_mix_up_the_order(careful):
+    costs = [cell.loss - cell.clean for cell in careful.cells]
+    known = [one for one in costs if not np.isnan(one)]
+    assert len(known) < len(costs), "under some fault every row is refused"
+    assert costs[: len(known)] == sorted(known, reverse=True)
 
 
 APP = """

@@ -1,5 +1,7 @@
 """Declared randomisation in fallback: the draws are what they are said to be, and the next model learns from them."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -216,6 +218,22 @@ def test_a_wrong_declaration_is_refused_in_a_sentence(make, said):
     assert str(caught.value).endswith(".")
 
 
+DEAR = """
+import numpy as np, pandas as pd
+import mlwild as wild
+from sklearn.linear_model import LinearRegression
+
+rng = np.random.default_rng(0)
+rows = pd.DataFrame({"when": np.arange(3000), "x": rng.normal(size=3000)})
+rows["y"] = rows["x"]
+app = wild.App(
+    name="sum", data=lambda: rows, time="when", label="y", delay=0, every=300, start=300, loss="absolute",
+    models={"line": LinearRegression()}, guard=wild.Guard(refuse=1.0, explore=wild.Explore(0.1, (-4.0, 4.0))),
+    prices=wild.Prices(loss=1.0, retrain=1.0),
+)
+"""
+
+
 def _app(**more):
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(2, 3000))
@@ -244,6 +262,16 @@ def test_a_rehearsal_shows_what_draws_lose_beside_the_stages(tmp_path, capsys):
     sheet = wild.rehearse(app, store=tmp_path).sheet
     show_sheet(sheet)
     assert "At random: 25% of fallbacks" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", [wild.rehearse, partial(wild.operate, rule="break-even")])
+def test_draws_that_no_answer_may_lose_are_refused_before_anything_goes_live(verb, tmp_path):
+    """They were refused by the server alone, after a rehearsal and ticks had let them pass."""
+    file = tmp_path / "sum.py"
+    file.write_text(DEAR)
+    with pytest.raises(AppError, match=r"^explore\.values: what is drawn loses 4\.\d+ on average, .* refuse=1\."):
+        verb(wild.load_app(file), store=tmp_path / "store")
+    assert not (tmp_path / "store" / "operate" / "sum" / "ledger.jsonl").exists()
 
 
 def test_a_drill_asks_without_draws(tmp_path):

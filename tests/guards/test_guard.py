@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Known, learn_guard
 from mlwild.guards.fences import Runs, longest_runs
+from mlwild.guards.outcomes import likely_of, scores_of
 from mlwild.losses import named
 from tests.guards.streams import classes, regression
 
@@ -582,3 +583,31 @@ def test_what_is_no_table_is_refused_in_a_sentence(stream):
     for wrong in ({"load": [1.0]}, np.zeros(3), None, 3):
         with pytest.raises(DataError, match="^features: "):
             stream.guard.answer(wrong, stream.predict, stream.guard.watch())
+
+
+def test_a_gap_is_told_as_missing_however_long_it_lasts():
+    """Not as a value that stands still; where gaps are usual, it is their length that is not."""
+    rng = np.random.default_rng(2)
+    table, a = _two(rng)
+    made = _made(table, a, lambda X: X["b"].to_numpy())
+    rows = table.slice(0, 400).to_pandas().assign(a=np.nan)
+    found = made.answer(rows, [lambda X: X["b"].to_numpy()], made.watch())
+    assert set(found.cause) == {"a is missing"}
+    holes = pa.table({"a": np.where(rng.random(N) < 0.3, np.nan, a), "b": table["b"]})
+    made = _made(holes, a, lambda X: X["b"].to_numpy())
+    found = made.answer(rows, [lambda X: X["b"].to_numpy()], made.watch())
+    assert not [one for one in found.cause if "stood still" in one]
+    longest = made.fences.longest[0]
+    assert found.cause[-1] == f"a has been missing for more than {longest:,.0f} rows"
+
+
+@pytest.mark.parametrize("ask", ["probability", "probabilities"])
+def test_a_class_that_is_just_as_far_off_as_the_radius_is_among_the_likely(ask):
+    """A constant is as far off as one of its classes is: one bit less, and its sets hold the commonest class alone."""
+    value = np.random.default_rng(0).uniform(0.05, 0.95, 2000)
+    value = value if ask == "probability" else np.column_stack([value * 0.6, 1 - value, value * 0.4])
+    n = 2 if ask == "probability" else 3
+    for came in range(n):
+        labels = np.full(len(value), came)
+        likely = likely_of(ask, value, scores_of(ask, labels, value))
+        assert likely[:, came].all()

@@ -15,6 +15,7 @@ from mlwild.auditions.cells import Cells, cells_of, truth_of
 from mlwild.auditions.foresight import draws_of, events_of, ranked
 from mlwild.auditions.leads import lead_time
 from mlwild.auditions.mixture import combination, combined
+from mlwild.auditions.monitors import _event_words
 from mlwild.records import Vintage
 from tests.monitors.planted import app_of, history, regression, triangles_of
 from tests.support import Logit
@@ -316,3 +317,11 @@ def test_an_app_without_monitors_keeps_the_labelled_loss(tmp_path):
     assert sheet["monitors"] == []
     assert sheet["monitor_audition"]["why"] == "the app names no monitor"
     assert sheet["monitor_audition"]["default"] == ["labelled loss"]
+
+
+def test_a_threshold_below_the_reference_is_told_as_that():
+    """A later period may be easier than the first: "more than -0.157 above" is no sentence."""
+    assert _event_words(None, -0.157, "log_loss") == (
+        "log_loss above that of the reference, or less than 0.157 below it: the upper 25% of the cells"
+    )
+    assert "more than 0.2 above that of the reference" in _event_words(None, 0.2, "log_loss")

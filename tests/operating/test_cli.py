@@ -229,3 +229,28 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path):
     done = run("operate", "app.py", cwd=tmp_path, code=2)
     assert "holds bytes that are no text" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_long_outcome_takes_two_lines_and_cuts_off_no_date(capsys):
+    from types import SimpleNamespace
+
+    from mlwild.show.operation import show_operation
+
+    period = {"from": "2011-07-26", "loss": 1283.8, "low": 0.0, "high": 2986.2, "kept": None, "replaced": "58"}
+    facts = {
+        "observed": {"rows": 54, "labels": 54},
+        "decided": {"action": "retrain", "live": "58", "price": 30.0, "reason": "staleness has cost 113.5"},
+        "promised": {"estimate": 1270.0, "low": 0.0, "high": 2980.0},
+        "scored": {"periods": [period]},
+    }
+    tick = SimpleNamespace(at="2011-08-02", facts=facts)
+    show_operation(
+        SimpleNamespace(
+            app="demand", ticks=[tick], dry=False, rule="break-even", live="58", unit="GBP", loss="absolute",
+            alarms=[], following="2011-08-09", price=30.0,
+        )
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert "2011-08-02" in said
+    assert "replaced" in said

@@ -18,6 +18,7 @@ from mlwild.operating import rollback, status
 from mlwild.operating.lived import lived
 from mlwild.records import FallBack, Vintage
 from mlwild.rules.view import Decision
+from mlwild.show.operation import came_said
 from mlwild.stats.paired import fixed_b
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
@@ -61,7 +62,7 @@ def test_the_life_goes_on_as_if_the_rule_had_fallen_back_itself(rule, tmp_path):
     assert live_json(made, tmp_path)["live"] == done.to
     card = (tmp_path / "operate" / made.app.name / "card.html").read_text()
     assert f"vintage <b>{done.to}</b> is live" in card
-    assert "broken feed" in card
+    assert f"After the tick of {done.at} vintage {done.to} was put back: rolled back by hand: broken feed." in card
     tick_by_tick(made, tmp_path, None, begin=None, moments=[701, 751, 801, 851, 900])
     life = lived(ledger_of(made, tmp_path))
     ordered = life.orders[0]
@@ -78,6 +79,7 @@ def test_the_life_goes_on_as_if_the_rule_had_fallen_back_itself(rule, tmp_path):
     told = {one["period"]: one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]}
     assert told[ordered.cutoff]["kept"] is None
     assert told[ordered.cutoff]["replaced"] == done.live
+    assert came_said(told[ordered.cutoff]).endswith(f", not judged, as {done.live} was replaced")
     assert [one["kept"] for period, one in told.items() if period > ordered.cutoff].count(None) == 0
 
 

@@ -6,12 +6,19 @@ import errno
 import subprocess
 import sys
 
+import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 
+import mlwild as wild
 from mlwild.disk import write_atomically
 from mlwild.errors import BusyError, StoreError
+from mlwild.records import Vintage
+from mlwild.triangle import fitting, growing
 from mlwild.triangle.store import Store, read_predictions, write_predictions
+from mlwild.triangle.survey import survey
 
 
 def test_predictions_come_back_as_they_went(tmp_path):
@@ -89,3 +96,32 @@ def test_rows_of_earlier_data_are_removed(tmp_path):
     assert store.workspace("app", "two") == tmp_path / "rows" / "app" / "two"
     assert [path.name for path in (tmp_path / "rows" / "app").iterdir()] == ["two"]
     assert (tmp_path / "rows" / "app-b" / "one").is_dir()
+
+
+def test_a_model_that_another_process_made_meanwhile_stays(tmp_path, monkeypatch):
+    """A server's bundle names a model by its digest; a tick that fits it at the same moment must not replace it."""
+    rows = pd.DataFrame({"t": np.arange(900), "x": np.arange(900) % 7.0, "y": np.arange(900) % 5.0})
+    app = wild.App("race", data=lambda: rows, time="t", label="y", delay=0, models={"m": DummyRegressor()},
+                   loss="squared", every=100, start=100)  # fmt: skip
+    triangle = growing(survey(app), Store(tmp_path), "m", {})
+    key, real = triangle.recipe.fit_key(Vintage(0, "all")), fitting.models.fit
+    theirs = cloudpickle.dumps(DummyRegressor(constant=7.0, strategy="constant").fit([[0.0]], [7.0]))
+
+    def slow(*asked):
+        Store(tmp_path).put(key, "model", lambda file: file.write(theirs), rows=100)  # the other one is quicker
+        return real(*asked)
+
+    monkeypatch.setattr(fitting.models, "fit", slow)
+    assert triangle.ensure(Vintage(0, "all"))
+    assert Store(tmp_path).payload(key, "model").read_bytes() == theirs
+    assert (triangle.predictions(Vintage(0, "all"))[:50] == 7.0).all(), "and what is predicted is predicted by it"
+
+
+def test_of_two_who_write_an_entry_once_the_first_stays_unless_it_is_damaged(tmp_path):
+    store = Store(tmp_path)
+    assert store.put_once("abcd", "model", lambda file: file.write(b"first"), rows=3)
+    assert not store.put_once("abcd", "model", lambda file: file.write(b"second"), rows=3)
+    assert store.payload("abcd", "model").read_bytes() == b"first"
+    store.payload("abcd", "model").write_bytes(b"broken")
+    assert store.put_once("abcd", "model", lambda file: file.write(b"third"), rows=3)
+    assert store.payload("abcd", "model").read_bytes() == b"third"

@@ -116,22 +116,27 @@ def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
 
     Returns
     -------
-    dict of str to (ndarray of bool of shape (n_rows,), str)
-        By feature: in which rows, and why.
+    dict of str to (ndarray of bool, list of str), each n_rows long
+        By feature: in which rows, and why in each of them.
     """
     made: Stale = {}
     for name, limit in limits.items():
         ages, clock = tables[name].ages(events), tables[name].clock
-        late = ages > limit.oldest
-        said = f"is made of {name}, {clock.span(float(ages.max()))} old, above {clock.span(float(limit.oldest))}"
-        if limit.needed and (ages < 0).any():
-            said = f"is made of {name}, which has no row for it" if not late.any() else said
-            late |= ages < 0
-        if not late.any():
+        late, none = ages > limit.oldest, (ages < 0) & limit.needed
+        if not (late | none).any():
             continue
+        above = clock.span(float(limit.oldest))
+        said = [""] * len(ages)
+        for row in np.flatnonzero(late).tolist():
+            said[row] = f"is made of {name}, {clock.span(float(ages[row]))} old, above {above}"
+        for row in np.flatnonzero(none).tolist():
+            said[row] = f"is made of {name}, which has no row for it"
         for feature in limit.features:
-            before = made.get(feature)
-            made[feature] = (late, said) if before is None else (late | before[0], before[1])
+            before, why = made.get(feature, (None, said))
+            if before is None:
+                made[feature] = (late | none, said)
+            else:  # of two tables the first is blamed
+                made[feature] = (before | late | none, [one or two for one, two in zip(why, said, strict=True)])
     return made
 
 

@@ -114,6 +114,11 @@ class Bundle:
     clock: str
     live: Mapping[str, Any]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of a request, and features."""
+        return tuple(dict.fromkeys((*self.columns.names, *self.learned.schema.names)))
+
     def told(self) -> dict[str, Any]:
         """Return what a process without user code must know, as plain values."""
         guard = self.guard

@@ -24,7 +24,7 @@ from mlwild.answering.tables import known_now
 from mlwild.answering.telling import refusal
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
-from mlwild.digest import digest
+from mlwild.digest import digest, file_digest, fingerprint
 from mlwild.disk import waiting
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.events import Events
@@ -97,7 +97,7 @@ def bundle(
             "Restore it, or put the new one in place with mlwild deploy."
         )
     # A bundle names the app's file: one that was copied or moved with its store is another.
-    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file))
+    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file), _beside(app))
     found = root.get(key, KIND)
     if found is None:
         # Two who bundle the same make other bytes: the later would take the file from under the earlier's workers.
@@ -109,6 +109,13 @@ def bundle(
                 found = root.get(key, KIND)
                 assert found is not None
     return root, key, str(found["digest"])
+
+
+def _beside(app: App) -> str:
+    """Return a digest of what answers rest on beside what is live: the guard, who falls back, the contract."""
+    declared = None if app.contract is None else app.root / app.contract
+    terms = "" if declared is None or not declared.exists() else file_digest(declared)
+    return digest(fingerprint(app.guard), fingerprint(app.fallback), fingerprint(dict(app.models)), terms)
 
 
 def _alone(live: Live, arm: str) -> Live:

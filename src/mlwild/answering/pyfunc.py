@@ -19,6 +19,7 @@ from mlwild import frames
 from mlwild.answering.apps import app_of
 from mlwild.answering.batch.cells import Read, each, of_arrow, of_decimal
 from mlwild.answering.batch.given import Given, began_of, given
+from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
@@ -83,11 +84,14 @@ class GuardedModel:
         twice = next((one for one in bundle.columns.names if (frame.columns == one).sum() > 1), None)
         if twice is not None:
             raise DataError(f"input: there are two columns {twice!r}. Rename one.")
-        rows = of_frame(frame, bundle.columns, began_of(bundle.clock))
-        layout = replace(Layout.of(bundle), ids=())
+        layout, began = replace(Layout.of(bundle), ids=()), began_of(bundle.clock)
+        lists: dict[str, list[Any]] = {}
         with self._turn:
-            made = self.service.answer(rows.columns)
-        lists = layout.lists(rows, made) | {NEWEST: [layout.newest_text] * len(made)}
+            for at in range(0, len(frame), BATCH):  # as a file's: which rows are strange depends on those beside them
+                rows = of_frame(frame.iloc[at : at + BATCH], bundle.columns, began)
+                for name, values in layout.lists(rows, self.service.answer(rows.columns)).items():
+                    lists.setdefault(name, []).extend(values)
+        lists[NEWEST] = [layout.newest_text] * len(frame)
         # A gap in floats is NaN, which is no JSON: MLflow's server would send it all the same.
         return pd.DataFrame(
             {

@@ -14,6 +14,7 @@ from mlwild.guards.outcomes import likely_of
 from mlwild.guards.settings import Guard
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
+from mlwild.wording import number
 
 Ints = NDArray[np.int64]
 
@@ -81,7 +82,7 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
 
 def _said(found: dict[str, Any], *, numbers: bool) -> str:
     """Say what was held, and of which rows least."""
-    wide = f"{found['width']:,.3g} wide in the median" if numbers else f"{found['width']:.1f} classes in the mean"
+    wide = f"{number(found['width'], 3)} wide in the median" if numbers else f"{found['width']:.1f} classes in the mean"
     kind = "interval" if numbers else "set"
     held = (
         f"the {found['level']:.0%} {kind}s of its answers, {wide}, would have held {found['share']:.1%} of "

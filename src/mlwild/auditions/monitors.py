@@ -122,7 +122,10 @@ def _reference_sizes(triangle: Triangle, window: str) -> list[int]:
 def _event_words(above: float | None, threshold: float, loss: str) -> str:
     if above is not None:
         return f"{loss} more than {number(above, 3)} above that of the reference, as you named it"
-    return f"{loss} more than {number(threshold, 3)} above that of the reference: the upper {EVENTS:.0%} of the cells"
+    said = f"more than {number(threshold, 3)} above that of the reference"
+    if threshold < 0:
+        said = f"above that of the reference, or less than {number(-threshold, 3)} below it"
+    return f"{loss} {said}: the upper {EVENTS:.0%} of the cells"
 
 
 def _record(

@@ -50,6 +50,7 @@ def drill_view(found: Mapping[str, Any]) -> Row:
     digits = spread_decimals([cell[key] for cell in cells for key in ("loss", "clean", "constant")], 3)
     scale = bar_scale([(cell["clean"], cell["loss"], cell["constant"]) for cell in cells], zero=None)
     silent = sorted((cell for cell in cells if cell["available"] < 1), key=lambda cell: float(cell["available"]))
+    refused = any(cell["answered"] < cell["available"] for cell in cells)
     worst, worse = cells[0], sum(_above(cell, "constant") for cell in cells)
     rows = sum(cell["n"] for cell in cells)
     return {
@@ -57,9 +58,14 @@ def drill_view(found: Mapping[str, Any]) -> Row:
         "loss": found["loss"].replace("_", " "),
         "silent": [f"{_named(cell)}: {percent(1 - cell['available'])}" for cell in silent],
         "worst": _row(worst, digits, scale) | {"named": _named(worst), "worse": _above(worst, "constant")},
+        "refused": percent(found.get("refused") or 0.0) if refused else "",
         "anyway": _above({"loss": worst["clean"], "constant": worst["constant"]}, "constant"),
         "figures": [
-            {"label": "rows answered", "value": _answered(cells), "note": f"of {number(rows, 0)} under a fault"},
+            {
+                "label": "rows answered, or refused in words" if refused else "rows answered",
+                "value": _answered(cells),
+                "note": f"of {number(rows, 0)} under a fault",
+            },
             {
                 "label": "worse than the constant",
                 "value": f"{worse} of {len(cells)}",
@@ -68,7 +74,7 @@ def drill_view(found: Mapping[str, Any]) -> Row:
             {
                 "label": "taken for faulty without a fault",
                 "value": count(found["trips"], "time"),
-                "note": f"in {number(found['clean_rows'], 0)} rows; {percent(found['away'])} answered otherwise",
+                "note": f"in {number(found['clean_rows'], 0)} rows; {percent(found['away'])} got another answer",
             },
         ],
         "rows": [_row(cell, digits, scale) for cell in cells],
@@ -133,4 +139,4 @@ def _bare(cell: Mapping[str, Any], digits: int) -> str:
 def _rows(n: float | None, without: str) -> str:
     if n is None or not known(n):
         return without
-    return "at once" if n == 0 else count(int(n), "row")
+    return "at once" if n < 1 else count(int(n), "row")

@@ -10,6 +10,7 @@ from mlwild.card.facts import Facts, known
 from mlwild.card.words import UNKNOWN, between, count, decimals_for, half_width, interval, number, percent
 from mlwild.guards.exploring import AT_RANDOM
 from mlwild.guards.stages import CONSTANT
+from mlwild.wording import outside
 
 Row = dict[str, Any]
 
@@ -38,6 +39,7 @@ def fallback(facts: Facts) -> Row | None:
         "kept": f"{number(kept, 0)} of {number(of, 0)}" if of else None,
         "share": percent(kept / of) if of else None,
         "worse": _worse(stages, constant),
+        "outside": outside(stages),
         "drawn": percent(found["share"]) if random else "",
         "abstains": (found.get("abstains") or {}).get("said", ""),
         "each": percent(of_rows) if of_rows else "",

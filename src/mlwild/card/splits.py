@@ -7,6 +7,7 @@ from typing import Any
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
 from mlwild.card.words import UNKNOWN, count, day, decimals_for, half_width, interval, number, percent
+from mlwild.wording import sentence
 
 #: Longer lists are cut, and say so.
 MOST = 20
@@ -44,7 +45,7 @@ def splits(facts: Facts) -> dict[str, Any] | None:
 
 def _best(found: dict[str, Any]) -> dict[str, str]:
     why = found["why"]
-    return {"name": found["name"] or "none stands out", "why": f"{why[0].upper()}{why[1:]}."}
+    return {"name": found["name"] or "none stands out", "why": sentence(why)}
 
 
 def _leak(found: dict[str, Any] | None) -> dict[str, Any] | None:

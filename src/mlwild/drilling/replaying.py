@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from mlwild.app import App
 from mlwild.drilling.faults import FAULTS, SEVERITIES
 from mlwild.drilling.replays import Cell, Replay, Run, cell_of
 from mlwild.errors import AppError, DataError
-from mlwild.guards.answers import NORMAL
+from mlwild.guards.answers import REFUSED
 from mlwild.losses import Loss
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
@@ -44,7 +45,7 @@ class Drill:
     trips : int
         How often the guard took them for faulty.
     away : float
-        Share of them that got another answer than the champion's.
+        Share of them that were taken for faulty, and got another answer than the champion's, or none.
     replays : int
         Stretches of history times seeds.
     skipped : tuple of str
@@ -52,6 +53,10 @@ class Drill:
     streams : int
         Stretches of history whose guard judges the stream of inputs as a whole; in the others honest spells are such
         that only single rows are.
+    scale : float
+        What losses range over.
+    refused : float
+        Share of the rows without a fault that were refused, as the guard's settings ask for.
     """
 
     app: str
@@ -65,6 +70,7 @@ class Drill:
     skipped: tuple[str, ...]
     streams: int
     scale: float
+    refused: float = 0.0
 
     @property
     def worst(self) -> Cell:
@@ -180,20 +186,21 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
                 found.setdefault((fault.name, severity), []).extend(run for run in runs if run is not None)
     cells = [cell_of(fault, severity, found[fault.name, severity]) for fault in FAULTS for severity in SEVERITIES
              if found[fault.name, severity]]  # fmt: skip
-    status = [run.status for run in clean]
-    rows = sum(map(len, status))
+    tripped, refused = [run.tripped for run in clean], [run.status == REFUSED for run in clean]
+    rows = sum(map(len, tripped))
     return Drill(
         app.name,
         app.loss_.name,
-        tuple(sorted(cells, key=lambda one: one.clean - one.loss)),
+        tuple(sorted(cells, key=lambda one: (math.isnan(one.loss), one.clean - one.loss))),
         stages,
         rows,
-        sum(int((np.diff((one != NORMAL).astype(np.int8), prepend=0) == 1).sum()) for one in status),
-        sum(int((one != NORMAL).sum()) for one in status) / rows,
+        sum(int((np.diff(one.astype(np.int8), prepend=0) == 1).sum()) for one in tripped),
+        sum(int(one.sum()) for one in tripped) / rows,
         len(clean) * seeds,
         tuple(fault.name for fault in FAULTS if not any(found[fault.name, one] for one in SEVERITIES)),
         streams,
         _scale(app.loss_, clean),
+        sum(int(one.sum()) for one in refused) / rows,
     )
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mlwild import frames
 from mlwild.drilling.faults import FAULTS, Failing, Fault, Scene
 from mlwild.guarding import Chain, chain_of
-from mlwild.guards.answers import NORMAL, REFUSED, Answers, no_answers
+from mlwild.guards.answers import NORMAL, REFUSED, Answers, no_answers, too_dear, too_unsure
+from mlwild.guards.guarded import Guarded
 from mlwild.guards.stages import Predict
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
@@ -48,9 +49,10 @@ class Cell:
     bare_answered : float
         Share of rows that it answers.
     clean, constant : float
-        Mean loss of the same rows without the fault; and if the constant had answered them all.
+        Mean loss of the champion on the same rows without the fault, and of the constant: of those that were answered;
+        of all where none was.
     detected : float
-        Median rows from the first that was befallen to the first answer that is not normal; NaN if all were normal.
+        Median rows from the first that was befallen to the first that was taken for faulty; NaN if none was.
     recovered : float
         Median rows from the end of the fault until answers are normal again; NaN if they never are.
     n : int
@@ -96,6 +98,8 @@ class Run:
         Whether the outcome lay where the answer said; NaN where that said nothing.
     oracle : ndarray of shape (n_rows,)
         Loss if the guard were told what is broken; NaN outside of the stretch.
+    tripped : ndarray of bool, shape (n_rows,)
+        Whether the guard took the row, or who was to answer it, for faulty.
     begins, ends : int
         The fault lasts from the one row to before the other.
     """
@@ -108,6 +112,7 @@ class Run:
     finite: NDArray[np.bool_]
     held: Floats
     oracle: Floats
+    tripped: NDArray[np.bool_]
     begins: int
     ends: int
 
@@ -198,7 +203,8 @@ class Replay:
         labels = self.survey.labels[self.rows[order]]
         held = np.concatenate([_held(part, labels[place * BATCH :][:BATCH]) for place, part in enumerate(answers)])
         told = np.full(len(order), np.nan) if oracle is None else oracle
-        return Run(status, lost, bare, self.alone[order], same, finite | ~given, held, told, begins, ends)
+        tripped = _tripped(answers, self.chain.guard)
+        return Run(status, lost, bare, self.alone[order], same, finite | ~given, held, told, tripped, begins, ends)
 
     def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
         """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
@@ -260,12 +266,13 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
     lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
     detected, recovered = [], []
     for run in runs:
-        away = run.status != NORMAL
-        seen = np.flatnonzero(away[run.begins : run.ends])
+        seen = np.flatnonzero(run.tripped[run.begins : run.ends])
         if len(seen):
             detected.append(int(seen[0]))
-            after = np.flatnonzero(~away[run.ends :])
+            after = np.flatnonzero(~run.tripped[run.ends :])
             recovered.append(int(after[0]) if len(after) else np.inf)
+    # Where some are refused, those that are answered are not as hard as all: each is held against itself.
+    given = np.isfinite(lost) if np.isfinite(lost).any() else np.ones(len(lost), dtype=bool)
     late = float(np.median(recovered)) if recovered else np.nan
     return Cell(
         fault.name,
@@ -276,8 +283,8 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         _mean(lost),
         _mean(bare),
         float(np.isfinite(bare).mean()),
-        _mean(joined("clean")),
-        _mean(joined("constant")),
+        _mean(joined("clean")[given]),
+        _mean(joined("constant")[given]),
         float(np.median(detected)) if detected else np.nan,
         late if np.isfinite(late) else np.nan,
         len(lost),
@@ -292,6 +299,19 @@ def differs(column: Any, other: Any) -> NDArray[np.bool_]:
         return np.zeros(len(column), dtype=bool)
     pairs = zip(column.to_pylist(), other.to_pylist(), strict=True)
     return np.array([one != two and not (one != one and two != two) for one, two in pairs])  # noqa: PLR0124  NaN
+
+
+def _tripped(answers: Sequence[Answers], guard: Guarded) -> NDArray[np.bool_]:
+    """Mark the rows that are not as usual for another reason than how careful answers are to be."""
+    settings, away = guard.settings, np.concatenate([part.status != NORMAL for part in answers])
+    careful = {too_dear(one.name, settings.refuse) for one in guard.stages if settings.refuse is not None}
+    careful |= {too_unsure(one.name, settings.risk) for one in guard.stages if settings.risk is not None}
+    if not careful:
+        return away
+    causes = np.concatenate([part.cause for part in answers])
+    for row in np.flatnonzero(away).tolist():
+        away[row] = not careful.issuperset(str(causes[row]).split("; "))
+    return away
 
 
 def _held(made: Answers, labels: NDArray[Any]) -> Floats:

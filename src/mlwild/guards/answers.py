@@ -96,3 +96,13 @@ def no_answers(n: int, classes: int, *, matrix: bool) -> Answers:
     cause[:] = ""  # in a third of the time of np.full
     status, stage = np.full(n, REFUSED, dtype=np.int8), np.full(n, -1, dtype=np.int8)
     return Answers(value, low, high, likely, status, stage, expected, cause, np.ones(n))
+
+
+def too_dear(stage: str, limit: float) -> str:
+    """Say that a stage is expected to lose more than an answer may."""
+    return f"the expected loss of {stage} is above {limit:g}"
+
+
+def too_unsure(stage: str, risk: float) -> str:
+    """Say that a stage is less sure of an answer than the risk that may be taken asks for."""
+    return f"{stage} is not sure enough for a risk of {risk:g}"

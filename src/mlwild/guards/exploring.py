@@ -192,16 +192,35 @@ def learn_draws(
     values = values_of(explore, ask, classes)
     drawn = random_answers(values, len(sample.labels))
     loss = sample.lost(drawn)
+    check_loss(loss, sample.loss.name, refuse)
+    return Draws(float(explore.share), values, loss)
+
+
+def check_loss(loss: float, name: str, refuse: float | None) -> None:
+    """
+    Check that what is drawn may be given.
+
+    Parameters
+    ----------
+    loss : float
+        What draws lose on average; infinite where they do for one of the values.
+    name : str
+        Of the loss.
+    refuse : float or None
+        What an answer may lose.
+
+    Raises
+    ------
+    AppError
+        If it may not.
+    """
     if not math.isfinite(loss):
-        raise AppError(
-            f"explore.values: {sample.loss.name} is infinite for some of them. Keep probabilities off 0 and 1."
-        )
+        raise AppError(f"explore.values: {name} is infinite for some of them. Keep probabilities off 0 and 1.")
     if refuse is not None and loss > refuse:
         raise AppError(
             f"explore.values: what is drawn loses {loss:.4g} on average, and no answer is to be given above "
             f"refuse={refuse:g}. Declare others."
         )
-    return Draws(float(explore.share), values, loss)
 
 
 def random_answers(values: Floats, n: int) -> Floats:

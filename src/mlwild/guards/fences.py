@@ -90,6 +90,14 @@ class Fences:
         units = likely_units(value / middle) if middle and np.isfinite(middle) else ()
         return f"{said}: perhaps {units[0][1]} its unit" if units else said
 
+    def why_still(self, place: int, value: float) -> str:
+        """Say of a value that has stood still for too long what is wrong with it; a gap is told as one."""
+        gap = np.isnan(value)
+        if gap and not self.gaps[place]:
+            return self.why(place, value)
+        how = "been missing" if gap else "stood still"
+        return f"{self.names[place]} has {how} for more than {self.longest[place]:,.0f} rows"
+
 
 def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | None = None) -> Fences:
     """

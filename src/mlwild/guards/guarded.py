@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers
+from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers, too_dear, too_unsure
 from mlwild.guards.encoding import Encoding, without
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences, Runs
@@ -25,10 +25,10 @@ from mlwild.guards.watch import Stream, Watch
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
-#: Features that are too old: in which rows, and why.
-Stale = dict[str, tuple[Bools, str]]
+#: Features that are too old: in which rows, and why in each.
+Stale = dict[str, tuple[Bools, Sequence[str]]]
 #: Rows and columns that have stood still, that do not fit the others, columns that are unread, and those too old.
-_More = tuple[Bools | None, Bools, Mapping[str, str], Mapping[str, tuple[Bools, str]]]
+_More = tuple[Bools | None, Bools, Mapping[str, str], Mapping[str, tuple[Bools, Sequence[str]]]]
 
 #: Broken features that a cause names.
 NAMED = 3
@@ -101,7 +101,7 @@ class Guarded:
             Changed in place.
         now : float
             Seconds of a clock that only rises: a stage that failed again and again is asked again after a while.
-        stale : dict of str to (ndarray of bool of shape (n_rows,), str), optional
+        stale : dict of str to (ndarray of bool, sequence of str), each n_rows long, optional
             Features that are too old, which their values need not show: in which rows, and why.
 
         Returns
@@ -203,9 +203,9 @@ class Guarded:
         if name in unread:
             return f"{name} {unread[name]}"
         if name in stale and stale[name][0][row]:
-            return f"{name} {stale[name][1]}"
+            return f"{name} {stale[name][1][row]}"
         if stuck is not None and stuck[row, column]:
-            return f"{name} has stood still for more than {self.fences.longest[column]:,.0f} rows"
+            return self.fences.why_still(column, float(rows[row, column]))
         if unlike[row, column]:
             return f"{name} does not fit the other features"
         return self.fences.why(column, float(rows[row, column]))
@@ -226,7 +226,7 @@ class Guarded:
         causes = [f"{name} {LATE}" for name in late]
         for place, gone in self._order(predict, watch, names):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
-                causes.append(f"the expected loss of {self.stages[place].name} is above {self.settings.refuse:g}")
+                causes.append(too_dear(self.stages[place].name, self.settings.refuse))
                 continue
             breaker = watch.breakers[place] = watch.breakers[place].at(now)
             if breaker.state == "open":
@@ -239,9 +239,9 @@ class Guarded:
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
             unsure = good & self._unsure(place, value)
-            if unsure.any():
+            if unsure.any() and self.settings.risk is not None:
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
-                told = [*causes, f"{self.stages[place].name} is not sure enough for a risk of {self.settings.risk:g}"]
+                told = [*causes, too_unsure(self.stages[place].name, self.settings.risk)]
                 made.cause[left[unsure]] = _told(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
                 if not len(left):

@@ -30,7 +30,9 @@ def likely_of(ask: str, value: Floats, radius: Floats) -> NDArray[np.bool_]:
     [[True, True], [False, True]]
     """
     chances = np.column_stack([1.0 - value, value]) if ask == "probability" else value
-    return np.asarray((chances >= 1.0 - radius[:, None]) | (chances == chances.max(axis=1, keepdims=True)))
+    # As `scores_of` rounds it: a class that is just as far off as the radius, which scores give, would be left out.
+    off = np.column_stack([value, 1.0 - value]) if ask == "probability" else 1.0 - value
+    return np.asarray((off <= radius[:, None]) | (chances == chances.max(axis=1, keepdims=True)))
 
 
 def likeliest_of(value: Floats) -> tuple[NDArray[np.int64], Floats]:

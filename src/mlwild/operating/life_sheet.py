@@ -44,7 +44,11 @@ def life_sheet(ledger: Ledger, status: Status | None = None) -> dict[str, Any] |
         for fact in life.facts
         if fact.kind == "failed"
     ]
-    orders = [{"cutoff": fact.cutoff, "live": fact.body["live"], "why": fact.body["why"]} for fact in life.orders]
+    ticked = {fact.cutoff: fact.body["at"] for fact in life.facts if fact.kind == "ticked"}
+    orders = [
+        {"cutoff": one.cutoff, "at": ticked.get(one.cutoff, ""), "live": one.body["live"], "why": one.body["why"]}
+        for one in life.orders
+    ]
     return {
         "status": status.as_dict(),
         "opened": opened["at"],

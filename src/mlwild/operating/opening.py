@@ -21,6 +21,7 @@ from mlwild.digest import bytes_digest, digest, fingerprint
 from mlwild.disk import write_atomically
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.events import Events
+from mlwild.guarding import check_draws
 from mlwild.ledger import Fact, Ledger
 from mlwild.lives import first_vintage, fold
 from mlwild.operating.knowing import known_then
@@ -107,6 +108,7 @@ def opened(
     with rehearsals.lock(app.name):
         known = log_as_of(app, int(edges[first]))
         read = lay_survey(known, *known_then(app, *history, int(edges[first])), edges[: first + 1])
+        check_draws(read)  # else what is published could not be served
         # A signal may ask other models for a second opinion.
         models = None if hasattr(name, "monitor") or isinstance(name, str) else [app.live]
         triangle = build(read, rehearsals, jobs=wish.jobs, models=models)[0]
@@ -264,7 +266,7 @@ def _shared(triangle: Triangle, vintage: Vintage, root: Store) -> str:
     noted = triangle.store.get(key, "model")
     if noted is not None and root.get(key, "model") is None:
         payload = triangle.store.payload(key, "model").read_bytes()
-        root.put(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))
+        root.put_once(key, "model", lambda file: file.write(payload), rows=noted.get("rows"))
     return key
 
 

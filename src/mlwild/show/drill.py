@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.table import Table
 from rich.text import Text
 
@@ -35,7 +37,16 @@ def headline(found: Drill) -> Text:
         lost = min(silent, key=lambda cell: cell.available)
         said = f"{found.app}: under {_named(lost)} {1 - lost.available:.1%} of rows got no answer at all."
         return Text(said, style="bold red")
-    text = Text(f"{found.app}: every row was answered under every fault. ", style="bold")
+    least = min(found.cells, key=lambda cell: cell.answered)
+    how = "answered under every fault"
+    if least.answered < 1:
+        how = (
+            f"answered, or refused in words, under every fault ({_named(least)}: {1 - least.answered:.0%} refused; "
+            f"without a fault {found.refused:.0%})"
+        )
+    text = Text(f"{found.app}: every row was {how}. ", style="bold")
+    if math.isnan(worst.loss):
+        return text
     text.append(
         f"At worst ({_named(worst)}) answers lose {number(worst.loss, DIGITS)} instead of {number(worst.clean, DIGITS)}"
         f" ({found.loss}); the constant would have lost {number(worst.constant, DIGITS)}.",
@@ -51,8 +62,10 @@ def clean_said(found: Drill) -> str:
     trips = f"{found.trips} time{'' if found.trips == 1 else 's'}"
     said = (
         f"Without a fault: {count(found.clean_rows)} rows, taken for faulty {trips}; {found.away:.2%} of them got "
-        "another answer than the champion's."
+        "another answer than the champion's, or none."
     )
+    if found.refused:
+        said += f" {found.refused:.0%} were refused, by what the guard may lose or risk."
     if found.streams:
         return said
     return f"{said} Inputs are judged row by row only: honest spells of this history would trip any limit of a stream."
@@ -114,4 +127,4 @@ def _rows(n: float) -> str:
     """Return a delay in words; what was never seen has none."""
     if n != n:  # noqa: PLR0124  NaN is not itself
         return "-"
-    return "at once" if n == 0 else f"{count(int(n))} row{'' if n == 1 else 's'}"
+    return "at once" if n < 1 else f"{count(int(n))} row{'' if n == 1 else 's'}"

@@ -55,7 +55,7 @@ def sentences(sheet: dict[str, Any]) -> Iterator[str]:
     yield f"{audition['why'][0].upper()}{audition['why'][1:]}."
     if "event" in audition:
         yield (
-            f"Judged on {audition['cells']} model-and-period cells; an event is a {audition['event']}; "
+            f"Judged on {audition['cells']} model-and-period cells; an event is a mean {audition['event']}; "
             f"{audition['tolerated']}."
         )
         yield f"Learned combination: {audition['combination']['why']}."

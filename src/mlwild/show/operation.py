@@ -147,7 +147,7 @@ def _table(done: Operation) -> Table:
     priced = f"price ({done.unit})" if done.unit else "price"
     for name in ("tick", "rows", "labels", "decided", "live", priced, "why", f"promised {done.loss}", "came"):
         right = name in ("rows", "labels", priced)
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name not in ("why", "came"))
     for one in done.ticks:
         table.add_row(*_row(one))
     return table
@@ -186,6 +186,8 @@ def promise_said(body: Mapping[str, Any]) -> str:
 def came_said(body: Mapping[str, Any]) -> str:
     """Write what a promised period came to."""
     word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
+    if body.get("replaced"):  # there was an interval: of another model than the one that ended the period
+        word = f"not judged, as {body['replaced']} was replaced"
     return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 

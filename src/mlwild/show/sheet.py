@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number
+from mlwild.wording import between, count, number, outside
 
 SHOWN = 12
 
@@ -179,11 +179,11 @@ def _chain(found: dict[str, Any]) -> Table | Text:
         ends = between(one["low"], one["high"])
         cells = (number(one["loss"]), worst, number(one["estimate"]), ends, held, count(one["n"]))
         table.add_row(one["stage"], one["vintage"] or "-", *cells)
+    said = [outside(found["stages"])]
     if found.get("share"):
-        table.caption = (
-            f"At random: {found['share']:.0%} of fallbacks are drawn so, to see what comes of other answers."
-        )
-        table.caption_justify = "left"
+        said.append(f"At random: {found['share']:.0%} of fallbacks are drawn so, to see what comes of other answers.")
+    if any(said):
+        table.caption, table.caption_justify = " ".join(filter(None, said)), "left"
     return table
 
 

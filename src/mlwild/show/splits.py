@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.wording import between, number
+from mlwild.wording import between, number, sentence
 
 SHOWN = 6
 
@@ -53,7 +53,7 @@ def sentences(audition: dict[str, Any]) -> Iterator[str]:
     for word in ("estimating", "choosing"):
         best = audition[word]
         name = f"{best['name']!r}" if best["name"] else "none"
-        yield f"Best split for {word}: {name}. {best['why'][0].upper()}{best['why'][1:]}."
+        yield f"Best split for {word}: {name}. {sentence(best['why'])}"
     leak = audition["leak_meter"]
     if leak is None:
         yield "Leak meter (blocked less shuffled cross-validation): not measured; --splits all fits what it takes."

@@ -334,5 +334,8 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
             f"its artefact was lost, and what was made again is not the same (digest {made[:8]}, was "
             f"{job.artefact[:8]}): its rows have changed, or lines of its code, or its fit cannot be repeated"
         )
-    store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
+    if job.artefact:  # another that is there under the key is not what went live
+        store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
+    elif not store.put_once(job.fit_key, "model", lambda file: file.write(payload), rows=n):
+        return pickle.loads(store.payload(job.fit_key, "model").read_bytes()), True  # another process was first
     return model, True

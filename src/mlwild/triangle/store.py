@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.digest import digest, file_digest
-from mlwild.disk import held, synced, write_atomically
+from mlwild.disk import held, synced, waiting, write_atomically
 
 #: Name of the folder that keeps what was fitted.
 STORE = ".mlwild"
@@ -48,6 +48,14 @@ class Store:
 
     def _note(self, key: str, kind: str) -> Path:
         return self.payload(key, kind).with_suffix(f".{kind}.json")
+
+    def put_once(self, key: str, kind: str, write: Callable[[IO[bytes]], object], **facts: Any) -> bool:
+        """Write an entry that others may name by its digest, and say so; of two who make it the first one's stays."""
+        with waiting(self.root / f"{kind}.lock"):
+            if self.get(key, kind) is not None:
+                return False
+            self.put(key, kind, write, **facts)
+            return True
 
     def put(self, key: str, kind: str, write: Callable[[IO[bytes]], object], **facts: Any) -> None:
         """Write an entry: the payload first, then the note that makes it count."""

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ JOURNAL = "journal.json"
 CAUSES = 1_000
 OTHER = "other causes"
 #: A number by itself: the parts of a date that is given as an example are none.
-_NUMBER = re.compile(r"(?<![\w.:-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w:-])")
+_NUMBER = re.compile(r"(?P<number>(?<![\w.:-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w:-]))")
 #: What the state of a guard is made of, and all that is ever loaded from it.
 _OURS = ("mlwild.guards.", "mlwild.stats.")
 _THEIRS = {
@@ -38,6 +39,13 @@ _THEIRS = {
     ("numpy._core.numeric", "_frombuffer"),
     ("collections", "deque"),
 }
+
+
+@lru_cache(maxsize=8)
+def _masked(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds numbers in a cause, and names that hold some before the numbers in them."""
+    kept = sorted((re.escape(one) for one in names if _NUMBER.search(one)), key=len, reverse=True)
+    return re.compile("|".join([*kept, _NUMBER.pattern]))
 
 
 @dataclass
@@ -73,13 +81,13 @@ class Journal:
     whole: bool = False
     watch: str = ""
 
-    def count(self, status: list[str], cause: list[str]) -> None:
-        """Count some answers."""
+    def count(self, status: list[str], cause: list[str], names: tuple[str, ...] = ()) -> None:
+        """Count some answers; names of columns are told as they are, whatever numbers are in them."""
         self.status.update(status)
         for said, n in Counter(cause).items():
             if said:
                 # Numbers of the data would make each cause its own.
-                name = _NUMBER.sub("#", said)
+                name = _masked(names).sub(lambda found: "#" if found["number"] else found[0], said)
                 self.causes[name if name in self.causes or len(self.causes) < CAUSES else OTHER] += n
 
     def save(self, path: Path) -> None:

@@ -352,7 +352,7 @@ def _answer(work: _Work, rows: Rows, progress: Callable[[int], None] | None) -> 
             made = answers.answer(given.columns, journal.rows / BATCH)
             lists = layout.lists(given, made)
             work.write(body, outputs.encoded(work.kind, layout, lists))
-            journal.count(lists["status"], lists["cause"])
+            journal.count(lists["status"], lists["cause"], answers.bundle.names)
             journal.rows += given.n
             if time.monotonic() - saved >= EVERY:
                 work.save(body)
