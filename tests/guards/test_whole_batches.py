@@ -68,10 +68,10 @@ def test_a_feature_that_cannot_be_read_is_told_though_it_may_be_missing(made, n)
 def test_a_feature_that_is_too_old_is_told_though_nothing_else_is_wrong(made, n):
     guard, predict, frame = made
     old = np.arange(n) % 2 == 0
-    said = guard.answer(frame[-n:], predict, guard.watch(), stale={"gaps": (old, "is two days old")})
+    said = guard.answer(frame[-n:], predict, guard.watch(), stale={"gaps": (old, ["is two days old"] * n)})
     assert ["two days old" in one for one in said.cause] == old.tolist()
     assert said.value.tolist() == frame["x"][-n:].tolist()
-    rows = guard.answer(frame[-n:], predict, guard.watch(), stale={"gaps": (~old & False, "is two days old")})
+    rows = guard.answer(frame[-n:], predict, guard.watch(), stale={"gaps": (~old & False, ["is two days old"] * n)})
     assert (rows.status == 0).all()
 
 
