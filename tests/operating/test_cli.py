@@ -83,9 +83,17 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(more, said, code, 
     assert not list(tmp_path.glob(".mlwild/operate/*/ledger.jsonl"))
 
 
-def _two_at_once(folder, times, seed):
-    """Start two operators of one app so often, one a moment after the other, while rows come; say what each said."""
+def _two_at_once(folder, times, seed, wait=0.0):
+    """
+    Start two operators of one app so often, one a moment after the other, while rows come; say what each said.
+
+    Features may be made to take a while: how often two meet is no matter of how quick the machine is then.
+    """
     write(folder, "import pathlib\n    frame = frame[frame['when'] < int(pathlib.Path('now').read_text())]")
+    if wait:
+        slow = f"import time\ndef slow(rows):\n    time.sleep({wait})\n    return rows[['x']]\n\napp ="
+        text = (folder / "app.py").read_text().replace("app =", slow).replace("every=50", "every=7")
+        (folder / "app.py").write_text(text.replace('lambda rows: rows[["x"]]', "slow"))
     rng, refused = random.Random(seed), 0
     command = [*MLWILD, "operate", "app.py", "--no-gate", "--no-record"]
     for number in range(times):
@@ -121,7 +129,7 @@ def test_of_two_operators_one_acts_and_the_other_is_told_who_does(tmp_path):
 
 @pytest.mark.slow
 def test_of_two_operators_however_they_meet_nothing_is_done_twice(tmp_path):
-    assert _two_at_once(tmp_path, 20, seed=1) >= 3
+    assert _two_at_once(tmp_path, 20, seed=1, wait=0.1) >= 3
     _same_as_by_one(tmp_path)
 
 
