@@ -75,6 +75,20 @@ def test_it_is_what_is_counted_by_hand(tmp_path, delay):
     assert found["worst"]["share"] == pytest.approx(least)
 
 
+def test_intervals_that_end_hold_as_much_and_are_told_as_narrow_as_they_are(tmp_path):
+    """Outcomes of at least 0: what lies below is nothing that could be missed, and one that does is missed."""
+    rows = _app(3).data()
+    rows["y"] = np.maximum(rows["y"], 0.0)
+    found = {}
+    for name, how in {"plain": wild.Guard(), "ended": wild.Guard(low=0.0), "wrong": wild.Guard(low=2.0)}.items():
+        triangle, path = _built(replace(_app(3), data=lambda: rows, guard=how), tmp_path / name)
+        began = min(one.cutoff for one in triangle.scores)
+        found[name] = covered(triangle, path[began:], began, level=0.9)
+    assert found["ended"]["share"] == found["plain"]["share"]
+    assert found["ended"]["width"] < 0.95 * found["plain"]["width"]
+    assert found["wrong"]["share"] < found["plain"]["share"] - 0.2
+
+
 def test_what_is_held_is_what_is_stated_and_the_worst_is_below_it(tmp_path):
     """Five draws of some 5,400 outcomes: four standard errors, and .01 for a change of widths once a period."""
     for seed in range(5):

@@ -361,6 +361,41 @@ def test_a_risk_that_nothing_keeps_refuses_all():
     assert guard.answer(np.array([[0.999]]), [lambda X: X[:, 0]], guard.watch()).words == ["refused"]
 
 
+def test_intervals_end_where_no_outcome_can_lie():
+    rng = np.random.default_rng(0)
+    table, a = _two(rng)
+    labels = a + rng.normal(size=N)
+    plain, ended = (
+        _made(table, labels, lambda X: X["a"].to_numpy(), settings=how) for how in (Guard(), Guard(low=-1.0, high=1.5))
+    )
+    rows = table.slice(0, 300).to_pandas()
+    predict = [lambda X: X["a"].to_numpy()]
+    wide, cut = (one.answer(rows, predict, one.watch()) for one in (plain, ended))
+    assert cut.value.tolist() == wide.value.tolist()
+    low, high = np.maximum(wide.low, np.minimum(wide.value, -1.0)), np.minimum(wide.high, np.maximum(wide.value, 1.5))
+    assert (cut.low.tolist(), cut.high.tolist()) == (low.tolist(), high.tolist())
+    assert (cut.low > wide.low).any()
+    assert (cut.high < wide.high).any()
+    watch = ended.watch()
+    alone = [ended.answer(rows[at : at + 1], predict, watch) for at in range(50)]
+    assert [one.low[0] for one in alone] == cut.low[:50].tolist()
+
+
+def test_ends_of_intervals_are_numbers_in_order_and_for_numbers():
+    for how, said in (
+        ({"low": np.nan}, "low: nan"),
+        ({"high": "1"}, "high: '1'"),
+        ({"low": 2, "high": 1}, "low: 2 is"),
+    ):
+        with pytest.raises(AppError, match=rf"^guard\.{said}"):
+            Guard(**how)
+    x = np.random.default_rng(0).random(400)
+    table, y = pa.table({"x": x}), (x > 0.5).astype(np.int64)
+    known = Known(table.slice(0, 200), y[:200], table.slice(200), y[200:], "numpy", named("brier"), "probability", 2)
+    with pytest.raises(AppError, match=r"^guard\.low, high: this loss asks for classes"):
+        learn_guard(known, [Candidate("model", "1", lambda X: X[:, 0])], Guard(low=0.0))
+
+
 def test_a_risk_needs_probabilities():
     table, a = _two(np.random.default_rng(0))
     with pytest.raises(AppError, match=r"^guard\.risk: this loss asks for no probabilities"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlwild.app import App
 from mlwild.guarding import MOST_OF_PERIOD, answered, followed
-from mlwild.guards.outcomes import likely_of
+from mlwild.guards.outcomes import interval_of, likely_of
 from mlwild.guards.settings import Guard
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
@@ -62,9 +62,14 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
     counted = np.flatnonzero(np.isfinite(radii) & np.isfinite(scores))
     if not len(counted):
         return None
-    held = scores[counted] <= radii[counted]
-    wide = 2 * radii[counted]
-    if survey.ask != "value":
+    if survey.ask == "value":
+        low, high = interval_of(value[counted], radii[counted], survey.app.guard or Guard())
+        labels, wide = survey.labels[rows[counted]], high - low
+        # Where nothing is cut off the radius says it: sums may differ from it in the last bit.
+        below = (labels < low) & (low > value[counted] - radii[counted])
+        above = (labels > high) & (high < value[counted] + radii[counted])
+        held = (scores[counted] <= radii[counted]) & ~below & ~above
+    else:
         likely = likely_of(survey.ask, value[counted], radii[counted])
         wide = likely.sum(axis=1)
         held = likely[np.arange(len(counted)), survey.labels[rows[counted]].astype(np.int64)]

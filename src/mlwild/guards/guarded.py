@@ -275,7 +275,7 @@ class Guarded:
         found = radii_of(radii, self.ask, rows, part.value)
         if names != ():  # what is not seen counts as the middle, where rows look easy: they are no easier than all
             found = np.maximum(found, radii.fixed) * wider
-        around(part, self.ask, found)
+        around(part, self.ask, found, self.settings)
 
     def _order(
         self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None

@@ -169,6 +169,8 @@ def learn_guard(
     n = len(known.labels)
     if settings is not None and settings.risk is not None and not known.ask.startswith("probab"):
         raise AppError("guard.risk: this loss asks for no probabilities of classes, so that nobody knows what is sure.")
+    if settings is not None and (settings.low, settings.high) != (None, None) and known.ask != "value":
+        raise AppError("guard.low, high: this loss asks for classes, and intervals are for numbers.")
     if not n:
         raise DataError("guard: there is no labelled row that the models did not learn from. Wait for labels.")
     settings = settings or Guard()

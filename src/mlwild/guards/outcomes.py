@@ -8,16 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.guards.answers import Answers
+from mlwild.guards.settings import Guard
 
 Floats = NDArray[np.float64]
 
 
-def around(part: Answers, ask: str, radius: Floats) -> None:
+def around(part: Answers, ask: str, radius: Floats, settings: Guard) -> None:
     """Put an interval round each number, or a set of classes."""
     if ask == "value":
-        part.low[:], part.high[:] = part.value - radius, part.value + radius
+        part.low[:], part.high[:] = interval_of(part.value, radius, settings)
     elif ask.startswith("probab"):
         part.likely[:] = likely_of(ask, part.value, radius)
+
+
+def interval_of(value: Floats, radius: Floats, settings: Guard) -> tuple[Floats, Floats]:
+    """
+    Return the ends of intervals: as far from the answer on either side, and not beyond what outcomes can be.
+
+    Examples
+    --------
+    >>> low, high = interval_of(np.array([1.0, 5.0, -1.0]), np.full(3, 2.0), Guard(low=0.0))
+    >>> low.tolist(), high.tolist()  # an answer that can be no outcome is in its interval all the same
+    ([0.0, 3.0, -1.0], [3.0, 7.0, 1.0])
+    """
+    low, high = value - radius, value + radius
+    if settings.low is not None:
+        low = np.maximum(low, np.minimum(value, settings.low))
+    if settings.high is not None:
+        high = np.minimum(high, np.maximum(value, settings.high))
+    return low, high
 
 
 def likely_of(ask: str, value: Floats, radius: Floats) -> NDArray[np.bool_]:

@@ -32,6 +32,9 @@ class Guard:
         with a chance of 95 % for rows that come as the history's latest did. Only where a loss asks for probabilities.
     explore : Explore, optional
         In fallback, draw a share of the answers at random, so that what comes of other answers is seen too.
+    low, high : float, optional
+        No outcome lies beyond, as none of a count lies below 0: intervals end there, or at the answer where that lies
+        beyond. Only for numbers.
 
     Raises
     ------
@@ -51,6 +54,8 @@ class Guard:
     refuse: float | None = None
     risk: float | None = None
     explore: Explore | None = None
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -68,6 +73,12 @@ class Guard:
             raise AppError(f"guard.risk: {self.risk!r} is not a share between 0 and 1.")
         if self.explore is not None and not isinstance(self.explore, Explore):
             raise AppError(f"guard.explore: {self.explore!r} is no Explore(...). Write wild.Explore(0.1).")
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            if value is not None and not (_number(value) and abs(value) < float("inf")):
+                raise AppError(f"guard.{name}: {value!r} is not a finite number.")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise AppError(f"guard.low: {self.low:g} is not below high, {self.high:g}.")
         if self.explore is not None and self.risk is not None:
             raise AppError("guard.explore: answers that are drawn keep no promise of a risk. Declare one of the two.")
 
