@@ -78,14 +78,15 @@ def roundest(low: float, high: float) -> float:
 
 def sentence(text: str) -> str:
     """
-    Write some words as a sentence.
+    Write some words as a sentence; none where there are none.
 
     Examples
     --------
-    >>> sentence("no difference"), sentence("too few. Hint: wait.")
-    ('No difference.', 'Too few. Hint: wait.')
+    >>> sentence("no difference"), sentence("too few. Hint: wait."), sentence("and so on ..."), sentence("")
+    ('No difference.', 'Too few. Hint: wait.', 'And so on ...', '')
     """
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}." if text else ""
 
 
 def outside(stages: Sequence[Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
 from mlwild.card.words import UNKNOWN, between, interval, number, percent
+from mlwild.wording import sentence
 
 #: Longer lists are cut, and say so.
 MOST, MOST_SAID = 18, 8
@@ -27,7 +28,7 @@ def monitors(facts: Facts) -> dict[str, Any] | None:
     scale = bar_scale([(row["low"], row["high"], row["estimate"]) for row in rows if known(row["low"])], zero=0.5)
     why = audition["why"]
     return {
-        "why": f"{why[0].upper()}{why[1:]}.",
+        "why": sentence(why),
         "default": audition["default"],
         "stale": audition["for_staleness"],
         "event": audition.get("event"),

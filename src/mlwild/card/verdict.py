@@ -8,6 +8,7 @@ from typing import Any
 from mlwild.card import words
 from mlwild.card.facts import Facts, known
 from mlwild.card.words import UNKNOWN, count, decimals_for, half_width, interval, number, span, tidy, with_unit
+from mlwild.wording import sentence
 
 Figure = dict[str, str]
 
@@ -25,7 +26,7 @@ def verdict(facts: Facts) -> dict[str, Any]:
         "n": count(best["n"], "period"),
         "every": span(sheet["every"]),
         "period": words.between(sheet["rehearsed_from"], sheet["period_ends"]),
-        "reason": _sentence(best["reason"]),
+        "reason": sentence(best["reason"]),
         "means": meaning(best["rule"]) if best["rule"] else "",
     }
 
@@ -34,11 +35,6 @@ def _as_one_goes(facts: Facts) -> bool:
     """Say whether the cost is that of choosing the rule as one goes, not that of the rule from the start."""
     cost, row = facts.sheet["recommended"]["cost"], facts.rules.get(facts.shown)
     return known(cost) and row is not None and known(row["cost"]) and abs(cost - row["cost"]) > 1e-6 * abs(cost)
-
-
-def _sentence(said: str) -> str:
-    said = said.strip().rstrip(".")
-    return said[:1].upper() + said[1:] + "." if said else ""
 
 
 def meaning(rule: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 from mlwild.errors import AppError
 from mlwild.guards.exploring import Explore
@@ -84,4 +85,4 @@ class Guard:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)  # those of NumPy too, as the least of some labels is

@@ -46,7 +46,9 @@ def standing_gate(file: Path | None = None, *, store: str | Path = STORE, jobs: 
         red = [verdict for verdict in report.verdicts if verdict.blocks]
         if not red:
             return ""
-        why = shorten(red[0].outcome.said.rstrip("."), MOST_SAID, placeholder=" ...")  # an alarm is read in a line
+        why = shorten(
+            red[0].outcome.said.removesuffix("."), MOST_SAID, placeholder=" ..."
+        )  # an alarm is read in a line
         return f"the gate blocks it: {', '.join(one.test for one in red)} red ({why})"
 
     return gate

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.wording import between, number
+from mlwild.wording import between, number, sentence
 
 SHOWN = 6
 
@@ -52,7 +52,7 @@ def show_monitors(console: Console, sheet: dict[str, Any]) -> None:
 def sentences(sheet: dict[str, Any]) -> Iterator[str]:
     """Yield what the audition says, in sentences."""
     audition = sheet["monitor_audition"]
-    yield f"{audition['why'][0].upper()}{audition['why'][1:]}."
+    yield sentence(audition["why"])
     if "event" in audition:
         yield (
             f"Judged on {audition['cells']} model-and-period cells; an event is a mean {audition['event']}; "

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.operating import Challenge, Operation, Rollback, Status, Tick
 from mlwild.operating.beside import percent
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number
+from mlwild.wording import between, count, number, sentence
 
 _STYLES = {"retrain": "bold", "update": "bold", "start": "bold", "fall back": "bold yellow", "refused": "bold red"}
 
@@ -130,7 +130,7 @@ def show_challenge(found: Challenge) -> None:
         console.print(Text(f"{found.alarm}.", style="bold red"))
     unscored = "No tick since: mlwild operate scores it." if found.running else "No tick has scored it."
     said = str(found.standing.get("said", unscored))
-    console.print(Text(said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."), style="bold"))
+    console.print(Text(sentence(said), style="bold"))
 
 
 def _between(low: float | None, high: float | None) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, outside
+from mlwild.wording import between, count, number, outside, sentence
 
 SHOWN = 12
 
@@ -56,7 +56,7 @@ def _verdict(sheet: dict[str, Any]) -> Text:
     text = Text("\n")
     if chosen["rule"] is None:
         text.append(f"{sheet['app']}: no rule is recommended. ", style="bold")
-        text.append(f"{chosen['reason'][0].upper()}{chosen['reason'][1:]}.")
+        text.append(sentence(chosen["reason"]))
         return text
     text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
     text.append(
