@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,11 @@ class Fences:
     news: Bools
     longest: Floats
     typical: Floats
+    _open: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Keep whether any word may be new."""
+        object.__setattr__(self, "_open", bool(np.isinf(self.high).any()))
 
     def broken(self, rows: Floats) -> Bools | None:
         """
@@ -73,8 +78,8 @@ class Fences:
 
     def settled(self, rows: Floats) -> Floats:
         """Return rows in which a word that may be new counts as the usual one: that it is new says nothing."""
-        new = np.isinf(rows)
-        return np.where(new, self.typical, rows) if new.any() else rows
+        new = np.isinf(rows) if self._open else None
+        return rows if new is None or not new.any() else np.where(new, self.typical, rows)
 
     def why(self, place: int, value: float) -> str:
         """Say what is wrong with a value."""
@@ -215,10 +220,8 @@ class Runs:
             self.last = row
             over = self.length > longest
             return over[None, :] if over.any() else None
-        # Of most batches of plain numbers nothing stands still for two rows; a sum that is a number has no gap in it.
-        with np.errstate(over="ignore", invalid="ignore"):
-            plain = math.isfinite(rows.sum())
-        moves = plain and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
+        # Of most batches nothing stands still for two rows; the greatest is NaN where there is a gap.
+        moves = not math.isnan(rows.max()) and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
         new = None if moves else _new(rows, self.last, self.length)
         if new is None or new.all():
             self.last, self.length = rows[-1].copy(), np.ones(rows.shape[1])

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 #: Powers of the bets k p^(k-1): a small one for a few rows far out, a great one for many rows a little out.
 POWERS = (0.3, 0.5, 0.7, 0.9)
 _SLOPES = np.array(POWERS) - 1.0
+#: A product of bets whose logarithm is as far from 0 is still a number, and so is its reciprocal.
+FARTHEST = 600.0
 
 
 @dataclass(frozen=True)
@@ -162,18 +164,16 @@ class PDetector:
         p = np.asarray(p, dtype=np.float64)
         if not len(p):
             return self, None
-        ends = float(p.min()), float(p.max())  # NaN, if there is any
-        for end in ends:
+        for end in (float(p.min()), float(p.max())):  # NaN, if there is any
             self._check(end)
-        fixed = np.log(_scales(self.calibration, self.delta))
         # The sum of each bet's logarithms is made of that of the p-values.
-        walk = np.multiply.outer(_SLOPES, np.cumsum(np.log(p)))
-        walk += np.multiply.outer(fixed, np.arange(1.0, len(p) + 1.0))
-        most = float(np.abs(np.multiply.outer(np.log(ends), _SLOPES) + fixed).max())
-        values = _recursed(walk, most, self.value)
+        walk = np.multiply.outer(_SLOPES, np.log(p).cumsum())
+        walk += np.multiply.outer(np.log(_scales(self.calibration, self.delta)), np.arange(1.0, len(p) + 1.0))
+        values = _recursed(walk, np.array(self.value)[:, None])
         # What is beyond all numbers comes after an alarm.
-        over = np.flatnonzero(~(values.sum(axis=0) < self.run_length * len(POWERS)))
-        last = int(over[0]) if len(over) else len(p) - 1
+        mixed, limit = values.sum(axis=0), self.run_length * len(POWERS)
+        over = [] if mixed.max() < limit else np.flatnonzero(~(mixed < limit)).tolist()
+        last = over[0] if over else len(p) - 1
         # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
         lead = np.log(np.maximum(self.best, 1.0))
         least, lowest = -lead, np.zeros(len(POWERS), dtype=np.intp)
@@ -186,7 +186,7 @@ class PDetector:
             old if not place and best > 1 else self.rows + place
             for old, best, place in zip(self.began, self.best, lowest.tolist(), strict=True)
         ]
-        if len(over):
+        if over:
             row = self.rows + last
             fresh = PDetector(self.run_length, self.calibration, self.delta, row + 1)
             return fresh, Alarm(row, _start(bests.tolist(), begans))
@@ -202,43 +202,34 @@ class PDetector:
             )
 
 
-def _recursed(walk: Floats, most: float, begin: tuple[float, ...]) -> Floats:
+def _recursed(walk: Floats, begin: Floats) -> Floats:
     """
     Return S_t = (S_{t-1} + 1) exp(log_t) of each series, from S_0 on; no number once one is beyond all numbers.
 
-    Within a stretch it is E_t (S + sum_{s<=t} 1 / E_{s-1}), with E the product so far: of stretches that are short
-    enough for that product to be a number, at both ends.
+    It is E_t (S_0 + sum_{s<=t} 1 / E_{s-1}), with E the product so far, where that is a number at both ends; or else
+    half by half.
 
     Parameters
     ----------
     walk : ndarray of shape (n_series, n_rows)
         Sum of the logarithms so far.
-    most : float
-        None of them is further from 0.
-    begin : tuple of float
+    begin : ndarray of shape (n_series, 1)
     """
-    series, n = walk.shape
-    size = int(min(max(600.0 / max(most, 1e-9), 1.0), 128.0))
-    stretches = -(-n // size)
-    since = np.empty((series, stretches * size))
-    since[:, :n], since[:, n:] = walk, walk[:, -1:]
-    since = since.reshape(series, stretches, size)
-    since[:, 1:] -= since[:, :-1, -1:].copy()
+    n = walk.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        product = np.exp(since)
-        inverse = np.empty_like(product)
-        inverse[:, :, 0] = 1.0
-        np.divide(1.0, product[:, :, :-1], out=inverse[:, :, 1:])
-        np.cumsum(inverse, axis=2, out=inverse)
-        made = np.multiply(product, inverse, out=inverse)
-        carried = []
-        for value, *ends in zip(begin, product[:, :, -1].tolist(), made[:, :, -1].tolist(), strict=True):
-            for grown, added in zip(*ends, strict=True):
-                carried.append(value)
-                value = grown * value + added  # noqa: PLW2901 - it goes on from stretch to stretch
-        product *= np.array(carried).reshape(series, stretches, 1)
-        made += product
-    return made.reshape(series, -1)[:, :n]
+        if n > 1 and not -FARTHEST < walk.min() <= walk.max() < FARTHEST:
+            half = n // 2
+            first = _recursed(walk[:, :half], begin)
+            rest = _recursed(walk[:, half:] - walk[:, half - 1 : half], first[:, -1:])
+            return np.concatenate([first, rest], axis=1)
+        product = np.exp(walk)
+        made = np.empty_like(product)
+        made[:, :1] = 1.0
+        np.divide(1.0, product[:, :-1], out=made[:, 1:])
+        made[:, :1] += begin
+        np.cumsum(made, axis=1, out=made)
+        made *= product
+    return made
 
 
 def _start(bests: list[float], begans: list[int]) -> int:
