@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -14,11 +16,20 @@ Floats = NDArray[np.float64]
 _KNOTS = 257
 #: Greatest normal score: a value that is not finite has it, and one far beyond the rows of the past.
 _FAR = 50.0
+#: Normal score at which a tail begins, and the least power that is taken for its own.
+_TAIL, _LEAST = 1.2816, 0.1
+#: Rises of the score beyond the rows at which a bent tail has knots: as far as honest rows may come, and no further.
+_RISES = 1.1 ** np.arange(1.0, 6.0)
 
 
 def normal_score_curve(column: Floats) -> Curve:
     """
-    Return the curve from values to normal scores by rank; beyond the rows it goes on as it went from the median.
+    Return the curve from values to normal scores by rank; beyond the rows it goes on as its tail did.
+
+    There it rises at first as a power of the distance from the median: the one by which it rose over the last tenth of
+    the rows, and no higher than one. Straight on from a heavy tail, an honest value a little beyond the rows would have
+    a score that hides all that is strange in other columns. What lies further out is far out, and the score goes
+    straight on.
 
     Examples
     --------
@@ -36,18 +47,27 @@ def normal_score_curve(column: Floats) -> Curve:
         return Curve((float(values[0]) - gap, float(values[0]), float(values[0]) + gap), (-_FAR, 0.0, _FAR))
     shift = float(np.average(scores, weights=counts))
     centre = int(np.searchsorted(middle, 0.5))
-    low = _slope(values, scores, 0, centre)
-    high = _slope(values, scores, len(values) - 1, min(centre, len(values) - 2))
+    low, deep = _beyond(-values[::-1], -scores[::-1], len(values) - 1 - centre)
+    high, far = _beyond(values, scores, centre)
     at = np.unique(np.linspace(0, len(values) - 1, _KNOTS).round().astype(int))
-    knots = [values[0] - (_FAR + scores[0]) / low, *values[at], values[-1] + (_FAR - scores[-1]) / high]
-    return Curve(tuple(map(float, knots)), tuple(float(z) - shift for z in (-_FAR, *scores[at], _FAR)))
+    knots = np.concatenate([-low[::-1], values[at], high])
+    return Curve(tuple(knots.tolist()), tuple((np.concatenate([-deep[::-1], scores[at], far]) - shift).tolist()))
 
 
-def _slope(values: Floats, scores: Floats, end: int, centre: int) -> float:
-    """Return how steeply the scores rise from a middle place to an end."""
-    if centre == end:
-        centre = 1 if end == 0 else end - 1
-    return float((scores[end] - scores[centre]) / (values[end] - values[centre]))
+def _beyond(values: Floats, scores: Floats, centre: int) -> tuple[Floats, Floats]:
+    """Return places beyond the greatest value, and the scores there: the last is the greatest of all."""
+    centre = min(centre, len(values) - 2)
+    reach, height = float(values[-1] - values[centre]), float(scores[-1] - scores[centre])
+    most, power, tail = (_FAR - float(scores[centre])) / height, 1.0, int(np.searchsorted(scores, _TAIL))
+    if centre < tail < len(values) - 1 and reach > (part := float(values[tail] - values[centre])):
+        rose = height / float(scores[tail] - scores[centre])
+        power = min(max(math.log(rose) / math.log(reach / part), _LEAST), 1.0)
+    rises = np.append(1.0, _RISES if power < 1.0 else [])
+    out = rises ** (1.0 / power)
+    out, rises = np.append(out, out[-1] * most / rises[-1])[1:], np.append(rises, most)[1:]
+    at = values[centre] + reach * out
+    new = np.diff(at, prepend=values[-1]) > 0  # a tenth further may be the same number
+    return at[new], scores[centre] + height * rises[new]
 
 
 def surprise_curve(scores: Floats) -> Curve:
