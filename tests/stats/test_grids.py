@@ -162,10 +162,10 @@ def test_a_value_beyond_all_measure_is_judged_alike_alone_and_among_others(sprea
         return np.column_stack([first * spread, rng.normal(size=n)])
 
     support = learn_support(rows(500), rows(200))
-    assert support._grids.rest == ((0,) if kind == "search" or spread > 1e140 else ())
+    assert support.scorer.grids.rest == ((0,) if kind == "search" or spread > 1e140 else ())
     far = np.array([1e149, 1e150, 1e151, 1e200, 1e308, np.inf])
     asked = np.column_stack([np.r_[far, -far], np.zeros(12)])
     assert [support.p_value(row) for row in asked.tolist()] == support.p_values(asked).tolist()
-    alone = np.array([support._grids.of_row(row) for row in asked.tolist()])
+    alone = np.array([support.scorer.grids.of_row(row) for row in asked.tolist()])
     clipped = np.clip(asked, -FARTHEST, FARTHEST)
-    assert alone.tolist() == support._grids.over(np.ascontiguousarray(clipped.T)).T.tolist()
+    assert alone.tolist() == support.scorer.grids.over(np.ascontiguousarray(clipped.T)).T.tolist()

@@ -42,13 +42,13 @@ def test_it_sees_nearly_what_the_test_sees_that_knows_the_covariance(columns, dr
     known = stats.ncx2.sf(stats.chi2.isf(ALPHA, columns), columns, FAR)
     one, every = _found("normal", columns, draws)
     # It learns the covariance from as many rows, and shares its level among three scores; a draw's deviation is .1.
-    assert one >= (0.7 if columns == 5 else 0.5) * known
-    assert every >= known  # that all columns are off alike is what `reach` is for
+    assert one >= (0.9 if columns == 5 else 1.1) * known  # of many columns the one that is off is told by `mismatch`
+    assert every >= 0.9 * known
 
 
 @pytest.mark.parametrize("draws", [12, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("columns", [5, 20])
-@pytest.mark.parametrize(("shape", "least"), [("skewed", 0.6), ("heavy", 0.75), ("counts", 0.9), ("cauchy", 0.5)])
+@pytest.mark.parametrize(("shape", "least"), [("skewed", 0.8), ("heavy", 0.8), ("counts", 0.85), ("cauchy", 0.22)])
 def test_columns_of_another_shape_hide_no_fault(shape, least, columns, draws):
     as_normal, found = _found("normal", columns, draws), _found(shape, columns, draws)
     assert found[0] >= least * as_normal[0]

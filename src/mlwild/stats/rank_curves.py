@@ -74,6 +74,9 @@ def surprise_curve(scores: Floats) -> Curve:
     """
     Return minus the logarithm of the share of rows with as great a score; beyond them the tail goes on.
 
+    It goes on straight, as that of an exponential law does: its slope is one over the mean excess of the tenth of the
+    rows with the greatest scores, and not the greatest row's alone.
+
     Examples
     --------
     >>> round(float(np.exp(-surprise_curve(np.arange(99.0)).at(90.0))), 4)
@@ -85,7 +88,7 @@ def surprise_curve(scores: Floats) -> Curve:
     tail = int(np.searchsorted(found, -np.log(0.1)))
     slope = 1.0  # of scores that hardly differ: that of the missing ones, which are logarithms themselves
     if tail < len(values) - 1:
-        slope = float((found[-1] - found[tail]) / (values[-1] - values[tail]))
+        slope = 1.0 / float(np.average(values[tail:] - values[tail], weights=counts[tail:]))
     at = np.unique(np.linspace(0, len(values) - 1, _KNOTS).round().astype(int))
     beyond = values[-1] + max((1e6 - found[-1]) / slope, abs(values[-1]) + 1.0)
     knots = (*values[at], beyond)

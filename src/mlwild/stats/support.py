@@ -12,20 +12,15 @@ from numpy.typing import NDArray
 
 from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
-from mlwild.stats.grids import FARTHEST, Grids
-from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
+from mlwild.stats.rank_curves import surprise_curve
+from mlwild.stats.scorer import SCORES, Scorer, learn_scorer
 from mlwild.stats.searches import places
-from mlwild.stats.shrinkage import ledoit_wolf
 from mlwild.stats.surprises import Surprises
 
 Floats = NDArray[np.float64]
 
-#: What a row is scored by.
-SCORES = ("distance", "mismatch", "reach", "missing")
-#: Least variance added to each column, so that columns that repeat each other can be told apart from noise.
-_RIDGE = 1e-6
-#: Cells that are worked on together: what is made of them on the way stays near, and the memory is used again.
-_CELLS = 24_000
+#: Parts of the learning rows, each of which is scored by the others, and the fewest rows in one.
+PARTS, FEWEST = 4, 30
 
 
 class Judged(NamedTuple):
@@ -60,13 +55,7 @@ class Support:
     """
     Where rows of the past lay, and how outlying rows of the past were that had no part in learning it.
 
-    Made by `learn_support`. A row has four scores, on columns that are brought to normal scores by their ranks:
-
-    - ``distance``: its squared distance from the middle, in a metric of the shrunk covariance (Mahalanobis).
-    - ``mismatch``: how far at most a column lies from what the others lead one to expect. It sees a sign that was
-      turned and columns that were swapped while every value lies within its range.
-    - ``reach``: how far at most a column lies outside by itself.
-    - ``missing``: how rare it is that just these columns are missing.
+    Made by `learn_support`.
 
     Each score is read as a surprise (minus the logarithm of the share of learning rows that have as much); the
     greatest surprise is ranked among those of the calibration rows. As the surprise is a fixed function of the
@@ -74,14 +63,8 @@ class Support:
 
     Parameters
     ----------
-    columns : tuple of Curve
-        Normal score of each column.
-    absent : ndarray of shape (n_columns,)
-        Surprise that a missing value adds.
-    residual : ndarray of shape (n_columns, n_columns)
-        Maps normal scores to each column's standardised distance from what the others say.
-    deviation : ndarray of shape (n_columns,)
-        Turns those back to the inverse covariance's.
+    scorer : Scorer
+        The scores of a row.
     surprise : tuple of Curve
         Surprise of each score.
     calibration : tuple of tuple of float
@@ -108,20 +91,15 @@ class Support:
     2
     """
 
-    columns: tuple[Curve, ...]
-    absent: Floats
-    residual: Floats
-    deviation: Floats
+    scorer: Scorer
     surprise: tuple[Curve, ...]
     calibration: tuple[tuple[float, ...], ...]
     _seen: Floats = field(init=False, repr=False)
-    _grids: Grids = field(init=False, repr=False)
     _surprises: Surprises = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what one row needs as plain numbers, and what many need as an array."""
         object.__setattr__(self, "_seen", np.asarray(self.calibration[-1]))
-        object.__setattr__(self, "_grids", Grids.of(self.columns))
         object.__setattr__(self, "_surprises", Surprises.of(self.surprise))
 
     @property
@@ -143,7 +121,8 @@ class Support:
         DataError
             If the row has another number of columns.
         """
-        scores, surprises, columns = self._scored(row)
+        scores, columns = self.scorer.of_row(row)
+        surprises = self._surprises.of_row(scores)
         most = max(surprises)
         which = surprises.index(most)
         p = _p_value(self.calibration[-1], most)
@@ -171,27 +150,7 @@ class Support:
         >>> support.p_value([0.5, 9.0]) == support.judge([0.5, 9.0]).p
         True
         """
-        return _p_value(self.calibration[-1], max(self._scored(row)[1]))
-
-    def _scored(self, row: Sequence[float]) -> tuple[tuple[float, ...], list[float], tuple[int, ...]]:
-        """Return the scores of one row, the surprise of each, and the column that did most to it."""
-        if len(row) != len(self.columns):
-            raise DataError(f"the row has {len(row)} values, needs one for each of {len(self.columns)} columns.")
-        z = np.array(self._grids.of_row(row))
-        away = np.abs(z)
-        outmost, missing, absent = int(away.argmax()), 0.0, 0
-        reach = float(away[outmost])
-        if reach != reach:  # noqa: PLR0124 - NaN: a value is missing
-            gaps = np.isnan(z)
-            z[gaps] = away[gaps] = 0.0
-            lost = gaps * self.absent
-            outmost, absent = int(away.argmax()), int(lost.argmax())
-            reach, missing = float(away[outmost]), float(lost.sum())
-        apart = self.residual @ z
-        distance = float(apart @ (z * self.deviation))
-        worst = int(np.abs(apart).argmax())
-        scores = (distance, abs(float(apart[worst])), reach, missing)
-        return scores, self._surprises.of_row(scores), (worst, worst, outmost, absent)
+        return _p_value(self.calibration[-1], max(self._surprises.of_row(self.scorer.of_row(row)[0])))
 
     def p_values(self, rows: Floats) -> Floats:
         """
@@ -210,7 +169,7 @@ class Support:
         DataError
             If the rows have another number of columns.
         """
-        return self._ranked(self._most(self._checked(rows)))
+        return self._ranked(self._surprises.greatest(self.scorer.of(self._checked(rows))))
 
     def look(self, rows: Floats, leaving: Sequence[int] = ()) -> tuple[Floats, NDArray[np.intp]]:
         """
@@ -241,7 +200,7 @@ class Support:
         (True, 2, True)
         """
         worst = np.empty(len(rows), dtype=np.intp)
-        return self._beyond(self._most(self._checked(rows), leaving, worst)), worst
+        return self._beyond(self.scorer.of(self._checked(rows), leaving, worst)), worst
 
     def tail(self, rows: Floats) -> Floats:
         """
@@ -258,28 +217,10 @@ class Support:
         >>> bool((support.tail(rows[:20]) == support.look(rows[:20])[0]).all())
         True
         """
-        return self._beyond(self._most(self._checked(rows)))
+        return self._beyond(self.scorer.of(self._checked(rows)))
 
-    def _most(self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None) -> Floats:
-        """Return the greatest surprise of each row, and write down the column that fits least with the others."""
-        blocks = -(-len(rows) // max(_CELLS // len(self.columns), 16))
-        size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
-        for at in range(0, len(rows), size or 1):
-            part = slice(at, at + size)
-            absent, z, apart = _parts_of(rows[part], self._grids, self.absent, self.residual)
-            left = list(leaving)
-            if left:
-                inverse = self.residual * self.deviation[:, None]
-                z[left] -= np.linalg.inv(inverse[np.ix_(left, left)]).T @ (inverse.T @ z)[left]
-                apart = self.residual @ z
-                if absent is not None:
-                    absent[left] = 0.0
-            _score((absent, z, apart), self.deviation, scores[:, part])
-            if worst is not None:
-                worst[part] = np.abs(apart).argmax(axis=0)
-        return self._surprises.greatest(scores)
-
-    def _beyond(self, most: Floats) -> Floats:
+    def _beyond(self, scores: Floats) -> Floats:
+        most = self._surprises.greatest(scores)
         ranked = self._ranked(most)
         if most.max(initial=0.0) > self._seen[-1]:
             ranked *= np.exp(-np.maximum(most - self._seen[-1], 0.0))
@@ -287,8 +228,8 @@ class Support:
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
-        if rows.shape[1] != len(self.columns):
-            raise DataError(f"rows have {rows.shape[1]} columns, need {len(self.columns)}.")
+        if rows.shape[1] != len(self.scorer):
+            raise DataError(f"rows have {rows.shape[1]} columns, need {len(self.scorer)}.")
         return rows
 
     def _ranked(self, most: Floats) -> Floats:
@@ -333,54 +274,28 @@ def learn_support(learning: Floats, calibration: Floats) -> Support:
             raise DataError(f"{name} has {len(rows)} rows, needs two at least.")
         if (np.abs(rows) > 1e150).any():  # NaN is not
             raise DataError(f"{name} has an infinite value or one beyond 1e150. Hint: make it missing.")
-    columns = tuple(normal_score_curve(column) for column in learning.T)
-    grids = Grids.of(columns)
-    lost = (1 + np.isnan(learning).sum(axis=0)) / (len(learning) + 2)
-    absent = np.log((1 - lost) / lost)
-    covariance, _ = ledoit_wolf(_mapped(learning, grids)[0].T)
-    inverse = np.linalg.inv(covariance + _RIDGE * np.eye(len(columns)))
-    deviation = np.sqrt(np.diag(inverse))
-    residual = np.ascontiguousarray(inverse / deviation[:, None])
-    scores = _scores(_parts_of(learning, grids, absent, residual), deviation)
-    surprise = tuple(surprise_curve(score) for score in scores)
-    scores = _scores(_parts_of(calibration, grids, absent, residual), deviation)
+    scorer = learn_scorer(learning)
+    surprise = tuple(surprise_curve(score) for score in _apart(learning, scorer))
+    scores = scorer.of(calibration)
     kept = [*scores, Surprises.of(surprise).greatest(scores)]
-    seen = tuple(tuple(np.sort(score).tolist()) for score in kept)
-    return Support(columns, absent, residual, deviation, surprise, seen)
+    return Support(scorer, surprise, tuple(tuple(np.sort(score).tolist()) for score in kept))
 
 
-def _scores(parts: tuple[Floats | None, Floats, Floats], deviation: Floats) -> Floats:
-    """Return the scores of many rows, in the order of `SCORES`: of shape (n_scores, n_rows)."""
-    made = np.zeros((len(SCORES), parts[1].shape[1]))
-    _score(parts, deviation, made)
+def _apart(rows: Floats, scorer: Scorer) -> Floats:
+    """
+    Return the scores of rows, each as the other parts show them.
+
+    By ranks, no row is further out than the greatest of those that were learned from; of the rows that come some are.
+    Beside scores that know no such row, these few would set the bar for all that is strange in any way. Each part has
+    rows of all times: what came with the years is no surprise.
+    """
+    if len(rows) < PARTS * FEWEST:
+        return scorer.of(rows)
+    made = np.empty((len(SCORES), len(rows)))
+    for first in range(PARTS):
+        part = np.arange(first, len(rows), PARTS)
+        made[:, part] = learn_scorer(np.delete(rows, part, axis=0)).of(rows[part])
     return made
-
-
-def _score(parts: tuple[Floats | None, Floats, Floats], deviation: Floats, made: Floats) -> None:
-    """Write down the scores of rows."""
-    absent, z, apart = parts
-    made[0] = deviation @ (apart * z)
-    np.abs(apart).max(axis=0, out=made[1])
-    np.abs(z).max(axis=0, out=made[2])
-    if absent is not None:
-        absent.sum(axis=0, out=made[3])
-
-
-def _parts_of(rows: Floats, grids: Grids, absent: Floats, residual: Floats) -> tuple[Floats | None, Floats, Floats]:
-    """Return what scores are made of, a row a column: surprise of gaps, normal scores, distances from the expected."""
-    z, gaps = _mapped(rows, grids)
-    return None if gaps is None else gaps * absent[:, None], z, residual @ z
-
-
-def _mapped(rows: Floats, grids: Grids) -> tuple[Floats, NDArray[np.bool_] | None]:
-    """Return the normal scores of many rows, of shape (n_columns, n_rows), 0 where a value is missing; and where."""
-    x = np.ascontiguousarray(rows.T)
-    if x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST:
-        return grids.over(x), None
-    gaps = np.isnan(x)
-    z = grids.over(np.clip(np.where(gaps, 0.0, x), -FARTHEST, FARTHEST))
-    z[gaps] = 0.0  # the mean
-    return z, gaps if gaps.any() else None
 
 
 def _p_value(seen: tuple[float, ...], score: float) -> float:
