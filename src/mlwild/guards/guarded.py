@@ -19,7 +19,7 @@ from mlwild.guards.fences import Fences, Runs
 from mlwild.guards.following import radii_of
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.settings import Guard
-from mlwild.guards.stages import Gone, Predict, Sample, Stage
+from mlwild.guards.stages import Gone, Predict, Sample, Stage, measured
 from mlwild.guards.watch import Stream, Watch
 
 Floats = NDArray[np.float64]
@@ -224,7 +224,7 @@ class Guarded:
         left, before = np.arange(n), np.array(why, dtype=object) if why else None
         late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
         causes = [f"{name} {LATE}" for name in late]
-        for place, gone in self._order(predict, watch, names):
+        for place, gone in self._order(predict, watch, names, n):
             if self.settings.refuse is not None and gone.loss > self.settings.refuse:
                 causes.append(too_dear(self.stages[place].name, self.settings.refuse))
                 continue
@@ -278,13 +278,18 @@ class Guarded:
         around(part, self.ask, found, self.settings)
 
     def _order(
-        self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None
+        self, predict: Sequence[Predict | None], watch: Watch, names: tuple[str, ...] | None, n: int
     ) -> list[tuple[int, Gone]]:
-        """Return the stages that may answer, the best first, each with what it loses on such rows."""
+        """Return the stages that may answer n rows, the best first, each with what it loses on such rows."""
         every = [place for place in range(len(self.stages)) if place >= len(predict) or predict[place] is not None]
         if names is None:  # nothing that reads the inputs is to be trusted
             return [(place, Gone(self.stages[place].loss)) for place in every if self.stages[place].blind]
-        known = [(place, self.without(place, names, predict, watch)) for place in every]
+        # A model that is asked again and again for a few rows would hold up all others.
+        rare = len(names) > 1 and not watch.often(names, n)
+        known = [
+            (place, self.stages[place].foreseen(names) if rare else self.without(place, names, predict, watch))
+            for place in every
+        ]
         if not names:
             return known
         # What was worse than the constant in any stretch comes after it; equals stay in the order of the chain.
@@ -301,8 +306,8 @@ class Guarded:
         """
         Return what a stage loses without some features.
 
-        One is known beforehand. Of several together the rise of the loss is measured when it is first asked for: two
-        features that say the same are missed only when both are gone.
+        One is known beforehand. Of several together the rise of the loss is measured: two features that say the same are
+        missed only when both are gone.
         """
         stage = self.stages[place]
         if not names or stage.blind:
@@ -315,22 +320,7 @@ class Guarded:
                 watch.measured.pop(next(iter(watch.measured)))
             model = predict[place]
             assert model is not None
-            whole = self.sample.answers(model, {})
-            if whole is None:
-                return Gone(math.inf)
-            found = self.sample.without(model, names, whole)
-            # The stage may have learned from the sample: what it loses more there is told, not what it loses.
-            each = [stage.gone[name] for name in names]
-            rise = max(found.loss - self.sample.lost(whole), 0.0)
-            loss = max(stage.loss + rise, *(one.loss for one in each))
-            blocks: tuple[float, ...] = ()
-            if math.isfinite(loss):
-                before, after = self.sample.blocks(whole), found.blocks
-                risen = [
-                    known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)
-                ]
-                blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
-            watch.measured[asked] = Gone(loss, found.usual, found.wider, blocks)
+            watch.measured[asked] = measured(stage, self.sample, model, names)
         return watch.measured[asked]
 
     def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mlwild.contracts import Column
 from mlwild.errors import AppError, DataError
+from mlwild.guards.alike import groups_of
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import learn_draws
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
@@ -180,8 +181,9 @@ def learn_guard(
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
     whole = replace(sample, table=known.held, labels=known.labels)
+    alike = groups_of(encoding, known.held.take(picked))
     stages = [
-        *(_stage(one, known, sample, whole, settings) for one in chain),
+        *(_stage(one, known, (sample, whole), settings, alike) for one in chain),
         _constant(known, sample, whole, settings),
     ]
     stream = _stream(encoding, known, settings)
@@ -189,7 +191,10 @@ def learn_guard(
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
 
 
-def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, settings: Guard) -> Stage:
+def _stage(
+    one: Candidate, known: Known, samples: tuple[Sample, Sample], settings: Guard, alike: Sequence[frozenset[str]]
+) -> Stage:
+    sample, whole = samples
     predictions = whole.answers(one.predict, {})
     names = known.learned.column_names
     if predictions is None:
@@ -199,6 +204,7 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, settings
     gone = {name: sample.without(one.predict, (name,), before) for name in names}
     nothing = sample.answers(one.predict, dict.fromkeys(names))
     blind = nothing is not None and bool(np.array_equal(nothing, before))
+    together = [] if blind else [(group, sample.without(one.predict, sorted(group), before)) for group in alike]
     low, high = _range(known, predictions)
     first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
     seen = float(longest_runs(first[:, None])[0])
@@ -216,6 +222,8 @@ def _stage(one: Candidate, known: Known, sample: Sample, whole: Sample, settings
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
         blocks=sample.blocks(before),
         sure=_sure(predictions, known, settings.risk),
+        alike=tuple(together),
+        nothing=None if blind else sample.without(one.predict, names, before),
     )
 
 

@@ -82,6 +82,10 @@ class Stage:
         Mean loss in each stretch of the sample.
     sure : float
         Probability of the likeliest class below which it does not answer; 0 where it answers all.
+    alike : tuple of (frozenset of str, Gone)
+        Features that say nearly the same, and what it loses without all of them.
+    nothing : Gone, optional
+        What it loses without any feature.
     """
 
     name: str
@@ -97,6 +101,51 @@ class Stage:
     constant: Floats | None = None
     blocks: tuple[float, ...] = ()
     sure: float = 0.0
+    alike: tuple[tuple[frozenset[str], Gone], ...] = ()
+    nothing: Gone | None = None
+
+    def foreseen(self, names: Sequence[str]) -> Gone:
+        """
+        Return what it will lose without several features, as far as what each of them costs shows it.
+
+        Costs are added; of features that say the same, two count as all of them. Without any feature it is the most.
+
+        Parameters
+        ----------
+        names : sequence of str
+
+        Examples
+        --------
+        >>> gone = {"a": Gone(1.5), "b": Gone(1.0), "c": Gone(1.0)}
+        >>> stage = Stage("model", "1", 1.0, 100, gone, alike=((frozenset("bc"), Gone(3.0)),), nothing=Gone(3.25))
+        >>> [stage.foreseen(names).loss for names in ("ab", "bc", "abc")]
+        [1.5, 3.0, 3.25]
+        """
+        if self.blind:
+            return Gone(self.loss, blocks=self.blocks)
+        left, parts = set(names), []
+        for group, gone in self.alike:
+            if len(group & left) > 1:
+                left -= group
+                parts.append(gone)
+        parts += [self.gone[name] for name in names if name in left]
+        most = [*parts, self.nothing] if self.nothing is not None and math.isfinite(self.nothing.loss) else []
+        return Gone(
+            _summed(self.loss, [one.loss for one in parts], [one.loss for one in most]),
+            any(one.usual for one in parts),
+            min(math.prod(one.wider for one in parts), max((one.wider for one in most), default=math.inf)),
+            tuple(
+                _summed(known, [one.blocks[place] for one in parts], [one.blocks[place] for one in most])
+                for place, known in enumerate(self.blocks)
+            )
+            if all(one.blocks for one in (*parts, *most))
+            else (),
+        )
+
+
+def _summed(known: float, parts: Sequence[float], most: Sequence[float]) -> float:
+    """Add what each part costs more, up to the greatest of some others."""
+    return min(known + sum(max(one - known, 0.0) for one in parts), max(most, default=math.inf))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +222,24 @@ class Sample:
                 wider = 1.0 if before is None else _wider(self.labels, before, made)
                 best = Gone(loss, usual, wider, self.blocks(made))
         return best
+
+
+def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str]) -> Gone:
+    """Measure what a stage loses without several features together."""
+    whole = sample.answers(model, {})
+    if whole is None:
+        return Gone(math.inf)
+    found = sample.without(model, names, whole)
+    # The stage may have learned from the sample: what it loses more there is told, not what it loses.
+    each = [stage.gone[name] for name in names]
+    rise = max(found.loss - sample.lost(whole), 0.0)
+    loss = max(stage.loss + rise, *(one.loss for one in each))
+    blocks: tuple[float, ...] = ()
+    if math.isfinite(loss):
+        before, after = sample.blocks(whole), found.blocks
+        risen = [known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)]
+        blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
+    return Gone(loss, found.usual, found.wider, blocks)
 
 
 def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:

@@ -23,6 +23,9 @@ Ints = NDArray[np.intp]
 #: Rows that are looked at together before a strange stream is trusted again, and the greatest mean of -log(p) among
 #: them: of honest ones, whose mean is 1, it is exceeded once in some thirty times.
 CALM, USUAL = 64, 1.25
+#: Rows that lack the same features before it pays to measure what a model loses without them, and sets of features that
+#: are counted.
+WORTH, MOST_COUNTED = 64, 1024
 #: Features that may be blamed together; rows of a batch that are looked at one by one.
 MOST_BLAMED, MOST_ALONE = 2, 200
 
@@ -175,6 +178,8 @@ class Watch:
         Draws so far: each is another.
     salt : bytes
         Sixteen at most; another for each process that draws by itself.
+    lacked : dict
+        Rows that lacked some features together, of the latest such sets.
     """
 
     runs: Runs
@@ -184,11 +189,20 @@ class Watch:
     measured: dict[tuple[int, tuple[str, ...]], Gone] = field(default_factory=dict)
     drawn: int = 0
     salt: bytes = b""
+    lacked: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     @staticmethod
     def of(features: int, stages: tuple[Stage, ...], stream: Stream | None) -> Watch:
         """Return the state before any row."""
         return Watch(Runs.of(features), stream, [Runs.of(1) for _ in stages], [Breaker() for _ in stages])
+
+    def often(self, names: tuple[str, ...], n: int) -> bool:
+        """Count rows that lack some features, and say whether they are many by now."""
+        rows = self.lacked.pop(names, 0) + n
+        if len(self.lacked) >= MOST_COUNTED:
+            self.lacked.pop(next(iter(self.lacked)))
+        self.lacked[names] = rows  # the latest last
+        return rows >= WORTH
 
 
 def new_stream(support: Support, slack: float, settings: Guard) -> Stream:
