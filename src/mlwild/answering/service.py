@@ -20,8 +20,8 @@ from mlwild.app import App
 from mlwild.clock import now_seconds
 from mlwild.guards import Answers
 from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
+from mlwild.guards.asking import LATE
 from mlwild.guards.exploring import AT_RANDOM
-from mlwild.guards.guarded import LATE
 from mlwild.guards.stages import Predict
 from mlwild.guards.watch import Watch
 from mlwild.models import Forecast, PredictionError

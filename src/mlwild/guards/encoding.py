@@ -245,6 +245,45 @@ def without(table: Any, names: Mapping[str, Any], schema: Any) -> Any:
     return pa.table(made, names=schema.names)
 
 
+def blanked(table: Any, gaps: NDArray[np.bool_], fills: Mapping[str, Any], schema: Any) -> Any:
+    """
+    Return features in which some cells hold another value.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_rows
+    gaps : ndarray of bool, shape (n_rows, n_features)
+    fills : mapping of str to value
+        What stands there, by feature; of the others it is a missing value.
+    schema : pyarrow.Schema
+        Of what was learned from.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> table = pa.table({"a": [1, 2], "b": ["x", "y"], "c": [0.5, 0.5]})
+    >>> gaps = np.array([[True, False, True], [False, True, True]])
+    >>> blanked(table, gaps, {"a": 7}, table.schema).to_pydict()
+    {'a': [7, 2], 'b': ['x', None], 'c': [None, None]}
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    every, some = np.asarray(gaps.all(axis=0)).tolist(), np.asarray(gaps.any(axis=0)).tolist()
+    table = without(
+        table, {name: fills.get(name) for name, gone in zip(schema.names, every, strict=True) if gone}, schema
+    )
+    for place, name in enumerate(schema.names):
+        if some[place] and not every[place]:
+            column, fill, kind = table.column(place), fills.get(name), schema.field(place).type
+            # Numbers with a point keep theirs; of all others the kind that was learned from has room for the fill.
+            wide = column.type if pa.types.is_floating(column.type) else _plain(kind)
+            value = pa.scalar(None, wide) if fill is None else pa.array([fill]).cast(wide)[0]
+            made = pc.if_else(pa.array(gaps[:, place]), value, column.cast(wide, safe=False))
+            table = table.set_column(place, name, made.cast(kind) if _plain(kind) is not kind else made)
+    return table
+
+
 def _plain(kind: Any) -> Any:
     import pyarrow as pa
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers, too_dear, too_unsure
-from mlwild.guards.encoding import Encoding, without
+from mlwild.guards.asking import LATE, tried
+from mlwild.guards.encoding import Encoding, blanked
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences, Runs
 from mlwild.guards.following import radii_of
+from mlwild.guards.lots import Group, Lot, at, lots_of, of_all
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Predict, Sample, Stage, measured
@@ -32,10 +34,6 @@ _More = tuple[Bools | None, Bools, Mapping[str, str], Mapping[str, tuple[Bools, 
 
 #: Broken features that a cause names.
 NAMED = 3
-#: Calls that finding the rows at which a model raises may take.
-TRIES = 32
-#: Said of a stage that was too slow.
-LATE = "did not answer in time"
 _ODD = "inputs are unlike those learned from"
 
 
@@ -139,7 +137,8 @@ class Guarded:
         hurt = None if found is stuck is None and not unread and not stale else np.asarray(broken.any(axis=1))
         unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt)
         if not unfit and (hurt is None or not hurt.any()):
-            return self._chain(native, (rows, predict, watch, now), (), ()), rows
+            lot = of_all(len(rows), self._order(predict, watch, (), len(rows)))
+            return self._chain(native, (rows, predict, watch, now), lot), rows
         odd, unlike = np.zeros(len(rows), dtype=bool), np.zeros_like(broken)
         for picked, blamed in unfit:
             if blamed:
@@ -149,11 +148,8 @@ class Guarded:
         broken |= unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
-        for picked, names, why in self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {})):
-            whole = rows[picked]
-            if names != ():  # what cannot be used tells nothing of how far off an answer is
-                whole[:, slice(None) if names is None else [self.encoding.names.index(name) for name in names]] = np.nan
-            made.put(picked, self._chain(table.take(picked), (whole, predict, watch, now), names, why))
+        groups = self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {}))
+        self._by_lot(made, (table, rows, predict, watch, now), groups, broken)
         return made, rows
 
     def knowing(self, native: Any, predict: Sequence[Predict | None], watch: Watch, broken: Bools) -> Answers:
@@ -162,11 +158,31 @@ class Guarded:
         rows = np.where(broken, np.nan, self.encoding.matrix(table)[0])
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         kinds, which = np.unique(broken, axis=0, return_inverse=True)
+        groups: list[Group] = []
         for place, kind in enumerate(kinds):
             picked = np.flatnonzero(which.ravel() == place)
             names = tuple(name for name, gone in zip(self.encoding.names, kind.tolist(), strict=True) if gone)
-            made.put(picked, self._chain(table.take(picked), (rows[picked], predict, watch, 0.0), names, ()))
+            groups.append((picked, names, [""] * len(picked)))
+        self._by_lot(made, (table, rows, predict, watch, 0.0), groups, broken)
         return made
+
+    def _by_lot(
+        self,
+        made: Answers,
+        asked: tuple[Any, Floats, Sequence[Predict | None], Watch, float],
+        groups: Sequence[Group],
+        broken: Bools,
+    ) -> None:
+        """Write down the answers to rows that lack different features."""
+        table, rows, predict, watch, now = asked
+        refuse = math.inf if self.settings.refuse is None else self.settings.refuse
+        for lot in lots_of(groups, broken, lambda names, n: self._order(predict, watch, names, n), refuse):
+            whole = rows[lot.rows]
+            if lot.odd:  # what cannot be used tells nothing of how far off an answer is
+                whole[:] = np.nan
+            elif lot.gaps is not None:
+                whole[lot.gaps] = np.nan
+            made.put(lot.rows, self._chain(table.take(lot.rows), (whole, predict, watch, now), lot))
 
     @property
     def judges_streams(self) -> bool:
@@ -177,12 +193,10 @@ class Guarded:
     def _matrix(self) -> bool:
         return self.ask == "probabilities"
 
-    def _groups(
-        self, rows: Floats, broken: Bools, odd: Bools, more: _More
-    ) -> list[tuple[Ints, tuple[str, ...] | None, list[str]]]:
-        """Return rows that lack the same features: where they are, which features (None: all are odd), and why."""
+    def _groups(self, rows: Floats, broken: Bools, odd: Bools, more: _More) -> list[Group]:
+        """Return the rows that lack the same features."""
         kinds, which = np.unique(np.column_stack([broken, odd]), axis=0, return_inverse=True)
-        made: list[tuple[Ints, tuple[str, ...] | None, list[str]]] = []
+        made: list[Group] = []
         for place, kind in enumerate(kinds):
             picked = np.flatnonzero(which.ravel() == place)
             columns = np.flatnonzero(kind[:-1]).tolist()
@@ -210,35 +224,31 @@ class Guarded:
             return f"{name} does not fit the other features"
         return self.fences.why(column, float(rows[row, column]))
 
-    def _chain(
-        self,
-        native: Any,
-        asked: tuple[Floats, Sequence[Predict | None], Watch, float],
-        names: tuple[str, ...] | None,
-        why: Sequence[str],
-    ) -> Answers:
+    def _chain(self, native: Any, asked: tuple[Floats, Sequence[Predict | None], Watch, float], lot: Lot) -> Answers:
         """Ask the stages in turn, the best for such rows first, until every row has its answer."""
         rows, predict, watch, now = asked
         n = len(rows)
         made: Answers | None = None
-        left, before = np.arange(n), np.array(why, dtype=object) if why else None
+        left, before = np.arange(n), np.array(lot.why, dtype=object) if lot.why else None
         late = [self.stages[place].name for place, one in enumerate(predict) if one is None]
         causes = [f"{name} {LATE}" for name in late]
-        for place, gone in self._order(predict, watch, names, n):
-            if self.settings.refuse is not None and gone.loss > self.settings.refuse:
+        for step in lot.steps:
+            place = step.place
+            if self.settings.refuse is not None and np.max(step.loss) > self.settings.refuse:
                 causes.append(too_dear(self.stages[place].name, self.settings.refuse))
                 continue
             breaker = watch.breakers[place] = watch.breakers[place].at(now)
             if breaker.state == "open":
                 causes.append(f"{self.stages[place].name} failed too often and rests")
                 continue
-            value, problem = self._asked(place, self._frame(native, left, n, names, gone), len(left), predict)
-            good = self._sane(place, value, predict, watch if names == () else None)
-            watch.breakers[place] = breaker.feed(failed=bool(problem) or not good.any(), now=now)
+            value, problem = self._asked(place, self._frame(native, left, lot, usual=step.usual), len(left), predict)
+            good = self._sane(place, value, predict, watch if lot.clean else None)
+            # A model that answers most rows has not failed: the others are told by themselves.
+            watch.breakers[place] = breaker.feed(failed=2 * int(good.sum()) < len(good), now=now)
             if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
-            unsure = good & self._unsure(place, value)
+            unsure = good & _unsure(value, at(step.sure, left))
             if unsure.any() and self.settings.risk is not None:
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
                 told = [*causes, too_unsure(self.stages[place].name, self.settings.risk)]
@@ -247,14 +257,15 @@ class Guarded:
                 if not len(left):
                     return made
             if good.any():
-                status = NORMAL if place == 0 and not causes and names == () else DEGRADED if place == 0 else FALLBACK
+                status = NORMAL if place == 0 and not causes and lot.clean else DEGRADED if place == 0 else FALLBACK
                 whole = bool(good.all())
                 part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
                 part.value[:] = value if whole else value[good]
-                part.status[:], part.stage[:], part.expected[:] = status, place, gone.loss
+                part.status[:], part.stage[:], part.expected[:] = status, place, at(step.loss, left[good])
                 if causes or before is not None:
                     part.cause[:] = _told(before, left[good], causes)
-                self._bound(place, part, rows if len(part) == n else rows[left[good]], names, gone.wider)
+                wider = None if lot.clean else at(step.wider, left[good])
+                self._bound(place, part, rows if len(part) == n else rows[left[good]], wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
@@ -267,13 +278,15 @@ class Guarded:
         made.cause[left] = _told(before, left, causes)
         return made
 
-    def _bound(self, place: int, part: Answers, rows: Floats, names: tuple[str, ...] | None, wider: float) -> None:
-        """Say where the outcomes of answers lie."""
+    def _bound(self, place: int, part: Answers, rows: Floats, wider: Floats | float | None) -> None:
+        """Say where the outcomes of answers lie; None: of rows that are as they should be."""
         if self.ask == "class":
             return
         radii = self.stages[place].radii
         found = radii_of(radii, self.ask, rows, part.value)
-        if names != ():  # what is not seen counts as the middle, where rows look easy: they are no easier than all
+        if (
+            wider is not None
+        ):  # what is not seen counts as the middle, where rows look easy: they are no easier than all
             found = np.maximum(found, radii.fixed) * wider
         around(part, self.ask, found, self.settings)
 
@@ -283,7 +296,7 @@ class Guarded:
         """Return the stages that may answer n rows, the best first, each with what it loses on such rows."""
         every = [place for place in range(len(self.stages)) if place >= len(predict) or predict[place] is not None]
         if names is None:  # nothing that reads the inputs is to be trusted
-            return [(place, Gone(self.stages[place].loss)) for place in every if self.stages[place].blind]
+            return [(place, self.stages[place].whole) for place in every if self.stages[place].blind]
         # A model that is asked again and again for a few rows would hold up all others.
         rare = len(names) > 1 and not watch.often(names, n)
         known = [
@@ -306,12 +319,12 @@ class Guarded:
         """
         Return what a stage loses without some features.
 
-        One is known beforehand. Of several together the rise of the loss is measured: two features that say the same are
-        missed only when both are gone.
+        One is known beforehand. Of several together the rise of the loss is measured: two features that say the same
+        are missed only when both are gone.
         """
         stage = self.stages[place]
         if not names or stage.blind:
-            return Gone(stage.loss, blocks=stage.blocks)
+            return stage.whole
         if len(names) == 1:
             return stage.gone[names[0]]
         asked = (place, names)
@@ -323,14 +336,15 @@ class Guarded:
             watch.measured[asked] = measured(stage, self.sample, model, names)
         return watch.measured[asked]
 
-    def _frame(self, native: Any, left: Ints, n: int, names: tuple[str, ...] | None, gone: Gone) -> Any:
+    def _frame(self, native: Any, left: Ints, lot: Lot, *, usual: bool) -> Any:
         table = type(native).__module__.partition(".")[0] == "pyarrow"
-        if not names and len(left) == n and not table:
+        if lot.gaps is None and len(left) == len(lot.rows) and not table:
             return native
         table = native if table else frames.to_arrow(native, "features")[0]
-        table = table if len(left) == n else table.take(left)
-        fills = {name: self.sample.fills[name] if gone.usual else None for name in names or ()}
-        return frames.from_arrow(without(table, fills, self.encoding.schema) if fills else table, self.encoding.kind)
+        table = table if len(left) == len(lot.rows) else table.take(left)
+        if lot.gaps is not None:
+            table = blanked(table, lot.gaps[left], self.sample.fills if usual else {}, self.encoding.schema)
+        return frames.from_arrow(table, self.encoding.kind)
 
     def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict | None]) -> tuple[Floats, str]:  # noqa: N803
         """Return a stage's answers, NaN where it gives none, and what it raised."""
@@ -339,29 +353,8 @@ class Guarded:
             return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), ""
         model = predict[place]
         assert model is not None
-        return self._tried(X, n, model, [TRIES])
-
-    def _tried(self, X: Any, n: int, predict: Predict, left: list[int]) -> tuple[Floats, str]:  # noqa: N803
-        """Ask a model; where it raises, for halves of the rows, until those to blame are alone."""
         shape = (n, self.classes) if self._matrix else (n,)
-        left[0] -= 1
-        try:
-            made = np.asarray(predict(X), dtype=np.float64)
-        except MemoryError:
-            raise
-        except TimeoutError:
-            return np.full(shape, np.nan), LATE
-        except (Exception, SystemExit) as problem:  # noqa: BLE001  whatever a model raises, the next stage answers
-            if n > 1 and left[0] > 0:
-                table = X if type(X).__module__.partition(".")[0] == "pyarrow" else frames.to_arrow(X, "features")[0]
-                halves = [(0, n // 2), (n // 2, n - n // 2)]
-                parts = [
-                    self._tried(frames.from_arrow(table.slice(at, size), self.encoding.kind), size, predict, left)
-                    for at, size in halves
-                ]
-                return np.concatenate([value for value, _ in parts]), parts[0][1] or parts[1][1]
-            return np.full(shape, np.nan), f"raised {type(problem).__name__}"
-        return (made, "") if made.shape == shape else (np.full(shape, np.nan), f"answered in shape {made.shape}")
+        return tried(X, shape, model, self.encoding.kind)
 
     def _sane(self, place: int, value: Floats, predict: Sequence[Predict | None], watch: Watch | None) -> Bools:
         """Mark the answers that can be given: finite, in range, and not the same for ever."""
@@ -376,10 +369,11 @@ class Guarded:
             good = good if standing is None else good & ~standing[:, 0]
         return np.asarray(good)
 
-    def _unsure(self, place: int, value: Floats) -> Bools:
-        """Mark the answers that are too uncertain to be given."""
-        sure = self.stages[place].sure
-        return likeliest_of(value)[1] < sure if sure else np.zeros(len(value), dtype=bool)
+
+def _unsure(value: Floats, sure: Floats | float) -> Bools:
+    """Mark the answers that are too uncertain to be given."""
+    asked = bool(np.any(sure))
+    return likeliest_of(value)[1] < sure if asked else np.zeros(len(value), dtype=bool)
 
 
 def _told(before: NDArray[np.object_] | None, rows: Ints, causes: Sequence[str]) -> list[str] | str:

@@ -20,13 +20,12 @@ from mlwild.guards.exploring import learn_draws
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
-from mlwild.guards.outcomes import likeliest_of, scores_of
+from mlwild.guards.outcomes import scores_of
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
 from mlwild.stats.local_radii import Radii
-from mlwild.stats.selective import guaranteed_threshold
 from mlwild.stats.support import Support, learn_support
 
 Floats = NDArray[np.float64]
@@ -179,7 +178,7 @@ def learn_guard(
     fences = learn_fences(known.learned, encoding, terms)
     fills = {name: _usual(known.learned.column(name)) for name in encoding.names}
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
-    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills)
+    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills, settings.risk)
     whole = replace(sample, table=known.held, labels=known.labels)
     alike = groups_of(encoding, known.held.take(picked))
     stages = [
@@ -221,18 +220,10 @@ def _stage(
         high,
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
         blocks=sample.blocks(before),
-        sure=_sure(predictions, known, settings.risk),
+        sure=whole.sure(predictions),
         alike=tuple(together),
         nothing=None if blind else sample.without(one.predict, names, before),
     )
-
-
-def _sure(predictions: NDArray[Any], known: Known, risk: float | None) -> float:
-    """Return how sure a stage must be to be wrong as seldom as is asked; infinite where it never is."""
-    if risk is None:
-        return 0.0
-    likeliest, sureness = likeliest_of(np.asarray(predictions, dtype=np.float64))
-    return guaranteed_threshold(sureness, (likeliest != known.labels).astype(np.float64), risk=risk).value
 
 
 def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
@@ -259,7 +250,7 @@ def _constant(known: Known, sample: Sample, whole: Sample, settings: Guard) -> S
         blind=True,
         constant=answer,
         blocks=sample.blocks(few),
-        sure=_sure(same, known, settings.risk),
+        sure=whole.sure(same),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.guards.answers import Answers
-from mlwild.guards.settings import Guard
+
+if TYPE_CHECKING:
+    from mlwild.guards.settings import Guard
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +29,7 @@ def interval_of(value: Floats, radius: Floats, settings: Guard) -> tuple[Floats,
 
     Examples
     --------
+    >>> from mlwild.guards import Guard
     >>> low, high = interval_of(np.array([1.0, 5.0, -1.0]), np.full(3, 2.0), Guard(low=0.0))
     >>> low.tolist(), high.tolist()  # an answer that can be no outcome is in its interval all the same
     ([0.0, 3.0, -1.0], [3.0, 7.0, 1.0])

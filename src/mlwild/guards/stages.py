@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from mlwild import frames
 from mlwild.errors import DataError
 from mlwild.guards.encoding import without
+from mlwild.guards.outcomes import likeliest_of
 from mlwild.losses import Loss
 from mlwild.models import refuse_unfinite
 from mlwild.stats.local_radii import Radii
+from mlwild.stats.selective import guaranteed_threshold
 
 Floats = NDArray[np.float64]
 #: Answers to the rows of a frame, as `mlwild.models.predict` gives them.
@@ -44,12 +46,15 @@ class Gone:
         Factor of the interval's width.
     blocks : tuple of float
         Mean loss in each of a few stretches of the sample: what is better on the whole may be far worse in a bad week.
+    sure : float
+        Probability of the likeliest class below which it does not answer; 0 where it answers all.
     """
 
     loss: float
     usual: bool = False
     wider: float = 1.0
     blocks: tuple[float, ...] = ()
+    sure: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +109,11 @@ class Stage:
     alike: tuple[tuple[frozenset[str], Gone], ...] = ()
     nothing: Gone | None = None
 
+    @property
+    def whole(self) -> Gone:
+        """What it does where no feature is missing."""
+        return Gone(self.loss, blocks=self.blocks, sure=self.sure)
+
     def foreseen(self, names: Sequence[str]) -> Gone:
         """
         Return what it will lose without several features, as far as what each of them costs shows it.
@@ -122,7 +132,7 @@ class Stage:
         [1.5, 3.0, 3.25]
         """
         if self.blind:
-            return Gone(self.loss, blocks=self.blocks)
+            return self.whole
         left, parts = set(names), []
         for group, gone in self.alike:
             if len(group & left) > 1:
@@ -140,6 +150,8 @@ class Stage:
             )
             if all(one.blocks for one in (*parts, *most))
             else (),
+            # How sure it must be is known of what was measured only.
+            math.inf if self.sure or any(one.sure for one in parts) else 0.0,
         )
 
 
@@ -164,6 +176,8 @@ class Sample:
     loss : Loss
     fills : mapping of str to value
         The most usual value of each feature.
+    risk : float, optional
+        Share of answers that may be wrong.
     """
 
     table: Any
@@ -171,6 +185,14 @@ class Sample:
     kind: str
     loss: Loss
     fills: Mapping[str, Any]
+    risk: float | None = None
+
+    def sure(self, predictions: NDArray[Any]) -> float:
+        """Return how sure a stage must be to be wrong as seldom as is asked; infinite where it never is."""
+        if self.risk is None:
+            return 0.0
+        likeliest, sureness = likeliest_of(np.asarray(predictions, dtype=np.float64))
+        return guaranteed_threshold(sureness, (likeliest != self.labels).astype(np.float64), risk=self.risk).value
 
     def lost(self, predictions: NDArray[Any]) -> float:
         """Return the mean loss of some predictions; infinite where it is not defined."""
@@ -220,7 +242,7 @@ class Sample:
             loss = math.inf if made is None else self.lost(made)
             if made is not None and loss < best.loss:
                 wider = 1.0 if before is None else _wider(self.labels, before, made)
-                best = Gone(loss, usual, wider, self.blocks(made))
+                best = Gone(loss, usual, wider, self.blocks(made), self.sure(made))
         return best
 
 
@@ -239,7 +261,7 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
         before, after = sample.blocks(whole), found.blocks
         risen = [known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)]
         blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
-    return Gone(loss, found.usual, found.wider, blocks)
+    return Gone(loss, found.usual, found.wider, blocks, found.sure)
 
 
 def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:

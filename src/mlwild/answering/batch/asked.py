@@ -21,7 +21,7 @@ from mlwild.answering.bundle import Bundle
 from mlwild.answering.service import Answered, AppService, constants, service_of
 from mlwild.answering.telling import tell
 from mlwild.errors import AppError, DataError, StoreError
-from mlwild.guards.guarded import LATE
+from mlwild.guards.asking import LATE
 from mlwild.triangle.store import Store
 
 #: What a process says once it has the features of the rows that it was given.
