@@ -14,7 +14,7 @@ from mlwild.contracts import slack
 from mlwild.contracts.column import Column
 from mlwild.contracts.periods import Periods, times_of
 from mlwild.contracts.tables import Columns, codes_of, kind_of, missing_of, numbers_of
-from mlwild.stats.slips import longest_run
+from mlwild.stats.slips import commonest, longest_run
 from mlwild.wording import number
 
 #: Periods below which nothing is inferred.
@@ -96,8 +96,8 @@ def _typical(medians: NDArray[np.float64], chance: float, *, one_sign: bool) -> 
 
 
 def _run(values: NDArray[Any], periods: Periods) -> int | None:
-    """Return three times the longest run; None where runs are so long that they tell nothing."""
-    most = max(20, 3 * longest_run(values)[0])
+    """Return three times the longest run, or all that are alike (rows may come sorted); None where it tells nothing."""
+    most = max(20, 3 * longest_run(values)[0], commonest(np.asarray(values, dtype=np.float64)))
     top = slack.outward(0, float(most), whole=True)[1]
     return int(top) if top is not None and top < np.median(periods.rows) else None
 

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.clock import Clock
 from mlwild.contracts import Column, infer
 from mlwild.contracts.inference import BLOCKS
+from mlwild.contracts.periods import times_of
+from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
 from mlwild.guards.encoding import STRANGE, Encoding
-from mlwild.stats.slips import likely_units
+from mlwild.stats.slips import commonest, likely_units
 from mlwild.wording import number
 
 Floats = NDArray[np.float64]
@@ -44,6 +47,8 @@ class Fences:
         Most rows on end with the same value, or without one; infinite where there is no limit.
     typical : ndarray of shape (n_features,)
         Median of numbers, and of the numbers of words; NaN where there is none.
+    clocks : mapping of str to (Clock, int)
+        Of the columns of times, with the nanoseconds of their unit.
     """
 
     names: tuple[str, ...]
@@ -53,6 +58,7 @@ class Fences:
     news: Bools
     longest: Floats
     typical: Floats
+    clocks: Mapping[str, tuple[Clock, int]] = field(default_factory=dict)
     _open: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +96,10 @@ class Fences:
             return f"{name} holds a value that was never learned from"
         below = value < self.low[place]
         limit = self.low[place] if below else self.high[place]
+        if name in self.clocks:
+            clock, unit = self.clocks[name]
+            shown, end = (clock.show(int(one) * unit) for one in (value, limit))
+            return f"{name} is {shown}, {'before' if below else 'after'} {end}"
         said = f"{name} is {number(value)}, {'below' if below else 'above'} {number(float(limit))}"
         middle = float(self.typical[place])
         units = likely_units(value / middle) if middle and np.isfinite(middle) else ()
@@ -122,6 +132,7 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     gaps, news = np.asarray(np.isnan(rows).any(axis=0)), np.ones(n, dtype=bool)
     longest, typical = np.full(n, np.inf), np.full(n, np.nan)
+    clocks: dict[str, tuple[Clock, int]] = {}
     for place, name in enumerate(encoding.names):
         column, values = terms.get(name), rows[:, place]
         known = values[np.isfinite(values)]
@@ -130,6 +141,10 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
             if column.kind in ("number", "integer"):
                 low[place] = -np.inf if column.low is None else float(column.low)  # type: ignore[arg-type]
                 high[place] = np.inf if column.high is None else float(column.high)  # type: ignore[arg-type]
+            if column.kind == "time" and kind_of(table.column(name)) == "time":
+                clock, unit = clocks[name] = times_of(table.column(name), name)[1], _unit(table.column(name).type)
+                low[place] = -np.inf if column.low is None else clock.parse(column.low, "low") / unit
+                high[place] = np.inf if column.high is None else clock.parse(column.high, "high") / unit
             news[place] = not (column.kind == "category" and column.most_new == 0)
         if name in encoding.words:
             # What is infinite is a new word: where there may be none it is above the limit.
@@ -143,9 +158,19 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
         column = (given or {}).get(name)
         if column is not None and column.longest_run is not None:
             longest[place] = column.longest_run
-        elif seen < len(rows) / BLOCKS:
-            longest[place] = max(SHORTEST_RUN, LONGER * seen)
-    return Fences(encoding.names, low, high, gaps, news, longest, typical)
+        elif (common := max(seen, commonest(rows[:, place]))) < len(rows) / BLOCKS:
+            # Rows may come in another order than the history's: sorted, all that are alike stand on end.
+            longest[place] = max(SHORTEST_RUN, LONGER * seen, common)
+    return Fences(encoding.names, low, high, gaps, news, longest, typical, clocks)
+
+
+def _unit(kind: Any) -> int:
+    """Return how many nanoseconds one of a column of times is."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        return {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
+    return 86_400 * 10**9 if pa.types.is_date32(kind) else 10**6
 
 
 def longest_runs(rows: Floats) -> Floats:

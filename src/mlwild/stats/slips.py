@@ -88,6 +88,24 @@ def fits_unit(factor: float, unit: str) -> bool:
     return True
 
 
+def commonest(values: Floats) -> int:
+    """
+    Return how many values are the commonest one: in no order of these rows do more stand on end.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN counts for nothing.
+
+    Examples
+    --------
+    >>> commonest(np.array([1.0, 2.0, 1.0, np.nan, np.nan, np.nan])), commonest(np.array([np.nan]))
+    (2, 0)
+    """
+    counts = np.unique(values[~np.isnan(values)], return_counts=True)[1]
+    return int(counts.max(initial=0))
+
+
 def longest_run(values: Floats) -> tuple[int, int]:
     """
     Return the length of the longest run of equal neighbours, and the place of its first value.
