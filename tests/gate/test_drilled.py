@@ -72,6 +72,9 @@ def test_a_guard_that_keeps_all_limits_passes_and_its_worst_fault_is_the_estimat
         ([GOOD], {"trips": 1}, "underpowered", "these may be chance"),  # 1 of 2,000: chance .18
         ([GOOD], {"trips": 2}, "fail", "more than 0.0001 of rows"),  # chance .017
         ([GOOD], {"trips": 2, "clean": 20_000}, "pass", "tripped the guard 2 times"),
+        ([replace(GOOD, held=0.79)], {}, "fail", "intervals and sets hold 79% of the outcomes, not 90%"),
+        ([replace(GOOD, held=0.81), replace(GOOD, held=0.3), replace(GOOD, held=0.95)], {}, "pass", "at worst"),
+        ([replace(GOOD, held=0.79)], {"test": ready.SurvivesDrill(short=0.2)}, "pass", "at worst"),
         ([GOOD], {"rows": 499}, "underpowered", "499 events are too few"),
         ([replace(GOOD, loss=float("nan"))], {}, "underpowered", "under no fault was a row answered"),
         ([replace(GOOD, loss=float("nan"), available=0.0)], {}, "fail", "100.0% of rows got no answer"),

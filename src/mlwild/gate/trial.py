@@ -163,6 +163,11 @@ class Harm(Protocol):
         """Rows."""
         ...
 
+    @property
+    def held(self) -> float:
+        """Share of the answers whose interval or set held the outcome; NaN where there are none."""
+        ...
+
 
 @dataclass(frozen=True)
 class Drilled:
@@ -179,12 +184,15 @@ class Drilled:
         How often the guard took them for faulty.
     scale : float
         What losses range over.
+    level : float
+        Share of outcomes that intervals, and sets of classes, are to hold.
     """
 
     cells: Sequence[Harm]
     clean_rows: int
     trips: int
     scale: float
+    level: float = 0.9
 
 
 class Finding(Protocol):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mlwild.drilling import Replay, drilled
 from mlwild.drilling.replaying import MOST
 from mlwild.gate.trial import Drilled
+from mlwild.guards import Guard
 from mlwild.lives import Life
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle
@@ -45,4 +46,5 @@ def drill_of(triangle: Triangle, life: Life, tried: Ints, vintage: Vintage, rows
     cutoff = int(tried[0])
     path = [*life.live[: max(cutoff - life.first, 0)], vintage]
     found = drilled(triangle.survey.app, [Replay(triangle, path, cutoff, rows[:MOST])], seeds)
-    return Drilled(found.cells, found.clean_rows, found.trips, found.scale)
+    settings = triangle.survey.app.guard or Guard()
+    return Drilled(found.cells, found.clean_rows, found.trips, found.scale, settings.level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from mlwild.errors import DataError
@@ -23,12 +24,13 @@ class SurvivesDrill:
     Under every fault of the drill every row is answered, and answers lose hardly more than a constant would.
 
     The candidate with its fallback chain and its guard meets fourteen faults at three severities in the rows that it is
-    tried on, as in `mlwild drill`. It is red in five cases: a row gets no answer; under some fault answers lose more
+    tried on, as in `mlwild drill`. It is red in six cases: a row gets no answer; under some fault answers lose more
     than the constant by `above_constant`; in more cells than `most_above` they lose more than the lesser of the
     constant's loss and their own without the fault by `above_clean`; in more cells than `most_missed` they lose so
     much more than an oracle would, the same guard told which values are wrong; rows without a fault trip the guard more
-    often than `trips`. Losses are held against their range: the loss's own where it is finite, else what the constant's
-    loss exceeds on one row in a hundred.
+    often than `trips`; over all cells, intervals and sets hold in the median a share of outcomes that falls short of
+    what they are to hold by more than `short`. Losses are held against their range: the loss's own where it is finite,
+    else what the constant's loss exceeds on one row in a hundred.
 
     A feature that nothing replaces is lost under some faults whatever the guard does; that is why not all cells have to
     be near the clean ones. What an oracle would not lose either, the guard did not find out.
@@ -48,6 +50,8 @@ class SurvivesDrill:
     trips : float
         Greatest share of rows without a fault at which the guard begins to distrust; red where chance does not explain
         more at 5 %, undecided where the rows cannot tell.
+    short : float
+        By how much the share of outcomes that intervals and sets hold may fall short, in the median over the cells.
     seeds : int
         Draws of each fault.
     rows : int
@@ -70,6 +74,7 @@ class SurvivesDrill:
     most_above: float = 0.5
     most_missed: float = 0.25
     trips: float = 1e-4
+    short: float = 0.1
     seeds: int = 1
     rows: int = 500
     owner: str = ""
@@ -120,6 +125,10 @@ class SurvivesDrill:
             sure = _exceeded(found.trips, found.clean_rows, self.trips)
             more = f"{said}: more than {number(self.trips)} of rows" if sure else f"{said}: these may be chance"
             return Outcome("fail" if sure else "underpowered", more, **facts)
+        held = [one.held for one in found.cells if math.isfinite(one.held)]
+        if held and median(held) < found.level - self.short:
+            wanted = f"{median(held):.0%} of the outcomes, not {found.level:.0%}"
+            return Outcome("fail", f"{said}; intervals and sets hold {wanted}", **facts)
         return Outcome("pass", said, **facts)
 
     def _said(self, found: Drilled, worst: Harm, above: Sequence[Harm], missed: Sequence[Harm]) -> str:
@@ -154,5 +163,6 @@ def _part(one: Harm) -> dict[str, Any]:
         "oracle": one.oracle if math.isfinite(one.oracle) else None,
         "clean": one.clean,
         "constant": one.constant,
+        "held": one.held if math.isfinite(one.held) else None,
         "n": one.n,
     }
