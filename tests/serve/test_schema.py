@@ -28,8 +28,8 @@ def _sayable(said):
             one.pop("parameters", None)
     row = said["components"]["schemas"]["Row"]
     pattern = row["properties"]["when"]["pattern"]
-    assert pattern.startswith("^(1[789]|2[01])")
-    row["properties"]["when"]["pattern"] = pattern.replace("(1[789]|2[01])", "(1[789]|20(?=[01]))", 1)
+    assert pattern.count("(1[789]|2[01])") == 2
+    row["properties"]["when"]["pattern"] = pattern.replace("(1[789]|2[01])", "(1[789]|20(?=[01]))")
     body = said["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     forms = {next(iter(one["properties"])): one for one in body["oneOf"]}
     split = forms["dataframe_split"]["properties"]["dataframe_split"]

@@ -21,10 +21,11 @@ class Guard:
     run_length : float
         Requests until the stream of inputs is taken for strange by mistake, on average, at least; above 1.
     fdr : float
-        Share of rows called strange, in a batch, that are not; in (0, 1).
+        Share of rows called strange, in a batch, that are not; in (0, 1). Below one over the rows that it was calibrated
+        on, it goes by how the tail of their scores goes on, and is no promise.
     stuck : bool
-        Whether a feature that stands still for far longer than it ever did counts as broken. Say no where requests come
-        in another order than the history's.
+        Whether a feature that stands still for far longer than it ever did, and than rows of the history would in any
+        order, counts as broken. Say no where requests come much more often than the history's rows.
     refuse : float, optional
         Expected loss above which no answer is given; default none, so that every request is answered.
     risk : float, optional

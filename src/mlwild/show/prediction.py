@@ -36,4 +36,10 @@ def headline(found: Predicted) -> str:
     """Say what was answered, by what, and where it is."""
     rows = f"{count(found.rows)} row{'' if found.rows == 1 else 's'}"
     resumed = f", {count(found.resumed)} of them before the stop" if found.resumed else ""
-    return f"{found.output.name}: {rows} answered by vintage {found.vintage} in {found.seconds:.1f} s{resumed}."
+    refused = found.status["refused"]
+    told = (
+        f", {'none' if refused == found.rows else count(found.rows - refused)} of them answered"
+        if refused
+        else " answered"
+    )
+    return f"{found.output.name}: {rows}{told} by vintage {found.vintage} in {found.seconds:.1f} s{resumed}."

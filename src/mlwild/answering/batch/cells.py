@@ -108,6 +108,9 @@ def _truth(text: str) -> Any:
 _VALUES: dict[str, Callable[[str], Any]] = {"number": _number, "integer": _whole, "boolean": _truth}
 
 
+_BITS = {0: False, 1: True}
+
+
 def of_arrow(column: Column, array: Any) -> Read:
     """
     Read the cells of a typed column.
@@ -130,6 +133,8 @@ def of_arrow(column: Column, array: Any) -> Read:
     ([1.0, None, 3.0], {})
     >>> of_arrow(Column("x", "number"), pa.array(["a", None]))
     ([None, None], {0: 'needs a number'})
+    >>> of_arrow(Column("x", "boolean"), pa.array([1.0, 0.0, None, float("nan"), 2.0]))
+    ([True, False, None, None, None], {4: 'needs true or false'})
     """
     import pyarrow as pa
 
@@ -140,6 +145,9 @@ def of_arrow(column: Column, array: Any) -> Read:
     kind, given = column.kind, array.type
     if kind == "number" and (pa.types.is_integer(given) or pa.types.is_floating(given) or pa.types.is_decimal(given)):
         return each(column, array.cast(pa.float64(), safe=False).to_pylist())
+    if kind == "boolean" and (pa.types.is_integer(given) or pa.types.is_floating(given)):
+        # Databases keep truth values so, and frames those with gaps.
+        return each(column, [None if one != one else _BITS.get(one, one) for one in array.to_pylist()])  # noqa: PLR0124
     if pa.types.is_decimal(given):
         return each(column, [None if one is None else of_decimal(one) for one in array.to_pylist()])
     if pa.types.is_timestamp(given):

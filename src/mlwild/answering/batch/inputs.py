@@ -142,7 +142,7 @@ class Rows:
 
     def names(self) -> list[str] | None:
         """
-        Return the columns of the file; None where each row has its own.
+        Return the columns of the file; of JSON lines, all that the first thousand name, and None where those name none.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Rows:
         """
         kind = format_of(self.path, "input")
         if kind == "jsonl":
-            return None
+            return self._named()
         found = next(self._lines(), []) if kind == "csv" else list(self._parquet().schema_arrow.names)
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
@@ -159,6 +159,11 @@ class Rows:
         if kind == "csv" and not set(found) & set(self.columns.names) and (why := other_sign(found)):
             raise DataError(f"input: {self.path.name} {why}.")
         return found
+
+    def _named(self) -> list[str] | None:
+        with self.path.open("rb") as file:
+            first = [line if isinstance(line, str) else _parsed(line) for line in islice(_objects(file), BATCH)]
+        return list(dict.fromkeys(name for one in first if isinstance(one, dict) for name in one)) or None
 
     def batches(self, skip: int) -> Iterator[Given]:
         """

@@ -297,7 +297,7 @@ def _tables(wish: Wish, made: Bundle) -> tuple[str, bytes]:
 def _fits(rows: Rows, made: Bundle, absent: bool) -> tuple[str, ...]:
     """Return the columns that nothing reads, or refuse a file that lacks one."""
     names, columns = rows.names(), made.columns
-    if names is None:  # each row says by itself what it lacks
+    if names is None:  # nothing in it can be read: each row says so by itself
         return ()
     ids = {columns.key} if made.clock == "tick" else {columns.key, columns.time}
     gone = [one for one in columns.names if one not in names and one not in ids]
