@@ -21,7 +21,7 @@ class Guard:
     run_length : float
         Requests until the stream of inputs is taken for strange by mistake, on average, at least; above 1.
     fdr : float
-        Share of rows called strange, in a batch, that are not; in (0, 1). Below one over the rows that it was calibrated
+        Share of rows called strange, in a batch, that are not; in (0, 1). Below one over the rows it was calibrated
         on, it goes by how the tail of their scores goes on, and is no promise.
     stuck : bool
         Whether a feature that stands still for far longer than it ever did, and than rows of the history would in any
