@@ -248,10 +248,10 @@ class Guarded:
             if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
-            unsure = good & _unsure(value, at(step.sure, left))
-            if unsure.any() and self.settings.risk is not None:
-                made = made or no_answers(n, self.classes, matrix=self._matrix)
+            if self.settings.risk is not None:
+                unsure = good & (likeliest_of(value)[1] < at(step.sure, left))
                 told = [*causes, too_unsure(self.stages[place].name, self.settings.risk)]
+                made = made or no_answers(n, self.classes, matrix=self._matrix)
                 made.cause[left[unsure]] = _told(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
                 if not len(left):
@@ -368,12 +368,6 @@ class Guarded:
                 watch.still[place], standing = Runs.of(1), None
             good = good if standing is None else good & ~standing[:, 0]
         return np.asarray(good)
-
-
-def _unsure(value: Floats, sure: Floats | float) -> Bools:
-    """Mark the answers that are too uncertain to be given."""
-    asked = bool(np.any(sure))
-    return likeliest_of(value)[1] < sure if asked else np.zeros(len(value), dtype=bool)
 
 
 def _told(before: NDArray[np.object_] | None, rows: Ints, causes: Sequence[str]) -> list[str] | str:
