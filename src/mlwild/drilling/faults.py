@@ -120,6 +120,14 @@ def empty_rows(scene: Scene, rng: np.random.Generator, severity: float) -> Any:
     return made.table
 
 
+def scattered_gaps(scene: Scene, rng: np.random.Generator, severity: float) -> Any:
+    """Empty cells here and there: each row lacks other columns."""
+    made = scene
+    for name in scene.table.column_names:
+        made = Scene(made.put(name, scene.hit(rng, severity), None), scene.begins, scene.ends)
+    return made.table
+
+
 def _moved(how: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Change:
     def change(scene: Scene, rng: np.random.Generator, severity: float) -> Any:
         name, rows = _one(scene, rng), scene.hit(rng, severity)
@@ -204,6 +212,7 @@ FAULTS = (
     Fault("missing column", "columns", missing_column),
     Fault("empty rows", "rows", empty_rows),
     Fault("unit slip", "rows", _moved(lambda values: values * 1000.0)),
+    Fault("scattered gaps", "cells", scattered_gaps),
     Fault("sign flip", "rows", _moved(lambda values: -values)),
     Fault("swapped columns", "rows", swapped),
     Fault("stuck value", "the stretch", stuck),

@@ -140,7 +140,7 @@ def drill(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     found = drill(app, seeds=1, cutoffs=1, store=folder)
     >>> min(cell.available for cell in found.cells), found.trips, len(found.cells)
-    (1.0, 0, 42)
+    (1.0, 0, 45)
     """
     for name, value in (("seeds", seeds), ("cutoffs", cutoffs)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

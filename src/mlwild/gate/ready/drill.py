@@ -23,7 +23,7 @@ class SurvivesDrill:
     """
     Under every fault of the drill every row is answered, and answers lose hardly more than a constant would.
 
-    The candidate with its fallback chain and its guard meets fourteen faults at three severities in the rows that it is
+    The candidate with its fallback chain and its guard meets fifteen faults at three severities in the rows that it is
     tried on, as in `mlwild drill`. It is red in six cases: a row gets no answer; under some fault answers lose more
     than the constant by `above_constant`; in more cells than `most_above` they lose more than the lesser of the
     constant's loss and their own without the fault by `above_clean`; in more cells than `most_missed` they lose so
