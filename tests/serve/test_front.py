@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -64,7 +65,8 @@ class Asking:
 
     async def __call__(self, body=None, name=None, path="/predict", secret=""):
         """Return code, headers and what is said."""
-        sent, told = [], [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent, told = [], [{"type": "http.request", "body": data, "more_body": False}]
 
         async def receive():
             return told.pop() if told else {"type": "http.disconnect"}
@@ -276,3 +278,78 @@ def test_more_rows_than_may_ever_wait_are_refused_for_good(tmp_path):
 
     run(tmp_path, work, Limits(waiting=40), keys)
     assert len(logged(tmp_path)) == 1
+
+
+class Busy:
+    """Have large requests wait until an event is set; small ones are answered."""
+
+    def __init__(self, ask):
+        self.goes_on, self.real, ask.standing.answer = asyncio.Event(), ask.standing.answer, self.answer
+
+    async def answer(self, asked, names):
+        if asked.n > 5:
+            await self.goes_on.wait()
+        return await self.real(asked, names)
+
+
+NO_ROWS = b'{"rows":[' + b'{"x":1.0},' * 2000  # it has no end
+
+
+def test_a_long_body_is_refused_unread_where_its_rows_may_not_wait(tmp_path):
+    async def work(ask):
+        busy, rows = Busy(ask), {"rows": [{"x": 1.0}] * 900}
+        assert (await ask(NO_ROWS))[0] == 400
+        waiting = asyncio.create_task(ask(rows))
+        await asyncio.sleep(0.05)
+        code, headers, said = await ask(NO_ROWS)
+        assert (code, int(headers["retry-after"])) == (503, 1)
+        assert "rows are waiting" in said["error"]
+        for path, body in (
+            ("/predict", rows),
+            ("/invocations", {"inputs": {"x": [1.0] * 900, "when": [None] * 900}}),
+            ("/invocations", {"dataframe_split": {"columns": ["x"], "data": [[1.0]] * 900}}),
+        ):
+            assert (await ask(body, path=path))[0] == 503
+        busy.goes_on.set()
+        assert (await waiting)[0] == 200
+        assert (await ask({"rows": [{"x": 1.0}] * 1000}))[0] == 200
+
+    run(tmp_path, work, Limits(waiting=1000))
+
+
+def test_a_long_body_of_few_rows_is_answered_however_many_there_seem_to_be(tmp_path):
+    async def work(ask):
+        ask.standing.columns = replace(COLUMNS, needed=(*COLUMNS.needed, Column("said", "text")))
+        ask.front.follow(ask.standing)
+        assert (await ask({"rows": [{"x": 1.0, "said": "{" * 20_000}]}))[0] == 200
+
+    run(tmp_path, work, Limits(waiting=1000))
+
+
+@pytest.mark.parametrize("secret", ["", "secret"])
+def test_small_requests_are_answered_while_large_ones_wait(tmp_path, secret):
+    async def work(ask):
+        busy, half = Busy(ask), [{"x": 1.0}] * 500
+        waiting = [asyncio.create_task(ask({"rows": half}, secret=secret))]
+        waiting += [asyncio.create_task(ask({"rows": half}, secret="other" if secret else ""))]
+        await asyncio.sleep(0.05)
+        for n, code in ((1, 200), (5, 200), (6, 503)):
+            assert (await ask({"rows": half[:n]}, secret=secret))[0] == code
+        few = asyncio.Event()
+
+        async def late(asked, names):
+            await few.wait()
+            return await busy.real(asked, names)
+
+        ask.standing.answer = late
+        most = 10 if secret else 20  # of a hundred rows beside the others
+        waiting += [asyncio.create_task(ask({"rows": half[:5]}, secret=secret)) for _ in range(most)]
+        await asyncio.sleep(0.05)
+        assert (await ask({"x": 1.0}, secret=secret))[0] == (429 if secret else 503)
+        busy.goes_on.set()
+        few.set()
+        assert [(await one)[0] for one in waiting] == [200] * (2 + most)
+        assert (await ask({"rows": half}, secret=secret))[0] == 200
+
+    keys = (Key("till", digest_of("secret"), ""), Key("web", digest_of("other"), "")) if secret else None
+    run(tmp_path, work, Limits(waiting=1000), keys)

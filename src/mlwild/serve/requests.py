@@ -263,6 +263,29 @@ def _id(named: Any, header: str | None) -> str:
     return named or header or ""
 
 
+def about(body: bytes, columns: int) -> int:
+    """
+    Return about how many rows a body has, without reading it: it is an estimate, and texts in it may mislead it.
+
+    Parameters
+    ----------
+    body : bytes
+    columns : int
+        Of the app.
+
+    Examples
+    --------
+    >>> about(b'{"rows":[{"x":1,"y":2},{"x":3,"y":4},{"x":5,"y":6}]}', 2)
+    3
+    >>> about(b'{"dataframe_split":{"columns":["x","y"],"data":[[1,2],[3,4],[5,6]]}}', 2)
+    3
+    >>> about(b'{"inputs":{"x":[1,3,5],"y":[2,4,6]}}', 2)
+    2
+    """
+    # An object or a list is a row, or a row has a comma for each column.
+    return max(body.count(b"{") - 1, body.count(b"[") - 2, body.count(b",") // max(columns, 1), 1)
+
+
 def parsed(body: bytes) -> Any:
     """
     Return the value of a JSON text; strictly.
