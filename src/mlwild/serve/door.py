@@ -24,8 +24,8 @@ AT_ONCE = 300
 ARRIVING = 100
 #: Pages that are counted by name.
 PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", "/openapi.json"})
-#: Those of them that have a body.
-READ = frozenset({"/predict", "/invocations"})
+#: Those of them that have a body, and one such.
+READ = {"/predict": '{"rows": [{...}]}', "/invocations": '{"dataframe_records": [{...}]}'}
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -84,7 +84,7 @@ class Door:
             client = scope["mlwild.client"] = self._admit(scope, headers)
             scope["mlwild.body"] = b""
             if reads:
-                scope["mlwild.body"] = await self._read(client, headers, receive)
+                scope["mlwild.body"] = await self._read(client, READ[scope["path"]], headers, receive)
                 # Only now: bodies that never come would take every place, by however few callers.
                 self._inside.take(client, 1)
                 inside = 1
@@ -111,12 +111,12 @@ class Door:
             raise RefusedError(401, "The key is absent, wrong or revoked.", {"WWW-Authenticate": "Bearer"})
         return name
 
-    async def _read(self, client: str, headers: Headers, receive: Receive) -> bytes:
+    async def _read(self, client: str, like: str, headers: Headers, receive: Receive) -> bytes:
         self._inside.check(client, 1)
         kind, _, more = headers.get("content-type", "").partition(";")
         charset = more.strip().lower().replace('"', "")
         if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise RefusedError(415, "The body is to be application/json in UTF-8.")
+            raise RefusedError(415, f"The body is to be application/json in UTF-8, such as {like}.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RefusedError(415, "The body is not to be compressed.")
         parts, size, held, most = [], 0, 0, self.body

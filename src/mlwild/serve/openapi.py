@@ -15,7 +15,7 @@ _ERRORS = {
     "408": "The body did not come in time.",
     "409": "The id was used for another request.",
     "413": "Too many bytes or rows.",
-    "415": "It is not application/json.",
+    "415": "It is not application/json; CSV is not read.",
     "421": "The name of the host is not one that is answered to.",
     "422": "A row is not what the app reads.",
     "429": "Too many of your rows are waiting.",
@@ -56,7 +56,7 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
-    flat = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
+    flat = _flat(told)
     return {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
@@ -127,6 +127,20 @@ def _answer(told: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
     classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
     return {"type": "object", "properties": fields | classes, "required": ["id", "predictions"]}
+
+
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    how = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
+    how["required"] = ["status", "cause"]
+    fields = {
+        "predictions": {
+            "type": "array",
+            "items": _value(told),
+            "description": "Values, as MLflow's servers give them.",
+        },
+        "statuses": {"type": "array", "items": how, "description": "Of each value, how it was made."},
+    }
+    return {"type": "object", "properties": fields, "required": list(fields)}
 
 
 def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
