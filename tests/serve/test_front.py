@@ -138,6 +138,42 @@ def test_a_field_that_is_null_and_one_that_is_absent_are_two_requests(tmp_path):
     run(tmp_path, work)
 
 
+def test_a_request_that_comes_again_is_known_though_columns_came_or_went(tmp_path):
+    rows = {"rows": [{"x": 1.0, "when": None}, {"x": 2.0, "when": "2026-01-12T10:00:00Z"}]}
+    bare, fresh = COLUMNS, replace(COLUMNS, needed=(Column("fresh", "number"), *COLUMNS.needed))
+    hidden = replace(COLUMNS, needed=COLUMNS.needed[:1], hidden=("x",))
+
+    async def work(ask):
+        first = [await ask(rows, "one"), await ask({"inputs": {"x": [1.0]}}, "two", path="/invocations")]
+        for columns in (fresh, hidden, bare):
+            ask.standing.columns = columns
+            ask.front.follow(ask.standing)
+            again = await ask(rows, "one")
+            assert (again[0], again[2]) == (200, first[0][2])
+            if columns is not hidden:
+                again = await ask({"dataframe_records": [{"x": 1.0}]}, "two", path="/invocations")
+                assert (again[0], again[2]) == (200, first[1][2])
+            assert (await ask({"rows": rows["rows"][::-1]}, "one"))[0] == 409
+
+    run(tmp_path, work)
+    assert logged(tmp_path) == ["one", "two"]
+
+
+def test_rows_that_are_nested_too_deeply_to_be_told_from_others_are_refused(tmp_path):
+    async def work(ask):
+        ask.standing.columns = replace(COLUMNS, hidden=("y",))
+        ask.front.follow(ask.standing)
+        for depth in range(1000, 500, -1):  # from what cannot be read to what can
+            body = b'{"rows":[{"x":1.0,"y":' + b"[" * depth + b"]" * depth + b"}]}"
+            code, _, said = await ask(body, f"deep-{depth}")
+            if code == 200:
+                break
+            assert (code, said["error"]) == (400, "The body is nested too deeply.")
+        assert 500 < depth < 1000
+
+    run(tmp_path, work)
+
+
 def test_a_disk_that_stalls_is_told_in_time_and_no_request_is_logged_twice(tmp_path, stall):
     async def work(ask):
         assert (await ask({"x": 1.0}, "before"))[0] == 200

@@ -17,6 +17,7 @@ from mlwild.serve.tickets import Lists
 AHEAD = 86_400_000_000
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_TOO_DEEP = "The body is nested too deeply."
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -53,7 +54,7 @@ class Asked:
     absent : tuple of (tuple of str)
         Of each row, the columns that it did not give.
     given : bytes
-        Digest of columns and absent before times were filled in; empty where the client named no id.
+        Digest of the rows as they were sent, whatever columns are live; empty where the client named no id.
     dated : tuple of int
         Rows that gave no time, and got that of this machine's clock.
     """
@@ -203,8 +204,7 @@ class Reader:
             absent.append(tuple(one.name for one in needed if one.name not in row and one.name not in ids))
             if row.keys().isdisjoint(self.columns.names):
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
-        # Before the times: the same request gets another now when it comes again.
-        given = blake2b(f"{lists!r}\0{absent!r}".encode(), digest_size=16).digest() if name else b""
+        given = _digest(rows) if name else b""
         dated, late = self._times(lists)
         asked = Asked(name, lists, len(rows), tuple(absent), given, dated)
         if late:
@@ -240,6 +240,14 @@ class Reader:
                 says = f"the clock here says {text_of(now / 1e6).removesuffix(' UTC')}"
                 late = f"rows[{at}].{self.columns.time} lies more than a day in the future: {says}."
         return tuple(dated), late
+
+
+def _digest(rows: list[Any]) -> bytes:
+    """Return what tells rows as they were sent from others: by name, since columns may come and go in between."""
+    try:
+        return blake2b(json.dumps(rows, sort_keys=True).encode(), digest_size=16).digest()
+    except RecursionError:
+        raise RefusedError(400, _TOO_DEEP) from None
 
 
 def _texts(names: Any) -> bool:
@@ -309,7 +317,7 @@ def parsed(body: bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_constant, object_pairs_hook=_once, parse_int=_int)
     except RecursionError:
-        raise RefusedError(400, "The body is nested too deeply.") from None
+        raise RefusedError(400, _TOO_DEEP) from None
     except json.JSONDecodeError as problem:
         raise RefusedError(400, f"The body is no JSON, from character {problem.pos} on.") from None
 
