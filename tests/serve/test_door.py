@@ -30,6 +30,32 @@ def test_who_calls_by_another_name_is_told_which_would_do(host, good, bad, said)
     assert client.get("/health", headers={"host": good}).text == "in"
 
 
+@pytest.mark.parametrize(
+    ("path", "version", "hosts", "code"),
+    [
+        ("/health", "1.0", [], 200),
+        ("/ready", "1.0", [], 200),
+        ("/metrics", "1.0", [], 200),
+        ("/predict", "1.0", [], 421),
+        ("/openapi.json", "1.0", [], 421),
+        ("/health", "1.1", [], 421),
+        ("/health", "1.0", [b"evil.example"], 421),
+        ("/health", "1.0", [b""], 421),
+        ("/health", "1.0", [b"localhost", b"localhost"], 421),
+    ],
+)
+def test_a_probe_of_http_1_0_need_not_name_the_host(path, version, hosts, code):
+    codes = []
+
+    async def send(message):
+        codes.extend([message["status"]] if message["type"] == "http.response.start" else [])
+
+    scope = {"type": "http", "path": path, "method": "GET", "http_version": version}
+    scope["headers"] = [(b"host", one) for one in hosts]
+    asyncio.run(Door(PlainTextResponse("in"), 100, lambda *_: None)(scope, None, send))
+    assert codes == [code]
+
+
 class Crowd:
     """Callers of a door whose answers, and the rest of whose bodies, come once an event is set."""
 

@@ -263,6 +263,18 @@ def test_an_id_that_is_far_back_in_the_log_is_known_after_a_restart(tmp_path):
     assert sum(name.startswith("id-") for name in logged(tmp_path)) == 50
 
 
+def test_an_id_that_is_read_back_from_the_log_is_not_that_of_another_request(tmp_path):
+    async def second(ask):
+        code, _, said = await ask({"x": 2.0}, "one")
+        assert (code, "another request" in said["error"]) == (409, True)
+        assert (await ask({"x": 1.0}, "one", path="/invocations"))[0] != 200
+        assert (await ask({"x": 1.0}, "one"))[2] == made
+
+    made = run(tmp_path, lambda ask: ask({"x": 1.0}, "one"))[2]
+    run(tmp_path, second)
+    assert logged(tmp_path) == ["one"]
+
+
 def test_answers_that_are_forgotten_are_read_back_and_places_go_when_there_are_too_many(tmp_path, monkeypatch):
     monkeypatch.setattr(ids, "MOST", 5)
     monkeypatch.setattr(ids, "PLACES", 10)
@@ -389,3 +401,23 @@ def test_small_requests_are_answered_while_large_ones_wait(tmp_path, secret):
 
     keys = (Key("till", digest_of("secret"), ""), Key("web", digest_of("other"), "")) if secret else None
     run(tmp_path, work, Limits(waiting=1000), keys)
+
+
+def test_the_description_says_where_a_key_is_needed(tmp_path):
+    async def work(ask):
+        ask.standing.champion.told = TOLD | {"app": "a"}
+        code, _, said = await ask(path="/openapi.json", secret="secret")
+        assert code == 200
+        schemes = said.get("components", {}).get("securitySchemes", {})
+        needed = {path: [one.get("security") for one in page.values()] for path, page in said["paths"].items()}
+        return schemes, needed
+
+    keys = (Key("till", digest_of("secret"), ""),)
+    schemes, needed = run(tmp_path / "keyed", work, keys=keys)
+    assert schemes["bearer"] == {"type": "http", "scheme": "bearer"}
+    assert schemes["header"] == {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
+    assert needed.pop("/health") == [[]]
+    assert set(map(str, needed.values())) == {str([[{"bearer": []}, {"header": []}]])}
+    schemes, needed = run(tmp_path / "open", work)
+    assert schemes == {}
+    assert set(map(str, needed.values())) == {"[None]"}

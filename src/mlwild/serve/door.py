@@ -26,6 +26,8 @@ ARRIVING = 100
 PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", "/openapi.json"})
 #: Those of them that have a body, and one such.
 READ = {"/predict": '{"rows": [{...}]}', "/invocations": '{"dataframe_records": [{...}]}'}
+#: Those that probes ask for, and of HTTP/1.0 without a Host header: no page in a browser can ask so.
+PROBED = frozenset({"/health", "/ready", "/metrics"})
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -100,7 +102,8 @@ class Door:
     def _admit(self, scope: Scope, headers: Headers) -> str:
         """Return the name of the key of who calls; nothing where none is needed."""
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts):
+        nameless = not hosts and scope["path"] in PROBED and scope.get("http_version") == "1.0"
+        if not nameless and (len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts)):
             raise RefusedError(421, f"This server {_called(self._hosts)}.")
         if self.keys is None or scope["path"] == "/health":
             return ""

@@ -335,8 +335,9 @@ def application(front: Front) -> FastAPI:
     for path, (answer, method) in routes.items():
         app.add_route(path, answer, methods=[method])
 
-    async def openapi(_: Request) -> Response:
-        return JSONResponse(described(front.post.standing, front.most))
+    async def openapi(request: Request) -> Response:
+        # Who has a name came with a key: then all others need one too.
+        return JSONResponse(described(front.post.standing, front.most, keyed=bool(request.scope["mlwild.client"])))
 
     app.add_route("/openapi.json", openapi, methods=["GET"])
     app.exception_handler(RefusedError)(_refused)

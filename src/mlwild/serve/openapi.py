@@ -27,8 +27,15 @@ _BARE = r"^(1[789]|2[01])\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]
 _ZONED = _BARE.removesuffix("$") + r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 
 
-def described(standing: Standing, most: int) -> dict[str, Any]:
-    """Return the OpenAPI description of what is live."""
+#: How a key is given, where one is needed.
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+
+
+def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI description of what is live, and whether a key is needed."""
     told, columns = standing.champion.told, standing.columns
     row: dict[str, Any] = {
         "type": "object",
@@ -57,7 +64,7 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
     flat = _flat(told)
-    return {
+    made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
         "paths": {
@@ -71,11 +78,14 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
             },
             "/metrics": {"get": _get("Figures for Prometheus", "text/plain")},
         },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas},
     }
+    if keyed:
+        made["components"]["securitySchemes"] = _KEYS
+        for path, page in made["paths"].items():
+            for one in page.values():
+                one["security"] = [] if path == "/health" else [{name: []} for name in _KEYS]
+    return made
 
 
 def _column(column: Column, when: bool) -> dict[str, Any]:
