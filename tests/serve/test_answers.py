@@ -89,7 +89,25 @@ def test_one_object_is_one_row_and_many_rows_keep_their_order(server):
 def test_formats_of_mlflow_give_the_same_values(server, body):
     expected = server.ask(ROW)[2]["predictions"][0]["value"]
     code, _, said = server.ask(body, path="/invocations")
-    assert (code, said) == (200, {"predictions": [expected, expected]})
+    assert (code, said["predictions"]) == (200, [expected, expected])
+    assert said == {"predictions": [expected] * 2, "statuses": [{"status": "normal", "cause": ""}] * 2}
+
+
+def test_a_client_of_mlflow_sees_which_values_are_not_the_models(server):
+    rows = [ROW, ROW | {"x": 1e6}, {"x": 0.5, "city": "rome"}]
+    full = server.ask({"rows": rows})[2]["predictions"]
+    assert [one["status"] for one in full] == ["normal", "fallback", "degraded"]
+    code, _, said = server.ask({"dataframe_records": rows}, path="/invocations")
+    assert (code, said["predictions"]) == (200, [one["value"] for one in full])
+    assert said["statuses"] == [{"status": one["status"], "cause": one["cause"]} for one in full]
+    assert all(one["cause"] for one in said["statuses"][1:])
+
+
+@pytest.mark.parametrize(("path", "like"), [("/predict", "rows"), ("/invocations", "dataframe_records")])
+def test_who_sends_csv_is_told_what_to_send(server, path, like):
+    code, _, said = server.ask(b"x,city\n0.5,rome\n", path=path, headers={"Content-Type": "text/csv"})
+    assert code == 415
+    assert said["error"] == f'The body is to be application/json in UTF-8, such as {{"{like}": [{{...}}]}}.'
 
 
 def test_a_field_that_is_absent_is_answered_and_told(server):

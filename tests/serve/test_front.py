@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -64,7 +65,8 @@ class Asking:
 
     async def __call__(self, body=None, name=None, path="/predict", secret=""):
         """Return code, headers and what is said."""
-        sent, told = [], [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent, told = [], [{"type": "http.request", "body": data, "more_body": False}]
 
         async def receive():
             return told.pop() if told else {"type": "http.disconnect"}
@@ -132,6 +134,42 @@ def test_a_field_that_is_null_and_one_that_is_absent_are_two_requests(tmp_path):
         code, _, said = await ask({"rows": [{"when": time}]}, "one")
         assert code == 409
         assert "another request" in said["error"]
+
+    run(tmp_path, work)
+
+
+def test_a_request_that_comes_again_is_known_though_columns_came_or_went(tmp_path):
+    rows = {"rows": [{"x": 1.0, "when": None}, {"x": 2.0, "when": "2026-01-12T10:00:00Z"}]}
+    bare, fresh = COLUMNS, replace(COLUMNS, needed=(Column("fresh", "number"), *COLUMNS.needed))
+    hidden = replace(COLUMNS, needed=COLUMNS.needed[:1], hidden=("x",))
+
+    async def work(ask):
+        first = [await ask(rows, "one"), await ask({"inputs": {"x": [1.0]}}, "two", path="/invocations")]
+        for columns in (fresh, hidden, bare):
+            ask.standing.columns = columns
+            ask.front.follow(ask.standing)
+            again = await ask(rows, "one")
+            assert (again[0], again[2]) == (200, first[0][2])
+            if columns is not hidden:
+                again = await ask({"dataframe_records": [{"x": 1.0}]}, "two", path="/invocations")
+                assert (again[0], again[2]) == (200, first[1][2])
+            assert (await ask({"rows": rows["rows"][::-1]}, "one"))[0] == 409
+
+    run(tmp_path, work)
+    assert logged(tmp_path) == ["one", "two"]
+
+
+def test_rows_that_are_nested_too_deeply_to_be_told_from_others_are_refused(tmp_path):
+    async def work(ask):
+        ask.standing.columns = replace(COLUMNS, hidden=("y",))
+        ask.front.follow(ask.standing)
+        for depth in range(1000, 500, -1):  # from what cannot be read to what can
+            body = b'{"rows":[{"x":1.0,"y":' + b"[" * depth + b"]" * depth + b"}]}"
+            code, _, said = await ask(body, f"deep-{depth}")
+            if code == 200:
+                break
+            assert (code, said["error"]) == (400, "The body is nested too deeply.")
+        assert 500 < depth < 1000
 
     run(tmp_path, work)
 
@@ -225,6 +263,18 @@ def test_an_id_that_is_far_back_in_the_log_is_known_after_a_restart(tmp_path):
     assert sum(name.startswith("id-") for name in logged(tmp_path)) == 50
 
 
+def test_an_id_that_is_read_back_from_the_log_is_not_that_of_another_request(tmp_path):
+    async def second(ask):
+        code, _, said = await ask({"x": 2.0}, "one")
+        assert (code, "another request" in said["error"]) == (409, True)
+        assert (await ask({"x": 1.0}, "one", path="/invocations"))[0] != 200
+        assert (await ask({"x": 1.0}, "one"))[2] == made
+
+    made = run(tmp_path, lambda ask: ask({"x": 1.0}, "one"))[2]
+    run(tmp_path, second)
+    assert logged(tmp_path) == ["one"]
+
+
 def test_answers_that_are_forgotten_are_read_back_and_places_go_when_there_are_too_many(tmp_path, monkeypatch):
     monkeypatch.setattr(ids, "MOST", 5)
     monkeypatch.setattr(ids, "PLACES", 10)
@@ -276,3 +326,98 @@ def test_more_rows_than_may_ever_wait_are_refused_for_good(tmp_path):
 
     run(tmp_path, work, Limits(waiting=40), keys)
     assert len(logged(tmp_path)) == 1
+
+
+class Busy:
+    """Have large requests wait until an event is set; small ones are answered."""
+
+    def __init__(self, ask):
+        self.goes_on, self.real, ask.standing.answer = asyncio.Event(), ask.standing.answer, self.answer
+
+    async def answer(self, asked, names):
+        if asked.n > 5:
+            await self.goes_on.wait()
+        return await self.real(asked, names)
+
+
+NO_ROWS = b'{"rows":[' + b'{"x":1.0},' * 2000  # it has no end
+
+
+def test_a_long_body_is_refused_unread_where_its_rows_may_not_wait(tmp_path):
+    async def work(ask):
+        busy, rows = Busy(ask), {"rows": [{"x": 1.0}] * 900}
+        assert (await ask(NO_ROWS))[0] == 400
+        waiting = asyncio.create_task(ask(rows))
+        await asyncio.sleep(0.05)
+        code, headers, said = await ask(NO_ROWS)
+        assert (code, int(headers["retry-after"])) == (503, 1)
+        assert "rows are waiting" in said["error"]
+        for path, body in (
+            ("/predict", rows),
+            ("/invocations", {"inputs": {"x": [1.0] * 900, "when": [None] * 900}}),
+            ("/invocations", {"dataframe_split": {"columns": ["x"], "data": [[1.0]] * 900}}),
+        ):
+            assert (await ask(body, path=path))[0] == 503
+        busy.goes_on.set()
+        assert (await waiting)[0] == 200
+        assert (await ask({"rows": [{"x": 1.0}] * 1000}))[0] == 200
+
+    run(tmp_path, work, Limits(waiting=1000))
+
+
+def test_a_long_body_of_few_rows_is_answered_however_many_there_seem_to_be(tmp_path):
+    async def work(ask):
+        ask.standing.columns = replace(COLUMNS, needed=(*COLUMNS.needed, Column("said", "text")))
+        ask.front.follow(ask.standing)
+        assert (await ask({"rows": [{"x": 1.0, "said": "{" * 20_000}]}))[0] == 200
+
+    run(tmp_path, work, Limits(waiting=1000))
+
+
+@pytest.mark.parametrize("secret", ["", "secret"])
+def test_small_requests_are_answered_while_large_ones_wait(tmp_path, secret):
+    async def work(ask):
+        busy, half = Busy(ask), [{"x": 1.0}] * 500
+        waiting = [asyncio.create_task(ask({"rows": half}, secret=secret))]
+        waiting += [asyncio.create_task(ask({"rows": half}, secret="other" if secret else ""))]
+        await asyncio.sleep(0.05)
+        for n, code in ((1, 200), (5, 200), (6, 503)):
+            assert (await ask({"rows": half[:n]}, secret=secret))[0] == code
+        few = asyncio.Event()
+
+        async def late(asked, names):
+            await few.wait()
+            return await busy.real(asked, names)
+
+        ask.standing.answer = late
+        most = 10 if secret else 20  # of a hundred rows beside the others
+        waiting += [asyncio.create_task(ask({"rows": half[:5]}, secret=secret)) for _ in range(most)]
+        await asyncio.sleep(0.05)
+        assert (await ask({"x": 1.0}, secret=secret))[0] == (429 if secret else 503)
+        busy.goes_on.set()
+        few.set()
+        assert [(await one)[0] for one in waiting] == [200] * (2 + most)
+        assert (await ask({"rows": half}, secret=secret))[0] == 200
+
+    keys = (Key("till", digest_of("secret"), ""), Key("web", digest_of("other"), "")) if secret else None
+    run(tmp_path, work, Limits(waiting=1000), keys)
+
+
+def test_the_description_says_where_a_key_is_needed(tmp_path):
+    async def work(ask):
+        ask.standing.champion.told = TOLD | {"app": "a"}
+        code, _, said = await ask(path="/openapi.json", secret="secret")
+        assert code == 200
+        schemes = said.get("components", {}).get("securitySchemes", {})
+        needed = {path: [one.get("security") for one in page.values()] for path, page in said["paths"].items()}
+        return schemes, needed
+
+    keys = (Key("till", digest_of("secret"), ""),)
+    schemes, needed = run(tmp_path / "keyed", work, keys=keys)
+    assert schemes["bearer"] == {"type": "http", "scheme": "bearer"}
+    assert schemes["header"] == {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
+    assert needed.pop("/health") == [[]]
+    assert set(map(str, needed.values())) == {str([[{"bearer": []}, {"header": []}]])}
+    schemes, needed = run(tmp_path / "open", work)
+    assert schemes == {}
+    assert set(map(str, needed.values())) == {"[None]"}

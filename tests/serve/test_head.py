@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
-from mlwild.serve.head import Connection
+from mlwild.serve import head as module
+from mlwild.serve.head import LEAST, Connection
+from tests.serve.stand_ins import run, until
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 IDLE = 0.6
@@ -113,3 +116,58 @@ def test_any_number_of_such_requests_on_end_is_answered():
             assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
 
     served(client)
+
+
+def test_who_takes_no_answer_is_hung_up_on_and_his_place_is_free(monkeypatch, caplog, capfd):
+    monkeypatch.setattr(module, "TAKE", 0.3)
+    inside, answered = [], []
+
+    async def app(scope, receive, send):
+        inside.append(scope)
+        answered.append(scope)
+        try:
+            await PlainTextResponse("x" * (16 << 20))(scope, receive, send)  # no system takes so much for a client
+        finally:
+            inside.remove(scope)
+
+    async def main():
+        words = {"http": Connection, "ws": "none", "lifespan": "off", "log_level": "error"}
+        server = uvicorn.Server(uvicorn.Config(app, **words))
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+            running = asyncio.create_task(server.serve(sockets=[listener]))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(listener.getsockname())
+            client.sendall((HEAD + b"\r\n") * 3)  # the second waits until the first was taken
+            try:
+                await until(lambda: len(inside) == 1 and len(answered) == 2)
+                await until(lambda: not inside and not server.server_state.connections, 10)
+            finally:
+                server.force_exit = server.should_exit = True
+                await running
+            assert len(answered) == 2
+
+    run(main())
+    assert caplog.text == capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("left", "ends"),
+    [
+        ([0, 0, 0], False),
+        ([5, 0, 5, 0], False),
+        ([9 * LEAST, 8 * LEAST, 7 * LEAST], False),
+        ([LEAST, 9 * LEAST, 8 * LEAST], False),  # another answer came
+        ([9 * LEAST, 9 * LEAST], True),
+        ([9 * LEAST, 8 * LEAST, 7 * LEAST + 1], True),
+        ([5, 5], True),
+    ],
+)
+def test_who_takes_his_answers_slowly_is_waited_for_and_who_hardly_does_is_not(left, ends):
+    aborted, looks = [], iter(left)
+    one = Connection.__new__(Connection)
+    one._left, one.loop = 0, SimpleNamespace(call_later=lambda *_: None)
+    one.transport = SimpleNamespace(get_write_buffer_size=lambda: next(looks), abort=lambda: aborted.append(True))
+    for _ in left:
+        assert not aborted
+        one._look()
+    assert bool(aborted) == ends

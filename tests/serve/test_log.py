@@ -124,6 +124,78 @@ def test_a_line_whose_sync_fails_is_not_acknowledged_and_not_in_the_log(tmp_path
     assert [one["id"] for one in read_log(tmp_path)] == ["0", "2"]
 
 
+@pytest.mark.parametrize("again", ["by a line", "by itself"])
+def test_with_a_window_nothing_is_acknowledged_from_a_sync_that_failed_to_one_that_did_not(
+    tmp_path, monkeypatch, again
+):
+    monkeypatch.setattr(module, "LOOK", 0.05)
+
+    async def work(log):
+        kept = [named(0)]
+        await log.add(named(0))
+        with monkeypatch.context() as broken:
+            broken.setattr(module.os, "fdatasync", fails)
+            await log.add(named(1))  # its sync is not due yet
+            kept.append(named(1))
+            while not log.failing:  # noqa: ASYNC110  a thread takes note
+                await asyncio.sleep(0.01)
+            assert log.failing == "Input/output error"
+            for number in (2, 3):
+                with pytest.raises(FullError, match="Input/output"):
+                    await log.add(named(number))
+            await asyncio.sleep(0.3)
+            assert log.failing == "Input/output error"  # there is room, and no sync
+
+        if again == "by itself":
+            while log.failing:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await log.add(named(4))
+        assert log.failing == ""
+        return [*kept, named(4)]
+
+    kept = run(tmp_path, lambda log: asyncio.wait_for(work(log), 10), window=0.2)
+    assert (tmp_path / "00000001.jsonl").read_bytes() == b"".join(map(sealed, kept))
+
+
+def test_what_a_sync_that_failed_may_have_lost_is_written_once_more(tmp_path, monkeypatch):
+    """The system may take pages for written that it could not write: a second sync of them alone would do nothing."""
+    dirty, disk, real = [], [], os.write
+
+    def write(handle, data):
+        dirty.append(bytes(data))
+        return real(handle, data)
+
+    def sync(handle):
+        lost = dirty[:]
+        dirty.clear()
+        if whole.is_set():
+            disk.extend(lost)
+        else:
+            failed.set()
+            fails()
+
+    async def work(log):
+        await log.add(named(0))
+        await asyncio.to_thread(failed.wait, 5)
+        whole.set()
+        await log.add(named(1))
+        assert sealed(named(0)) in b"".join(disk)
+
+    whole, failed = threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module.os, "write", write)
+    monkeypatch.setattr(module.os, "fdatasync", sync)
+    run(tmp_path, lambda log: asyncio.wait_for(work(log), 10), window=0.05)
+    assert ids(tmp_path) == ["0", "1"]
+
+
+def test_a_log_that_ends_without_its_last_sync_says_so(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(module.os, "fdatasync", fails)
+    run(tmp_path, lambda log: log.add(line(0)), window=5.0)
+    assert "could not be synced" in capfd.readouterr().err
+    assert ids(tmp_path) == ["0"]
+
+
 @pytest.mark.parametrize("cut", range(1, 20, 3))
 def test_a_last_line_that_is_torn_is_cut_off_and_kept_beside(tmp_path, cut):
     whole = sealed(line(0)) + sealed(line(1))
@@ -136,6 +208,15 @@ def test_a_last_line_that_is_torn_is_cut_off_and_kept_beside(tmp_path, cut):
     assert [one["id"] for one in read_log(tmp_path)] == ["0", "2"]
     (torn,) = tmp_path.glob("*.torn-*")
     assert torn.read_bytes() == sealed(line(1))[:-cut]
+
+
+def test_lines_that_are_torn_at_the_same_place_are_all_kept(tmp_path):
+    path = tmp_path / "00000001.jsonl"
+    for torn in (b"first", b"second", b"third"):
+        path.write_bytes(sealed(line(0)) + torn)
+        run(tmp_path, lambda log: asyncio.sleep(0))
+    assert {one.read_bytes() for one in tmp_path.glob("*.torn-*")} == {b"first", b"second", b"third"}
+    assert ids(tmp_path) == ["0"]
 
 
 def test_a_line_in_the_middle_that_was_changed_is_told(tmp_path):

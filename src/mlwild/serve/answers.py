@@ -118,11 +118,13 @@ def noted(asked: Asked, reply: Reply, doubt: str = "") -> Reply:
 
 def flat(body: str) -> str:
     """
-    Return the response of `/invocations` of that of `/predict`: the values alone.
+    Return the response of `/invocations` of that of `/predict`: the values, and beside them how each was made.
 
     Examples
     --------
-    >>> flat('{"predictions":[{"value":0.5},{"value":null}]}')
-    '{"predictions":[0.5,null]}'
+    >>> flat('{"predictions":[{"value":0.5,"status":"normal","cause":"","stage":"champion"}]}')
+    '{"predictions":[0.5],"statuses":[{"status":"normal","cause":""}]}'
     """
-    return written({"predictions": [one["value"] for one in json.loads(body)["predictions"]]})
+    rows = json.loads(body)["predictions"]
+    how = [{"status": one["status"], "cause": one["cause"]} for one in rows]
+    return written({"predictions": [one["value"] for one in rows], "statuses": how})

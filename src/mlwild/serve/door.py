@@ -14,15 +14,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mlwild.hosts import ANY, knows, name_of
 from mlwild.serve.keys import Key, holder
 from mlwild.serve.requests import RefusedError
+from mlwild.serve.shares import Share
 
 #: Seconds in which a body must have come, and bytes of one that is too large that are read before it is refused.
 SLOW, READ_ON = 10.0, 32 << 20
-#: Requests that are read and answered at once; who comes beyond is told so.
+#: Requests that are answered at once; who comes beyond is told so.
 AT_ONCE = 300
+#: Largest bodies whose bytes may be held while more of them is to come; a body that comes in one piece always may.
+ARRIVING = 100
 #: Pages that are counted by name.
 PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", "/openapi.json"})
-#: Those of them that have a body.
-READ = frozenset({"/predict", "/invocations"})
+#: Those of them that have a body, and one such.
+READ = {"/predict": '{"rows": [{...}]}', "/invocations": '{"dataframe_records": [{...}]}'}
+#: Those that probes ask for, and of HTTP/1.0 without a Host header: no page in a browser can ask so.
+PROBED = frozenset({"/health", "/ready", "/metrics"})
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -52,11 +57,14 @@ class Door:
     hosts: Iterable[str] = ()
     keys: tuple[Key, ...] | None = None
     _hosts: frozenset[str] = field(init=False)
-    _running: int = field(default=0, init=False)
+    _inside: Share = field(init=False)
+    _arriving: Share = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note the names."""
+        """Note the names, and that nobody is inside."""
         self._hosts = frozenset(self.hosts)
+        self._inside = Share(AT_ONCE, "requests at once")
+        self._arriving = Share(ARRIVING * self.body, "bytes are arriving")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -64,7 +72,7 @@ class Door:
             raise ValueError("only requests are served")
         began, code = time.perf_counter(), 500
         reads = scope["method"] == "POST" and scope["path"] in READ
-        self._running += reads
+        client, inside = "", 0
 
         async def told(message: Message) -> None:
             nonlocal code
@@ -75,41 +83,46 @@ class Door:
 
         try:
             headers = Headers(scope=scope)
-            self._admit(scope, headers)
-            scope["mlwild.body"] = await self._read(headers, receive) if reads else b""
+            client = scope["mlwild.client"] = self._admit(scope, headers)
+            scope["mlwild.body"] = b""
+            if reads:
+                scope["mlwild.body"] = await self._read(client, READ[scope["path"]], headers, receive)
+                # Only now: bodies that never come would take every place, by however few callers.
+                self._inside.take(client, 1)
+                inside = 1
         except RefusedError as problem:
             await JSONResponse({"error": problem.said}, problem.code, headers=problem.headers)(scope, receive, told)
         else:
             await self.routes(scope, receive, told)
         finally:
-            self._running -= reads
+            self._inside.leave(client, inside)
             path = scope["path"]
             self.count(path if path in PAGES else "other", code, time.perf_counter() - began)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
+    def _admit(self, scope: Scope, headers: Headers) -> str:
+        """Return the name of the key of who calls; nothing where none is needed."""
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts):
+        nameless = not hosts and scope["path"] in PROBED and scope.get("http_version") == "1.0"
+        if not nameless and (len(hosts) != 1 or not knows(name_of(hosts[0]), self._hosts)):
             raise RefusedError(421, f"This server {_called(self._hosts)}.")
-        scope["mlwild.client"] = ""
         if self.keys is None or scope["path"] == "/health":
-            return
+            return ""
         given = headers.get("authorization", "")
         secret = given[7:].strip() if given[:7].lower() == "bearer " else headers.get("x-api-key", "")
         name = holder(self.keys, secret)
         if not name:
             raise RefusedError(401, "The key is absent, wrong or revoked.", {"WWW-Authenticate": "Bearer"})
-        scope["mlwild.client"] = name
+        return name
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes:
-        if self._running > AT_ONCE:
-            raise RefusedError(503, "Too many requests at once. Come again.", {"Retry-After": "1"})
+    async def _read(self, client: str, like: str, headers: Headers, receive: Receive) -> bytes:
+        self._inside.check(client, 1)
         kind, _, more = headers.get("content-type", "").partition(";")
         charset = more.strip().lower().replace('"', "")
         if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise RefusedError(415, "The body is to be application/json in UTF-8.")
+            raise RefusedError(415, f"The body is to be application/json in UTF-8, such as {like}.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RefusedError(415, "The body is not to be compressed.")
-        parts, size, most = [], 0, self.body
+        parts, size, held, most = [], 0, 0, self.body
         try:
             async with asyncio.timeout(SLOW):
                 while True:
@@ -124,8 +137,13 @@ class Door:
                         break
                     if not message.get("more_body"):
                         break
+                    if size <= most:
+                        self._arriving.take(client, len(part))
+                        held += len(part)
         except TimeoutError:
             raise RefusedError(408, f"The body did not come within {SLOW:.0f} seconds.") from None
+        finally:
+            self._arriving.leave(client, held)
         if size > most:
             raise RefusedError(413, f"The body has more than {most} bytes. Send the rows in parts.")
         return parts[0] if len(parts) == 1 else b"".join(parts)

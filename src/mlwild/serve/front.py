@@ -24,11 +24,14 @@ from mlwild.serve.ids import AGAIN, Ids, Known
 from mlwild.serve.log import PATIENCE, FullError, Log, StalledError
 from mlwild.serve.meters import Meters
 from mlwild.serve.openapi import described
-from mlwild.serve.requests import Asked, FutureError, Reader, RefusedError
+from mlwild.serve.requests import Asked, FutureError, Reader, RefusedError, about
+from mlwild.serve.shares import Share
 from mlwild.served import places, read_at
 
-#: Seconds after which a client that was turned away may come again.
-RETRY = 1
+#: Bytes of a body that is read whatever waits: of a longer one the rows are estimated first.
+SHORT = 10_000
+#: Of the rows that may wait: the part that small requests have beside them, and the part that one of these may have.
+BESIDE, FEW = 10, 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Limits:
     rows : int
         Rows of a request.
     waiting : int
-        Rows that may wait at once, of all clients; one client may have half of them.
+        Rows that may wait at once, of all clients; one client may have half of them. For requests of a two-hundredth of
+        them or fewer there is room for a tenth more, so that they are answered while large ones wait.
     unlogged : bool
         Whether answers go on while the log cannot be written.
     """
@@ -107,8 +111,8 @@ class Front:
         self.ids, self.meters = Ids(self._read_back), Meters()
         self.meters.watch(arms, log)
         log.observe = self.meters.sync.observe
-        self._waiting: dict[str, int] = {}
-        self._rows = 0
+        self._rows = Share(limits.waiting, "rows are waiting")
+        self._beside = Share(max(limits.waiting // BESIDE, 1), "rows are waiting")
         self._tasks: set[asyncio.Task[None]] = set()
         self.now: Post | None = None
         self._drift = Drift()
@@ -158,38 +162,44 @@ class Front:
         return await self._respond(request, "/invocations")
 
     async def _respond(self, request: Request, path: str) -> Response:
-        began, post = time.perf_counter(), self.post
+        began, post, client = time.perf_counter(), self.post, request.scope["mlwild.client"]
+        self._expect(client, request.scope["mlwild.body"], post)
         read = post.reader.predict if path == "/predict" else post.reader.invocations
         late: FutureError | None = None
         try:
             asked = read(request.scope["mlwild.body"], _named(request))
         except FutureError as problem:
             asked, late = problem.asked, problem
-        client, half = request.scope["mlwild.client"], max(self.limits.waiting // 2, 1)
-        if client and asked.n > half:
-            raise RefusedError(413, f"There are more than {half} rows. Send them in parts.")
-        if self._rows + asked.n > self.limits.waiting:
-            raise RefusedError(503, "Too many rows are waiting. Come again.", {"Retry-After": str(RETRY)})
-        if client and self._waiting.get(client, 0) + asked.n > half:
-            raise RefusedError(429, "Too many of your rows are waiting. Come again.", {"Retry-After": str(RETRY)})
-        self._count(client, asked.n)
+        if client and asked.n > self._rows.half:
+            raise RefusedError(413, f"There are more than {self._rows.half} rows. Send them in parts.")
+        share = self._taken(client, asked.n)
         try:
             name = asked.id or uuid.uuid4().hex
             known, timing = await self._once(post, name, asked, path, late)
         finally:
-            self._count(client, -asked.n)
+            share.leave(client, asked.n)
         body = known.body if path == "/predict" else flat(known.body)
         timing += f"total;dur={1000 * (time.perf_counter() - began):.2f}"
         headers = {"X-Request-Id": name, "X-Vintage": known.vintage, "Server-Timing": timing}
         return Response(body, media_type="application/json", headers=headers)
 
-    def _count(self, client: str, rows: int) -> None:
-        self._rows += rows
-        left = self._waiting.get(client, 0) + rows
-        if left:
-            self._waiting[client] = left
+    def _expect(self, client: str, body: bytes, post: Post) -> None:
+        """Refuse a long body before it is read, which costs as much as to answer it, where its rows may not wait."""
+        if len(body) > SHORT:
+            most = self._rows.half if client else self.most  # the estimate alone is no reason never to answer
+            self._rows.check(client, min(about(body, len(post.reader.columns.names)), most))
+
+    def _taken(self, client: str, n: int) -> Share:
+        """Take room for rows, and return of what; small requests have some beside that of all."""
+        try:
+            self._rows.take(client, n)
+        except RefusedError:
+            if n > max(self.limits.waiting // FEW, 1):
+                raise
         else:
-            self._waiting.pop(client, None)
+            return self._rows
+        self._beside.take(client, n)
+        return self._beside
 
     async def _once(
         self, post: Post, name: str, asked: Asked, path: str, late: FutureError | None
@@ -325,8 +335,9 @@ def application(front: Front) -> FastAPI:
     for path, (answer, method) in routes.items():
         app.add_route(path, answer, methods=[method])
 
-    async def openapi(_: Request) -> Response:
-        return JSONResponse(described(front.post.standing, front.most))
+    async def openapi(request: Request) -> Response:
+        # Who has a name came with a key: then all others need one too.
+        return JSONResponse(described(front.post.standing, front.most, keyed=bool(request.scope["mlwild.client"])))
 
     app.add_route("/openapi.json", openapi, methods=["GET"])
     app.exception_handler(RefusedError)(_refused)

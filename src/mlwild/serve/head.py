@@ -1,4 +1,4 @@
-"""A connection whose head comes soon and is short: who sends half of one would hold it for ever."""
+"""A connection whose head comes soon and is short, and whose answers are taken: who does not would hold it for ever."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: Seconds in which the head of a request must have come, and bytes that it may have.
 SLOW, LONG = 10.0, 64 << 10
+#: Seconds between two looks at what is left of answers, and bytes of them that a client must have taken meanwhile.
+TAKE, LEAST = 10.0, 10_000
 _SAID = b'{"error":"The head of a request has at most 65536 bytes."}'
 _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -47,18 +49,21 @@ class Parser(httptools.HttpRequestParser):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection; uvicorn limits neither the time nor the size of a head."""
+    """One connection; uvicorn limits neither time and size of a head, nor the time in which answers are taken."""
 
     def __init__(self, *words: Any, **named: Any) -> None:
         super().__init__(*words, **named)
         self.parser = Parser(self)
         self._late: asyncio.TimerHandle | None = None
-        self._size = 0
+        self._looks: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
+        self._size = self._left = 0
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
         super().connection_made(transport)
         self._wait()
+        self._looks = self.loop.call_later(TAKE, self._look)
 
     def data_received(self, data: bytes) -> None:
         """Read some bytes, and count those of a head."""
@@ -104,7 +109,27 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._done()
+        if self._looks is not None:
+            self._looks.cancel()
+        # Else only the request that came last is told: the one before it that is being answered would write on.
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _look(self) -> None:
+        """End a connection whose client takes no answer: one that was closed would wait for that too."""
+        left, before = self.transport.get_write_buffer_size(), self._left
+        # It grows by answers that came meanwhile; where much is left none comes, so that it does not grow for long.
+        if 0 < left <= before < left + LEAST:
+            self.transport.abort()
+            return
+        self._left = left
+        self._looks = self.loop.call_later(TAKE, self._look)
 
     def _wait(self) -> None:
         self._done()

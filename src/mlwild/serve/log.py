@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ SEGMENT = 64 << 20
 PATIENCE = 2.0
 #: Seconds between two looks whether the file still stands where it was.
 LOOK = 1.0
-STALLS, GONE = "the disk of the log stalls", "the log was deleted"
+STALLS, GONE, MOVED = "the disk of the log stalls", "the log was deleted", "the log was moved"
 #: Bytes that are written beside a log that failed, to see whether there is room again.
 ROOM = 64 << 10
 
@@ -58,7 +59,8 @@ class Log:
         Made if it is not there.
     window : float
         Seconds that an acknowledged line may be lost for if the machine loses its power; 0 syncs first. What is
-        acknowledged was always given to the operating system first, so that it survives the end of the process.
+        acknowledged was always given to the operating system first, so that it survives the end of the process. Once
+        a sync has failed, what comes is acknowledged after a sync only, until one has succeeded.
 
     Raises
     ------
@@ -82,6 +84,8 @@ class Log:
         self._busy: float | None = None
         self._gone = False
         self._failed = ""
+        # Whether the last sync failed: lines that were acknowledged before it may not be on the disk.
+        self._unsure = False
         # Whether bytes that were refused may stand behind the last line, and whether a whole line is among them.
         self._stray = self._stray_line = False
         try:
@@ -145,6 +149,8 @@ class Log:
         except TimeoutError:  # the thread still has the file, and the folder stays ours until the process ends
             tell(f"the log {self.folder} is not closed: its disk stalls. What was acknowledged is in it.")
             return
+        if self._size > self._synced:
+            tell(f"the last lines of {self._path} could not be synced: a power cut may still cost them.")
         os.close(self._file)
         self._held.close()
 
@@ -166,8 +172,7 @@ class Log:
             file.seek(size)
             torn = file.read()
             if torn:  # it was never acknowledged; it is kept beside, since who cuts may be wrong
-                beside = path.with_suffix(f".torn-{size}")
-                beside.write_bytes(torn)
+                beside = _kept_beside(path.with_suffix(f".torn-{size}"), torn)
                 if torn.endswith(b"\n"):
                     tell(f"the last line of {path} was whole once, and was changed or damaged. It is now in {beside}.")
                 file.truncate(size)
@@ -228,7 +233,7 @@ class Log:
     def _work(self) -> None:
         last = time.monotonic()
         while True:
-            dirty = self._size > self._synced
+            dirty = self._size > self._synced and not self._unsure
             patience = min(max(self.window - (time.monotonic() - last), 0.0), LOOK) if dirty else LOOK
             self._wake.wait(0.0 if self._ends else patience)
             self._wake.clear()
@@ -240,14 +245,12 @@ class Log:
                 self._put(batch)
             else:
                 self._look()
-                if self._failed:
+                if self._failed and not self._unsure:
                     self._retry()
-            due = self._size > self._synced and (ends or time.monotonic() - last >= self.window)
-            if due:
-                try:
-                    self._sync()
-                except OSError:
-                    self.failures += 1
+            # After one that failed, each line that is written asks for a sync itself; where none is, it is tried here.
+            late = not batch if self._unsure else time.monotonic() - last >= self.window
+            if self._size > self._synced and (ends or late):
+                self._sync_late()
                 last = time.monotonic()
             self._busy = None
             if ends and not batch:
@@ -267,8 +270,7 @@ class Log:
             self._failed = ""
         except OSError as raised:
             problem = raised
-            self._failed = raised.strerror or "it cannot be written"
-            self.failures += 1
+            self._note(raised)
         self._call(_tell, waiting, places, problem)
 
     def _write(self, lines: Sequence[bytes]) -> int:
@@ -283,13 +285,14 @@ class Log:
             while left:
                 left = left[os.write(self._file, left) :]
             self._size = before + whole
-            if not self.window:
+            if self._unsure or not self.window:
                 self._sync()
             self._look()
             if self._gone:
                 raise FileNotFoundError(errno.ENOENT, GONE)
         except OSError:
             self._size, self._synced = before, min(self._synced, before)
+            self._unsure = self._unsure and self._size > self._synced  # of what was acknowledged alone
             self._stray, self._stray_line = True, whole - len(left) >= len(lines[0])
             with contextlib.suppress(OSError):  # tried again before the next line
                 self._cut()
@@ -308,9 +311,28 @@ class Log:
             self._open_next()
         self._stray = False
 
+    def _note(self, problem: OSError) -> None:
+        self._failed = problem.strerror or "it cannot be written"
+        self.failures += 1
+
+    def _sync_late(self) -> None:
+        """Sync what was acknowledged; where that fails, nothing more is until it has been done."""
+        try:
+            self._sync()
+            self._failed = ""
+        except OSError as problem:
+            self._note(problem)
+
     def _sync(self) -> None:
         began = time.perf_counter()
-        os.fdatasync(self._file) if hasattr(os, "fdatasync") else os.fsync(self._file)
+        try:
+            if self._unsure:
+                self._write_again()
+            os.fdatasync(self._file) if hasattr(os, "fdatasync") else os.fsync(self._file)
+        except OSError:
+            self._unsure = True
+            raise
+        self._unsure = False
         self._synced = self._size
         self.syncs += 1
         seconds = time.perf_counter() - began
@@ -318,9 +340,38 @@ class Log:
         if self.observe is not None:
             self.observe(seconds)
 
+    def _write_again(self) -> None:
+        """Write what is not synced once more: a system may take it for written once it told that it could not be."""
+        file = os.open(self._path, os.O_RDWR)
+        try:
+            if not os.path.samestat(os.fstat(file), os.fstat(self._file)):
+                raise FileNotFoundError(errno.ENOENT, MOVED)
+            os.lseek(file, self._synced, os.SEEK_SET)
+            left = memoryview(os.read(file, self._size - self._synced))
+            os.lseek(file, self._synced, os.SEEK_SET)
+            while left:
+                left = left[os.write(file, left) :]
+        finally:
+            os.close(file)
+
     def _call(self, what: Callable[..., object], *words: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
             self._loop.call_soon_threadsafe(what, *words)
+
+
+def _kept_beside(path: Path, torn: bytes) -> Path:
+    """Keep bytes in a file that is not there yet, and return which: at the same place another line may be torn."""
+    for number in count(2):
+        try:
+            with path.open("xb") as file:
+                file.write(torn)
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            path = path.with_suffix(f"{path.suffix.partition('_')[0]}_{number}")
+        else:
+            break
+    return path
 
 
 def _seen(done: asyncio.Future[int]) -> None:

@@ -15,7 +15,7 @@ _ERRORS = {
     "408": "The body did not come in time.",
     "409": "The id was used for another request.",
     "413": "Too many bytes or rows.",
-    "415": "It is not application/json.",
+    "415": "It is not application/json; CSV is not read.",
     "421": "The name of the host is not one that is answered to.",
     "422": "A row is not what the app reads.",
     "429": "Too many of your rows are waiting.",
@@ -32,8 +32,15 @@ _DAY = (
 _BARE, _ZONED = rf"^{_DAY}(T{_TIME})?$", rf"^{_DAY}T{_TIME}(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 
 
-def described(standing: Standing, most: int) -> dict[str, Any]:
-    """Return the OpenAPI description of what is live."""
+#: How a key is given, where one is needed.
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+
+
+def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI description of what is live, and whether a key is needed."""
     told, columns = standing.champion.told, standing.columns
     row: dict[str, Any] = {
         "type": "object",
@@ -61,8 +68,8 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
-    flat = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
-    return {
+    flat = _flat(told)
+    made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
         "paths": {
@@ -76,11 +83,14 @@ def described(standing: Standing, most: int) -> dict[str, Any]:
             },
             "/metrics": {"get": _get("Figures for Prometheus", "text/plain")},
         },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas},
     }
+    if keyed:
+        made["components"]["securitySchemes"] = _KEYS
+        for path, page in made["paths"].items():
+            for one in page.values():
+                one["security"] = [] if path == "/health" else [{name: []} for name in _KEYS]
+    return made
 
 
 def _column(column: Column, when: bool) -> dict[str, Any]:
@@ -132,6 +142,20 @@ def _answer(told: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
     classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
     return {"type": "object", "properties": fields | classes, "required": ["id", "predictions"]}
+
+
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    how = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
+    how["required"] = ["status", "cause"]
+    fields = {
+        "predictions": {
+            "type": "array",
+            "items": _value(told),
+            "description": "Values, as MLflow's servers give them.",
+        },
+        "statuses": {"type": "array", "items": how, "description": "Of each value, how it was made."},
+    }
+    return {"type": "object", "properties": fields, "required": list(fields)}
 
 
 def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from mlwild.serve.tickets import Lists
 AHEAD = 86_400_000_000
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_TOO_DEEP = "The body is nested too deeply."
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -53,7 +54,7 @@ class Asked:
     absent : tuple of (tuple of str)
         Of each row, the columns that it did not give.
     given : bytes
-        Digest of columns and absent before times were filled in; empty where the client named no id.
+        Digest of the rows as they were sent, whatever columns are live; empty where the client named no id.
     dated : tuple of int
         Rows that gave no time, and got that of this machine's clock.
     """
@@ -203,8 +204,7 @@ class Reader:
             absent.append(tuple(one.name for one in needed if one.name not in row and one.name not in ids))
             if row.keys().isdisjoint(self.columns.names):
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
-        # Before the times: the same request gets another now when it comes again.
-        given = blake2b(f"{lists!r}\0{absent!r}".encode(), digest_size=16).digest() if name else b""
+        given = _digest(rows) if name else b""
         dated, late = self._times(lists)
         asked = Asked(name, lists, len(rows), tuple(absent), given, dated)
         if late:
@@ -242,6 +242,14 @@ class Reader:
         return tuple(dated), late
 
 
+def _digest(rows: list[Any]) -> bytes:
+    """Return what tells rows as they were sent from others: by name, since columns may come and go in between."""
+    try:
+        return blake2b(json.dumps(rows, sort_keys=True).encode(), digest_size=16).digest()
+    except RecursionError:
+        raise RefusedError(400, _TOO_DEEP) from None
+
+
 def _texts(names: Any) -> bool:
     return isinstance(names, list | tuple) and all(isinstance(one, str) for one in names)
 
@@ -261,6 +269,29 @@ def _id(named: Any, header: str | None) -> str:
     if named is not None and header is not None and named != header:
         raise RefusedError(400, "The header X-Request-Id and the field id name the request differently.")
     return named or header or ""
+
+
+def about(body: bytes, columns: int) -> int:
+    """
+    Return about how many rows a body has, without reading it: it is an estimate, and texts in it may mislead it.
+
+    Parameters
+    ----------
+    body : bytes
+    columns : int
+        Of the app.
+
+    Examples
+    --------
+    >>> about(b'{"rows":[{"x":1,"y":2},{"x":3,"y":4},{"x":5,"y":6}]}', 2)
+    3
+    >>> about(b'{"dataframe_split":{"columns":["x","y"],"data":[[1,2],[3,4],[5,6]]}}', 2)
+    3
+    >>> about(b'{"inputs":{"x":[1,3,5],"y":[2,4,6]}}', 2)
+    2
+    """
+    # An object or a list is a row, or a row has a comma for each column.
+    return max(body.count(b"{") - 1, body.count(b"[") - 2, body.count(b",") // max(columns, 1), 1)
 
 
 def parsed(body: bytes) -> Any:
@@ -286,7 +317,7 @@ def parsed(body: bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_constant, object_pairs_hook=_once, parse_int=_int)
     except RecursionError:
-        raise RefusedError(400, "The body is nested too deeply.") from None
+        raise RefusedError(400, _TOO_DEEP) from None
     except json.JSONDecodeError as problem:
         raise RefusedError(400, f"The body is no JSON, from character {problem.pos} on.") from None
 
