@@ -13,6 +13,10 @@ class DataError(MlwildError, ValueError):
     """The data cannot be used as they are; the message names column, row and value."""
 
 
+class BlockedError(DataError):
+    """The gate blocks what would answer; the message names the tests that are red."""
+
+
 class StoreError(MlwildError, OSError):
     """Something could not be written to or read from the store on disk."""
 

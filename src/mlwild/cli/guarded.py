@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 import typer
 
-from mlwild.errors import AppError, MlwildError
+from mlwild.errors import AppError, BlockedError, MlwildError
 
 FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -31,7 +31,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             code = _stopped()
         except MlwildError as problem:
             print(f"mlwild: {problem}", file=sys.stderr)
-            code = WRONG if isinstance(problem, AppError) else COULD_NOT
+            code = FAILED if isinstance(problem, BlockedError) else WRONG if isinstance(problem, AppError) else COULD_NOT
         except (typer.Exit, typer.Abort):
             raise
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's own file or functions raised, or left

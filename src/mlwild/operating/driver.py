@@ -243,17 +243,27 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         wished = wish.rule is not None or wish.begin is not None
         if life is None or (not life.decided and wished):
             kept = wish.rule or (None if life is None else rule_of(life, root))
-            life = opened(app, (events, tables), edges, ledger, root, replace(wish, rule=kept))
+            goes_on = before is not None and bool(before.path) and not call.dry
+            on = Draft(path) if goes_on else ledger
+            life = opened(app, (events, tables), edges, on, root, replace(wish, rule=kept))
         else:
+            goes_on = False
             same(app, life, wish, events, edges)
         chosen = rule_of(life, root)
         desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today, call.registrar)
+        first = life.ticked + 1
+        if call.progress is not None and first < len(edges):
+            call.progress(events.clock.show(int(edges[first])))
+        if goes_on:  # what is live ends with the first decision of a life whose first tick can be done, and not before
+            tick(replace(desk, ledger=on), first)
+            ledger.hold(life.opened)
         publish_again(desk)
         ticks = []
-        for cutoff in range(life.ticked + 1, len(edges)):
-            if call.progress is not None:
+        for cutoff in range(first, len(edges)):
+            if call.progress is not None and cutoff > first:
                 call.progress(events.clock.show(int(edges[cutoff])))
-            ticks.append(tick(desk, cutoff))
+            # What the gate let pass a moment ago has passed.
+            ticks.append(tick(replace(desk, gate=None) if goes_on and cutoff == first else desk, cutoff))
         if not call.dry:
             keep_status(ledger, root.root)
             keep_card(ledger, root.root)
