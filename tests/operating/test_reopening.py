@@ -8,7 +8,7 @@ import pytest
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.ledger import Ledger
 from mlwild.operating import rollback, status
 from tests.operating.test_ticks import RULE, SHORT
@@ -103,3 +103,33 @@ def test_killed_while_a_new_life_begins_one_life_goes_on(lines, tmp_path, monkey
         wild.operate(other, store=tmp_path)
         wild.operate(replace(calm.app, min_rows=7), rule=RULE, reopen=True, store=tmp_path / "calm")
     assert bodies(ledger_of(made, tmp_path)) == bodies(ledger_of(calm, tmp_path / "calm"))
+
+
+@pytest.mark.parametrize("how", ["deploy", "operate"])
+def test_new_code_between_two_cutoffs_is_told_when_it_can_begin(how, tmp_path):
+    made, other = begun(tmp_path)
+    made.now = 449
+    before, live = files(tmp_path), status(tmp_path)[0].live
+    said = (
+        r"^data: the life so far has done its tick at 400, and a new one begins at the next cutoff: run the same "
+        rf"command when the data reach 450\. Vintage {live} stays live until then\.$"
+    )
+    words = {"reopen": True} if how == "operate" else {}
+    with pytest.raises(DataError, match=said):
+        getattr(wild.operating, how)(other, rule=RULE, store=tmp_path, **words)
+    with pytest.raises(AppError, match=r"^begin: the life so far has done its tick at 400, .* Give 450 or later\.$"):
+        getattr(wild.operating, how)(other, rule=RULE, begin=300, store=tmp_path, **words)
+    with pytest.raises(AppError, match=r"Restore it, or open a new life with --reopen when the data reach 450\.$"):
+        wild.operate(other, store=tmp_path)
+    assert files(tmp_path) == before
+    made.now = 451
+    assert getattr(wild.operating, how)(other, rule=RULE, store=tmp_path, **words).ticks[0].at == "450"
+
+
+@pytest.mark.parametrize(("every", "at"), [(25, 275), (100, 800)])
+def test_a_new_life_of_another_cadence_is_told_its_own_next_cutoff(every, at, tmp_path):
+    """Cutoffs are counted: the next one is that after as many as the life so far has done."""
+    made, _ = begun(tmp_path)
+    made.now = 249 if every == 25 else 449
+    with pytest.raises(DataError, match=rf"when the data reach {at}\."):
+        wild.operate(replace(made.app, every=every), rule=RULE, reopen=True, store=tmp_path)

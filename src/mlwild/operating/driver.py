@@ -311,7 +311,7 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
         live = "What is live was made by that code. Restore it, or open" if life.decided else "Nothing is live: open"
         raise AppError(
             f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "
-            f"cadence, windows, prices or the like). {live} a new life with --reopen."
+            f"cadence, windows, prices or the like). {live} a new life with --reopen{_when(life, edges)}."
         )
     have = opened["rule"]
     named = wish.rule if isinstance(wish.rule, str) or wish.rule is None else wish.rule.name
@@ -341,6 +341,12 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
                 f"data: cutoff {cutoff} was at {clock.show(edge)} and is now at {clock.show(int(edges[cutoff]))}: the "
                 "history begins elsewhere than before. Restore its first rows, or open a new life with --reopen."
             )
+
+
+def _when(life: Lived, edges: NDArray[np.int64]) -> str:
+    """Say from when on another life can be opened, where the data have not come so far."""
+    done = [fact.body for fact in life.facts if fact.kind == "ticked"]
+    return f" when the data reach {done[-1]['next']}" if done and len(edges) - 1 <= life.ticked else ""
 
 
 def rule_of(life: Lived, root: Store) -> Rule:

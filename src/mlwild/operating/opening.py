@@ -100,7 +100,7 @@ def opened(
     first = _first(events.clock, edges, wish.begin)
     before = lived(ledger)
     if before is not None and before.ticked >= first:
-        raise AppError(f"begin: the life so far goes on to cutoff {before.ticked}; a new one begins after it.")
+        raise _too_early(app, events, edges, before, wish.begin)
     name = _name(app, wish)
     if not isinstance(name, str):
         check_windows(app, [name])
@@ -231,6 +231,26 @@ def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> i
             "history, or a later `begin`."
         )
     return first
+
+
+def _too_early(
+    app: App, events: Events, edges: NDArray[np.int64], before: Lived, begin: str | int | None
+) -> AppError | DataError:
+    """Return what says that a new life begins after the last tick of the one so far, and when that is."""
+    last = next((fact.body["at"] for fact in reversed(before.facts) if fact.kind == "ticked"), before.opened.body["at"])
+    far = int(edges[-1]) + (before.ticked + 3 - len(edges)) * app.every_.exact + 2 * app.every_.exact
+    ahead = events.clock.cutoffs(int(events.time[0]), far, app.every_, origin_of(app, events))
+    following = events.clock.show(int(ahead[ahead >= edges[0]][before.ticked + 1]))
+    if begin is not None:
+        return AppError(
+            f"begin: the life so far has done its tick at {last}, and a new one begins after that. Give {following} or "
+            "later."
+        )
+    stays = f" Vintage {before.path[-1]} stays live until then." if before.path else ""
+    return DataError(
+        f"data: the life so far has done its tick at {last}, and a new one begins at the next cutoff: run the same "
+        f"command when the data reach {following}.{stays}"
+    )
 
 
 def _name(app: App, wish: Wish) -> Rule | str:
