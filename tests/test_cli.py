@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_new_check_rehearse_card_follow_one_another(tmp_path):
     assert sheet["fits"]["made"] > 80
     run("card", "shop.py", "-o", "again.html", cwd=tmp_path)
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "shop.html").read_bytes()
+
+
+def test_without_prices_what_comes_next_is_a_command_that_works(tmp_path):
+    (tmp_path / "app.py").write_text(re.sub(r"\n    prices=.*", "", GOOD))
+    asked = ("operate", "app.py", "--dry-run", "--no-gate")
+    fresh = run(*asked, cwd=tmp_path, code=2).stderr
+    done = run("rehearse", "app.py", "--card", "card.html", cwd=tmp_path)
+    _, _, coming = done.stdout.partition("\nthen ")
+    said, _, command = " ".join(coming.split()).partition(": mlwild ")
+    assert said == "name a rule, as none is recommended"
+    words = shlex.split(command.partition(" (")[0])
+    assert "plan of" in run(*words, "--no-gate", cwd=tmp_path).stdout
+    refused = run(*asked, cwd=tmp_path, code=2).stderr
+    assert "rule: the rehearsal of 'little' recommends none, since no prices are given" in refused
+    for hint in (fresh, refused):
+        assert hint.endswith(" --rule 'every 4'.\n")
+    card = (tmp_path / "card.html").read_text()
+    assert "No rule is recommended" in card
+    assert "the rule recommended is" not in card
 
 
 def test_a_second_run_makes_a_card_that_is_the_same_to_the_byte(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 import cloudpickle
 import numpy as np
@@ -28,7 +29,8 @@ from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived, of_vintage
 from mlwild.records import Vintage
 from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
-from mlwild.rules import DEFAULT, Rule
+from mlwild.rules import DEFAULT, Rule, example
+from mlwild.rules.standard import PLAIN
 from mlwild.side_tables import SideTable
 from mlwild.stats.lateness import arrived_share
 from mlwild.triangle import Survey, Triangle, build
@@ -258,12 +260,22 @@ def _name(app: App, wish: Wish) -> Rule | str:
     if wish.rule is not None:
         return wish.rule
     try:
-        return str(last_sheet(app, store=wish.store)["recommended"]["rule"])
+        sheet = last_sheet(app, store=wish.store)
     except AppError:
+        usual = (DEFAULT if app.prices is not None else PLAIN).name
+        named = quote(usual if not app.rules else example([one.name for one in app.rules]))
         raise AppError(
             f"rule: {app.name!r} was not rehearsed, so no rule is recommended. Run mlwild rehearse first, or name "
-            f"one: --rule {DEFAULT.name}."
+            f"one: --rule {named}."
         ) from None
+    best = sheet["recommended"]
+    if best["rule"] is None:
+        named = quote(example([row["name"] for row in sheet["rules"]]))
+        raise AppError(
+            f"rule: the rehearsal of {app.name!r} recommends none, since {best['reason']}. Name one of those that it "
+            f"compared: --rule {named}."
+        )
+    return str(best["rule"])
 
 
 def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None) -> Rule:
