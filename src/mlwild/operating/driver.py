@@ -22,7 +22,7 @@ from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, read_rule, rule_key, rule_path
-from mlwild.operating.publishing import publish_again
+from mlwild.operating.publishing import make_again, publish_again
 from mlwild.operating.status import LEDGER, gone, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
 from mlwild.rehearsal import STORE, folder_of
@@ -43,6 +43,7 @@ _NAMED = (
     "reopened",
     "price",
     "made_of",
+    "mended",
     "seal",
 )
 
@@ -75,6 +76,8 @@ class Operation:
         Whether a new life was opened: the first one, or one of other code.
     made_of : str
         Digest of the app's code.
+    mended : str
+        What of the store was gone and has been made again, where no tick was due; empty if nothing was.
     """
 
     app: str
@@ -89,6 +92,7 @@ class Operation:
     was: str = ""
     reopened: bool = False
     made_of: str = ""
+    mended: str = ""
 
     @property
     def price(self) -> float:
@@ -258,6 +262,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
             tick(replace(desk, ledger=on), first)
             ledger.hold(life.opened)
         publish_again(desk)
+        mended = make_again(desk) if first == len(edges) else ""
         ticks = []
         for cutoff in range(first, len(edges)):
             if call.progress is not None and cutoff > first:
@@ -281,6 +286,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         was=str(before.path[-1]) if before is not None and before.path else "",
         reopened=before is None or before.opened != desk.lived().opened,
         made_of=code_of(app),
+        mended=mended,
     )
 
 

@@ -17,6 +17,7 @@ from mlwild.operating.beside import beside, percent, settled, shadowed_since, sh
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.publishing import FILE as LIVE
 from mlwild.rehearsal import STORE
+from mlwild.triangle.store import Store
 
 FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
 CUT_OFF = "is not finished: run mlwild operate again"
@@ -120,7 +121,9 @@ def state_in(folder: Path) -> Status | None:
             since = text_of((folder / LOCK).stat().st_mtime)
             cut_off = made.alarm.endswith(CUT_OFF)
             running = status_of(Ledger(folder / LEDGER), running=True) if cut_off else made
-            return replace(running or made, running=since)
+            made = replace(running or made, running=since)
+        said = "; ".join(one for one in (no_model(folder), made.alarm) if one)
+        made = replace(made, alarm=said)
     except StoreError as problem:  # the others are shown all the same
         return Status(app=folder.name, alarm=str(problem))
     return made
@@ -133,6 +136,22 @@ def gone(folder: Path) -> str:
     return (
         f"ledger: {folder / LEDGER} is gone or empty, and {LIVE} beside it says that something is live. Restore it "
         "from a copy, or begin anew with --reopen"
+    )
+
+
+def no_model(folder: Path) -> str:
+    """Say that the model of what is live is gone; empty if it is there, or what is live has none."""
+    try:
+        said = json.loads((folder / LIVE).read_bytes())
+        path = Store(folder).payload(str(said["key"]), "model")
+        vintage = str(said["live"])
+    except (OSError, ValueError, KeyError, TypeError):  # a published forecast; what is damaged is for those who serve
+        return ""
+    if path.exists():
+        return ""
+    return (
+        f"the model of vintage {vintage}, which is live, is gone: no server starts and nothing is predicted without "
+        f"it. Restore {path}, or run mlwild operate, which makes it again"
     )
 
 

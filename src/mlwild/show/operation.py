@@ -31,6 +31,8 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
     if not done.ticks:
         said = f"{done.app}: nothing is due. Live is vintage {done.live}; the last cutoff is {done.until}."
         console.print(Text(said, style="bold"))
+        if done.mended:
+            console.print(Text(sentence(done.mended), style="bold yellow"))
         console.print(Text(f"Next tick: when they reach {done.following}.", style="dim"))
         return
     head = f"{done.app}: " + (f"plan of {_ticks(done)}" if done.dry else f"{_ticks(done)} done")
