@@ -68,7 +68,12 @@ def test_the_gate_is_asked_once_for_what_a_new_life_begins_with(tmp_path):
     made, other = begun(tmp_path)
     made.now, asked = 501, []
     done = wild.operate(
-        other, rule=rules.Every(1), begin=450, reopen=True, gate=lambda app, day: asked.append(day) or "", store=tmp_path
+        other,
+        rule=rules.Every(1),
+        begin=450,
+        reopen=True,
+        gate=lambda app, day: asked.append(day) or "",
+        store=tmp_path,
     )
     assert [one.action for one in done.ticks] == ["start", "retrain"]
     assert len(asked) == 2

@@ -297,7 +297,7 @@ def test_where_none_loads_the_tick_fails_nothing_is_published_and_it_goes_on_whe
     last = ledger_of(made, tmp_path / "harmed").facts[-1]
     assert (last.kind, last.cutoff, last.body["part"]) == ("failed", 7, "decided")
     assert "neither can any of the 1 that were live before" in last.body["why"]
-    assert status(tmp_path / "harmed")[0].alarm.startswith("the tick at cutoff 7 failed (decided): StoreError: store")
+    assert status(tmp_path / "harmed")[0].alarm.startswith("the tick at 450 failed (decided): StoreError: store")
     for name, text in kept.items():
         (parts / f"{name}.py").write_text(text)
     importlib.invalidate_caches()

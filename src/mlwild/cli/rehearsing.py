@@ -133,7 +133,9 @@ def rehearse(
     print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?),")
     if sheet["recommended"]["rule"] is None:
         named = quote(example([row["name"] for row in sheet["rules"]]))
-        print(f"then name a rule, as none is recommended: mlwild operate {app} --rule {named} --dry-run (what would it do")
+        print(
+            f"then name a rule, as none is recommended: mlwild operate {app} --rule {named} --dry-run (what would it do"
+        )
         print("live?).")
         return
     print(f"then mlwild operate {app} --dry-run (what would it do live?).")

@@ -11,7 +11,7 @@ from typing import Any
 from mlwild.clock import text_of
 from mlwild.digest import digest
 from mlwild.disk import is_held, write_atomically
-from mlwild.errors import StoreError
+from mlwild.errors import MlwildError, StoreError, users_place
 from mlwild.ledger import Ledger
 from mlwild.operating.beside import beside, percent, settled, shadowed_since, share_of, trial_of, trouble
 from mlwild.operating.lived import Lived, lived
@@ -166,6 +166,9 @@ def keep_trouble(folder: Path, problem: BaseException) -> None:
         ledger = Ledger(folder / LEDGER)
         made = status_of(ledger)
         said = " ".join(str(problem).split())[:300]
+        if not isinstance(problem, MlwildError):
+            where = users_place(problem)
+            said = f"{where}{' raised ' * bool(where)}{type(problem).__name__}: {said}"
         if made is not None and not made.alarm.startswith("the tick at"):
             keep_state(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
     except StoreError as worse:  # the problem itself is on its way, and says more
@@ -264,9 +267,18 @@ def _when(life: Lived, cutoff: int) -> str:
 def _unfinished(life: Lived) -> str:
     """Say that the last tick failed or was cut off; empty if it was not."""
     last = next(fact for fact in reversed(life.facts) if fact.kind not in BETWEEN)
+    at = last.body.get("at") or _due(life, last.cutoff)
     if last.kind == "failed":
-        return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
-    return "" if last.kind == "ticked" else f"the tick at cutoff {last.cutoff} {CUT_OFF}"
+        where = f" in {one}" if (one := last.body.get("where")) else ""
+        return f"the tick at {at} failed ({last.body['part']}){where}: {last.body['why']}"
+    return "" if last.kind == "ticked" else f"the tick at {at} {CUT_OFF}"
+
+
+def _due(life: Lived, cutoff: int) -> str:
+    """Return the instant of a tick that is not finished, as the one before told it."""
+    if cutoff == life.first:
+        return str(life.opened.body["at"])
+    return next((str(fact.body["next"]) for fact in reversed(life.facts) if fact.kind == "ticked"), f"cutoff {cutoff}")
 
 
 def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlwild.errors import BlockedError, DataError, StoreError
+from mlwild.errors import BlockedError, DataError, MlwildError, StoreError, users_place
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.judging import judged
@@ -259,7 +259,8 @@ def _fail(desk: Desk, cutoff: int, part: str, problem: BaseException) -> None:
     if desk.ledger.holding:  # this life has not begun: nothing is told of it
         return
     said = " ".join(str(problem).split())[:300]
-    body = {"part": part, "why": f"{type(problem).__name__}: {said}"}
+    body = {"part": part, "why": f"{type(problem).__name__}: {said}", "at": _shown(desk, cutoff)}
+    body["where"] = "" if isinstance(problem, MlwildError) else users_place(problem)
     last = desk.ledger.facts[-1] if desk.ledger.facts else None
     if last is not None and (last.kind, last.cutoff, dict(last.body)) == ("failed", cutoff, body):
         return
