@@ -182,7 +182,9 @@ def test_why_no_stress_is_a_worst_case_is_said_of_what_was_answered():
 
 
 def test_of_a_short_history_the_stress_that_was_answered_is_not_said_to_be_none(tmp_path):
-    report = wild.stress(click_app(clicks(300), every=20, start=100), stressors=[st.Noise((1.0,))], store=tmp_path, jobs=1)
+    report = wild.stress(
+        click_app(clicks(300), every=20, start=100), stressors=[st.Noise((1.0,))], store=tmp_path, jobs=1
+    )
     assert report.stressed.worst is None
     (point,) = report.stressed.curves[0].points
     assert point.n >= 30
