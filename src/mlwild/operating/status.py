@@ -12,7 +12,7 @@ from mlwild.clock import text_of
 from mlwild.digest import digest
 from mlwild.disk import is_held, write_atomically
 from mlwild.errors import MlwildError, StoreError, users_place
-from mlwild.ledger import Ledger
+from mlwild.ledger import Fact, Ledger
 from mlwild.operating.beside import beside, percent, settled, shadowed_since, share_of, trial_of, trouble
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.publishing import FILE as LIVE
@@ -44,7 +44,8 @@ class Status:
     last, following : str
         Last finished tick, and the cutoff of the next one.
     promised : dict
-        Estimate and interval of the loss of the period that runs.
+        Estimate and interval of the loss of the period that runs; where somebody has replaced what it was promised
+        for, ``replaced`` alone: which vintage that was.
     came : dict or None
         The last period that was held against its promise.
     kept, of : int
@@ -220,7 +221,7 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
     moved = next((one for one in reversed(life.decided) if one.action not in ("keep", "refused")), None)
     scored = [fact.body for fact in life.facts if fact.kind == "scored"]
     told = [one for body in scored for one in body["periods"]]
-    promised = [fact.body for fact in life.facts if fact.kind == "promised"]
+    promised = [fact for fact in life.facts if fact.kind == "promised"]
     return Status(
         app=str(opened["app"]),
         rule=str(opened["rule"]["name"]),
@@ -230,7 +231,7 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         ticks=sum(fact.kind == "ticked" for fact in life.facts),
         last="" if last is None else str(last.body["at"]),
         following=str(opened["at"]) if last is None else str(last.body["next"]),
-        promised=dict(promised[-1]) if promised else {},
+        promised=_promised(life, promised[-1]) if promised else {},
         came=told[-1] if told else None,
         kept=int(scored[-1]["kept"]) if scored else 0,
         of=int(scored[-1]["of"]) if scored else 0,
@@ -238,6 +239,12 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         challenger=_challenger(life),
         share=_share(life),
     )
+
+
+def _promised(life: Lived, fact: Fact) -> dict[str, Any]:
+    """Return the promise of the period that runs; of a vintage that somebody has replaced since, only which it was."""
+    gone = life.replaced(fact.cutoff)
+    return dict(fact.body) if gone is None or gone == life.path[-1] else {"replaced": str(gone)}
 
 
 def _share(life: Lived) -> float:

@@ -178,6 +178,8 @@ def _telling(periods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]
 
 def promise_said(body: Mapping[str, Any]) -> str:
     """Write a promise with its interval."""
+    if body.get("replaced"):
+        return f"none: it was for {body['replaced']}"
     if body.get("estimate") is None:
         return "too early"
     if body.get("low") is None:
