@@ -105,6 +105,11 @@ def test_help_has_examples_and_exit_codes(tmp_path):
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version", cwd=tmp_path).stdout)
 
 
+def test_where_there_is_no_key_that_is_said(tmp_path):
+    done = run("serve", "keys", "list", cwd=tmp_path)
+    assert (done.stdout, "No key in .mlwild. Make one with mlwild serve keys add NAME." in done.stderr) == ("", True)
+
+
 def test_no_colours_outside_a_terminal(tmp_path):
     write(tmp_path)
     assert "\x1b" not in run("rehearse", "app.py", cwd=tmp_path).stdout

@@ -10,6 +10,7 @@ import pytest
 
 import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
+from mlwild.show import show_sheet
 from mlwild.stats.paths import shortest_path
 from tests.support import Line, Logit, drifting, small_app
 
@@ -226,6 +227,13 @@ def test_the_cost_of_the_best_in_hindsight_and_its_retrains_are_of_the_same_path
     assert row["regret_high"] < 0
     (said,) = [one for one in made.sheet["remarks"] if "less than the best decisions in hindsight" in one]
     assert "chosen on half of the rows and paid on the other half" in said
+
+
+def test_the_terminal_tells_an_interval_of_money_as_finely_as_its_middle(tmp_path, capsys):
+    sheet = wild.rehearse(small_app(), store=tmp_path).sheet
+    sheet["recommended"] |= {"cost": 3512.8, "low": 3221.4, "high": 3844.2}
+    show_sheet(sheet)
+    assert "it cost 3,513 EUR (90% interval 3,221 to 3,844;" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_worse_model_than_a_constant_is_remarked(tmp_path):

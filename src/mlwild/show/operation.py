@@ -197,7 +197,7 @@ def came_said(body: Mapping[str, Any]) -> str:
 
 def _state(one: Status) -> Text:
     running = f"running since {one.running}" if one.running else ""
-    said = "; ".join(part for part in (one.alarm, running) if part)
+    said = "; ".join(part for part in ("alarm" if one.alarm else "", running) if part)
     return Text(said or "ok", style="bold red" if one.alarm else "cyan" if running else "green")
 
 
@@ -224,6 +224,9 @@ def show_status(found: Sequence[Status], store: str) -> None:
             _state(one),
         )
     console.print(table)
+    for one in found:
+        if one.alarm:
+            console.print(Text(f"{one.app}: {one.alarm.removesuffix('.')}.", style="bold red"))
     for one in found:
         if one.challenger:
             console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
