@@ -23,6 +23,8 @@ def test_the_slowest_answer_stands_beside_the_limit_it_was_held_against():
     assert "520 ms" in made
     assert "deadline 500 ms; 0 later than that and 100 ms" in made
     assert "under 0.1% fallback" in made
+    assert "while each fault lasts 3 seconds" in made
+    assert "while each fault lasts 1.5 seconds" in server_drill_html(found | {"seconds": 1.5})
 
 
 def test_how_long_a_fault_lasts_is_told_as_it_was_asked_for():

@@ -167,9 +167,8 @@ def keep_trouble(folder: Path, problem: BaseException) -> None:
         ledger = Ledger(folder / LEDGER)
         made = status_of(ledger)
         said = " ".join(str(problem).split())[:300]
-        if not isinstance(problem, MlwildError):
-            where = users_place(problem)
-            said = f"{where}{' raised ' * bool(where)}{type(problem).__name__}: {said}"
+        if not isinstance(problem, MlwildError) and (where := users_place(problem)):
+            said = f"{where} raised {type(problem).__name__}: {said}"
         if made is not None and not made.alarm.startswith("the tick at"):
             keep_state(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
     except StoreError as worse:  # the problem itself is on its way, and says more

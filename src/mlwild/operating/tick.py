@@ -260,7 +260,8 @@ def _fail(desk: Desk, cutoff: int, part: str, problem: BaseException) -> None:
         return
     said = " ".join(str(problem).split())[:300]
     body = {"part": part, "why": f"{type(problem).__name__}: {said}", "at": _shown(desk, cutoff)}
-    body["where"] = "" if isinstance(problem, MlwildError) else users_place(problem)
+    if not isinstance(problem, MlwildError) and (where := users_place(problem)):
+        body["where"] = where
     last = desk.ledger.facts[-1] if desk.ledger.facts else None
     if last is not None and (last.kind, last.cutoff, dict(last.body)) == ("failed", cutoff, body):
         return
