@@ -142,7 +142,7 @@ def measure(triangle: Triangle, start: Vintage, share: float, rules: Sequence[Ru
     """Price rules and the best decisions in hindsight from a vintage on."""
     prices = triangle.survey.app.prices
     assert prices
-    optimum, fair, moves = oracle_costs(triangle, start, prices)
+    optimum, fair, moves, _ = oracle_costs(triangle, start, prices)
     cell = Cell(triangle.survey.app.name, share, optimum, float(fair.sum()), moves)
     cell.costs = {rule.name: cost(rule, triangle, start) for rule in (OURS, *SCHEDULES, *rules)}
     cell.best = min((rule.name for rule in SCHEDULES), key=lambda name: cell.costs[name])

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,6 +72,25 @@ def test_new_check_rehearse_card_follow_one_another(tmp_path):
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "shop.html").read_bytes()
 
 
+def test_without_prices_what_comes_next_is_a_command_that_works(tmp_path):
+    (tmp_path / "app.py").write_text(re.sub(r"\n    prices=.*", "", GOOD))
+    asked = ("operate", "app.py", "--dry-run", "--no-gate")
+    fresh = run(*asked, cwd=tmp_path, code=2).stderr
+    done = run("rehearse", "app.py", "--card", "card.html", cwd=tmp_path)
+    _, _, coming = done.stdout.partition("\nthen ")
+    said, _, command = " ".join(coming.split()).partition(": mlwild ")
+    assert said == "name a rule, as none is recommended"
+    words = shlex.split(command.partition(" (")[0])
+    assert "plan of" in run(*words, "--no-gate", cwd=tmp_path).stdout
+    refused = run(*asked, cwd=tmp_path, code=2).stderr
+    assert "rule: the rehearsal of 'little' recommends none, since no prices are given" in refused
+    for hint in (fresh, refused):
+        assert hint.endswith(" --rule 'every 4'.\n")
+    card = (tmp_path / "card.html").read_text()
+    assert "No rule is recommended" in card
+    assert "the rule recommended is" not in card
+
+
 def test_a_second_run_makes_a_card_that_is_the_same_to_the_byte(tmp_path):
     write(tmp_path)
     run("rehearse", "app.py", "--card", "one.html", cwd=tmp_path)
@@ -83,6 +103,11 @@ def test_help_has_examples_and_exit_codes(tmp_path):
     for verb in ("new", "check", "rehearse", "card"):
         assert f"Example: mlwild {verb}" in run(verb, "--help", cwd=tmp_path).stdout
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version", cwd=tmp_path).stdout)
+
+
+def test_where_there_is_no_key_that_is_said(tmp_path):
+    done = run("serve", "keys", "list", cwd=tmp_path)
+    assert (done.stdout, "No key in .mlwild. Make one with mlwild serve keys add NAME." in done.stderr) == ("", True)
 
 
 def test_no_colours_outside_a_terminal(tmp_path):

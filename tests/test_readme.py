@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
+
+from mlwild.loading import load_app
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,6 +21,22 @@ def test_the_python_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     runpy.run_path("returns.py", run_name="__main__")
     assert "break-even" in capsys.readouterr().out
     assert (tmp_path / "returns.html").stat().st_size > 50_000
+
+
+def test_a_command_on_the_python_example_takes_the_app_alone(tmp_path, monkeypatch, capsys):
+    block = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[0]
+    (tmp_path / "returns.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    assert load_app("returns.py").name == "returns"
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] in ([], ["__pycache__"])
+
+
+def test_names_of_the_package_in_the_text_are_there_after_one_import():
+    names = sorted(set(re.findall(r"\bmlwild\.(\w+\.\w+)\(", TEXT)))
+    assert "serve.read_log" in names
+    script = "import mlwild; " + "; ".join(f"mlwild.{name}" for name in names)
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_comparison_runs_as_it_stands(tmp_path, capsys):

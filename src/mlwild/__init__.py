@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlwild import gate, guards, monitors, remedies, rules, splits, stressors
+    from mlwild import gate, guards, monitors, remedies, rules, serve, splits, stressors
     from mlwild.answering.batch import predict
     from mlwild.app import App
     from mlwild.checks import check
@@ -64,7 +64,7 @@ _HOME = {
     "rehearse": "mlwild.rehearsal",
     "stress": "mlwild.stressing",
 }
-_MODULES = ("gate", "guards", "monitors", "remedies", "rules", "splits", "stressors")
+_MODULES = ("gate", "guards", "monitors", "remedies", "rules", "serve", "splits", "stressors")
 
 __all__ = [
     "App",
@@ -100,6 +100,7 @@ __all__ = [
     "rehearse",
     "remedies",
     "rules",
+    "serve",
     "splits",
     "stress",
     "stressors",

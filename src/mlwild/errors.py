@@ -1,5 +1,10 @@
 """Errors that a user can act on: what is wrong, where, and what to do."""
 
+import traceback
+from pathlib import Path
+
+_OURS = str(Path(__file__).parent)
+
 
 class MlwildError(Exception):
     """Base of every error that ML-wild raises on purpose."""
@@ -11,6 +16,10 @@ class AppError(MlwildError, ValueError):
 
 class DataError(MlwildError, ValueError):
     """The data cannot be used as they are; the message names column, row and value."""
+
+
+class BlockedError(DataError):
+    """The gate blocks what would answer; the message names the tests that are red."""
 
 
 class StoreError(MlwildError, OSError):
@@ -27,3 +36,22 @@ class LookAheadError(MlwildError, RuntimeError):
 
 class MissingPackageError(MlwildError, ImportError):
     """An optional package is needed and is not installed."""
+
+
+def users_place(problem: BaseException) -> str:
+    """
+    Return where in the user's own code something was raised: file, line and function; empty if it was in none.
+
+    Examples
+    --------
+    >>> users_place(ValueError("never raised"))
+    ''
+    """
+    if isinstance(problem, SyntaxError) and problem.filename:  # nothing of the file ran, so that no frame is of it
+        return f"{Path(problem.filename).name}, line {problem.lineno},"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if "site-packages" not in frame.filename and not frame.filename.startswith(("<frozen", _OURS))
+    ]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}" if frames else ""

@@ -69,6 +69,7 @@ class Ledger:
     _facts: list[Fact] = field(default_factory=list, repr=False)
     _seal: str = field(default="", repr=False)
     _size: int = field(default=0, repr=False)
+    _held: list[Fact] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         """Read what is there."""
@@ -78,16 +79,22 @@ class Ledger:
             return
         except OSError as problem:
             raise StoreError(f"ledger: {self.path} cannot be read: {problem.strerror or problem}.") from problem
+        seal, size, held = "", 0, []
         for number, line in enumerate(data.splitlines(keepends=True), start=1):
             if not line.endswith(b"\n"):
                 break  # cut short: it was never acknowledged
-            self._take(line, number)
+            fact, seal, more = self._read(line, number, seal)
+            size += len(line)
+            held.append(fact)
+            if not more:  # else it counts with those that were written with it, or not at all
+                self._facts += held
+                self._seal, self._size, held = seal, size, []
 
-    def _take(self, line: bytes, number: int) -> None:
+    def _read(self, line: bytes, number: int, before: str) -> tuple[Fact, str, bool]:
         try:
             read = json.loads(line)
             seal = read.pop("seal")
-            sound = seal == _sealed(self._seal, read)
+            sound = seal == _sealed(before, read)
             fact = Fact(str(read["kind"]), int(read["cutoff"]), dict(read["body"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             sound = False
@@ -96,8 +103,7 @@ class Ledger:
                 f"ledger: line {number} of {self.path} does not agree with its digest: it was changed or damaged. "
                 "Restore the file from a copy; nothing was written."
             )
-        self._facts.append(fact)
-        self._seal, self._size = seal, self._size + len(line)
+        return fact, str(seal), bool(read.get("more"))
 
     @property
     def lasting(self) -> bool:
@@ -122,17 +128,30 @@ class Ledger:
         """Return the fact of a kind at a cutoff, if it is there."""
         return next((fact for fact in reversed(self._facts) if (fact.kind, fact.cutoff) == (kind, cutoff)), None)
 
+    @property
+    def holding(self) -> bool:
+        """Whether there are facts that wait for the next one that is added."""
+        return bool(self._held)
+
+    def hold(self, fact: Fact) -> None:
+        """Add a fact that is written with the next one that is added: on the disk are all of them, or none is."""
+        made = Fact(fact.kind, fact.cutoff, plain(fact.body))
+        self._facts.append(made)
+        self._held.append(made)
+
     def append(self, *facts: Fact) -> None:
-        """Add facts; when this returns they are on the disk."""
+        """Add facts, and before them those that were held; when this returns they are on the disk."""
         lines, seal = [], self._seal
-        for fact in facts:
+        for place, fact in enumerate((*self._held, *facts)):
             line = {"kind": fact.kind, "cutoff": fact.cutoff, "body": plain(fact.body), "written": now_text()}
+            if place < len(self._held):
+                line["more"] = True
             seal = _sealed(seal, line)
             lines.append(json.dumps(line | {"seal": seal}, allow_nan=False) + "\n")
         data = "".join(lines).encode()
         self._write(data)
         self._facts += [Fact(fact.kind, fact.cutoff, plain(fact.body)) for fact in facts]
-        self._seal, self._size = seal, self._size + len(data)
+        self._seal, self._size, self._held = seal, self._size + len(data), []
 
     def _write(self, data: bytes) -> None:
         with writing(self.path):

@@ -137,7 +137,7 @@ def _report(
         ensembles=_ensembles(rehearsal, replay, fitted=fitted),
         strategies=_strategies(rehearsal, replay),
         trial=replay.now.said,
-        not_judged=_not_judged(live, {one.kind for one in found if one is not None}, fitted=fitted),
+        not_judged=_not_judged(live, {one.kind for one in found if one is not None}, under, fitted=fitted),
     )
 
 
@@ -146,7 +146,7 @@ def _ordered(found: list[WorstCase]) -> tuple[WorstCase, ...]:
     return tuple(sorted(found, key=lambda one: (not one.confirmed, -one.weight)))
 
 
-def _not_judged(live: Live, there: set[str], *, fitted: bool) -> tuple[tuple[str, str], ...]:
+def _not_judged(live: Live, there: set[str], under: Stressed, *, fitted: bool) -> tuple[tuple[str, str], ...]:
     """Return the kinds of worst cases that are not there, and why."""
     if not fitted:
         hidden = "a published forecast has no features"
@@ -160,7 +160,7 @@ def _not_judged(live: Live, there: set[str], *, fitted: bool) -> tuple[tuple[str
         "slice": hidden,
         "window": "there are too few settled periods",
         "regime": "fewer than 12 settled periods, or one regime explains them all",
-        "stress": "no stress applies that the model answers on 30 rows at least",
+        "stress": under.why_no_worst,
     }
     return tuple((kind, why) for kind, why in reasons.items() if kind not in there)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -214,6 +216,23 @@ def test_a_scheme_that_is_off_is_told_from_one_that_is_not():
     found = best_scheme(errors, Made(), 0.9, "estimating")
     assert found["name"] == Made.schemes[0].name
     assert found["among"] == [Made.schemes[0].name]
+
+
+def test_too_few_cutoffs_that_do_not_resemble_each_other_are_told_as_cutoffs():
+    """There are no rows, and no block that a reader could state."""
+    from mlwild.auditions.verdicts import best_scheme
+
+    class Made:
+        schemes = splits.standard()[:3]
+
+    slow = 2.0 + np.sin(np.arange(20) / 3.0 + 2.0 * np.arange(3)[:, None])
+    found = best_scheme(slow, Made(), 0.9, "estimating")
+    assert found["name"] is None
+    said = (
+        r"they cannot be told apart: 20 cutoffs that resemble their neighbours tell as much as \d\.\d that do not, and "
+        "it takes 8; rehearse a longer history"
+    )
+    assert re.fullmatch(said, found["why"])
 
 
 def test_leak_meter_is_near_zero_without_drift_and_positive_where_neighbours_resemble_each_other(tmp_path):

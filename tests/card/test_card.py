@@ -154,6 +154,11 @@ def test_no_prices_means_no_money(make):
     text = _text(card_html(make(priced=False)))
     assert "No rule is recommended" in text
     assert "choose a point on the frontier" in text
+    sheet = make(priced=False)
+    sheet["overfitting_probability"] = 0.4
+    luck = _text(card_html(sheet))
+    assert "This history may not: what looks best on it may be so by luck." in luck
+    assert "the rule recommended is the one" not in luck
     assert "Regret, " not in text
     assert "USD" not in text
 

@@ -1,6 +1,9 @@
 """The page of a server's drill: what was too late is told with the limit that it was held against."""
 
+from types import SimpleNamespace
+
 from mlwild.card.drill_server import server_drill_html
+from mlwild.show.drill_server import _table
 
 
 def _cell(**more):
@@ -20,3 +23,12 @@ def test_the_slowest_answer_stands_beside_the_limit_it_was_held_against():
     assert "520 ms" in made
     assert "deadline 500 ms; 0 later than that and 100 ms" in made
     assert "under 0.1% fallback" in made
+    assert "while each fault lasts 3 seconds" in made
+    assert "while each fault lasts 1.5 seconds" in server_drill_html(found | {"seconds": 1.5})
+
+
+def test_how_long_a_fault_lasts_is_told_as_it_was_asked_for():
+    calm = SimpleNamespace(**_cell())
+    for seconds, said in ((1.5, "1.5 s"), (3.0, "3 s")):
+        found = SimpleNamespace(seconds=seconds, vintage="7", cells=(calm,), clean=calm)
+        assert _table(found).title == f"Each fault for {said} and the recovery, vintage 7"

@@ -460,7 +460,7 @@ def test_another_app_file_as_a_canary_from_the_command_line(called, tmp_path):
     path = next(tmp_path.glob(".mlwild/operate/*/live.json"))
     assert "share: 0.7 is not between 0 and 0.5" in called("shadow", "app.py", "new.py", "--share", "0.7", code=2)
     (tmp_path / "app_tests.py").write_text("def test_never(events):\n    assert len(events) < 0, 'always red'\n")
-    blocked = called("shadow", "app.py", "new.py", "--share", "0.1", code=4)
+    blocked = called("shadow", "app.py", "new.py", "--share", "0.1", code=1)
     assert "'new' may not answer 10% of the requests: the gate blocks it: never red (always red)." in blocked
     assert [fact.kind for fact in ledger(tmp_path)][-1] == "ticked"
     shown = called("shadow", "app.py", "new.py", "--share", "0.1", "--no-gate")

@@ -63,6 +63,19 @@ def test_the_gate_refuses_with_exit_code_1_and_status_says_so(tmp_path):
     assert "the gate blocks it" in run("status", cwd=tmp_path, code=1).stdout
 
 
+def test_a_life_that_the_gate_keeps_from_beginning_is_exit_code_1_and_names_the_file(tmp_path):
+    write(tmp_path)
+    (tmp_path / "app_tests.py").write_text("def test_never(events):\n    assert len(events) < 0, 'always red'\n")
+    asked = ("app.py", "--rule", "every 2", "--begin", "400", "--at", "440")
+    first = run("operate", *asked, cwd=tmp_path, code=1)
+    assert "A life begins with a model that passes; nothing is live. See: mlwild gate app.py\n" in first.stderr
+    live = run("operate", *asked, "--no-gate", "--reopen", cwd=tmp_path).stdout.split("vintage ")[1].split(".")[0]
+    (tmp_path / "app.py").write_text(GOOD.replace("loss=1.0", "loss=2.0"))
+    for command in (("deploy", "app.py", "--dry-run"), ("deploy", "app.py", "-y"), ("operate", "app.py", "--reopen")):
+        again = run(*command, "--rule", "every 2", cwd=tmp_path, code=1)
+        assert f"; vintage {live} stays live. See: mlwild gate app.py" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "said", "code"),
     [

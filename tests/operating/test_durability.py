@@ -217,3 +217,24 @@ def test_a_draft_keeps_its_facts_to_itself(tmp_path):
     assert [fact.kind for fact in Ledger(ledger.path).facts] == ["one"]
     assert not draft.lasting
     assert ledger.lasting
+
+
+def test_a_fact_that_is_held_counts_with_the_next_one_that_is_written_and_not_without_it(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.append(Fact("one", 0))
+    whole = ledger.path.read_bytes()
+    ledger.hold(Fact("two", 1))
+    ledger.hold(Fact("three", 1))
+    assert (ledger.holding, ledger.path.read_bytes()) == (True, whole)
+    assert [fact.kind for fact in ledger.facts] == ["one", "two", "three"]
+    ledger.append(Fact("four", 1))
+    assert not ledger.holding
+    data = ledger.path.read_bytes()
+    assert Ledger(ledger.path).facts == ledger.facts
+    for size in range(len(whole), len(data)):  # cut anywhere, at the end of a line too
+        ledger.path.write_bytes(data[:size])
+        again = Ledger(ledger.path)
+        assert [fact.kind for fact in again.facts] == ["one"]
+        assert again.size == len(whole)
+    again.append(Fact("five", 2))
+    assert [fact.kind for fact in Ledger(ledger.path).facts] == ["one", "five"]

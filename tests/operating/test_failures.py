@@ -158,7 +158,7 @@ def test_a_part_that_fails_is_told_and_the_next_run_finishes_the_tick(part, kind
     else:
         assert last.kind == "failed"
         assert last.body["part"] == PARTS[part]
-        assert said.startswith("the tick at cutoff 7 failed")
+        assert said.startswith("the tick at 450 failed")
         assert type(kind).__name__ in said
     if part != "registry":
         assert (tmp_path / "operate" / "small" / "live.json").read_bytes() == before
@@ -166,6 +166,21 @@ def test_a_part_that_fails_is_told_and_the_next_run_finishes_the_tick(part, kind
     assert isinstance(tick(going, tmp_path, LATER), Operation)
     assert bodies(ledger_of(going, tmp_path)) == whole
     assert status(tmp_path)[0].alarm == ""
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [("features", "the tick at 450 failed (observed) in"), ("data", "it could not be operated:")]
+)
+def test_the_alarm_says_where_in_the_users_code_and_at_which_tick(part, said, going, tmp_path, monkeypatch):
+    monkeypatch.setenv("BROKEN", f"{part} ValueError")
+    with pytest.raises(ValueError, match="boom"):
+        tick(going, tmp_path, LATER)
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "raise next(" in text)
+    told = status(tmp_path)[0].alarm
+    assert told.startswith(f"{said} test_failures.py, line {line}, in fails")
+    assert told.endswith("ValueError: boom")
+    page = " ".join((tmp_path / "operate" / "small" / "card.html").read_text().split())
+    assert f"test_failures.py, line {line}, in fails" in page
 
 
 @pytest.mark.parametrize("kind", EACH)
@@ -176,7 +191,7 @@ def test_a_model_that_cannot_be_made_or_gives_no_answer_is_an_alarm(part, kind, 
     if isinstance(kind, KeyboardInterrupt | MemoryError):  # not the model's fault: the tick is done again
         with pytest.raises(type(kind)):
             tick(going, tmp_path, LATER)
-        assert "cutoff 7" in status(tmp_path)[0].alarm or isinstance(kind, KeyboardInterrupt)
+        assert "the tick at 450" in status(tmp_path)[0].alarm or isinstance(kind, KeyboardInterrupt)
         return
     found = tick(going, tmp_path, LATER)
     assert [at for at, _ in found.alarms] == ["450", "500"]

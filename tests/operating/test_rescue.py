@@ -297,7 +297,7 @@ def test_where_none_loads_the_tick_fails_nothing_is_published_and_it_goes_on_whe
     last = ledger_of(made, tmp_path / "harmed").facts[-1]
     assert (last.kind, last.cutoff, last.body["part"]) == ("failed", 7, "decided")
     assert "neither can any of the 1 that were live before" in last.body["why"]
-    assert status(tmp_path / "harmed")[0].alarm.startswith("the tick at cutoff 7 failed (decided): StoreError: store")
+    assert status(tmp_path / "harmed")[0].alarm.startswith("the tick at 450 failed (decided): StoreError: store")
     for name, text in kept.items():
         (parts / f"{name}.py").write_text(text)
     importlib.invalidate_caches()
@@ -373,3 +373,44 @@ def test_models_of_the_past_that_promises_rest_on_may_be_lost(parts, tmp_path):
     assert [sorted(one.facts["observed"]["lost"]) for one in found.ticks] == [["0", "3"]] * 3
     assert all(one.facts["promised"]["low"] is not None for one in found.ticks)
     assert [bool(one.alarm) for one in found.ticks] == [True, False, False]
+
+
+@pytest.mark.parametrize("harm", [os.unlink, lambda path: path.write_bytes(b"damaged")], ids=["gone", "damaged"])
+def test_a_model_that_is_gone_between_two_ticks_is_said_and_made_again(harm, tmp_path):
+    made, root = begun(tmp_path, models={"line": Line()})
+    before, path = ledger_of(made, tmp_path).path.read_bytes(), model_of(root, live(root)["key"])
+    whole = path.read_bytes()
+    harm(path)
+    if not path.exists():
+        alarm = status(tmp_path)[0].alarm
+        assert alarm.startswith(f"the model of vintage {live(root)['live']}, which is live, is gone: ")
+        assert alarm.endswith(f"Restore {path}, or run mlwild operate, which makes it again")
+    done = wild.operate(made.app, store=tmp_path)
+    assert (done.ticks, path.read_bytes()) == ((), whole)
+    assert done.mended.endswith("was gone or damaged, and was made again")
+    assert status(tmp_path)[0].alarm == ""
+    assert wild.operate(made.app, store=tmp_path).mended == ""
+    assert ledger_of(made, tmp_path).path.read_bytes() == before
+
+
+def test_earlier_models_that_are_gone_between_two_ticks_are_made_again(tmp_path):
+    made, root = begun(tmp_path, models={"line": Line()})
+    paths = sorted((root / "memo").rglob("*.model"))
+    whole = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    said = wild.operate(made.app, store=tmp_path).mended
+    assert said.endswith(f"of earlier vintages {len(paths) - 1} were made again, of {len(paths) - 1} that were gone")
+    assert [path.read_bytes() for path in paths] == whole
+    assert wild.operate(made.app, store=tmp_path).mended == ""
+
+
+def test_a_model_that_is_gone_between_two_ticks_and_cannot_be_made_again_is_no_success(tmp_path):
+    made, root = begun(tmp_path)
+    path = model_of(root, live(root)["key"])
+    path.unlink()
+    with pytest.raises(StoreError, match=r"which is live, cannot be used any more: .*mlwild rollback"):
+        wild.operate(made.app, store=tmp_path)
+    assert "it could not be operated: store: the model of vintage" in status(tmp_path)[0].alarm
+    assert rollback(made.app, store=tmp_path).to == "3"
+    assert status(tmp_path)[0].alarm == ""

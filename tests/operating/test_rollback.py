@@ -18,11 +18,12 @@ from mlwild.operating import rollback, status
 from mlwild.operating.lived import lived
 from mlwild.records import FallBack, Vintage
 from mlwild.rules.view import Decision
-from mlwild.show.operation import came_said
+from mlwild.show.operation import came_said, promise_said
 from mlwild.stats.paired import fixed_b
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
+from mlwild.web.words import promise
 from tests.operating.worlds import ledger_of, tick_by_tick, world
 
 
@@ -180,3 +181,18 @@ def test_what_cannot_be_gone_back_to_is_said(tmp_path):
     with pytest.raises(AppError, match="not finished"):
         rollback(other.app, store=tmp_path / "b")
     assert len(Ledger(path).facts) == len(lines) - 1
+
+
+def test_after_a_rollback_status_shows_no_promise_of_what_was_replaced(tmp_path):
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(3), moments=[*range(251, 700, 50)])
+    made.now = 651
+    promised = status(tmp_path)[0].promised
+    assert promise_said(promised)[0].isdigit()
+    done = rollback(made.app, store=tmp_path)
+    found = status(tmp_path)[0]
+    assert (found.live, found.promised) == (done.to, {"replaced": done.live})
+    assert promise_said(found.promised) == f"none: it was for {done.live}"
+    assert promise(found.promised) == ("none", f"it was for {done.live}")
+    rollback(made.app, to=done.live, store=tmp_path)
+    assert status(tmp_path)[0].promised == promised

@@ -14,7 +14,8 @@ from mlwild import rules
 from mlwild.clock import text_of
 from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact, Ledger
-from mlwild.operating import rollback, status
+from mlwild.operating import Status, rollback, status
+from mlwild.show import show_status
 from mlwild.triangle.store import Store
 from tests.operating.worlds import world
 
@@ -173,3 +174,11 @@ def test_where_no_vintage_can_be_made_the_reason_is_said(tmp_path):
     with pytest.raises(DataError, match=r"no vintage could be made at any cutoff \(.*ValueError: a column of text\)"):
         wild.operate(world(**SHORT, models={"line": train}).app, rule="every 2", begin=450, store=tmp_path)
     assert not list(tmp_path.glob("operate/*/ledger.jsonl"))
+
+
+def test_an_alarm_has_the_width_of_the_page(tmp_path, capsys):
+    why = "the feature server is away, and nobody knows when it will be back: ask those who run it, before noon"
+    show_status([Status(app="till", live="3", alarm=f"{why}."), Status(app="calm", live="4")], str(tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert f"till: {why}." in lines
+    assert [line.split()[-1] for line in lines[1:3]] == ["alarm", "ok"]

@@ -167,7 +167,7 @@ def test_a_part_that_fails_is_a_fact_and_the_tick_stays_open(tmp_path, undisturb
                 )
     facts = ledger_of(made, tmp_path).facts
     assert [fact.kind for fact in facts] == ["opened", "observed", "decided", "fitted", "scored", "failed"]
-    assert facts[-1].body == {"part": "promised", "why": "DataError: the splits are away"}
+    assert facts[-1].body == {"part": "promised", "why": "DataError: the splits are away", "at": "250"}
     found = wild.operate(made.app, store=tmp_path)
     assert found.ticks[0].facts["ticked"] == {"at": "250", "next": "300"}
     assert bodies(ledger_of(made, tmp_path)) == undisturbed

@@ -10,6 +10,8 @@ import pytest
 
 import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
+from mlwild.show import show_sheet
+from mlwild.stats.paths import shortest_path
 from tests.support import Line, Logit, drifting, small_app
 
 
@@ -202,6 +204,36 @@ def test_the_regret_beside_the_verdict_is_that_of_what_is_recommended(tmp_path):
     row = next(row for row in made.rules if row["name"] == "never")
     assert row["difference"] == pytest.approx(row["cost"] - best["cost"])
     assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+
+
+def test_the_cost_of_the_best_in_hindsight_and_its_retrains_are_of_the_same_paths(tmp_path):
+    """Of few rows one half chooses other retrains than all do, and a rule that never retrains may cost less."""
+    prices = wild.Prices(loss=1.0, retrain=0.3, unit="EUR")
+    app = small_app(drifting(600, 5, 0.0), every=25, start=100, prices=prices)
+    made = wild.rehearse(app, store=tmp_path)
+    oracle, triangle = made.sheet["oracle"], made.triangles[0]
+    vintages = sorted(triangle.scores)
+    halves = np.stack([np.stack([triangle.scores[one].half_total[side] for one in vintages]) for side in (0, 1)])
+    first = vintages[0].cutoff
+    born, periods = np.array([one.cutoff for one in vintages]) - first, np.arange(halves.shape[2] - first)
+    cost, moves = 0.0, 0
+    for chosen, paid in ((0, 1), (1, 0)):
+        path = shortest_path(2 * halves[chosen][:, first:], born, start=0, retrain=0.3)
+        moves += len(set(path.live)) - 1
+        cost += 2 * halves[paid][:, first:][path.live, periods].sum() + 0.3 * (len(set(path.live)) - 1)
+    assert oracle["retrains"] == moves / 2 > oracle["naive_retrains"]
+    assert oracle["cost"] == pytest.approx(cost / 2)
+    row = next(row for row in made.rules if row["name"] == "never")
+    assert row["regret_high"] < 0
+    (said,) = [one for one in made.sheet["remarks"] if "less than the best decisions in hindsight" in one]
+    assert "chosen on half of the rows and paid on the other half" in said
+
+
+def test_the_terminal_tells_an_interval_of_money_as_finely_as_its_middle(tmp_path, capsys):
+    sheet = wild.rehearse(small_app(), store=tmp_path).sheet
+    sheet["recommended"] |= {"cost": 3512.8, "low": 3221.4, "high": 3844.2}
+    show_sheet(sheet)
+    assert "it cost 3,513 EUR (90% interval 3,221 to 3,844;" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_worse_model_than_a_constant_is_remarked(tmp_path):

@@ -118,7 +118,7 @@ def test_bad_losses_are_refused():
         model_confidence_set(good[:, :1])
     with pytest.raises(DataError, match="row 3 of model 1 has loss nan"):
         model_confidence_set(np.where(np.arange(120).reshape(40, 3) == 10, np.nan, good))
-    with pytest.raises(DataError, match=r"40 rows make 5\.0 blocks of 8 rows, need 8"):
+    with pytest.raises(DataError, match=r"40 rows make 5\.0 blocks of 8 rows, need 8.*or state a shorter block"):
         model_confidence_set(good, length=8)
     with pytest.raises(DataError, match="7 rows, need 8 blocks"):
         model_confidence_set(good[:7])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
+from mlwild.show.versions import main_number, show_reproduced
 from tests.test_cli import GOOD
 from tests.test_cli import run as plain
 
@@ -59,6 +61,14 @@ def test_other_rows_are_said_with_what_they_change(home):
     assert "values are others" in done.stdout
     assert "the rows are others" in " ".join(done.stdout.split())
     assert json.loads((home / "d.json").read_text())["differences"]
+
+
+def test_numbers_of_runs_are_told_as_finely_as_those_of_rehearsals(capsys):
+    run = SimpleNamespace(kind="rehearsal", id="0" * 32, metrics={"cost": 3585.4}, params={}, status="finished")
+    assert main_number(run) == "cost 3,585"
+    other = SimpleNamespace(where="recommended.cost", was=4037, now=5761, size=1724.0)
+    show_reproduced(SimpleNamespace(run=run, same=False, compared=9, differences=[other], changed=[]))
+    assert "1,724" in capsys.readouterr().out
 
 
 def test_gate_stress_and_live_fits_are_on_record_too(home):

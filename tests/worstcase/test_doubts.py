@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import mlwild as wild
 from mlwild import stressors as st
 from mlwild.errors import AppError
 from mlwild.stressing import _ordered
-from mlwild.worstcase.curves import stressed
+from mlwild.worstcase.curves import Curve, Point, Stressed, stressed
 from mlwild.worstcase.kept import hardest
 from mlwild.worstcase.report import WorstCase
 from tests.gate.made import Line, click_app, clicks, replay_of, small_app, trial_of
@@ -162,6 +163,35 @@ def test_a_short_history_names_what_was_not_judged_and_claims_no_bound(tmp_path)
     assert np.isnan(worst["window"].high)
     assert worst["window"].loss < worst["period"].loss
     assert "the bound is" not in worst["window"].often
+
+
+def test_why_no_stress_is_a_worst_case_is_said_of_what_was_answered():
+    """A table of stresses that were answered stood below the sentence that none was."""
+
+    def under(*points):
+        curves = (Curve("noise", "", "a", points, math.nan, 1),) if points else ()
+        return Stressed(Point(0.0, 0.5, 0.4, 0.6, 80), 0.6, "a test", curves, len(points), ())
+
+    mute = Point(1.0, math.nan, math.nan, math.nan, 80, "ValueError: no")
+    few, unbounded = (Point(1.0, 0.5, math.nan, math.nan, n) for n in (83, 1_500))
+    assert under(Point(1.0, 0.5, 0.4, 0.6, 80)).why_no_worst == ""
+    assert under().why_no_worst == "no stress applies"
+    assert under(mute).why_no_worst == "the model answers under none that applies"
+    assert under(mute, few).why_no_worst == "none was answered on more than 83 rows, and a bound takes 100"
+    assert under(few, unbounded).why_no_worst == "no loss under stress has a bound, on 1,500 rows at most"
+
+
+def test_of_a_short_history_the_stress_that_was_answered_is_not_said_to_be_none(tmp_path):
+    report = wild.stress(
+        click_app(clicks(300), every=20, start=100), stressors=[st.Noise((1.0,))], store=tmp_path, jobs=1
+    )
+    assert report.stressed.worst is None
+    (point,) = report.stressed.curves[0].points
+    assert point.n >= 30
+    assert not point.fault
+    assert dict(report.not_judged)["stress"] == (
+        f"none was answered on more than {point.n} rows, and a bound takes 100"
+    )
 
 
 def test_no_bound_passes_the_greatest_loss_there_is(tmp_path):

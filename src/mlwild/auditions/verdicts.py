@@ -12,6 +12,7 @@ from mlwild.auditions.intervals import Bounds
 from mlwild.auditions.promises import Promises
 from mlwild.errors import DataError
 from mlwild.splits import DEFAULT, OfFolds
+from mlwild.stats.block_means import FEWEST_BLOCKS, FewBlocksError
 from mlwild.stats.bootstrap import Interval, block_length, block_positions, mean_interval
 from mlwild.stats.many import model_confidence_set
 from mlwild.stats.proportions import wilson
@@ -173,7 +174,13 @@ def best_scheme(losses: Floats, made: Promises, level: float, what: str) -> dict
     table = losses[np.ix_(rows, columns)].T
     try:
         found = model_confidence_set(table, level=level)
-    except DataError as problem:  # too few blocks of cutoffs that do not resemble each other
+    except FewBlocksError as problem:
+        why = (
+            f"they cannot be told apart: {len(columns)} cutoffs that resemble their neighbours tell as much as "
+            f"{problem.blocks:.1f} that do not, and it takes {FEWEST_BLOCKS}; rehearse a longer history"
+        )
+        return {**none, "why": why}
+    except DataError as problem:
         return {**none, "why": f"they cannot be told apart: {problem}"}
     best = int(table.mean(axis=0).argmin())
     among = [names[rows[place]] for place in found.included]

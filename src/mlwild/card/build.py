@@ -145,6 +145,8 @@ def choice(facts: Facts) -> dict[str, Any]:
     digits = decimals_for(half_width(best["low"], best["high"]) or as_you_go["cost"] or 0.0, 3)
     if not known(chance):
         verdict_ = "This history has too few periods or rules to say whether it may choose among them."
+    elif chance >= trust and best["rule"] is None:
+        verdict_ = "This history may not: what looks best on it may be so by luck."
     elif chance >= trust:
         verdict_ = "This history may not: the rule recommended is the one that needs no tuning, not the winner."
     elif known(found["high"]) and found["high"] > trust:

@@ -68,7 +68,7 @@ def _view(found: Mapping[str, Any]) -> Row:
             },
         ],
         "rows": [_row(cell) for cell in (*cells, found["clean"])],
-        "seconds": number(found["seconds"], 0),
+        "seconds": f"{found['seconds']:g}",
         "clients": count(found["clients"], "client"),
         "skipped": ", ".join(found["skipped"]),
         "notes": " ".join(found["notes"]),

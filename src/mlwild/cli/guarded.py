@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 import typer
 
-from mlwild.errors import AppError, MlwildError
+from mlwild.errors import AppError, BlockedError, MlwildError, users_place
 
 FAILED, WRONG, UNDECIDED, COULD_NOT, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -31,7 +31,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             code = _stopped()
         except MlwildError as problem:
             print(f"mlwild: {problem}", file=sys.stderr)
-            code = WRONG if isinstance(problem, AppError) else COULD_NOT
+            code = (
+                FAILED if isinstance(problem, BlockedError) else WRONG if isinstance(problem, AppError) else COULD_NOT
+            )
         except (typer.Exit, typer.Abort):
             raise
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's own file or functions raised, or left
@@ -65,7 +67,7 @@ def sentence(problem: BaseException) -> str:
     if isinstance(problem, MlwildError):
         return str(problem)
     said = " ".join(str(problem).split())[:300]
-    return f"{_users_frame(problem)} raised {type(problem).__name__}: {said}"
+    return f"{users_place(problem) or _ours(problem)} raised {type(problem).__name__}: {said}"
 
 
 def _print_users_part(problem: BaseException) -> None:
@@ -76,14 +78,7 @@ def _print_users_part(problem: BaseException) -> None:
     print("".join(shown.format()), end="", file=sys.stderr)
 
 
-def _users_frame(problem: BaseException) -> str:
-    if isinstance(problem, SyntaxError) and problem.filename:  # nothing of the file ran, so that no frame is of it
-        return f"{Path(problem.filename).name}, line {problem.lineno},"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(problem.__traceback__)
-        if "site-packages" not in frame.filename and not frame.filename.startswith("<frozen")
-    ]
-    users = [frame for frame in frames if not frame.filename.startswith(_OURS)]
-    last = users[-1] if users else frames[-1]
-    return f"{Path(last.filename).name}, line {last.lineno}, in {last.name}"
+def _ours(problem: BaseException) -> str:
+    frames = traceback.extract_tb(problem.__traceback__)
+    mine = [frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename]
+    return f"{Path(mine[-1].filename).name}, line {mine[-1].lineno}, in {mine[-1].name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,6 +101,7 @@ def rehearse(
     from mlwild.card import card_html
     from mlwild.loading import load_app
     from mlwild.rehearsal import rehearse as run
+    from mlwild.rules import example
     from mlwild.show import fits_bar, show_sheet
 
     can_write(json_file, "--json")
@@ -129,6 +131,13 @@ def rehearse(
         page=lambda: {"card.html": card_html(sheet)},
     )
     print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?),")
+    if sheet["recommended"]["rule"] is None:
+        named = quote(example([row["name"] for row in sheet["rules"]]))
+        print(
+            f"then name a rule, as none is recommended: mlwild operate {app} --rule {named} --dry-run (what would it do"
+        )
+        print("live?).")
+        return
     print(f"then mlwild operate {app} --dry-run (what would it do live?).")
 
 

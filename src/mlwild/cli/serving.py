@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def _keys(what: list[str], store: str) -> None:
         case ["list"] | []:
             for one in keys.all():
                 print(f"{one.name}  made {one.made}")
+            if not keys.all():
+                print(f"No key in {store}. Make one with mlwild serve keys add NAME.", file=sys.stderr)
         case ["revoke", name]:
             keys.revoke(name)
             print(f"Revoked {name}.")

@@ -14,7 +14,7 @@ import numpy as np
 from mlwild.app import App
 from mlwild.comparisons.challenged import Plan, planned
 from mlwild.compute import Jobs
-from mlwild.errors import AppError, DataError
+from mlwild.errors import AppError, BlockedError, DataError
 from mlwild.ledger import Fact
 from mlwild.operating.beside import (
     beside,
@@ -286,7 +286,7 @@ def _answering(
     if why:
         raise DataError(f"share: {name!r} cannot answer requests: {why}. Nothing was changed.")
     if why := refused(desk, life.ticked, body, str(made["key"]), told):
-        raise DataError(
+        raise BlockedError(
             f"share: {name!r} may not answer {percent(share)} of the requests: {why}. Nothing was changed; without a "
             "share it may run in shadow."
         )

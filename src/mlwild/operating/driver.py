@@ -22,7 +22,7 @@ from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, read_rule, rule_key, rule_path
-from mlwild.operating.publishing import publish_again
+from mlwild.operating.publishing import make_again, publish_again
 from mlwild.operating.status import LEDGER, gone, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
 from mlwild.rehearsal import STORE, folder_of
@@ -43,6 +43,7 @@ _NAMED = (
     "reopened",
     "price",
     "made_of",
+    "mended",
     "seal",
 )
 
@@ -75,6 +76,8 @@ class Operation:
         Whether a new life was opened: the first one, or one of other code.
     made_of : str
         Digest of the app's code.
+    mended : str
+        What of the store was gone and has been made again, where no tick was due; empty if nothing was.
     """
 
     app: str
@@ -89,6 +92,7 @@ class Operation:
     was: str = ""
     reopened: bool = False
     made_of: str = ""
+    mended: str = ""
 
     @property
     def price(self) -> float:
@@ -243,17 +247,28 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         wished = wish.rule is not None or wish.begin is not None
         if life is None or (not life.decided and wished):
             kept = wish.rule or (None if life is None else rule_of(life, root))
-            life = opened(app, (events, tables), edges, ledger, root, replace(wish, rule=kept))
+            goes_on = before is not None and bool(before.path) and not call.dry
+            on = Draft(path) if goes_on else ledger
+            life = opened(app, (events, tables), edges, on, root, replace(wish, rule=kept))
         else:
+            goes_on = False
             same(app, life, wish, events, edges)
         chosen = rule_of(life, root)
         desk = Desk(app, events, tables, edges, root, ledger, chosen, call.gate, wish.jobs, call.today, call.registrar)
+        first = life.ticked + 1
+        if call.progress is not None and first < len(edges):
+            call.progress(events.clock.show(int(edges[first])))
+        if goes_on:  # what is live ends with the first decision of a life whose first tick can be done, and not before
+            tick(replace(desk, ledger=on), first)
+            ledger.hold(life.opened)
         publish_again(desk)
+        mended = make_again(desk) if first == len(edges) else ""
         ticks = []
-        for cutoff in range(life.ticked + 1, len(edges)):
-            if call.progress is not None:
+        for cutoff in range(first, len(edges)):
+            if call.progress is not None and cutoff > first:
                 call.progress(events.clock.show(int(edges[cutoff])))
-            ticks.append(tick(desk, cutoff))
+            # What the gate let pass a moment ago has passed.
+            ticks.append(tick(replace(desk, gate=None) if goes_on and cutoff == first else desk, cutoff))
         if not call.dry:
             keep_status(ledger, root.root)
             keep_card(ledger, root.root)
@@ -271,6 +286,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         was=str(before.path[-1]) if before is not None and before.path else "",
         reopened=before is None or before.opened != desk.lived().opened,
         made_of=code_of(app),
+        mended=mended,
     )
 
 
@@ -301,7 +317,7 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
         live = "What is live was made by that code. Restore it, or open" if life.decided else "Nothing is live: open"
         raise AppError(
             f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "
-            f"cadence, windows, prices or the like). {live} a new life with --reopen."
+            f"cadence, windows, prices or the like). {live} a new life with --reopen{_when(life, edges)}."
         )
     have = opened["rule"]
     named = wish.rule if isinstance(wish.rule, str) or wish.rule is None else wish.rule.name
@@ -331,6 +347,12 @@ def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.in
                 f"data: cutoff {cutoff} was at {clock.show(edge)} and is now at {clock.show(int(edges[cutoff]))}: the "
                 "history begins elsewhere than before. Restore its first rows, or open a new life with --reopen."
             )
+
+
+def _when(life: Lived, edges: NDArray[np.int64]) -> str:
+    """Say from when on another life can be opened, where the data have not come so far."""
+    done = [fact.body for fact in life.facts if fact.kind == "ticked"]
+    return f" when the data reach {done[-1]['next']}" if done and len(edges) - 1 <= life.ticked else ""
 
 
 def rule_of(life: Lived, root: Store) -> Rule:

@@ -40,7 +40,7 @@ def life_sheet(ledger: Ledger, status: Status | None = None) -> dict[str, Any] |
     assert status is not None
     opened = life.opened.body
     failures = [
-        {"cutoff": fact.cutoff, "part": fact.body["part"], "why": fact.body["why"]}
+        {name: fact.body.get(name, "") for name in ("at", "part", "where", "why")} | {"cutoff": fact.cutoff}
         for fact in life.facts
         if fact.kind == "failed"
     ]

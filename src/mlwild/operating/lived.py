@@ -102,11 +102,21 @@ class Lived:
 
 def lived(ledger: Ledger) -> Lived | None:
     """Return the life that a ledger tells of, since it was opened last; None where it never was."""
+    return _last_of(ledger.facts)
+
+
+def life_before(ledger: Ledger) -> Lived | None:
+    """Return the life before the one that was opened last; None where there was none."""
     facts = ledger.facts
+    opened = [place for place, fact in enumerate(facts) if fact.kind == "opened"]
+    return _last_of(facts[: opened[-1]]) if opened else None
+
+
+def _last_of(facts: Sequence[Fact]) -> Lived | None:
     opened = [place for place, fact in enumerate(facts) if fact.kind == "opened"]
     if not opened:
         return None
-    since = facts[opened[-1] :]
+    since = tuple(facts[opened[-1] :])
     decided: list[Decided] = []
     for fact in since:
         if fact.kind == "decided":

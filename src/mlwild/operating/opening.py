@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 import cloudpickle
 import numpy as np
@@ -28,7 +29,8 @@ from mlwild.operating.knowing import known_then
 from mlwild.operating.lived import Lived, lived, of_vintage
 from mlwild.records import Vintage
 from mlwild.rehearsal import contest_of, folder_of, last_sheet, made_of_app
-from mlwild.rules import DEFAULT, Rule
+from mlwild.rules import DEFAULT, Rule, example
+from mlwild.rules.standard import PLAIN
 from mlwild.side_tables import SideTable
 from mlwild.stats.lateness import arrived_share
 from mlwild.triangle import Survey, Triangle, build
@@ -100,7 +102,7 @@ def opened(
     first = _first(events.clock, edges, wish.begin)
     before = lived(ledger)
     if before is not None and before.ticked >= first:
-        raise AppError(f"begin: the life so far goes on to cutoff {before.ticked}; a new one begins after it.")
+        raise _too_early(app, events, edges, before, wish.begin)
     name = _name(app, wish)
     if not isinstance(name, str):
         check_windows(app, [name])
@@ -233,17 +235,47 @@ def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> i
     return first
 
 
+def _too_early(
+    app: App, events: Events, edges: NDArray[np.int64], before: Lived, begin: str | int | None
+) -> AppError | DataError:
+    """Return what says that a new life begins after the last tick of the one so far, and when that is."""
+    last = next((fact.body["at"] for fact in reversed(before.facts) if fact.kind == "ticked"), before.opened.body["at"])
+    far = int(edges[-1]) + (before.ticked + 3 - len(edges)) * app.every_.exact + 2 * app.every_.exact
+    ahead = events.clock.cutoffs(int(events.time[0]), far, app.every_, origin_of(app, events))
+    following = events.clock.show(int(ahead[ahead >= edges[0]][before.ticked + 1]))
+    if begin is not None:
+        return AppError(
+            f"begin: the life so far has done its tick at {last}, and a new one begins after that. Give {following} or "
+            "later."
+        )
+    stays = f" Vintage {before.path[-1]} stays live until then." if before.path else ""
+    return DataError(
+        f"data: the life so far has done its tick at {last}, and a new one begins at the next cutoff: run the same "
+        f"command when the data reach {following}.{stays}"
+    )
+
+
 def _name(app: App, wish: Wish) -> Rule | str:
     """Return the rule that is wished for, or its name."""
     if wish.rule is not None:
         return wish.rule
     try:
-        return str(last_sheet(app, store=wish.store)["recommended"]["rule"])
+        sheet = last_sheet(app, store=wish.store)
     except AppError:
+        usual = (DEFAULT if app.prices is not None else PLAIN).name
+        named = quote(usual if not app.rules else example([one.name for one in app.rules]))
         raise AppError(
             f"rule: {app.name!r} was not rehearsed, so no rule is recommended. Run mlwild rehearse first, or name "
-            f"one: --rule {DEFAULT.name}."
+            f"one: --rule {named}."
         ) from None
+    best = sheet["recommended"]
+    if best["rule"] is None:
+        named = quote(example([row["name"] for row in sheet["rules"]]))
+        raise AppError(
+            f"rule: the rehearsal of {app.name!r} recommends none, since {best['reason']}. Name one of those that it "
+            f"compared: --rule {named}."
+        )
+    return str(best["rule"])
 
 
 def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None) -> Rule:

@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 from mlwild.disk import write_atomically
+from mlwild.errors import StoreError
 from mlwild.operating.beside import CANARY, SHADOW, beside
 from mlwild.operating.desk import Desk
 from mlwild.operating.lived import Lived, of_vintage
+from mlwild.operating.rescue import unusable
+from mlwild.wording import count
 
 FILE = "live.json"
 
@@ -33,6 +36,49 @@ def publish_again(desk: Desk) -> None:
         said = None
     if said != json.loads(json.dumps(_body(desk, life, life.ticked))):
         published(desk, life.ticked)
+
+
+def make_again(desk: Desk) -> str:
+    """
+    Make the model of what is live again where it is gone or damaged and no tick is due, which would do so.
+
+    Returns
+    -------
+    str
+        What was made again, for a reader; empty if it was there.
+
+    Raises
+    ------
+    StoreError
+        If that does not give the same model.
+    """
+    life = desk.lived()
+    if not desk.ledger.lasting or not life.decided or life.ticked != life.decided[-1].cutoff:
+        return ""  # the tick that is not finished sees to it
+    told = live_fit(life)
+    if desk.published or not told:
+        return ""
+    sound = desk.store.get(key := str(told["key"]), "model") is not None
+    # Of earlier ones a server may need some, for its guard and its fallback.
+    gone = [one for one, of in life.artefacts.items() if of != key and not desk.store.payload(of, "model").exists()]
+    if sound and not gone:
+        return ""
+    vintage, path = life.path[-1], desk.store.payload(key, "model")
+    triangle = desk.triangle(life.ticked)
+    if vintage in triangle.lost:
+        raise StoreError(
+            f"store: the model of vintage {vintage}, which is live, cannot be used any more: {triangle.lost[vintage]}. "
+            f"Restore {path}, put an earlier one in place with mlwild rollback, or open a new life with --reopen; the "
+            "next tick lets an earlier one stand in."
+        )
+    made = [one for one in gone if not unusable(triangle, one, life.digests)]
+    for one in (key, *(life.artefacts[one] for one in made)):
+        desk.store.sync(one, "model")
+    said = "" if sound else f"the model of vintage {vintage}, which is live, was gone or damaged, and was made again"
+    more = (
+        f"of earlier vintages {count(len(made))} were made again, of {count(len(gone))} that were gone" if gone else ""
+    )
+    return "; ".join(one for one in (said, more) if one)
 
 
 def _body(desk: Desk, life: Lived, cutoff: int) -> dict[str, Any]:

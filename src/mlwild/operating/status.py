@@ -11,12 +11,13 @@ from typing import Any
 from mlwild.clock import text_of
 from mlwild.digest import digest
 from mlwild.disk import is_held, write_atomically
-from mlwild.errors import StoreError
-from mlwild.ledger import Ledger
+from mlwild.errors import MlwildError, StoreError, users_place
+from mlwild.ledger import Fact, Ledger
 from mlwild.operating.beside import beside, percent, settled, shadowed_since, share_of, trial_of, trouble
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.publishing import FILE as LIVE
 from mlwild.rehearsal import STORE
+from mlwild.triangle.store import Store
 
 FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
 CUT_OFF = "is not finished: run mlwild operate again"
@@ -43,7 +44,8 @@ class Status:
     last, following : str
         Last finished tick, and the cutoff of the next one.
     promised : dict
-        Estimate and interval of the loss of the period that runs.
+        Estimate and interval of the loss of the period that runs; where somebody has replaced what it was promised
+        for, ``replaced`` alone: which vintage that was.
     came : dict or None
         The last period that was held against its promise.
     kept, of : int
@@ -120,7 +122,9 @@ def state_in(folder: Path) -> Status | None:
             since = text_of((folder / LOCK).stat().st_mtime)
             cut_off = made.alarm.endswith(CUT_OFF)
             running = status_of(Ledger(folder / LEDGER), running=True) if cut_off else made
-            return replace(running or made, running=since)
+            made = replace(running or made, running=since)
+        said = "; ".join(one for one in (no_model(folder), made.alarm) if one)
+        made = replace(made, alarm=said)
     except StoreError as problem:  # the others are shown all the same
         return Status(app=folder.name, alarm=str(problem))
     return made
@@ -136,6 +140,22 @@ def gone(folder: Path) -> str:
     )
 
 
+def no_model(folder: Path) -> str:
+    """Say that the model of what is live is gone; empty if it is there, or what is live has none."""
+    try:
+        said = json.loads((folder / LIVE).read_bytes())
+        path = Store(folder).payload(str(said["key"]), "model")
+        vintage = str(said["live"])
+    except (OSError, ValueError, KeyError, TypeError):  # a published forecast; what is damaged is for those who serve
+        return ""
+    if path.exists():
+        return ""
+    return (
+        f"the model of vintage {vintage}, which is live, is gone: no server starts and nothing is predicted without "
+        f"it. Restore {path}, or run mlwild operate, which makes it again"
+    )
+
+
 def keep_status(ledger: Ledger, folder: Path) -> None:
     """Leave the state beside the ledger, so that a thousand apps are read in a moment."""
     keep_state(ledger, folder, status_of(ledger))
@@ -147,6 +167,8 @@ def keep_trouble(folder: Path, problem: BaseException) -> None:
         ledger = Ledger(folder / LEDGER)
         made = status_of(ledger)
         said = " ".join(str(problem).split())[:300]
+        if not isinstance(problem, MlwildError) and (where := users_place(problem)):
+            said = f"{where} raised {type(problem).__name__}: {said}"
         if made is not None and not made.alarm.startswith("the tick at"):
             keep_state(ledger, folder, replace(made, alarm=f"it could not be operated: {said}"))
     except StoreError as worse:  # the problem itself is on its way, and says more
@@ -198,7 +220,7 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
     moved = next((one for one in reversed(life.decided) if one.action not in ("keep", "refused")), None)
     scored = [fact.body for fact in life.facts if fact.kind == "scored"]
     told = [one for body in scored for one in body["periods"]]
-    promised = [fact.body for fact in life.facts if fact.kind == "promised"]
+    promised = [fact for fact in life.facts if fact.kind == "promised"]
     return Status(
         app=str(opened["app"]),
         rule=str(opened["rule"]["name"]),
@@ -208,7 +230,7 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         ticks=sum(fact.kind == "ticked" for fact in life.facts),
         last="" if last is None else str(last.body["at"]),
         following=str(opened["at"]) if last is None else str(last.body["next"]),
-        promised=dict(promised[-1]) if promised else {},
+        promised=_promised(life, promised[-1]) if promised else {},
         came=told[-1] if told else None,
         kept=int(scored[-1]["kept"]) if scored else 0,
         of=int(scored[-1]["of"]) if scored else 0,
@@ -216,6 +238,12 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         challenger=_challenger(life),
         share=_share(life),
     )
+
+
+def _promised(life: Lived, fact: Fact) -> dict[str, Any]:
+    """Return the promise of the period that runs; of a vintage that somebody has replaced since, only which it was."""
+    gone = life.replaced(fact.cutoff)
+    return dict(fact.body) if gone is None or gone == life.path[-1] else {"replaced": str(gone)}
 
 
 def _share(life: Lived) -> float:
@@ -245,9 +273,18 @@ def _when(life: Lived, cutoff: int) -> str:
 def _unfinished(life: Lived) -> str:
     """Say that the last tick failed or was cut off; empty if it was not."""
     last = next(fact for fact in reversed(life.facts) if fact.kind not in BETWEEN)
+    at = last.body.get("at") or _due(life, last.cutoff)
     if last.kind == "failed":
-        return f"the tick at cutoff {last.cutoff} failed ({last.body['part']}): {last.body['why']}"
-    return "" if last.kind == "ticked" else f"the tick at cutoff {last.cutoff} {CUT_OFF}"
+        where = f" in {one}" if (one := last.body.get("where")) else ""
+        return f"the tick at {at} failed ({last.body['part']}){where}: {last.body['why']}"
+    return "" if last.kind == "ticked" else f"the tick at {at} {CUT_OFF}"
+
+
+def _due(life: Lived, cutoff: int) -> str:
+    """Return the instant of a tick that is not finished, as the one before told it."""
+    if cutoff == life.first:
+        return str(life.opened.body["at"])
+    return next((str(fact.body["next"]) for fact in reversed(life.facts) if fact.kind == "ticked"), f"cutoff {cutoff}")
 
 
 def _alarm(life: Lived, scored: list[dict[str, Any]] | list[Any]) -> str:

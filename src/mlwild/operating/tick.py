@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlwild.errors import DataError, StoreError
+from mlwild.errors import BlockedError, DataError, MlwildError, StoreError, users_place
 from mlwild.ledger import Fact
 from mlwild.operating.desk import Desk
 from mlwild.operating.judging import judged
-from mlwild.operating.lived import body_of, drop_memory, keep_memory, replayed, view_of
+from mlwild.operating.lived import body_of, drop_memory, keep_memory, life_before, replayed, view_of
 from mlwild.operating.noting import note_features
 from mlwild.operating.promises import promised, scored
 from mlwild.operating.publishing import published
@@ -111,7 +111,7 @@ def tick(desk: Desk, cutoff: int) -> Tick:
         _fail(desk, cutoff, part, problem)
         raise
     finally:
-        if desk.ledger.lasting and desk.ledger.facts:
+        if desk.ledger.lasting and desk.ledger.facts and not desk.ledger.holding:
             keep_status(desk.ledger, desk.store.root)
     return done.tick()
 
@@ -128,7 +128,11 @@ class _Once:
 
     def __call__(self, kind: str, make: Callable[[], dict[str, Any]]) -> None:
         if self.found(kind) is None:
-            self.desk.ledger.append(Fact(kind, self.cutoff, make()))
+            fact, ledger = Fact(kind, self.cutoff, make()), self.desk.ledger
+            if ledger.holding and kind != "decided":  # the life before goes on until this one has a first decision
+                ledger.hold(fact)
+            else:
+                ledger.append(fact)
             self.new += 1
 
     def tick(self) -> Tick:
@@ -224,7 +228,10 @@ def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]
         why = triangle.failed[vintage].why if vintage in triangle.failed else "it was refused"
         raise DataError(f"models[{desk.app.live!r}]: no vintage could be made at {_shown(desk, cutoff)}: {why}.")
     if desk.gate is not None and (said := judged(desk, cutoff)):
-        raise DataError(f"{said}. A life begins with a model that passes; nothing is live. See: mlwild gate APP.py")
+        before = life_before(desk.ledger)
+        stays = "nothing is live" if before is None or not before.path else f"vintage {before.path[-1]} stays live"
+        file = "APP.py" if desk.app.file is None else desk.app.file.name
+        raise BlockedError(f"{said}. A life begins with a model that passes; {stays}. See: mlwild gate {file}")
     return begin(vintage, int(desk.edges[cutoff]))
 
 
@@ -249,8 +256,12 @@ def _fitted(desk: Desk, triangle: Triangle) -> dict[str, Any]:
 
 def _fail(desk: Desk, cutoff: int, part: str, problem: BaseException) -> None:
     """Leave word of a failure, once; where even that cannot be written, the problem itself says so."""
+    if desk.ledger.holding:  # this life has not begun: nothing is told of it
+        return
     said = " ".join(str(problem).split())[:300]
-    body = {"part": part, "why": f"{type(problem).__name__}: {said}"}
+    body = {"part": part, "why": f"{type(problem).__name__}: {said}", "at": _shown(desk, cutoff)}
+    if not isinstance(problem, MlwildError) and (where := users_place(problem)):
+        body["where"] = where
     last = desk.ledger.facts[-1] if desk.ledger.facts else None
     if last is not None and (last.kind, last.cutoff, dict(last.body)) == ("failed", cutoff, body):
         return

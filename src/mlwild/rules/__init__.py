@@ -6,7 +6,7 @@ from mlwild.rules.loss_alarm import OnLossAlarm
 from mlwild.rules.risk_limit import OnRiskLimit
 from mlwild.rules.schedule import Every, Never
 from mlwild.rules.signal import OnSignal
-from mlwild.rules.standard import DEFAULT, meanings, standard
+from mlwild.rules.standard import DEFAULT, example, meanings, standard
 from mlwild.rules.threshold import CumulativeThreshold, LossThreshold
 from mlwild.rules.view import Decision, Rule, View
 
@@ -25,6 +25,7 @@ __all__ = [
     "OnSignal",
     "Rule",
     "View",
+    "example",
     "meanings",
     "standard",
 ]

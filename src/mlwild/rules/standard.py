@@ -16,6 +16,9 @@ from mlwild.rules.view import Rule
 #: What runs where a history cannot choose.
 DEFAULT = BreakEven()
 
+#: What can be named where no rule is recommended, and there are no prices that the default rests on.
+PLAIN = Every(4)
+
 #: What the names of the standard rules mean, by how they begin or what they contain.
 GLOSSARY = (
     ("break-even", "retrain when staleness since the last retrain has cost as much as a retrain"),
@@ -40,6 +43,18 @@ GLOSSARY = (
     ("above", "retrain when a monitor's signal, seen before labels, is above that number"),
     ("update", "update the model in place instead of fitting a new one"),
 )
+
+
+def example(names: Sequence[str]) -> str:
+    """
+    Return a rule of a contest that can be named where none is recommended: the default, a plain one, or the first.
+
+    Examples
+    --------
+    >>> example(["always", "every 4"]), example(["every 4", "break-even"]), example(["mine"])
+    ('every 4', 'break-even', 'mine')
+    """
+    return next((one.name for one in (DEFAULT, PLAIN) if one.name in names), names[0])
 
 
 def meanings(names: Sequence[str]) -> list[tuple[str, str]]:

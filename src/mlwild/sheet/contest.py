@@ -14,7 +14,7 @@ from mlwild.records import Prices, Vintage
 from mlwild.rules import DEFAULT, Rule
 from mlwild.sheet.figures import LEVEL, bounds, costs_by_period, least
 from mlwild.stats.bootstrap import Interval, sum_interval
-from mlwild.stats.paths import crossfitted_path_cost, frontier, shortest_path
+from mlwild.stats.paths import crossfitted_path_cost, crossfitted_paths, frontier, shortest_path
 from mlwild.triangle import Survey, Triangle, update_chain
 from mlwild.wording import number
 
@@ -24,9 +24,9 @@ Floats = NDArray[np.float64]
 TRUST = 0.25
 
 
-def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> tuple[float, Floats, int]:
+def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> tuple[float, Floats, int, float]:
     """
-    Return the cost of the best decisions in hindsight.
+    Return the cost of the best decisions in hindsight, and how often they move.
 
     Returns
     -------
@@ -36,6 +36,8 @@ def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> t
         By period, of paths chosen on one half of the rows and scored on the other.
     moves : int
         Number of retrains and updates on the naive path.
+    fair_moves : float
+        The same of the crossfitted paths, in the mean of the two.
     """
     vintages = sorted(vintage for vintage in triangle.scores if not vintage.updates)
     chain = [vintage for vintage in update_chain(triangle, start) if vintage in triangle.scores]
@@ -50,14 +52,14 @@ def oracle_costs(triangle: Triangle, start: Vintage, prices: Prices | None) -> t
     update = 0.0 if prices is None else prices.update_price
     begin = rows.index(start)
     path = shortest_path(value * total[:, first:], born, start=begin, retrain=retrain, parent=parent, update=update)
-    fair = crossfitted_path_cost(
-        value * halves[:, :, first:], born, start=begin, retrain=retrain, parent=parent, update=update
-    )
+    half = value * halves[:, :, first:]
+    fair = crossfitted_path_cost(half, born, start=begin, retrain=retrain, parent=parent, update=update)
+    two = crossfitted_paths(half, born, start=begin, retrain=retrain, parent=parent, update=update)
     # Halves of a set do not add up to the whole (an AUC of half the rows is another number): what they
     # lack on the naive path is added, so that equal vintages have no regret. For losses of rows it is nothing.
     columns = np.arange(len(path.live))
     fair = fair + value * (total[:, first:] - halves[:, :, first:].sum(axis=0))[path.live, columns]
-    return path.cost(value * total[:, first:]), fair, int((np.diff(path.live) != 0).sum())
+    return path.cost(value * total[:, first:]), fair, path.moved, (two[0].moved + two[1].moved) / 2
 
 
 def _row_of_parent(rows: list[Vintage], vintage: Vintage) -> int:

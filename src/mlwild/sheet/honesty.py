@@ -9,6 +9,7 @@ import numpy as np
 
 from mlwild.app import App
 from mlwild.clock import NEVER
+from mlwild.records import Prices
 from mlwild.triangle import Survey, Tally, Triangle
 from mlwild.wording import between, number
 
@@ -114,3 +115,20 @@ def remarks(
             "again, so that every rule is tried with it."
         )
     return said
+
+
+def beaten(table: Sequence[Mapping[str, Any]], oracle: Mapping[str, Any], prices: Prices | None) -> list[str]:
+    """Say why a rule may cost less than the best decisions in hindsight, where one does beyond chance."""
+    under = [row for row in table if row["regret_high"] is not None and row["regret_high"] < 0]
+    if prices is None or not under:
+        return []
+    best = min(under, key=lambda row: float(row["regret"]))
+    unit = f" {prices.unit}".rstrip()
+    said = (
+        f"{best['name']!r} cost less than the best decisions in hindsight ({number(best['cost'])} against "
+        f"{number(oracle['cost'])}{unit}): those are chosen on half of the rows and paid on the other half, and half "
+        f"of them was too few to choose well. Chosen and paid on the same rows, which fits noise, they cost "
+        f"{number(oracle['naive_cost'])}{unit} with {number(oracle['naive_retrains'])} moves. A regret below 0 says "
+        "no more than that."
+    )
+    return [said]

@@ -15,7 +15,7 @@ from mlwild.rules import DEFAULT, Rule, meanings
 from mlwild.sheet.contest import TRUST, best_frontier, oracle_costs, recommend, rule_rows
 from mlwild.sheet.figures import LEVEL, bounds, costs_by_period, finite
 from mlwild.sheet.history import ageing, group_losses, heat, made_worse, model_rows, split_loss, strip, worst_period
-from mlwild.sheet.honesty import limits, remarks, unknown
+from mlwild.sheet.honesty import beaten, limits, remarks, unknown
 from mlwild.sheet.models import compared
 from mlwild.stats.overfitting import backtest_overfitting_interval
 from mlwild.triangle import Survey, Tally, Triangle
@@ -55,7 +55,7 @@ def make_sheet(
     app, prices = survey.app, survey.app.prices
     ours = [triangle for triangle in triangles if triangle.model == app.live]
     oracles = [oracle_costs(triangle, start, prices) for triangle in ours]
-    fair = np.mean([crossfitted for _, crossfitted, _ in oracles], axis=0)
+    fair = np.mean([crossfitted for _, crossfitted, *_ in oracles], axis=0)
     costs = np.stack([costs_by_period(of_rule, prices) for of_rule in lives])
     distinct = np.unique(np.round(costs, 9), axis=0)
     overfitting = backtest_overfitting_interval(distinct.T, level=LEVEL)
@@ -73,18 +73,20 @@ def make_sheet(
     models, best_set = compared(triangles, window, model_rows(triangles, window))
     best = min(range(len(names)), key=lambda place: costs[place].sum())
     schedules = [i for i, name in enumerate(names) if name in ("never", "always") or name.startswith("every ")]
+    oracle = {
+        "cost": float(fair.sum()),
+        "retrains": float(np.mean([moves for *_, moves in oracles])),
+        "naive_cost": float(np.mean([naive for naive, *_ in oracles])),
+        "naive_retrains": float(np.mean([moves for _, _, moves, _ in oracles])),
+        "note": "best decisions in hindsight, chosen on one half of each period's rows, scored on the other",
+    }
     return {
         **_subject(survey, tally),
         "mended": tally.mended,
         "rehearsed_from": survey.clock.show(int(survey.grid.edges[start.cutoff])),
         "weight": float(lives[0][0].weight.sum()),
         "rules": table,
-        "oracle": {
-            "cost": float(fair.sum()),
-            "naive_cost": float(np.mean([naive for naive, _, _ in oracles])),
-            "retrains": float(np.mean([moves for _, _, moves in oracles])),
-            "note": "best decisions in hindsight, chosen on one half of each period's rows, scored on the other",
-        },
+        "oracle": oracle,
         "recommended": recommended,
         "best_in_hindsight": names[best] if priced else None,
         "best_schedule_in_hindsight": names[min(schedules, key=lambda i: costs[i].sum())]
@@ -105,7 +107,7 @@ def make_sheet(
         "models": models,
         "best_set": best_set,
         "glossary": [list(entry) for entry in meanings(names)],
-        "remarks": remarks(recommended, table, models, app),
+        "remarks": [*remarks(recommended, table, models, app), *beaten(table, oracle, prices)],
         "unknown": unknown(survey, triangles, tally),
         "limits": limits(survey),
         "strips": [strip(of_rule[0], ours[0]) for of_rule in lives],

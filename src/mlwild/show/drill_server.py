@@ -43,7 +43,7 @@ def server_headline(found: ServedDrill) -> Text:
 
 
 def _table(found: ServedDrill) -> Table:
-    title = f"Each fault for {found.seconds:.0f} s and the recovery, vintage {found.vintage}"
+    title = f"Each fault for {found.seconds:g} s and the recovery, vintage {found.vintage}"
     table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     table.add_column("fault")
     for name in ("requests", "answered", "come again", "not normal", "slowest ms", "late", "seen s", "back s"):

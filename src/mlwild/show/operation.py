@@ -31,6 +31,8 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
     if not done.ticks:
         said = f"{done.app}: nothing is due. Live is vintage {done.live}; the last cutoff is {done.until}."
         console.print(Text(said, style="bold"))
+        if done.mended:
+            console.print(Text(sentence(done.mended), style="bold yellow"))
         console.print(Text(f"Next tick: when they reach {done.following}.", style="dim"))
         return
     head = f"{done.app}: " + (f"plan of {_ticks(done)}" if done.dry else f"{_ticks(done)} done")
@@ -176,6 +178,8 @@ def _telling(periods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]
 
 def promise_said(body: Mapping[str, Any]) -> str:
     """Write a promise with its interval."""
+    if body.get("replaced"):
+        return f"none: it was for {body['replaced']}"
     if body.get("estimate") is None:
         return "too early"
     if body.get("low") is None:
@@ -193,7 +197,7 @@ def came_said(body: Mapping[str, Any]) -> str:
 
 def _state(one: Status) -> Text:
     running = f"running since {one.running}" if one.running else ""
-    said = "; ".join(part for part in (one.alarm, running) if part)
+    said = "; ".join(part for part in ("alarm" if one.alarm else "", running) if part)
     return Text(said or "ok", style="bold red" if one.alarm else "cyan" if running else "green")
 
 
@@ -220,6 +224,9 @@ def show_status(found: Sequence[Status], store: str) -> None:
             _state(one),
         )
     console.print(table)
+    for one in found:
+        if one.alarm:
+            console.print(Text(f"{one.app}: {one.alarm.removesuffix('.')}.", style="bold red"))
     for one in found:
         if one.challenger:
             console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))

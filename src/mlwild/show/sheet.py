@@ -61,7 +61,7 @@ def _verdict(sheet: dict[str, Any]) -> Text:
     text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
     text.append(
         f"From {sheet['rehearsed_from']} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
-        + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'])}; {chosen['n']} periods of "
+        + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'], 4)}; {chosen['n']} periods of "
         f"{sheet['every']}). Why: {chosen['reason']}."
     )
     return text

@@ -61,7 +61,7 @@ def main_number(run: Run) -> str:
     known = [(said, run.metrics[name]) for name, said in MAIN.get(run.kind, ()) if name in run.metrics]
     if run.kind == "fit":
         return f"vintage {run.params.get('vintage', '')}"
-    return ", ".join(f"{said} {number(value, 3)}" for said, value in known) or run.status
+    return ", ".join(f"{said} {number(value)}" for said, value in known) or run.status
 
 
 def _data(run: Run) -> str:
@@ -113,9 +113,7 @@ def show_reproduced(found: Reproduced) -> None:
             table.add_column(name)
         largest = sorted(found.differences, key=lambda one: -(one.size or 0.0))
         for one in largest[:12]:
-            table.add_row(
-                one.where, str(one.was)[:24], str(one.now)[:24], "" if one.size is None else number(one.size, 2)
-            )
+            table.add_row(one.where, str(one.was)[:24], str(one.now)[:24], "" if one.size is None else number(one.size))
         console.print(table)
         if n > 12:
             console.print(Text(f"{count(n - 12)} more: --json FILE.", style="dim"))

@@ -18,6 +18,22 @@ Floats = NDArray[np.float64]
 FEWEST_BLOCKS = 8
 
 
+class FewBlocksError(DataError):
+    """
+    Rows make too few blocks that do not resemble each other.
+
+    Parameters
+    ----------
+    said : str
+    blocks : float
+        How many they make.
+    """
+
+    def __init__(self, said: str, blocks: float) -> None:
+        super().__init__(said)
+        self.blocks = blocks
+
+
 @dataclass(frozen=True)
 class BlockMeans:
     """
@@ -86,14 +102,16 @@ def bootstrap_means(series: Floats, length: float | None, kind: Kind, reps: int,
 
     n = len(series)
     if n < FEWEST_BLOCKS:
-        raise DataError(f"{n} rows, need {FEWEST_BLOCKS} blocks. Hint: compare over a longer time.")
+        raise FewBlocksError(f"{n} rows, need {FEWEST_BLOCKS} blocks. Hint: compare over a longer time.", n)
+    shorter = "" if length is None else ", or state a shorter block"
     if length is None:
         length = float(np.mean([block_length(column) for column in series.T]))
     length = max(float(length), 1.0)
     if n / length < FEWEST_BLOCKS:
-        raise DataError(
+        raise FewBlocksError(
             f"{n} rows make {n / length:.1f} blocks of {length:.4g} rows, need {FEWEST_BLOCKS}. "
-            "Hint: compare over a longer time, or state a shorter block."
+            f"Hint: compare over a longer time{shorter}.",
+            n / length,
         )
     means = series.mean(axis=0)
     # A block from s to e sums to before[e] - before[s], also round the end, as all rows sum to 0.

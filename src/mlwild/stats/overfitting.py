@@ -70,6 +70,12 @@ def backtest_overfitting_interval(
     One PBO is a weak instrument: on pure noise its mean is 0.5, and it scatters by about 0.18 around
     that (1,000 periods, 50 rules, 10 blocks; by 0.23 for 80 periods, 10 rules, 8 blocks).
 
+    A replicate repeats periods, so that what set rules apart by chance sets them apart for good, and choices carry over
+    better than they do: percentiles alone left the estimate out, below it, in 2 to 8 histories of a hundred. The
+    interval reaches to the estimate, which is that of the one replicate that repeats nothing. It held the mean PBO of
+    such histories in 90 to 100 of a hundred at level 0.9 (12 to 60 periods, 10 and 20 rules, noise to one rule truly
+    better, 60 draws each); intervals reflected about the estimate, or corrected for bias, in 8 to 82.
+
     Examples
     --------
     >>> costs = np.random.default_rng(0).normal(size=(80, 10))
@@ -85,4 +91,4 @@ def backtest_overfitting_interval(
     # Order is kept inside a replicate, so that its blocks are blocks of time.
     draws = [backtest_overfitting(costs[np.sort(rows)], blocks=blocks) for rows in positions]
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level, len(costs))
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), level, len(costs))

@@ -29,6 +29,11 @@ class Path:
     live: Ints
     moves: Floats
 
+    @property
+    def moved(self) -> int:
+        """How often another vintage is put in place."""
+        return int((np.diff(self.live) != 0).sum())
+
     def cost(self, loss: Floats) -> float:
         """Return the cost of the path under a loss matrix of the same shape."""
         return float(loss[self.live, np.arange(len(self.live))].sum() + self.moves.sum())
@@ -129,11 +134,44 @@ def crossfitted_path_cost(
     >>> crossfitted_path_cost(halves, np.arange(3), start=0, retrain=1.0)
     array([2., 2., 2.])
     """
+    paths = crossfitted_paths(halves, born, start=start, retrain=retrain, parent=parent, update=update)
     total = np.zeros(halves.shape[2])
-    for chosen, paid in ((0, 1), (1, 0)):
-        path = shortest_path(2 * halves[chosen], born, start=start, retrain=retrain, parent=parent, update=update)
-        total += 2 * halves[paid][path.live, np.arange(len(path.live))] + path.moves
+    for path, paid in zip(paths, (halves[1], halves[0]), strict=True):
+        total += 2 * paid[path.live, np.arange(len(path.live))] + path.moves
     return total / 2
+
+
+def crossfitted_paths(
+    halves: Floats,
+    born: Ints,
+    *,
+    start: int,
+    retrain: float,
+    parent: Ints | None = None,
+    update: float = 0.0,
+) -> tuple[Path, Path]:
+    """
+    Return the paths that are chosen on the first half of the rows and on the second.
+
+    Parameters
+    ----------
+    halves, born, start, retrain, parent, update : optional
+        As for `crossfitted_path_cost`.
+
+    Returns
+    -------
+    tuple of Path
+
+    Examples
+    --------
+    >>> halves = np.array([[[0.0, 5.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    >>> [path.moved for path in crossfitted_paths(halves, np.arange(2), start=0, retrain=1.0)]
+    [1, 0]
+    """
+    first, second = (
+        shortest_path(2 * half, born, start=start, retrain=retrain, parent=parent, update=update) for half in halves
+    )
+    return first, second
 
 
 def frontier(loss: Floats, born: Ints, *, start: int, within: float = 1e-3) -> list[tuple[int, float]]:

@@ -15,6 +15,8 @@ KEPT = {True: "kept", False: "missed", None: "not judged"}
 
 def promise(body: Mapping[str, Any]) -> tuple[str, str]:
     """Write a promise, and beside it its interval."""
+    if body.get("replaced"):
+        return "none", f"it was for {body['replaced']}"
     if body.get("estimate") is None:
         return "too early", ""
     write = column([body["estimate"], body.get("low"), body.get("high")])

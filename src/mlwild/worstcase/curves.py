@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import AppError, MlwildError
-from mlwild.gate.bounds import ALPHA, Bounds, bounds_of
+from mlwild.gate.bounds import ALPHA, FEWEST_IN_ORDER, Bounds, bounds_of
 from mlwild.gate.held import Held
 from mlwild.gate.trial import Trial
 from mlwild.stats.bootstrap import resampled_interval
@@ -134,6 +134,20 @@ class Stressed:
             if not point.fault and math.isfinite(point.high)
         ]
         return max(answered, key=lambda pair: pair[1].high) if answered else None
+
+    @property
+    def why_no_worst(self) -> str:
+        """Say why there is no worst case; empty where there is one."""
+        if self.worst is not None:
+            return ""
+        if not self.curves:
+            return "no stress applies"
+        answered = [point.n for curve in self.curves for point in curve.points if not point.fault]
+        if not answered:
+            return "the model answers under none that applies"
+        if max(answered) < FEWEST_IN_ORDER:
+            return f"none was answered on more than {max(answered)} rows, and a bound takes {FEWEST_IN_ORDER}"
+        return f"no loss under stress has a bound, on {max(answered):,} rows at most"
 
     @property
     def mute(self) -> list[tuple[Curve, Point]]:
