@@ -95,9 +95,10 @@ def test_a_life_is_shown_as_the_ledger_tells_it(client, store):
 
 def test_what_kept_an_app_from_being_operated_is_said_everywhere(client, store):
     """It is no fact of the ledger, and stands beside it."""
-    said = "it could not be operated: the &lt;b&gt;feed&lt;/b&gt; is gone"
+    where = r"conftest\.py, line \d+, in gone raised RuntimeError"
+    said = rf"it could not be operated: {where}: the &lt;b&gt;feed&lt;/b&gt; is gone"
     for page in (client.get("/").text, client.get("/apps/sad").text, (store / "operate/sad/card.html").read_text()):
-        assert said in page
+        assert re.search(said, page)
     assert "It needs you." in client.get("/apps/sad").text
     assert client.get("/api/apps/sad").json()["status"]["alarm"].startswith("it could not be operated")
 
