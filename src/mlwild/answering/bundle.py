@@ -172,13 +172,14 @@ def loaded(store: Store, key: str, kind: str, digest: str, what: str) -> Any:
         held = path.read_bytes()
     except OSError as problem:
         raise StoreError(
-            f"store: {what} (key {key[:8]}) is gone from {store.root}. Restore it, or go back to an earlier one with "
-            "mlwild rollback."
+            f"store: {what} (key {key[:8]}) is gone from {store.root}. Restore it, have it made again with mlwild "
+            "operate, or go back to an earlier one with mlwild rollback."
         ) from problem
     if bytes_digest(held) != digest:
         raise StoreError(
             f"store: {what} (key {key[:8]}) has another digest: it was changed or damaged, and is not loaded. Restore "
-            f"it in {store.root}, or go back to an earlier one with mlwild rollback."
+            f"it in {store.root}, have it made again with mlwild operate, or go back to an earlier one with mlwild "
+            "rollback."
         )
     try:
         return pickle.loads(held)
