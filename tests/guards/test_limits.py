@@ -8,6 +8,8 @@ import pytest
 
 from mlwild.contracts import infer
 from mlwild.contracts.column import Column
+from mlwild.guards.encoding import Encoding
+from mlwild.guards.fences import learn_fences
 from tests.guards.small import N, made
 
 KINDS = [
@@ -71,6 +73,12 @@ def test_rows_of_a_history_in_another_order_stand_still_nowhere():
     assert all(
         one.longest_run is None or one.longest_run >= 50 for name, one in columns.items() if name in ("hour", "level")
     )
+
+
+def test_as_many_may_stand_on_end_as_the_history_has_of_a_value():
+    table = pa.table({"slot": np.arange(6000) % 60, "x": np.random.default_rng(0).normal(size=6000)})
+    found = learn_fences(table, Encoding.of(table, "pandas"))
+    assert found.longest.tolist() == [100.0, 20.0]
 
 
 def test_a_sensor_that_stands_still_is_told_all_the_same():
