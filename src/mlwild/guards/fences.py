@@ -17,6 +17,7 @@ from mlwild.contracts.periods import times_of
 from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
 from mlwild.guards.encoding import STRANGE, Encoding
+from mlwild.stats.grids import FARTHEST
 from mlwild.stats.slips import commonest, likely_units
 from mlwild.wording import number
 
@@ -59,11 +60,26 @@ class Fences:
     longest: Floats
     typical: Floats
     clocks: Mapping[str, tuple[Clock, int]] = field(default_factory=dict)
+    near: bool = field(init=False, repr=False)
     _open: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Keep whether any word may be new."""
+        """Keep whether any word may be new, and whether what keeps all limits is near enough to be squared."""
         object.__setattr__(self, "_open", bool(np.isinf(self.high).any()))
+        ends = min(self.low.min(initial=0.0), -self.high.max(initial=0.0))
+        object.__setattr__(self, "near", bool(ends >= -FARTHEST))
+
+    def keep(self, rows: Floats) -> bool:
+        """
+        Say whether every value is there and within its limits: most batches, in a third of the time of `broken`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            Column by column it is quicker.
+        """
+        # NaN would be least and greatest.
+        return bool(len(rows) and (rows.min(axis=0) >= self.low).all() and (rows.max(axis=0) <= self.high).all())
 
     def broken(self, rows: Floats) -> Bools | None:
         """
@@ -74,8 +90,6 @@ class Fences:
         rows : ndarray of shape (n_rows, n_features)
             As `Encoding.matrix` makes them; column by column it is quicker.
         """
-        if len(rows) > 1 and (rows.min(axis=0) >= self.low).all() and (rows.max(axis=0) <= self.high).all():
-            return None  # and no value is missing: NaN would be least and greatest
         # A comparison with NaN is false, so that a gap breaks no range.
         bad = (rows < self.low) | (rows > self.high)
         gaps = np.isnan(rows)
@@ -217,7 +231,7 @@ class Runs:
         """Return the runs before any row."""
         return Runs(np.full(n, np.nan), np.zeros(n))
 
-    def feed(self, rows: Floats, longest: Floats) -> Bools | None:
+    def feed(self, rows: Floats, longest: Floats, *, whole: bool = False) -> Bools | None:
         """
         Take in rows in order, and mark the values that have stood still for too long; None where none has.
 
@@ -225,6 +239,8 @@ class Runs:
         ----------
         rows : ndarray of shape (n_rows, n_features)
         longest : ndarray of shape (n_features,)
+        whole : bool
+            Whether it is known that no value is missing.
 
         Examples
         --------
@@ -246,7 +262,8 @@ class Runs:
             over = self.length > longest
             return over[None, :] if over.any() else None
         # Of most batches nothing stands still for two rows; the greatest is NaN where there is a gap.
-        moves = not math.isnan(rows.max()) and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
+        whole = whole or not math.isnan(rows.max())
+        moves = whole and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
         new = None if moves else _new(rows, self.last, self.length)
         if new is None or new.all():
             self.last, self.length = rows[-1].copy(), np.ones(rows.shape[1])

@@ -126,8 +126,9 @@ class Guarded:
             rows, strange = self.encoding.matrix(table)
             unread, native = unread | strange, native if same else table
         columns = np.asfortranarray(rows)  # what is done column by column is done on end
-        found = self.fences.broken(columns)
-        stuck = watch.runs.feed(rows, self.fences.longest) if self.settings.stuck else None
+        whole = len(rows) > 1 and self.fences.keep(columns)
+        found = None if whole else self.fences.broken(columns)
+        stuck = watch.runs.feed(rows, self.fences.longest, whole=whole) if self.settings.stuck else None
         broken = np.zeros(rows.shape, dtype=bool) if found is None else found
         broken = broken if stuck is None else broken | stuck
         for name in unread:
@@ -135,7 +136,8 @@ class Guarded:
         for name, (rows_of, _) in (stale or {}).items():
             broken[rows_of, self.encoding.names.index(name)] = True
         hurt = None if found is stuck is None and not unread and not stale else np.asarray(broken.any(axis=1))
-        unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt)
+        near = whole and self.fences.near
+        unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt, near=near)
         if not unfit and (hurt is None or not hurt.any()):
             lot = of_all(len(rows), self._order(predict, watch, (), len(rows)))
             return self._chain(native, (rows, predict, watch, now), lot), rows
@@ -244,7 +246,8 @@ class Guarded:
             value, problem = self._asked(place, self._frame(native, left, lot, usual=step.usual), len(left), predict)
             good = self._sane(place, value, predict, watch if lot.clean else None)
             # A model that answers most rows has not failed: the others are told by themselves.
-            watch.breakers[place] = breaker.feed(failed=2 * int(good.sum()) < len(good), now=now)
+            found = int(np.count_nonzero(good))
+            watch.breakers[place] = breaker.feed(failed=2 * found < len(good), now=now)
             if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
@@ -254,22 +257,24 @@ class Guarded:
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
                 made.cause[left[unsure]] = _told(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
+                found = int(np.count_nonzero(good))
                 if not len(left):
                     return made
-            if good.any():
+            if found:
                 status = NORMAL if place == 0 and not causes and lot.clean else DEGRADED if place == 0 else FALLBACK
-                whole = bool(good.all())
-                part = no_answers(int(good.sum()), self.classes, matrix=self._matrix)
+                whole = found == len(good)
+                mine = left if whole else left[good]
+                part = no_answers(found, self.classes, matrix=self._matrix)
                 part.value[:] = value if whole else value[good]
-                part.status[:], part.stage[:], part.expected[:] = status, place, at(step.loss, left[good])
+                part.status[:], part.stage[:], part.expected[:] = status, place, at(step.loss, mine)
                 if causes or before is not None:
-                    part.cause[:] = _told(before, left[good], causes)
-                wider = None if lot.clean else at(step.wider, left[good])
-                self._bound(place, part, rows if len(part) == n else rows[left[good]], wider)
+                    part.cause[:] = _told(before, mine, causes)
+                wider = None if lot.clean else at(step.wider, mine)
+                self._bound(place, part, rows if len(part) == n else rows[mine], wider)
                 if len(part) == n:  # most requests
                     return part
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
-                made.put(left[good], part)
+                made.put(mine, part)
                 if whole:
                     return made
             left = left[~good]

@@ -60,7 +60,9 @@ class Stream:
     looked: int = 0
     surprise: float = 0.0
 
-    def feed(self, rows: Floats, hurt: Bools | None = None) -> list[tuple[Ints, tuple[int, ...]]]:
+    def feed(
+        self, rows: Floats, hurt: Bools | None = None, *, near: bool = False
+    ) -> list[tuple[Ints, tuple[int, ...]]]:
         """
         Take in rows in order, and return those that are not to be trusted, with the features to blame.
 
@@ -69,6 +71,8 @@ class Stream:
         rows : ndarray of shape (n_rows, n_features)
         hurt : ndarray of bool, shape (n_rows,), optional
             Rows with a broken feature: they go by their own faults, and only the others are looked at.
+        near : bool
+            Whether it is known that every value is there, and none beyond 1e150.
 
         Returns
         -------
@@ -88,7 +92,7 @@ class Stream:
         if not len(at):
             return []
         known = rows if len(at) == len(rows) else rows[at]
-        p = self.support.tail(known)
+        p = self.support.tail(known, near=near)
         out = outlying_rows(p, rate=self.fdr)
         strange = [(at[[one]], self._blame(known[[one]])) for one in out[:MOST_ALONE].tolist()]
         strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())

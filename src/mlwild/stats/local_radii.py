@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlwild.stats.difficulty import Difficulty, learn_difficulty
 from mlwild.stats.searches import places
+from mlwild.stats.steps import Steps
 from mlwild.stats.tracked import Tracked
 
 Floats = NDArray[np.float64]
@@ -69,22 +69,20 @@ class Radii:
         ndarray of shape (n_rows,)
             At least 0; infinite before the first score.
         """
-        if self.difficulty is None or self.edges is None or self.shares is None:
+        steps = self._steps
+        if self.difficulty is None or steps is None:
             return np.full(len(parts[0]), self.fixed)
         if len(parts[0]) == 1:  # most requests
-            alone = self.difficulty.of_one(*parts)
-            return np.array([min(alone * self._shares[bisect_left(self._edges, alone)], _GREATEST)])
+            alone = min(self.difficulty.of_one(*parts), _GREATEST)
+            return np.array([min(alone * steps.at(alone), _GREATEST)])
         hard = self.difficulty.of(*parts)
-        hard *= self.shares[places(self.edges, hard)]
-        return np.minimum(hard, _GREATEST)
+        np.minimum(hard, _GREATEST, out=hard)
+        hard *= steps.over(hard)
+        return np.minimum(hard, _GREATEST, out=hard)
 
     @cached_property
-    def _edges(self) -> list[float]:
-        return [] if self.edges is None else self.edges.tolist()
-
-    @cached_property
-    def _shares(self) -> list[float]:
-        return [] if self.shares is None else self.shares.tolist()
+    def _steps(self) -> Steps | None:
+        return None if self.edges is None or self.shares is None else Steps(self.edges, self.shares)
 
 
 class LocalRadii:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,9 +16,10 @@ Floats = NDArray[np.float64]
 
 #: Powers of the bets k p^(k-1): a small one for a few rows far out, a great one for many rows a little out.
 POWERS = (0.3, 0.5, 0.7, 0.9)
-_SLOPES = np.array(POWERS) - 1.0
 #: A product of bets whose logarithm is as far from 0 is still a number, and so is its reciprocal.
 FARTHEST = 600.0
+#: No product of bets is said to be greater than the exponential of this.
+_LARGEST = 700.0
 
 
 @dataclass(frozen=True)
@@ -166,31 +168,26 @@ class PDetector:
             return self, None
         for end in (float(p.min()), float(p.max())):  # NaN, if there is any
             self._check(end)
-        # The sum of each bet's logarithms is made of that of the p-values.
-        walk = np.multiply.outer(_SLOPES, np.log(p).cumsum())
-        walk += np.multiply.outer(np.log(_scales(self.calibration, self.delta)), np.arange(1.0, len(p) + 1.0))
+        walk = _walked(p, self.calibration, self.delta)
         values = _recursed(walk, np.array(self.value)[:, None])
         # What is beyond all numbers comes after an alarm.
         mixed, limit = values.sum(axis=0), self.run_length * len(POWERS)
         over = [] if mixed.max() < limit else np.flatnonzero(~(mixed < limit)).tolist()
         last = over[0] if over else len(p) - 1
+        bests, begans = [], []
         # The product is greatest from the lowest point of the walk on; what went before counts while it is above 1.
-        lead = np.log(np.maximum(self.best, 1.0))
-        least, lowest = -lead, np.zeros(len(POWERS), dtype=np.intp)
-        if last:
-            reached = walk[:, :last].min(axis=1)
-            lowest = np.where(reached <= least, last - walk[:, last - 1 :: -1].argmin(axis=1), 0)
-            least = np.minimum(least, reached)
-        bests = np.exp(walk[:, last] - least)
-        begans = [
-            old if not place and best > 1 else self.rows + place
-            for old, best, place in zip(self.began, self.best, lowest.tolist(), strict=True)
-        ]
+        lows = walk[:, :last].argmin(axis=1).tolist() if last else [-1] * len(POWERS)
+        for row, low, best, began in zip(walk, lows, self.best, self.began, strict=True):
+            least, place = (-math.log(best), -1) if best > 1 else (0.0, -1)
+            if low >= 0 and row.item(low) <= least:
+                least, place = row.item(low), low
+            bests.append(math.exp(min(row.item(last) - least, _LARGEST)))
+            begans.append(began if place < 0 and best > 1 else self.rows + place + 1)
         if over:
-            row = self.rows + last
-            fresh = PDetector(self.run_length, self.calibration, self.delta, row + 1)
-            return fresh, Alarm(row, _start(bests.tolist(), begans))
-        kept = (tuple(values[:, -1].tolist()), tuple(bests.tolist()), tuple(begans))
+            raised = self.rows + last
+            fresh = PDetector(self.run_length, self.calibration, self.delta, raised + 1)
+            return fresh, Alarm(raised, _start(bests, begans))
+        kept = (tuple(values[:, -1].tolist()), tuple(bests), tuple(begans))
         return PDetector(self.run_length, self.calibration, self.delta, self.rows + len(p), *kept), None
 
     def _check(self, p: float) -> None:
@@ -202,12 +199,20 @@ class PDetector:
             )
 
 
+def _walked(p: Floats, calibration: int | None, delta: float) -> Floats:
+    """Return the sum of each bet's logarithms so far: it is made of that of the p-values."""
+    sums = np.empty((2, len(p)))
+    np.log(p).cumsum(out=sums[0])
+    sums[1] = np.arange(1.0, len(p) + 1.0)
+    return np.asarray(_logarithms(calibration, delta) @ sums)
+
+
 def _recursed(walk: Floats, begin: Floats) -> Floats:
     """
     Return S_t = (S_{t-1} + 1) exp(log_t) of each series, from S_0 on; no number once one is beyond all numbers.
 
-    It is E_t (S_0 + sum_{s<=t} 1 / E_{s-1}), with E the product so far, where that is a number at both ends; or else
-    half by half.
+    It is E_t (S_0 + sum_{s<=t} 1 / E_{s-1}), with E the product so far, in a unit in which E and its reciprocal are
+    numbers; or else half by half.
 
     Parameters
     ----------
@@ -215,18 +220,18 @@ def _recursed(walk: Floats, begin: Floats) -> Floats:
         Sum of the logarithms so far.
     begin : ndarray of shape (n_series, 1)
     """
-    n = walk.shape[1]
+    n, low, high = walk.shape[1], float(walk.min()), float(walk.max())
     with np.errstate(over="ignore", invalid="ignore"):
-        if n > 1 and not -FARTHEST < walk.min() <= walk.max() < FARTHEST:
+        if n > 1 and high - low > 2 * FARTHEST:
             half = n // 2
             first = _recursed(walk[:, :half], begin)
             rest = _recursed(walk[:, half:] - walk[:, half - 1 : half], first[:, -1:])
             return np.concatenate([first, rest], axis=1)
-        product = np.exp(walk)
+        unit = low / 2 + high / 2
+        product = np.exp(walk - unit)
         made = np.empty_like(product)
-        made[:, :1] = 1.0
+        made[:, :1] = math.exp(min(unit, _LARGEST)) * (1.0 + begin)
         np.divide(1.0, product[:, :-1], out=made[:, 1:])
-        made[:, :1] += begin
         np.cumsum(made, axis=1, out=made)
         made *= product
     return made
@@ -249,3 +254,9 @@ def _scales(calibration: int | None, delta: float) -> tuple[float, ...]:
         bets = ranks ** (power - 1)
         bounds.append(gaffke_upper(bets[1:], greatest=float(bets[0]), delta=delta / len(POWERS)))
     return tuple(1 / bound for bound in bounds)
+
+
+@lru_cache(maxsize=64)
+def _logarithms(calibration: int | None, delta: float) -> Floats:
+    """Return by what the logarithm of each bet grows with that of a p-value, and what it is at one."""
+    return np.column_stack([np.array(POWERS) - 1.0, np.log(_scales(calibration, delta))])

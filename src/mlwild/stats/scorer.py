@@ -96,7 +96,9 @@ class Scorer:
         worst = int(np.abs(apart).argmax())
         return (distance, abs(float(apart[worst])), reach, missing), (worst, worst, outmost, absent)
 
-    def of(self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None) -> Floats:
+    def of(
+        self, rows: Floats, leaving: Sequence[int] = (), worst: NDArray[np.intp] | None = None, *, near: bool = False
+    ) -> Floats:
         """
         Return the scores of many rows, some at a time.
 
@@ -107,6 +109,8 @@ class Scorer:
             Columns that are left out of account, as if they held what the others lead one to expect.
         worst : ndarray of int, shape (n_rows,), optional
             Where the column that fits least with the others is written down.
+        near : bool
+            Whether it is known that every value is there, and none beyond 1e150.
 
         Returns
         -------
@@ -117,7 +121,7 @@ class Scorer:
         size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
         for at in range(0, len(rows), size or 1):
             part = slice(at, at + size)
-            z, gaps = _mapped(rows[part], self.grids)
+            z, gaps = _mapped(rows[part], self.grids, near=near)
             left = list(leaving)
             if left:
                 inverse = self.residual * self.deviation[:, None]
@@ -153,10 +157,10 @@ def learn_scorer(rows: Floats) -> Scorer:
     return Scorer(grids, np.log((1 - lost) / lost), np.ascontiguousarray(inverse / deviation[:, None]), deviation)
 
 
-def _mapped(rows: Floats, grids: Grids) -> tuple[Floats, NDArray[np.bool_] | None]:
+def _mapped(rows: Floats, grids: Grids, *, near: bool = False) -> tuple[Floats, NDArray[np.bool_] | None]:
     """Return the normal scores of many rows, of shape (n_columns, n_rows), 0 where a value is missing; and where."""
     x = np.ascontiguousarray(rows.T)
-    if x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST:
+    if near or (x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST):
         return grids.over(x), None
     gaps = np.isnan(x)
     z = grids.over(np.clip(np.where(gaps, 0.0, x), -FARTHEST, FARTHEST))

@@ -14,7 +14,7 @@ from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
 from mlwild.stats.rank_curves import surprise_curve
 from mlwild.stats.scorer import SCORES, Scorer, learn_scorer
-from mlwild.stats.searches import places
+from mlwild.stats.stepped_ranks import SteppedRanks
 from mlwild.stats.surprises import Surprises
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Support:
 
     Each score is read as a surprise (minus the logarithm of the share of learning rows that have as much); the
     greatest surprise is ranked among those of the calibration rows. As the surprise is a fixed function of the
-    row, the p-value is a plain conformal one: no correction for several scores is lost.
+    row, the p-value is a plain conformal one: no correction for several scores is lost. It is counted in small steps.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ class Support:
     scorer: Scorer
     surprise: tuple[Curve, ...]
     calibration: tuple[tuple[float, ...], ...]
-    _seen: Floats = field(init=False, repr=False)
+    _ranks: SteppedRanks = field(init=False, repr=False)
     _surprises: Surprises = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Keep what one row needs as plain numbers, and what many need as an array."""
-        object.__setattr__(self, "_seen", np.asarray(self.calibration[-1]))
+        """Keep what every row asks for."""
+        object.__setattr__(self, "_ranks", SteppedRanks.of(self.calibration[-1]))
         object.__setattr__(self, "_surprises", Surprises.of(self.surprise))
 
     @property
@@ -125,7 +125,7 @@ class Support:
         surprises = self._surprises.of_row(scores)
         most = max(surprises)
         which = surprises.index(most)
-        p = _p_value(self.calibration[-1], most)
+        p = self._ranks.at(most)
         each = tuple([_p_value(seen, score) for seen, score in zip(self.calibration, scores, strict=False)])
         return Judged(p, SCORES[which], columns[which], each)  # type: ignore[arg-type]
 
@@ -150,7 +150,7 @@ class Support:
         >>> support.p_value([0.5, 9.0]) == support.judge([0.5, 9.0]).p
         True
         """
-        return _p_value(self.calibration[-1], max(self._surprises.of_row(self.scorer.of_row(row)[0])))
+        return self._ranks.at(max(self._surprises.of_row(self.scorer.of_row(row)[0])))
 
     def p_values(self, rows: Floats) -> Floats:
         """
@@ -169,7 +169,7 @@ class Support:
         DataError
             If the rows have another number of columns.
         """
-        return self._ranked(self._surprises.greatest(self.scorer.of(self._checked(rows))))
+        return self._ranks.over(self._surprises.greatest(self.scorer.of(self._checked(rows))))
 
     def look(self, rows: Floats, leaving: Sequence[int] = ()) -> tuple[Floats, NDArray[np.intp]]:
         """
@@ -202,13 +202,15 @@ class Support:
         worst = np.empty(len(rows), dtype=np.intp)
         return self._beyond(self.scorer.of(self._checked(rows), leaving, worst)), worst
 
-    def tail(self, rows: Floats) -> Floats:
+    def tail(self, rows: Floats, *, near: bool = False) -> Floats:
         """
         Return the p-values of `look` alone.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_columns)
+        near : bool
+            Whether it is known that every value is there, and none beyond 1e150.
 
         Examples
         --------
@@ -217,13 +219,13 @@ class Support:
         >>> bool((support.tail(rows[:20]) == support.look(rows[:20])[0]).all())
         True
         """
-        return self._beyond(self.scorer.of(self._checked(rows)))
+        return self._beyond(self.scorer.of(self._checked(rows), near=near))
 
     def _beyond(self, scores: Floats) -> Floats:
         most = self._surprises.greatest(scores)
-        ranked = self._ranked(most)
-        if most.max(initial=0.0) > self._seen[-1]:
-            ranked *= np.exp(-np.maximum(most - self._seen[-1], 0.0))
+        ranked, seen = self._ranks.over(most), self.calibration[-1][-1]
+        if most.max(initial=0.0) > seen:
+            ranked *= np.exp(-np.maximum(most - seen, 0.0))
         return ranked
 
     def _checked(self, rows: Floats) -> Floats:
@@ -231,10 +233,6 @@ class Support:
         if rows.shape[1] != len(self.scorer):
             raise DataError(f"rows have {rows.shape[1]} columns, need {len(self.scorer)}.")
         return rows
-
-    def _ranked(self, most: Floats) -> Floats:
-        below = places(self._seen, most - 1e-9 * (1.0 + np.abs(most)))
-        return np.asarray((1 + self.n - below) / (self.n + 1))
 
 
 def learn_support(learning: Floats, calibration: Floats) -> Support:
