@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -86,17 +87,45 @@ def no_answers(n: int, classes: int, *, matrix: bool) -> Answers:
     ((2, 3), ['refused'])
     """
     value = np.full((n, classes) if matrix else n, np.nan)
+    return given(value, classes, status=REFUSED, stage=-1, expected=np.nan)
+
+
+def given(
+    value: Floats,
+    classes: int,
+    *,
+    status: int,
+    stage: int,
+    expected: Floats | float,
+    cause: str | Sequence[str] = "",
+) -> Answers:
+    """
+    Return answers of one stage, of which nothing else is said yet.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_rows,) or (n_rows, n_classes)
+        It is copied.
+    classes : int
+        Number of classes; 0 where numbers are predicted.
+    status, stage : int
+    expected : float, or ndarray of shape (n_rows,)
+    cause : str, or sequence of str, n_rows long
+
+    Examples
+    --------
+    >>> made = given(np.array([1.5]), 0, status=DEGRADED, stage=0, expected=0.2, cause="no a")
+    >>> made.value.tolist(), made.words, made.low.tolist(), made.chance.tolist()
+    ([1.5], ['degraded'], [nan], [1.0])
+    """
+    n = len(value)
+    causes: Objects = np.empty(n, dtype=object)
+    low, high, losses, chance = numbers = np.empty((4, n))
+    statuses, stages = np.empty((2, n), dtype=np.int8)
+    numbers[:2], losses[:], chance[:], causes[:] = np.nan, expected, 1.0, cause
+    statuses[:], stages[:] = status, stage
     likely = np.zeros((n, classes), dtype=bool)
-    if n == 1:  # most requests: in two thirds of the time
-        low, high, expected = np.array([np.nan]), np.array([np.nan]), np.array([np.nan])
-        status, stage = np.array([REFUSED], dtype=np.int8), np.array([-1], dtype=np.int8)
-        return Answers(value, low, high, likely, status, stage, expected, np.array([""], dtype=object), np.array([1.0]))
-    cause: Objects = np.empty(n, dtype=object)
-    low, high, expected, chance = np.empty((4, n))
-    status, stage = np.empty((2, n), dtype=np.int8)
-    low[:], high[:], expected[:], chance[:], cause[:] = np.nan, np.nan, np.nan, 1.0, ""
-    status[:], stage[:] = REFUSED, -1
-    return Answers(value, low, high, likely, status, stage, expected, cause, chance)
+    return Answers(np.array(value), low, high, likely, statuses, stages, losses, causes, chance)
 
 
 def too_dear(stage: str, limit: float) -> str:

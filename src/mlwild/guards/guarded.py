@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, no_answers, too_dear, too_unsure
+from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, given, no_answers, too_dear, too_unsure
 from mlwild.guards.asking import LATE, tried
 from mlwild.guards.encoding import Encoding, blanked
 from mlwild.guards.exploring import Draws
@@ -129,30 +129,41 @@ class Guarded:
         whole = len(rows) > 1 and self.fences.keep(columns)
         found = None if whole else self.fences.broken(columns)
         stuck = watch.runs.feed(rows, self.fences.longest, whole=whole) if self.settings.stuck else None
-        broken = np.zeros(rows.shape, dtype=bool) if found is None else found
-        broken = broken if stuck is None else broken | stuck
-        for name in unread:
-            broken[:, self.encoding.names.index(name)] = True
-        for name, (rows_of, _) in (stale or {}).items():
-            broken[rows_of, self.encoding.names.index(name)] = True
-        hurt = None if found is stuck is None and not unread and not stale else np.asarray(broken.any(axis=1))
+        broken = self._unusable(rows, (found, stuck), unread, stale or {})
+        hurt = None if broken is None else np.asarray(broken.any(axis=1))
         near = whole and self.fences.near
         unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt, near=near)
         if not unfit and (hurt is None or not hurt.any()):
             lot = of_all(len(rows), self._order(predict, watch, (), len(rows)))
             return self._chain(native, (rows, predict, watch, now), lot), rows
-        odd, unlike = np.zeros(len(rows), dtype=bool), np.zeros_like(broken)
+        odd, unlike = np.zeros(len(rows), dtype=bool), np.zeros(rows.shape, dtype=bool)
         for picked, blamed in unfit:
             if blamed:
                 unlike[picked[:, None], list(blamed)] = True
             else:
                 odd[picked] = True
-        broken |= unlike
+        broken = unlike if broken is None else broken | unlike
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
         table = self.encoding.read(native)[0] if table is None else table
         groups = self._groups(rows, broken, odd, (stuck, unlike, unread, stale or {}))
         self._by_lot(made, (table, rows, predict, watch, now), groups, broken)
         return made, rows
+
+    def _unusable(
+        self, rows: Floats, found: Sequence[Bools | None], unread: Mapping[str, str], stale: Stale
+    ) -> Bools | None:
+        """Return the values that cannot be used; None where all can."""
+        marked = [one for one in found if one is not None]
+        if not (marked or unread or stale):
+            return None
+        broken = np.zeros(rows.shape, dtype=bool)
+        for one in marked:
+            broken |= one
+        for name in unread:
+            broken[:, self.encoding.names.index(name)] = True
+        for name, (rows_of, _) in stale.items():
+            broken[rows_of, self.encoding.names.index(name)] = True
+        return broken
 
     def knowing(self, native: Any, predict: Sequence[Predict | None], watch: Watch, broken: Bools) -> Answers:
         """Answer rows of which somebody knows which features are broken: what a guard is held against."""
@@ -264,11 +275,9 @@ class Guarded:
                 status = NORMAL if place == 0 and not causes and lot.clean else DEGRADED if place == 0 else FALLBACK
                 whole = found == len(good)
                 mine = left if whole else left[good]
-                part = no_answers(found, self.classes, matrix=self._matrix)
-                part.value[:] = value if whole else value[good]
-                part.status[:], part.stage[:], part.expected[:] = status, place, at(step.loss, mine)
-                if causes or before is not None:
-                    part.cause[:] = _told(before, mine, causes)
+                told = _told(before, mine, causes) if causes or before is not None else ""
+                taken = value if whole else value[good]
+                part = given(taken, self.classes, status=status, stage=place, expected=at(step.loss, mine), cause=told)
                 wider = None if lot.clean else at(step.wider, mine)
                 self._bound(place, part, rows if len(part) == n else rows[mine], wider)
                 if len(part) == n:  # most requests

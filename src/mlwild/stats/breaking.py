@@ -174,7 +174,9 @@ class Breaker:
         lead = max(self.lead, 1.0) * (1 + STAKES[-1] * gain)
         calls, failures = (self.calls + 1, self.failures + failed) if lead > 1 else (0, 0)
         if sum(value) < self.run_length * len(STAKES):
-            return replace(self, value=value, lead=lead, calls=calls, failures=failures)
+            moved = (value, lead, calls, failures) != (self.value, self.lead, self.calls, self.failures)
+            # Long after the last failure a success moves nothing.
+            return replace(self, value=value, lead=lead, calls=calls, failures=failures) if moved else self
         again = self.doublings + 1 if now - self.since <= self.wait else 0
         opened = replace(self, state="open", since=now, doublings=again, rate=failures / calls if calls else 1.0)
         return replace(opened, value=(0.0,) * len(STAKES), lead=0.0, calls=0, failures=0)
