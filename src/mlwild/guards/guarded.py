@@ -275,9 +275,9 @@ class Guarded:
                 status = NORMAL if place == 0 and not causes and lot.clean else DEGRADED if place == 0 else FALLBACK
                 whole = found == len(good)
                 mine = left if whole else left[good]
-                told = _told(before, mine, causes) if causes or before is not None else ""
+                why = _told(before, mine, causes) if causes or before is not None else ""
                 taken = value if whole else value[good]
-                part = given(taken, self.classes, status=status, stage=place, expected=at(step.loss, mine), cause=told)
+                part = given(taken, self.classes, status=status, stage=place, expected=at(step.loss, mine), cause=why)
                 wider = None if lot.clean else at(step.wider, mine)
                 self._bound(place, part, rows if len(part) == n else rows[mine], wider)
                 if len(part) == n:  # most requests
