@@ -138,6 +138,29 @@ def test_a_model_that_always_raises_is_asked_a_few_times(stream):
     assert len(calls) <= 48
 
 
+def test_a_model_that_raises_by_chance_is_found_out_and_left_alone(stream):
+    """Half of its calls raise: no row is to blame, few calls are made, and before long it rests."""
+    rng, calls = np.random.default_rng(0), []
+
+    def by_chance(X):
+        calls.append(len(X))
+        if rng.random() < 0.5:
+            raise ValueError
+        return stream.predict[0](X)
+
+    watch, asked = stream.guard.watch(), []
+    for round_ in range(200):
+        began = len(calls)
+        found = stream.guard.answer(stream.live.iloc[:1000], [by_chance, stream.predict[1]], watch, now=0.001 * round_)
+        assert np.isfinite(found.value).all()
+        asked.append(len(calls) - began)
+        if watch.breakers[0].state == "open":
+            break
+    assert watch.breakers[0].state == "open"
+    assert round_ < 100
+    assert np.median(asked) < 50  # as many as half of the rows if it were believed
+
+
 def _unfenced(stream):
     """Return the guard without limits of single values, so that a 13 reaches the model."""
     fences = stream.guard.fences

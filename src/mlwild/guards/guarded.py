@@ -254,11 +254,11 @@ class Guarded:
             if breaker.state == "open":
                 causes.append(f"{self.stages[place].name} failed too often and rests")
                 continue
-            value, problem = self._asked(place, self._frame(native, left, lot, usual=step.usual), len(left), predict)
+            value, problem, chance = self._asked(place, self._frame(native, left, lot, usual=step.usual), len(left), predict)
             good = self._sane(place, value, predict, watch if lot.clean else None)
-            # A model that answers most rows has not failed: the others are told by themselves.
+            # A model that answers most rows has not failed, if it does not raise by chance: the others are to blame.
             found = int(np.count_nonzero(good))
-            watch.breakers[place] = breaker.feed(failed=2 * found < len(good), now=now)
+            watch.breakers[place] = breaker.feed(failed=chance or 2 * found < len(good), now=now)
             if watch.breakers[place].state == "half-open":  # asked on trial: another answers until it may come back
                 causes.append(f"{self.stages[place].name} failed too often and is on trial")
                 continue
@@ -360,11 +360,11 @@ class Guarded:
             table = blanked(table, lot.gaps[left], self.sample.fills if usual else {}, self.encoding.schema)
         return frames.from_arrow(table, self.encoding.kind)
 
-    def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict | None]) -> tuple[Floats, str]:  # noqa: N803
-        """Return a stage's answers, NaN where it gives none, and what it raised."""
+    def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict | None]) -> tuple[Floats, str, bool]:  # noqa: N803
+        """Return a stage's answers, NaN where it gives none, what it raised, and whether by chance."""
         stage = self.stages[place]
         if stage.constant is not None:
-            return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), ""
+            return np.broadcast_to(stage.constant, (n, *stage.constant.shape)), "", False
         model = predict[place]
         assert model is not None
         shape = (n, self.classes) if self._matrix else (n,)
