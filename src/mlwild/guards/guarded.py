@@ -254,7 +254,9 @@ class Guarded:
             if breaker.state == "open":
                 causes.append(f"{self.stages[place].name} failed too often and rests")
                 continue
-            value, problem, chance = self._asked(place, self._frame(native, left, lot, usual=step.usual), len(left), predict)
+            value, problem, chance = self._asked(
+                place, self._frame(native, left, lot, usual=step.usual), len(left), predict
+            )
             good = self._sane(place, value, predict, watch if lot.clean else None)
             # A model that answers most rows has not failed, if it does not raise by chance: the others are to blame.
             found = int(np.count_nonzero(good))
