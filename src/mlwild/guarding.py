@@ -152,6 +152,7 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         survey.ask,
         0 if survey.classes is None else len(survey.classes),
         *_asked_and_told(survey, held),
+        survey.time[learned].astype(np.float64),
     )
     return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
 

@@ -148,6 +148,11 @@ def test_an_answer_is_what_the_model_says_of_the_features(kind, tmp_path):
     one = service.answer({name: values[:1] for name, values in columns.items()})
     np.testing.assert_allclose(one.value[0], found.value[0], rtol=1e-6)
     assert set(found.features) == set(rows.column_names)
+    # Times are counted as those that the guard learned from, and one hour on the other.
+    assert service.maker.times(columns).tolist() == read.time[first:].tolist()
+    assert service.maker.times({name: values for name, values in columns.items() if name != app.time}) is None
+    assert service.maker.times(columns | {app.time: [None, *columns[app.time][1:]]}) is None
+    assert (service.bundle.guard.fences.lasting > 0).all()
     assert found.likely.shape == (40, 3 if read.ask == "probabilities" else 2 if read.ask == "probability" else 0)
     # Nothing at all is answered too, and told.
     nothing = service.answer({name: [None] for name in columns} | {app.time: columns[app.time][:1]})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Known, learn_guard
-from mlwild.guards.fences import Runs
+from mlwild.guards.runs import Runs
 from mlwild.losses import named
 from tests.guards.small import N, made, two
 

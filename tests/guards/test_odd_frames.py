@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlwild.errors import DataError
 from mlwild.guards import Candidate, Known, learn_guard
-from mlwild.guards.fences import Runs, longest_runs
+from mlwild.guards.runs import Runs, longest_runs
 from mlwild.losses import named
 from tests.guards.small import N, made, two
 from tests.guards.streams import classes

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlwild import frames
 from mlwild.answering.ages import Limit, overdue
 from mlwild.answering.columns import Shape, coded
@@ -76,6 +79,21 @@ class Maker:
         if not self.limits:
             return {}
         return overdue(self.limits, self.tables, self._events(rows, n))
+
+    def times(self, rows: Mapping[str, Sequence[Any]]) -> NDArray[np.float64] | None:
+        """Return when rows are of, as the history counts it: nanoseconds or ticks; None where one has no time."""
+        given = rows.get(self.app.time)
+        if given is None or None in given:
+            return None
+        return np.array(given, dtype=np.float64) * self._tick
+
+    @cached_property
+    def _tick(self) -> int:
+        """The nanoseconds of a number that stands for a time; 1 of ticks."""
+        import pyarrow as pa
+
+        kind = self.data.schema.field(self.app.time).type
+        return 1_000 if pa.types.is_timestamp(kind) else 86_400 * 10**9 if pa.types.is_date(kind) else 1
 
     def _events(self, rows: Mapping[str, Sequence[Any]], n: int) -> Any:
         """Return rows as the app's function is given them."""

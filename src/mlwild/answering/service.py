@@ -176,7 +176,7 @@ class AppService:
         left[0] -= 1
         try:
             native, logged = self.maker.make(rows, n)
-            stale = self.maker.overdue(rows, n)
+            stale, times = self.maker.overdue(rows, n), self.maker.times(rows)
         except MemoryError:
             raise  # the process is of no use any more: another takes over
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's function may raise anything
@@ -193,7 +193,7 @@ class AppService:
         if guard is None or self._watch is None:
             return [self._unguarded(native, n, logged, stage)]
         asked = self._asked(stage)
-        return [self._named(guard.answer(native, asked, self._watch, self.clock(), stale), logged)]
+        return [self._named(guard.answer(native, asked, self._watch, self.clock(), stale, times), logged)]
 
     def _stage(self, place: int) -> Predict:
         def predict(native: Any) -> NDArray[Any]:

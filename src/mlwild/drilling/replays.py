@@ -188,7 +188,7 @@ class Replay:
 
     def _asked(self, table: Any, order: Ints, predict: Sequence[Predict], oracle: Floats | None) -> Run:
         begins, ends = self._stretch(order)
-        answers = self._answered(table, predict, (begins, ends))
+        answers = self._answered(table, predict, (begins, ends), self.survey.time[self.rows[order]].astype(np.float64))
         status = np.concatenate([part.status for part in answers])
         value = np.concatenate([part.value for part in answers])
         given = status != REFUSED
@@ -206,7 +206,9 @@ class Replay:
         tripped = _tripped(answers, self.chain.guard)
         return Run(status, lost, bare, self.alone[order], same, finite | ~given, held, told, tripped, begins, ends)
 
-    def _answered(self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int]) -> list[Answers]:
+    def _answered(
+        self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int], times: Floats
+    ) -> list[Answers]:
         """Ask the guard, request by request; one that raises gave no answer, and that is what is asked here."""
         guard, parts = self.chain.guard, []
         watch = guard.watch()
@@ -215,7 +217,7 @@ class Replay:
                 predict[0].lasts = stretch[0] <= at < stretch[1]
             native = frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")
             try:
-                part = guard.answer(native, predict, watch, now=APART * place)
+                part = guard.answer(native, predict, watch, now=APART * place, times=times[at : at + BATCH])
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001  it is counted: no row of this request is available

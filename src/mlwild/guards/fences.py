@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,8 @@ from mlwild.contracts.inference import BLOCKS
 from mlwild.contracts.periods import times_of
 from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
-from mlwild.guards.encoding import STRANGE, Encoding
+from mlwild.guards.encoding import Encoding
+from mlwild.guards.runs import Runs, longest_runs, longest_spans
 from mlwild.stats.grids import FARTHEST
 from mlwild.stats.slips import commonest, likely_units
 from mlwild.wording import number
@@ -50,6 +50,8 @@ class Fences:
         Median of numbers, and of the numbers of words; NaN where there is none.
     clocks : mapping of str to (Clock, int)
         Of the columns of times, with the nanoseconds of their unit.
+    lasting : ndarray of shape (n_features,), optional
+        Time for which a value may stand still, however many rows come meanwhile; None where nobody knows the times.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Fences:
     longest: Floats
     typical: Floats
     clocks: Mapping[str, tuple[Clock, int]] = field(default_factory=dict)
+    lasting: Floats | None = None
     near: bool = field(init=False, repr=False)
     _open: bool = field(init=False, repr=False)
 
@@ -101,6 +104,12 @@ class Fences:
         new = np.isinf(rows) if self._open else None
         return rows if new is None or not new.any() else np.where(new, self.typical, rows)
 
+    def still(self, runs: Runs, rows: Floats, times: Floats | None, *, whole: bool) -> Bools | None:
+        """Take rows into runs, and mark the values that have stood still for too long; None where none has."""
+        if self.lasting is None or times is None:
+            return runs.feed(rows, self.longest, whole=whole)
+        return runs.feed(rows, self.longest, times, self.lasting, whole=whole)
+
     def why(self, place: int, value: float) -> str:
         """Say what is wrong with a value."""
         name = self.names[place]
@@ -128,7 +137,9 @@ class Fences:
         return f"{self.names[place]} has {how} for more than {self.longest[place]:,.0f} rows"
 
 
-def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | None = None) -> Fences:
+def learn_fences(
+    table: Any, encoding: Encoding, given: Mapping[str, Column] | None = None, times: Floats | None = None
+) -> Fences:
     """
     Return the limits that features keep, those of a contract before those that their history suggests.
 
@@ -139,6 +150,8 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
     encoding : Encoding
     given : mapping of str to Column, optional
         The contract's terms, by feature.
+    times : ndarray of shape (n_rows,), optional
+        Of the rows.
     """
     rows, _ = encoding.matrix(table)
     terms = {**_inferred(table), **(given or {})}
@@ -175,7 +188,22 @@ def learn_fences(table: Any, encoding: Encoding, given: Mapping[str, Column] | N
         elif (common := max(seen, commonest(rows[:, place]))) < len(rows) / BLOCKS:
             # Rows may come in another order than the history's: sorted, all that are alike stand on end.
             longest[place] = max(SHORTEST_RUN, LONGER * seen, common)
-    return Fences(encoding.names, low, high, gaps, news, longest, typical, clocks)
+    lasting = None if times is None else _lasting(rows, times, longest)
+    return Fences(encoding.names, low, high, gaps, news, longest, typical, clocks, lasting)
+
+
+def _lasting(rows: Floats, times: Floats, longest: Floats) -> Floats:
+    """
+    Return for how long values may stand still; below 0 where times are too coarse to tell.
+
+    As long as so many rows took in the history: where more come, a feature of the day stands still for more of them.
+    Of what moved from row to row there it is enough that it stands still for a few times as long.
+    """
+    apart = np.diff(times)
+    if not (apart > 0).any():
+        return np.full(len(longest), -1.0)
+    made = np.minimum(longest * apart.mean(), LONGER * longest_spans(rows, times))
+    return np.asarray(made - apart[apart > 0].min())  # within one step of the times any number of rows may come
 
 
 def _unit(kind: Any) -> int:
@@ -187,115 +215,8 @@ def _unit(kind: Any) -> int:
     return 86_400 * 10**9 if pa.types.is_date32(kind) else 10**6
 
 
-def longest_runs(rows: Floats) -> Floats:
-    """
-    Return the most rows on end with the same value, or without one, of each column.
-
-    Examples
-    --------
-    >>> longest_runs(np.array([[1.0, np.nan], [2.0, np.nan], [2.0, 5.0]])).tolist()
-    [2.0, 2.0]
-    """
-    n = rows.shape[1]
-    lengths = _lengths(_new(rows, np.full(n, np.nan), np.zeros(n)), np.zeros(n)) if len(rows) else np.zeros((0, n))
-    return np.asarray(lengths.max(axis=0, initial=0.0))
-
-
 def _inferred(table: Any) -> Mapping[str, Column]:
     try:
         return infer(table, rate=RATE).contract.data.columns
     except DataError:  # too few rows to see what is usual: then only what was never seen at all is refused
         return {}
-
-
-@dataclass
-class Runs:
-    """
-    How long each feature has stood still, row after row.
-
-    A row that is the same as the one before in every feature is the same request again, and makes no run longer.
-
-    Parameters
-    ----------
-    last : ndarray of shape (n_features,)
-        Values of the last row.
-    length : ndarray of shape (n_features,)
-        Rows on end that had them; 0 before the first.
-    """
-
-    last: Floats
-    length: Floats
-
-    @staticmethod
-    def of(n: int) -> Runs:
-        """Return the runs before any row."""
-        return Runs(np.full(n, np.nan), np.zeros(n))
-
-    def feed(self, rows: Floats, longest: Floats, *, whole: bool = False) -> Bools | None:
-        """
-        Take in rows in order, and mark the values that have stood still for too long; None where none has.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_features)
-        longest : ndarray of shape (n_features,)
-        whole : bool
-            Whether it is known that no value is missing.
-
-        Examples
-        --------
-        >>> runs = Runs.of(1)
-        >>> runs.feed(np.array([[1.0], [1.0], [2.0]]), np.array([2.0])) is None
-        True
-        >>> runs.feed(np.array([[2.0], [2.0]]), np.array([2.0])).ravel().tolist()
-        [False, True]
-        """
-        if not len(rows):
-            return None
-        if len(rows) == 1:
-            row = rows[0]
-            # Two strange words need not be the same one; NaN is not itself.
-            same = ((row == self.last) & (row != STRANGE)) | ((row != row) & (self.last != self.last))  # noqa: PLR0124
-            if not (len(row) > 1 and self.length[0] > 0 and same.all()):
-                self.length = np.where(same & (self.length > 0), self.length + 1.0, 1.0)
-            self.last = row
-            over = self.length > longest
-            return over[None, :] if over.any() else None
-        # Of most batches nothing stands still for two rows; the greatest is NaN where there is a gap.
-        whole = whole or not math.isnan(rows.max())
-        moves = whole and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
-        new = None if moves else _new(rows, self.last, self.length)
-        if new is None or new.all():
-            self.last, self.length = rows[-1].copy(), np.ones(rows.shape[1])
-            past = self.length > longest
-            return np.broadcast_to(past, rows.shape) if past.any() else None
-        length = _lengths(new, self.length)
-        self.last, self.length = rows[-1].copy(), length[-1].copy()
-        over = length > longest
-        return over if over.any() else None
-
-
-def _new(rows: Floats, last: Floats, length: Floats) -> Bools:
-    """Mark the values that are not those of the row before; of the first, of an earlier row."""
-    same = np.empty(rows.shape, dtype=bool)
-    np.equal(rows[1:], rows[:-1], out=same[1:])
-    np.equal(rows[0], last, out=same[0])
-    strange = rows == STRANGE
-    if strange.any():  # two strange words need not be the same one
-        same &= ~strange
-    gaps = np.isnan(rows)
-    if gaps.any():
-        same[1:] |= gaps[1:] & gaps[:-1]
-        same[0] |= gaps[0] & np.isnan(last)
-    new = ~same
-    new[0] |= length == 0
-    return new
-
-
-def _lengths(new: Bools, length: Floats) -> Floats:
-    """Return how long each value has stood still at each row, going on from an earlier row."""
-    again = ~new.any(axis=1) if new.shape[1] > 1 else np.zeros(len(new), dtype=bool)
-    # Places are counted without the rows that came again.
-    place = (np.cumsum(~again) - 1.0)[:, None]
-    began = np.maximum.accumulate(np.where(new, place, -1.0), axis=0)
-    return np.where(began >= 0, place - began + 1.0, place + 1.0 + length)

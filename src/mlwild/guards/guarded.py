@@ -16,10 +16,11 @@ from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, given, no
 from mlwild.guards.asking import LATE, tried
 from mlwild.guards.encoding import Encoding, blanked
 from mlwild.guards.exploring import Draws
-from mlwild.guards.fences import Fences, Runs
+from mlwild.guards.fences import Fences
 from mlwild.guards.following import radii_of
-from mlwild.guards.lots import Group, Lot, at, lots_of, of_all
+from mlwild.guards.lots import Group, Lot, at, lots_of, of_all, told_of
 from mlwild.guards.outcomes import around, likeliest_of
+from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Predict, Sample, Stage, measured
 from mlwild.guards.watch import Stream, Watch
@@ -83,6 +84,7 @@ class Guarded:
         watch: Watch,
         now: float = 0.0,
         stale: Stale | None = None,
+        times: Floats | None = None,
     ) -> Answers:
         """
         Answer some rows, in the order in which they came.
@@ -101,6 +103,9 @@ class Guarded:
             Seconds of a clock that only rises: a stage that failed again and again is asked again after a while.
         stale : dict of str to (ndarray of bool, sequence of str), each n_rows long, optional
             Features that are too old, which their values need not show: in which rows, and why.
+        times : ndarray of shape (n_rows,), optional
+            When the rows are of, as the times that were learned from: values may stand still for so long, however many
+            rows come meanwhile.
 
         Returns
         -------
@@ -112,14 +117,19 @@ class Guarded:
         DataError
             If the features are no table at all.
         """
-        made, rows = self._answered(native, predict, watch, now, stale)
+        made, rows = self._answered(native, predict, watch, (now, times), stale)
         return made if self.draws is None else self.draws.among(made, rows, watch)
 
     def _answered(
-        self, native: Any, predict: Sequence[Predict | None], watch: Watch, now: float, stale: Stale | None
+        self,
+        native: Any,
+        predict: Sequence[Predict | None],
+        watch: Watch,
+        when: tuple[float, Floats | None],
+        stale: Stale | None,
     ) -> tuple[Answers, Floats]:
         """Return the answers of the chain, and the rows as numbers."""
-        rows, table = self.encoding.numbers(native), None
+        (now, times), rows, table = when, self.encoding.numbers(native), None
         unread: Mapping[str, str] = {}
         if rows is None:
             table, unread, same = self.encoding.read(native)
@@ -128,7 +138,7 @@ class Guarded:
         columns = np.asfortranarray(rows)  # what is done column by column is done on end
         whole = len(rows) > 1 and self.fences.keep(columns)
         found = None if whole else self.fences.broken(columns)
-        stuck = watch.runs.feed(rows, self.fences.longest, whole=whole) if self.settings.stuck else None
+        stuck = self.fences.still(watch.runs, rows, times, whole=whole) if self.settings.stuck else None
         broken = self._unusable(rows, (found, stuck), unread, stale or {})
         hurt = None if broken is None else np.asarray(broken.any(axis=1))
         near = whole and self.fences.near
@@ -268,7 +278,7 @@ class Guarded:
                 unsure = good & (likeliest_of(value)[1] < at(step.sure, left))
                 told = [*causes, too_unsure(self.stages[place].name, self.settings.risk)]
                 made = made or no_answers(n, self.classes, matrix=self._matrix)
-                made.cause[left[unsure]] = _told(before, left[unsure], told)
+                made.cause[left[unsure]] = told_of(before, left[unsure], told)
                 left, value, good = left[~unsure], value[~unsure], good[~unsure]
                 found = int(np.count_nonzero(good))
                 if not len(left):
@@ -277,7 +287,7 @@ class Guarded:
                 status = NORMAL if place == 0 and not causes and lot.clean else DEGRADED if place == 0 else FALLBACK
                 whole = found == len(good)
                 mine = left if whole else left[good]
-                why = _told(before, mine, causes) if causes or before is not None else ""
+                why = told_of(before, mine, causes) if causes or before is not None else ""
                 taken = value if whole else value[good]
                 part = given(taken, self.classes, status=status, stage=place, expected=at(step.loss, mine), cause=why)
                 wider = None if lot.clean else at(step.wider, mine)
@@ -291,7 +301,7 @@ class Guarded:
             left = left[~good]
             causes.append(f"{self.stages[place].name} {problem or 'gave no sane answer'}")
         made = made or no_answers(n, self.classes, matrix=self._matrix)
-        made.cause[left] = _told(before, left, causes)
+        made.cause[left] = told_of(before, left, causes)
         return made
 
     def _bound(self, place: int, part: Answers, rows: Floats, wider: Floats | float | None) -> None:
@@ -384,11 +394,3 @@ class Guarded:
                 watch.still[place], standing = Runs.of(1), None
             good = good if standing is None else good & ~standing[:, 0]
         return np.asarray(good)
-
-
-def _told(before: NDArray[np.object_] | None, rows: Ints, causes: Sequence[str]) -> list[str] | str:
-    """Return the causes of some rows: their own, and those of all."""
-    if before is None:
-        return "; ".join(causes)
-    before = before[rows]
-    return ["; ".join((one, *causes) if one else causes) for one in before.tolist()]

@@ -17,10 +17,11 @@ from mlwild.errors import AppError, DataError
 from mlwild.guards.alike import groups_of
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import learn_draws
-from mlwild.guards.fences import SHORTEST_RUN, learn_fences, longest_runs
+from mlwild.guards.fences import SHORTEST_RUN, learn_fences
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
 from mlwild.guards.outcomes import scores_of
+from mlwild.guards.runs import longest_runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
 from mlwild.guards.watch import Stream, new_stream
@@ -94,6 +95,8 @@ class Known:
     period, told : ndarray of int, shape (n_held,), optional
         Of each held row: at which cutoff its radius was fixed, and the first later one at which its outcome was known.
         Default: every fifty rows, of what came before.
+    times : ndarray of shape (n_learned,), optional
+        Of the rows that models learned from.
     """
 
     learned: Any
@@ -106,6 +109,7 @@ class Known:
     classes: int
     period: NDArray[np.int64] | None = None
     told: NDArray[np.int64] | None = None
+    times: Floats | None = None
 
     @cached_property
     def numbers(self) -> Floats:
@@ -175,7 +179,7 @@ def learn_guard(
         raise DataError("guard: there is no labelled row that the models did not learn from. Wait for labels.")
     settings = settings or Guard()
     encoding = Encoding.of(known.learned, known.kind)
-    fences = learn_fences(known.learned, encoding, terms)
+    fences = learn_fences(known.learned, encoding, terms, known.times)
     fills = {name: _usual(known.learned.column(name)) for name in encoding.names}
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills, settings.risk)

@@ -136,3 +136,10 @@ def _joined(parts: Sequence[tuple[Group, Order]], broken: Bools) -> Lot:
 def at(value: Floats | float, rows: Ints) -> Floats | float:
     """Return the values of some rows, where they differ by row."""
     return value if isinstance(value, float) else value[rows]
+
+
+def told_of(before: NDArray[np.object_] | None, rows: Ints, causes: Sequence[str]) -> list[str] | str:
+    """Return the causes of some rows: their own, and those of all."""
+    if before is None:
+        return "; ".join(causes)
+    return ["; ".join((one, *causes) if one else causes) for one in before[rows].tolist()]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.guards.fences import Runs
+from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Stage
 from mlwild.stats.breaking import Breaker
