@@ -25,7 +25,8 @@ class Guard:
         on, it goes by how the tail of their scores goes on, and is no promise.
     stuck : bool
         Whether a feature that stands still for far longer than it ever did, and than rows of the history would in any
-        order, counts as broken. Say no where requests come much more often than the history's rows.
+        order, counts as broken: for so many rows, and for so much time, as more requests may come than the history has
+        rows. Say no where times of the history are coarser than that (dates, and a thousand requests a day for one).
     refuse : float, optional
         Expected loss above which no answer is given; default none, so that every request is answered.
     risk : float, optional
