@@ -14,6 +14,9 @@ Floats = NDArray[np.float64]
 
 #: Straight lines on either side of a function's middle.
 HALF = 256
+#: Numbers of this size lie 1 / HALF apart: what is added to it is rounded to a line, whose number its last bits are.
+_BASE = 2.0**52 / HALF
+_BITS = np.array([_BASE]).view(np.int64)[0]
 #: A grid shows a function if it is off by no more than this in the mean over the knots and at any; beyond the knots, by
 #: no more than this part of the value and a twentieth. What lies further out than `NEAR` is far out either way.
 MEAN_OFF, MOST_OFF, PART_OFF, NEAR = 0.02, 0.6, 0.05, 10.0
@@ -37,7 +40,7 @@ class Grids:
     scale, shift : ndarray of shape (n_curves, 1)
         Of a place x: s is ``scale * x + shift``.
     places : ndarray of shape (n_curves, 1)
-        Number of the line at a curve's middle.
+        Number of the line at a curve's middle, over HALF, with `_BASE` added.
     value, slope : ndarray of shape (n_lines,)
         Of each line, its value in the middle of the grid and its slope.
     rest : tuple of int
@@ -83,9 +86,9 @@ class Grids:
         near : float
             Values further from 0 are far out either way: it may be off there.
         """
-        n, edges = len(curves), np.arange(-HALF, HALF + 1) / HALF
-        scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges), 2))
-        places = np.arange(n, dtype=np.float64)[:, None] * len(edges) + HALF
+        n, edges = len(curves), np.clip((np.arange(-HALF, HALF + 2) - 0.5) / HALF, -1.0, 1.0)
+        scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges) - 1, 2))
+        places = _BASE + (np.arange(n)[:, None] * (len(edges) - 1) + HALF) / HALF
         rest = []
         for place, curve in enumerate(curves):
             found = _best(curve, edges, middle, (most, near))
@@ -110,9 +113,8 @@ class Grids:
         line = np.abs(made)
         line += 1.0
         made /= line
-        np.multiply(made, HALF, out=line)
-        line += self.places
-        which = line.astype(np.intp)
+        which = np.add(made, self.places, out=line).view(np.int64)
+        which -= _BITS
         made *= self.slope.take(which)
         made += self.value.take(which)
         for place, curve in zip(self.rest, self.curves, strict=True):
@@ -140,7 +142,7 @@ class Grids:
                 x = FARTHEST if x > 0 else -FARTHEST  # noqa: PLW2901 - as `over` is given it
             s = x * scale + shift
             t = s / (1.0 + abs(s))
-            line = int(t * HALF + place)
+            line = int((t + place - _BASE) * HALF)
             made.append(t * slope(line) + value(line))
         for place, curve in zip(self.rest, self.curves, strict=True):
             x = row[place]
@@ -172,15 +174,14 @@ def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
     inner = edges[1:-1]
     values[0], values[-1] = curve.values[0], curve.values[-1]
     values[1:-1] = curve.over((inner / (1.0 - np.abs(inner)) - shift) / scale)
-    slope = np.diff(values) * HALF
-    # The last is where s is beyond all measure.
-    return np.column_stack([np.append(values[:-1] - slope * edges[:-1], values[-1]), np.append(slope, 0.0)])
+    slope = np.diff(values) / np.diff(edges)
+    return np.column_stack([values[:-1] - slope * edges[:-1], slope])
 
 
 def _off(curve: Curve, lines: Floats, unit: tuple[float, float], bounds: tuple[float, float]) -> float:
     """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
     (scale, shift), (most, near) = unit, bounds
-    at, by, place = (np.array([[one]]) for one in (scale, shift, float(HALF)))
+    at, by, place = (np.array([[one]]) for one in (scale, shift, _BASE + 1.0))
     grid = Grids(at, by, place, lines[:, 0], lines[:, 1], (), ())
     inner = np.asarray(curve.knots)[1:-1]
     middle = -shift / scale
