@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from mlwild.guards.encoding import Encoding, blanked
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
 from mlwild.guards.following import radii_of
-from mlwild.guards.lots import Group, Lot, at, lots_of, of_all, told_of
+from mlwild.guards.lots import Group, Lot, Step, at, lots_of, steps_of, told_of
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
@@ -71,6 +71,12 @@ class Guarded:
     classes: int
     settings: Guard
     draws: Draws | None = None
+    _steps: tuple[Step, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Keep who answers rows that are all as they should be, where everybody is asked."""
+        steps = steps_of([(place, stage.whole) for place, stage in enumerate(self.stages)])
+        object.__setattr__(self, "_steps", steps)
 
     def watch(self) -> Watch:
         """Return the state before any request."""
@@ -144,8 +150,8 @@ class Guarded:
         near = whole and self.fences.near
         unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt, near=near)
         if not unfit and (hurt is None or not hurt.any()):
-            lot = of_all(len(rows), self._order(predict, watch, (), len(rows)))
-            return self._chain(native, (rows, predict, watch, now), lot), rows
+            steps = steps_of(self._order(predict, watch, (), len(rows))) if None in predict else self._steps
+            return self._chain(native, (rows, predict, watch, now), Lot(np.arange(len(rows)), steps)), rows
         odd, unlike = np.zeros(len(rows), dtype=bool), np.zeros(rows.shape, dtype=bool)
         for picked, blamed in unfit:
             if blamed:
@@ -333,13 +339,7 @@ class Guarded:
             return known
         # What was worse than the constant in any stretch comes after it; equals stay in the order of the chain.
         able = [one for one in known if math.isfinite(one[1].loss)]
-        return sorted(able, key=lambda one: (self._excess(one[1]) > 0, one[1].loss))
-
-    def _excess(self, gone: Gone) -> float:
-        """Return by how much a stage lost more than the constant, in the stretch in which that was most."""
-        pairs = zip(gone.blocks, self.stages[-1].blocks, strict=True)
-        # A loss of sets is not defined in a stretch of one class.
-        return max((ours - theirs for ours, theirs in pairs if math.isfinite(theirs)), default=0.0)
+        return sorted(able, key=lambda one: (one[1].excess(self.stages[-1]) > 0, one[1].loss))
 
     def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict | None], watch: Watch) -> Gone:
         """

@@ -72,11 +72,9 @@ class Lot:
         return self.gaps is None and not self.odd
 
 
-def of_all(n: int, order: Order) -> Lot:
-    """Return the lot of rows that are all as they should be."""
-    return Lot(
-        np.arange(n), tuple([Step(place, gone.usual, gone.loss, gone.wider, gone.sure) for place, gone in order])
-    )
+def steps_of(order: Order) -> tuple[Step, ...]:
+    """Return the stages that may answer rows that are all as they should be."""
+    return tuple([Step(place, gone.usual, gone.loss, gone.wider, gone.sure) for place, gone in order])
 
 
 def lots_of(

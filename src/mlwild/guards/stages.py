@@ -56,6 +56,12 @@ class Gone:
     blocks: tuple[float, ...] = ()
     sure: float = 0.0
 
+    def excess(self, other: Stage) -> float:
+        """Return by how much it loses more than a stage that lacks nothing, in the stretch in which that is most."""
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        # A loss of sets is not defined in a stretch of one class.
+        return max((ours - theirs for ours, theirs in pairs if math.isfinite(theirs)), default=0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:

@@ -130,7 +130,7 @@ class Scorer:
                     gaps[left] = False
             apart, made = self.residual @ z, scores[:, part]
             made[0] = self.deviation @ (apart * z)
-            np.abs(z).max(axis=0, out=made[2])
+            np.abs(z, out=z).max(axis=0, out=made[2])
             if gaps is not None:
                 (gaps * self.absent[:, None]).sum(axis=0, out=made[3])
             away = np.abs(apart, out=apart)
