@@ -14,12 +14,15 @@ import mlwild as wild
 from mlwild.answering import bundle, service_of
 from mlwild.answering.batch import asked, run
 from mlwild.answering.bundle import load_bundle
+from mlwild.exporting import save_pyfunc
 from mlwild.rules import Every
 from mlwild.serve import worker
 from mlwild.serve.answers import Writer
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import reply_of
 from mlwild.serve.worker import packable
+
+pyfunc = pytest.importorskip("mlflow.pyfunc")
 
 APP = """
 import numpy as np, pandas as pd
@@ -126,3 +129,19 @@ def test_two_workers_draw_apart(explorer, monkeypatch):
     rows = {"hour": [1] * 200, "x": [None] * 200, "z": [None] * 200}
     one, other = (worker._loaded(config)[0].answer(rows) for _ in range(2))
     assert one.stage != other.stage
+
+
+def test_each_process_and_each_input_draws_anew(explorer, tmp_path):
+    """One row without features, asked first: it was given the same in every process, whatever its chance was."""
+    folder = tmp_path / "model"
+    save_pyfunc(explorer, folder)
+    asked_first = [pyfunc.load_model(str(folder)).predict(pd.DataFrame({"x": [None] * 8, "z": None})) for _ in range(3)]
+    assert len({tuple(said["value"]) for said in asked_first}) > 1  # all alike by chance: once in ten thousand times
+    drawn = set()
+    for day in range(12):
+        (tmp_path / f"{day}.csv").write_text("hour,x,z\n" + "1,,\n" * 8 + f"{day},0.1,0.1\n")
+        for limit in (None, 60.0) if day < 1 else (None,):
+            wild.predict(explorer, tmp_path / f"{day}.csv", tmp_path / f"{day}-{limit}.csv", deadline=limit)
+        drawn.add(tuple(pd.read_csv(tmp_path / f"{day}-None.csv")["stage"][:8]))
+    assert len(drawn) > 1
+    assert (tmp_path / "0-60.0.csv").read_bytes() == (tmp_path / "0-None.csv").read_bytes()

@@ -195,6 +195,8 @@ def test_frames_of_any_kind_are_read(rows, loaded):
         frame.astype({"vip": "boolean", "n": "Int64"}).assign(vip=pd.array([True, None] * 2 + [False]))
     )
     assert gaps["cause"].tolist() == [""] * 5
+    with pytest.raises(DataError, match="or none with a column that is read; those are id, when, x"):
+        loaded.predict(np.ones((3, 2)))
     with pytest.raises(DataError, match="there is no row"):
         loaded.predict(frame.iloc[:0])
 

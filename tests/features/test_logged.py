@@ -216,6 +216,30 @@ def test_check_tells_a_feature_that_looks_at_other_events(tmp_path):
     assert [one.verdict for one in findings(served, "serving parity")] == ["fail"]
 
 
+def test_check_tells_features_that_come_back_in_another_order(tmp_path):
+    """As the history is in order of time, what puts rows in that order looks right, and answers go to other rows live."""
+
+    def in_order(rows):
+        return rows.sort_values("when")[["a", "b"]]
+
+    app, _ = made(tmp_path, in_order, logged=None)
+    (found,) = findings(app, "serving parity")
+    assert (found.verdict, found.said.partition(":")[0]) == (
+        "fail",
+        "features come back in another order than events are given",
+    )
+
+    def picky(rows):
+        if not rows["when"].is_monotonic_increasing:
+            raise ValueError("left keys must be sorted")
+        return rows[["a", "b"]]
+
+    app, _ = made(tmp_path, picky, logged=None)
+    (found,) = findings(app, "serving parity")
+    assert found.verdict == "note"
+    assert found.said.endswith("ValueError: left keys must be sorted")
+
+
 def test_check_sends_events_through_the_declared_service(tmp_path):
     good = wild.Serving(features=lambda request: request[["a", "b"]])
     app, _ = made(tmp_path, logged=None, serving=good)

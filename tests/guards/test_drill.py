@@ -17,7 +17,7 @@ from mlwild.card.drill import drill_html
 from mlwild.cli import cli
 from mlwild.drilling import FAULTS, SEVERITIES, drill
 from mlwild.drilling.faults import Scene
-from mlwild.drilling.replays import differs
+from mlwild.drilling.replays import Run, cell_of, differs
 from mlwild.errors import AppError, DataError
 from mlwild.show import show_drill
 
@@ -171,6 +171,21 @@ def test_what_is_printed_begins_with_the_worst(found, capsys):
     assert said.strip().startswith("app: every row was answered under every fault. At worst (")
     assert "champion" in said
     assert "nan" not in said.lower().replace("model returns nan", "")
+
+
+def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():
+    """One replay of three saw it in its third row: that says nothing of when it is seen."""
+    n, fault = 10, FAULTS[0]
+
+    def run(*seen):
+        tripped = np.isin(np.arange(n), seen)
+        same = np.ones(n)
+        return Run(np.zeros(n, dtype=np.int8), *[same] * 4, same > 0, same, same, tripped, 2, 8)
+
+    rare = cell_of(fault, 0.1, [run(4), run(), run()])
+    assert np.isnan([rare.detected, rare.recovered]).all()
+    often = cell_of(fault, 0.1, [run(4), run(6), run()])
+    assert (often.detected, often.recovered) == (4.0, 0.0)
 
 
 @pytest.fixture(scope="module")

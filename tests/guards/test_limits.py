@@ -46,6 +46,16 @@ def test_a_date_far_from_all_others_is_told_as_that(kind):
     assert ", after 20" in found.cause[2]
 
 
+def test_a_date_that_no_calendar_has_is_told():
+    born = pa.array([date(2000 + place % 20, 1, 1 + place % 28) for place in range(N)]).cast(pa.timestamp("us"))
+    guard = _guard(born, pa.timestamp("us", "Asia/Tokyo"))
+    far = pa.array([2**62, -(2**62)]).cast(pa.timestamp("us", "Asia/Tokyo"))
+    found = guard.answer(pa.table({"born": far, "x": [0.1, 0.2]}), [lambda X: X["x"].to_numpy()], guard.watch())
+    assert found.cause[0].startswith("born is beyond all dates, after 20")
+    assert found.cause[1].startswith("born is beyond all dates, before 19")
+    assert np.isfinite(found.value).all()
+
+
 def test_the_limits_of_a_contract_for_dates_are_kept():
     born = pa.array([date(2000 + place % 20, 1, 1 + place % 28) for place in range(N)]).cast(pa.timestamp("us"))
     term = Column("time", low=date(2005, 1, 1), high=date(2010, 12, 31))

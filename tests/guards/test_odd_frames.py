@@ -134,6 +134,31 @@ def test_one_row_with_a_gap_of_pandas_is_a_gap(stream):
     assert found.cause[0].startswith("load is missing")
 
 
+def test_gaps_of_pandas_beside_a_column_of_several_kinds_are_gaps():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": pd.array(rng.integers(0, 9, N), dtype="Int64"), "a": rng.normal(size=N)})
+    predict = lambda X: X["a"].astype(float).to_numpy()  # noqa: E731
+    guard = made(pa.Table.from_pandas(frame, preserve_index=False), frame["a"].to_numpy(), predict)
+    rows = pd.DataFrame(
+        {"n": pd.array([None, 3, 4], dtype="Int64"), "a": pd.Series([0.5, "high", 10**400], dtype=object)}
+    )
+    found = guard.answer(rows, [predict], guard.watch())
+    assert found.cause[0] == "n is missing"
+    assert all(cause.startswith("a holds a value that was never learned from") for cause in found.cause[1:])
+    assert np.isfinite(found.value).all()
+
+
+def test_numbers_that_are_next_to_nothing_are_looked_at_as_nothing():
+    """Likelihoods that run below what a number can hold: a line between two of them would be infinitely steep."""
+    rng = np.random.default_rng(0)
+    small = np.where(rng.random(N) < 0.5, rng.integers(0, 9, N) * 5e-324, 10.0 ** rng.uniform(-320, 0, N))
+    table, predict = pa.table({"p": small, "a": rng.normal(size=N)}), lambda X: X["a"].to_numpy()
+    guard = made(table, table["a"].to_numpy(), predict)
+    rows = pa.table({"p": [5e-324, 1e-322, 1e-300, 0.0], "a": [0.1, 0.2, 0.3, 0.4]})
+    found = guard.answer(rows, [predict], guard.watch())
+    assert found.words == ["normal"] * 4
+
+
 def test_times_are_compared_in_the_unit_that_was_learned():
     at = pd.date_range("2024-01-01", periods=N, freq="h")
     table = pa.table({"at": pa.array(at.astype("datetime64[us]")), "a": np.random.default_rng(0).normal(size=N)})

@@ -96,7 +96,7 @@ def test_a_tick_that_runs_says_since_when(tmp_path):
     folder = tmp_path / "operate" / "small"
     whole = status(tmp_path)[0]
     ledger = Ledger(folder / "ledger.jsonl")
-    with Store(folder).lock("tick"):
+    with Store(folder).lock("small", life=True):
         assert status(tmp_path)[0] == replace(whole, running=text_of((folder / "tick.lock").stat().st_mtime))
         ledger.append(Fact("observed", 99, {"alarm": ""}))
         found = status(tmp_path)[0]

@@ -89,6 +89,19 @@ def test_a_lock_is_held_by_one_and_goes_with_its_process(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("name", ["model", "tick"])
+def test_an_app_may_be_called_as_what_else_is_locked(tmp_path, name):
+    """Who held the lock of an app called model waited for himself, for ever, once a model was kept."""
+    code = (
+        "import sys; from pathlib import Path; from mlwild.triangle.store import Store\n"
+        "store, name = Store(Path(sys.argv[1])), sys.argv[2]\n"
+        "with store.lock(name, life=True), store.lock(name):\n"
+        "    store.put_once('ab', 'model', lambda file: file.write(b'x'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path), name], check=True, timeout=60)
+    assert Store(tmp_path).get("ab", "model") is not None
+
+
 def test_rows_of_earlier_data_are_removed(tmp_path):
     store = Store(tmp_path)
     for name, key in (("app", "one"), ("app", "two"), ("app-b", "one")):

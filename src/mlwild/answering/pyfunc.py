@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -70,7 +71,7 @@ class GuardedModel:
         Raises
         ------
         DataError
-            If the input is no table, has no row, or names a column twice.
+            If the input is no table, has no row or no column that is read, or names a column twice.
         """
         import pandas as pd
 
@@ -80,7 +81,10 @@ class GuardedModel:
         except (TypeError, ValueError) as problem:
             raise DataError(f"input: {type(model_input).__name__} is no table. Give a frame, or columns.") from problem
         if not len(frame):
-            raise DataError("input: there is no row.")
+            # MLflow drops what has no name of a column, such as an array's cells, and the rows with it.
+            names = bundle.columns.names
+            have = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+            raise DataError(f"input: there is no row, or none with a column that is read; those are {have}.")
         twice = next((one for one in bundle.columns.names if (frame.columns == one).sum() > 1), None)
         if twice is not None:
             raise DataError(f"input: there are two columns {twice!r}. Rename one.")
@@ -179,7 +183,10 @@ def _loaded(folder: Path, told: Mapping[str, Any]) -> GuardedModel:
             f"model: {told['app']} needs the module {problem.name!r}, which is not there. Install it, or put it beside "
             "the app and export again."
         ) from problem
-    return GuardedModel(assembled(store, replace(bundle, file=file), app))
+    service = assembled(store, replace(bundle, file=file), app)
+    if service.watch is not None:
+        service.watch.salt = os.urandom(16)  # what it draws, no other process does, nor the next one
+    return GuardedModel(service)
 
 
 def _whole(folder: Path) -> dict[str, Any]:

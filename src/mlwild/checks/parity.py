@@ -15,6 +15,7 @@ from mlwild.events import Events
 from mlwild.side_tables import SideTable
 from mlwild.triangle.logged import log_of, read_log
 from mlwild.triangle.replay import one_by_one
+from mlwild.triangle.survey import make_features
 from mlwild.wording import count, number
 
 #: Events that are computed alone.
@@ -140,11 +141,42 @@ def alone(app: App, events: Events, tables: dict[str, SideTable], used: Any, *, 
             found.append(Finding("serving parity", verdict, said + _advice(live), name, row, values))
     if found:
         return found
+    try:
+        moved = 0 if declared else _moved(app, events, tables, rows)
+    except Exception as problem:  # noqa: BLE001  as above
+        why = " ".join(str(problem).split())[:300]
+        said = (
+            "features of events that are not in order of time cannot be computed, and a service is given such: "
+            f"{type(problem).__name__}: {why}"
+        )
+        return [Finding("serving parity", verdict, said)]
+    if moved:
+        said = (
+            f"features come back in another order than events are given: of {len(rows)} given from the last to the "
+            f"first {moved} got those of another. A service and mlwild predict are given rows in any order: return "
+            "one row for each, in the same order"
+        )
+        return [Finding("serving parity", "fail", said)]
     how = "the declared service" if declared else "their own"
     said = (
         f"{count(len(rows))} events have the same features one at a time, by {how}, with what was known at their time"
     )
     return [Finding("serving parity", "pass", said)]
+
+
+def _moved(app: App, events: Events, tables: dict[str, SideTable], rows: NDArray[np.int64]) -> int:
+    """Return how many events get the features of others where they are given from the last to the first."""
+    hidden = list(dict.fromkeys(name for name in (app.label, app.known_at, *app.outcomes) if name))
+    made = []
+    for order in (rows, rows[::-1]):
+        some = frames.blank(frames.take(events.frame, order), hidden, np.ones(len(order), dtype=bool))
+        table = make_features(app, some, tables)[0]
+        made.append([repr(one) for one in table.to_pylist()])
+    straight, turned = made[0][::-1], made[1]
+    # What looks at other events has other values, and is told as that.
+    if sorted(straight) != sorted(turned):
+        return 0
+    return sum(one != other for one, other in zip(straight, turned, strict=True))
 
 
 def _advice(live: bool) -> str:

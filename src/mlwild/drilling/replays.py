@@ -52,9 +52,11 @@ class Cell:
         Mean loss of the champion on the same rows without the fault, and of the constant: of those that were answered;
         of all where none was.
     detected : float
-        Median rows from the first that was befallen to the first that was taken for faulty; NaN if none was.
+        Median rows from the first that was befallen to the first that was taken for faulty, over all replays; NaN if in
+        half of them or more none was.
     recovered : float
-        Median rows from the end of the fault until answers are normal again; NaN if they never are.
+        Median rows from the end of the fault until answers are normal again, where it was seen; NaN if they never are
+        or `detected` is NaN.
     n : int
         Rows in all.
     oracle : float
@@ -269,13 +271,13 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
     detected, recovered = [], []
     for run in runs:
         seen = np.flatnonzero(run.tripped[run.begins : run.ends])
+        detected.append(int(seen[0]) if len(seen) else np.inf)
         if len(seen):
-            detected.append(int(seen[0]))
             after = np.flatnonzero(~run.tripped[run.ends :])
             recovered.append(int(after[0]) if len(after) else np.inf)
     # Where some are refused, those that are answered are not as hard as all: each is held against itself.
     given = np.isfinite(lost) if np.isfinite(lost).any() else np.ones(len(lost), dtype=bool)
-    late = float(np.median(recovered)) if recovered else np.nan
+    soon, late = (float(np.median(rows)) if rows else np.nan for rows in (detected, recovered))
     return Cell(
         fault.name,
         severity,
@@ -287,8 +289,8 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         float(np.isfinite(bare).mean()),
         _mean(joined("clean")[given]),
         _mean(joined("constant")[given]),
-        float(np.median(detected)) if detected else np.nan,
-        late if np.isfinite(late) else np.nan,
+        soon if np.isfinite(soon) else np.nan,
+        late if np.isfinite(soon + late) else np.nan,
         len(lost),
         _mean(joined("oracle")),
         _mean(joined("held")),

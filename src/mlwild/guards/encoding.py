@@ -135,12 +135,12 @@ class Encoding:
         made = []
         for name, values in cells:
             known: list[Any]
-            missing = [value is None or value != value for value in values]  # noqa: PLR0124  NaN is not itself
+            missing = list(map(_gap, values))
             if name in self.words:
                 known = [value if isinstance(value, str) else f"<{type(value).__name__}>" for value in values]
                 kind = pa.string()
             else:
-                known = [float(value) if isinstance(value, int | float) else STRANGE for value in values]
+                known = [_figure(value) for value in values]
                 kind = pa.float64()
             made.append(pa.array([None if gap else one for gap, one in zip(missing, known, strict=True)], kind))
         return pa.Table.from_arrays(made, names=[name for name, _ in cells])
@@ -211,6 +211,22 @@ class Encoding:
             else:  # a time, a number for a word, a gap of another kind
                 return None
         return made
+
+
+def _gap(cell: Any) -> bool:
+    """Say whether a cell is empty: None, or NaN and its like, which pandas says of its own gap by no truth value."""
+    if cell is None:
+        return True
+    same = cell == cell  # noqa: PLR0124  NaN is not itself
+    return type(cell).__name__ == "NAType" or (isinstance(same, bool | np.bool_) and not same)
+
+
+def _figure(cell: Any) -> float:
+    """Return a number as it is; what is none, or beyond all that a column holds, is strange."""
+    try:
+        return float(cell) if isinstance(cell, int | float) else STRANGE
+    except OverflowError:
+        return STRANGE
 
 
 def _number(cell: Any) -> Any:

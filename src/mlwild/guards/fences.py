@@ -120,8 +120,7 @@ class Fences:
         below = value < self.low[place]
         limit = self.low[place] if below else self.high[place]
         if name in self.clocks:
-            clock, unit = self.clocks[name]
-            shown, end = (clock.show(int(one) * unit) for one in (value, limit))
+            shown, end = (_date(one, *self.clocks[name]) for one in (value, limit))
             return f"{name} is {shown}, {'before' if below else 'after'} {end}"
         said = f"{name} is {number(value)}, {'below' if below else 'above'} {number(float(limit))}"
         middle = float(self.typical[place])
@@ -135,6 +134,13 @@ class Fences:
             return self.why(place, value)
         how = "been missing" if gap else "stood still"
         return f"{self.names[place]} has {how} for more than {self.longest[place]:,.0f} rows"
+
+
+def _date(value: float, clock: Clock, unit: int) -> str:
+    try:
+        return clock.show(int(value) * unit)
+    except OverflowError:  # columns hold times before the year 1 and after 9999, calendars do not
+        return "beyond all dates"
 
 
 def learn_fences(

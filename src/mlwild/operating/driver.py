@@ -235,7 +235,7 @@ class _Call:
 def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
     app = pinned(app)
     events, tables = read_events(app)
-    with root.lock("tick", doing="operating", what=app.name):
+    with root.lock(app.name, life=True):
         path = root.root / LEDGER
         ledger = Draft(path) if call.dry else Ledger(path)
         before = lived(ledger)

@@ -239,7 +239,7 @@ def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False
         )
     app = pinned(app)
     events, tables = read_events(app)
-    with root.lock("tick", doing="operating", what=app.name):
+    with root.lock(app.name, life=True):
         ledger = Draft(root.root / LEDGER) if dry else Ledger(root.root / LEDGER)
         life = lived(ledger)
         if life is None or not life.decided or life.ticked != life.decided[-1].cutoff:

@@ -17,9 +17,9 @@ from mlwild.operating.beside import beside, percent, settled, shadowed_since, sh
 from mlwild.operating.lived import Lived, lived
 from mlwild.operating.publishing import FILE as LIVE
 from mlwild.rehearsal import STORE
-from mlwild.triangle.store import Store
+from mlwild.triangle.store import LIFE, Store
 
-FILE, LEDGER, LOCK = "status.json", "ledger.jsonl", "tick.lock"
+FILE, LEDGER = "status.json", "ledger.jsonl"
 CUT_OFF = "is not finished: run mlwild operate again"
 #: Facts that belong to no tick.
 BETWEEN = ("ordered", "registered", "challenged", "shared", "unchallenged")
@@ -118,8 +118,8 @@ def state_in(folder: Path) -> Status | None:
         made = made if made is not None else status_of(Ledger(folder / LEDGER))
         if made is None:
             return Status(app=folder.name, alarm=gone(folder)) if gone(folder) else None
-        if is_held(folder / LOCK):
-            since = text_of((folder / LOCK).stat().st_mtime)
+        if is_held(folder / LIFE):
+            since = text_of((folder / LIFE).stat().st_mtime)
             cut_off = made.alarm.endswith(CUT_OFF)
             running = status_of(Ledger(folder / LEDGER), running=True) if cut_off else made
             made = replace(running or made, running=since)

@@ -20,6 +20,8 @@ _FAR = 50.0
 _TAIL, _LEAST = 1.2816, 0.1
 #: Rises of the score beyond the rows at which a bent tail has knots: as far as honest rows may come, and no further.
 _RISES = 1.1 ** np.arange(1.0, 6.0)
+#: Numbers nearer to 0 are taken for it: between two of them a line is steeper than numbers can say.
+_TINY = 1e-280
 
 
 def normal_score_curve(column: Floats) -> Curve:
@@ -39,7 +41,7 @@ def normal_score_curve(column: Floats) -> Curve:
     known = column[~np.isnan(column)]
     if not len(known):
         return Curve((0.0,), (0.0,))
-    values, counts = np.unique(known, return_counts=True)
+    values, counts = np.unique(_apart(known), return_counts=True)
     middle = (np.cumsum(counts) - counts / 2) / len(known)
     scores = ndtri(middle)
     if len(values) == 1:  # it never moved: any move is far
@@ -52,6 +54,11 @@ def normal_score_curve(column: Floats) -> Curve:
     at = np.unique(np.linspace(0, len(values) - 1, _KNOTS).round().astype(int))
     knots = np.concatenate([-low[::-1], values[at], high])
     return Curve(tuple(knots.tolist()), tuple((np.concatenate([-deep[::-1], scores[at], far]) - shift).tolist()))
+
+
+def _apart(numbers: Floats) -> Floats:
+    """Return numbers none of which is so near to another that no line leads from one to the other."""
+    return np.where(np.abs(numbers) < _TINY, 0.0, numbers)
 
 
 def _beyond(values: Floats, scores: Floats, centre: int) -> tuple[Floats, Floats]:
@@ -82,7 +89,7 @@ def surprise_curve(scores: Floats) -> Curve:
     >>> round(float(np.exp(-surprise_curve(np.arange(99.0)).at(90.0))), 4)
     0.1
     """
-    values, counts = np.unique(scores, return_counts=True)
+    values, counts = np.unique(_apart(scores), return_counts=True)
     above = np.cumsum(counts[::-1])[::-1]
     found = -np.log((1 + above) / (len(scores) + 1))
     tail = int(np.searchsorted(found, -np.log(0.1)))

@@ -30,7 +30,7 @@ def kept_findings(survey: Survey, events: Events, tables: dict[str, SideTable], 
     declared = (app.label, app.known_at, tuple(app.outcomes), tuple(app.tables), tuple(app.seeds), survey.ask)
     code = [fingerprint(thing) for thing in (app.features, dict(app.models), survey.loss)]
     contract = "" if app.contract is None else contract_of(app)
-    key = digest("findings 3", repr(contract), versions, content, survey.data_digest, survey.grid.edges, declared, code)
+    key = digest("findings 4", repr(contract), versions, content, survey.data_digest, survey.grid.edges, declared, code)
     if store.get(key, "findings") is None:
         text = json.dumps([asdict(one) for one in findings_of(app, events, tables, survey)]).encode()
         store.put(key, "findings", lambda file: file.write(text))

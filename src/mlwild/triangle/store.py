@@ -19,6 +19,8 @@ from mlwild.disk import held, synced, waiting, write_atomically
 
 #: Name of the folder that keeps what was fitted.
 STORE = ".mlwild"
+#: What is held by who moves on the life of an app.
+LIFE = "tick.lock"
 
 
 def folder_of(app: App, store: str | Path) -> Path:
@@ -107,17 +109,19 @@ class Store:
         return self.payload(key, kind).exists() and self.get(key, kind) is None
 
     @contextmanager
-    def lock(self, name: str, *, doing: str = "rehearsing", what: str = "") -> Iterator[None]:
+    def lock(self, app: str, *, life: bool = False) -> Iterator[None]:
         """
-        Hold an app's lock; it goes with the process, however that ends.
+        Hold the lock of an app, or of its life; it goes with the process, however that ends.
 
         Raises
         ------
         BusyError
             If another process holds it.
         """
-        wait = f"{doing} {what or name!r} in {self.root}. Wait until it has finished, or give another --store."
-        with held(self.root / f"{name}.lock", lambda owner: f"store: {owner} is {wait}"):
+        # An app may be called as a kind of entry is, or "tick": its lock is a file that nothing else has.
+        name, doing = (LIFE, f"operating {app}") if life else (f"{app}.app.lock", f"rehearsing {app!r}")
+        wait = f"{doing} in {self.root}. Wait until it has finished, or give another --store."
+        with held(self.root / name, lambda owner: f"store: {owner} is {wait}"):
             yield
 
     def workspace(self, name: str, key: str) -> Path:

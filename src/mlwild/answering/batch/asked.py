@@ -22,6 +22,7 @@ from mlwild.answering.service import Answered, AppService, constants, service_of
 from mlwild.answering.telling import tell
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.guards.asking import LATE
+from mlwild.guards.watch import Watch
 from mlwild.triangle.store import Store
 
 #: What a process says once it has the features of the rows that it was given.
@@ -100,7 +101,7 @@ class Beside:
     Parameters
     ----------
     what : mapping of str to str
-        Where the bundle lies: ``root``, ``key`` and ``digest``; ``folder`` and ``tables``, of side tables.
+        Where the bundle lies: ``root``, ``key`` and ``digest``; ``folder`` and ``tables``, of side tables; ``salt``.
     bundle : Bundle
     deadline : float
         Seconds for the rows of one call.
@@ -180,6 +181,7 @@ class Beside:
         watch = opened(self.memory, self.bundle.guard)
         if watch is None and self.bundle.guard is not None:
             watch = self.bundle.guard.watch()
+            _salted(watch, self.what)
         if watch is not None:
             watch.breakers[0] = watch.breakers[0].at(now).feed(failed=True, now=now)
             self.memory = sealed(watch, self.bundle.guard)
@@ -235,12 +237,20 @@ def answers_of(store: Store, bundle: Bundle, lies: Mapping[str, str], deadline: 
     store : Store
     bundle : Bundle
     lies : mapping of str to str
-        Where the bundle lies, ``key`` and ``digest``; and the side tables: ``folder`` of the batch and ``tables``,
-        their digest, or nothing where there are none.
+        Where the bundle lies, ``key`` and ``digest``; the side tables: ``folder`` of the batch and ``tables``, their
+        digest, or nothing where there are none; and ``salt``, the digest of the input.
     deadline : float, optional
         Seconds.
     """
     if deadline is not None:
         return Beside({"root": str(store.root), **lies}, bundle, deadline)
     known = kept_tables(store, Path(lies["folder"]), lies["tables"]) if lies["tables"] else None
-    return Within(service_of(store, bundle, known))
+    made = Within(service_of(store, bundle, known))
+    _salted(made.service.watch, lies)
+    return made
+
+
+def _salted(watch: Watch | None, lies: Mapping[str, str]) -> None:
+    """Have draws hang on the input, too: the same rows, first in the file of every day, are given other answers."""
+    if watch is not None:
+        watch.salt = bytes.fromhex(lies["salt"])

@@ -203,7 +203,7 @@ def predict(
         if not journal.whole:
             if read:  # only now: if this batch is refused, an earlier one needs those that it was begun with
                 keep_tables(root, wish.folder, read)
-            lies = {"key": key, "digest": mark, "folder": str(wish.folder), "tables": tables}
+            lies = {"key": key, "digest": mark, "folder": str(wish.folder), "tables": tables, "salt": seen.digest}
             with writing(wish.output), contextlib.closing(answers_of(root, made, lies, wish.deadline)) as answers:
                 _answer(_Work(wish, kind, journal, answers, seen), rows, progress)
         _publish(wish, kind)
