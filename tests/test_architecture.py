@@ -69,3 +69,10 @@ def test_public_names_exist_and_are_listed():
     assert set(mlwild.__all__) == set(dir(mlwild))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = mlwild.nonsense
+
+
+def test_no_merge_left_its_marks():
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *SOURCES, *(ROOT / "tests").rglob("*.py")]
+    assert len(texts) > 500
+    marks = tuple(one * 7 + " " for one in "<>|")
+    assert [path for path in texts if any(line.startswith(marks) for line in path.read_text().splitlines())] == []
