@@ -180,12 +180,20 @@ class Clock:
         return wall.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds" if seconds else "minutes")
 
     def span(self, length: float) -> str:
-        """Write a length of time (nanoseconds or ticks) in the largest unit that suits."""
+        """
+        Write a length of time (nanoseconds or ticks) in the largest unit that suits.
+
+        Examples
+        --------
+        >>> Clock("naive").span(3600e9), Clock("naive").span(5400e9), Clock("tick").span(1)
+        ('1 hour', '1.5 hours', '1 tick')
+        """
         if self.kind == "tick":
-            return f"{length:g} ticks"
-        for unit, word in (("D", "days"), ("h", "hours"), ("min", "minutes"), ("s", "seconds")):
+            return f"{length:g} tick{'' if length == 1 else 's'}"
+        for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second")):
             if abs(length) >= _NS[unit] or unit == "s":
-                return f"{length / _NS[unit]:.3g} {word}"
+                many = f"{length / _NS[unit]:.3g}"
+                return f"{many} {word}{'' if many == '1' else 's'}"
         raise AssertionError("unreachable: seconds always suit")
 
     def parse(self, value: Any, field: str) -> int:

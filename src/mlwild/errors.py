@@ -52,6 +52,9 @@ def users_place(problem: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(problem.__traceback__)
-        if "site-packages" not in frame.filename and not frame.filename.startswith(("<frozen", _OURS))
+        if "site-packages" not in frame.filename
+        and not frame.filename.startswith(("<frozen", _OURS))
+        # Compiled packages name their sources, which are nowhere on this machine.
+        and not frame.filename.endswith((".pyx", ".pxi"))
     ]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}" if frames else ""

@@ -57,6 +57,18 @@ def count(n: float) -> str:
     return f"{n:,.0f}"
 
 
+def things(n: float, noun: str) -> str:
+    """
+    Write how many things there are.
+
+    Examples
+    --------
+    >>> things(1, "row"), things(0, "row"), things(4321, "row")
+    ('1 row', '0 rows', '4,321 rows')
+    """
+    return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+
+
 def roundest(low: float, high: float) -> float:
     """
     Return the number with the fewest digits above one number, and not above another.

@@ -84,7 +84,7 @@ def test_an_old_row_is_told_by_its_time_and_the_feature_left_out(service):
     rows = {"when": [last + HOUR, last + 3 * HOUR // 2, last + 50 * HOUR], "x": [0.5, 0.5, 0.5]}
     said = service.answer(rows)
     assert said.status == ["normal", "normal", "degraded"]
-    assert said.cause[2] == "z is made of weather, 2.08 days old, above 1.67 hours"
+    assert said.cause[2] == "z is made of weather, 2.08 days old, more than 1.67 hours"
     assert said.stage[2] == "champion"  # which copes with a gap
     assert said.expected[2] > said.expected[0]
     # As if z had been missing.
@@ -101,8 +101,8 @@ def test_each_row_is_told_its_own_age_and_not_that_of_the_oldest_beside_it(servi
     said = service.answer(rows)
     assert said.cause == [
         "",
-        "z is made of weather, 2.83 hours old, above 1.67 hours",
-        "z is made of weather, 2.08 days old, above 1.67 hours",
+        "z is made of weather, 2.83 hours old, more than 1.67 hours",
+        "z is made of weather, 2.08 days old, more than 1.67 hours",
     ]
     for row in (1, 2):
         alone = service.answer({name: column[row : row + 1] for name, column in rows.items()})
@@ -193,7 +193,7 @@ def test_a_key_has_ages_and_gaps_of_its_own():
     assert side.where(np.zeros(4, dtype=bool)).ages(events).tolist() == [-1] * 4
     found = overdue({"v": Limit(10, False, ("f",))}, Tables({"v": side}), events)
     assert {name: (rows.tolist(), why) for name, (rows, why) in found.items()} == {
-        "f": ([False, True, False, False], ["", "is made of v, 20 ticks old, above 10 ticks", "", ""])
+        "f": ([False, True, False, False], ["", "is made of v, 20 ticks old, more than 10 ticks", "", ""])
     }
 
 
@@ -202,7 +202,11 @@ def test_of_two_tables_each_row_is_told_the_one_that_is_too_old_for_it():
     limits = {"a": Limit(300, False, ("f",)), "b": Limit(100, False, ("f",))}
     late, why = overdue(limits, Tables(sides), pd.DataFrame({"t": [250, 305, 400]}))["f"]
     assert late.tolist() == [False, True, True]
-    assert why == ["", "is made of b, 105 ticks old, above 100 ticks", "is made of a, 390 ticks old, above 300 ticks"]
+    assert why == [
+        "",
+        "is made of b, 105 ticks old, more than 100 ticks",
+        "is made of a, 390 ticks old, more than 300 ticks",
+    ]
 
 
 def test_a_row_that_is_not_there_is_too_old_where_every_event_of_the_history_found_one():

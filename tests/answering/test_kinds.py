@@ -140,6 +140,18 @@ def test_causes_are_counted_without_the_numbers_of_rows_and_examples_stay_readab
     journal = Journal({}, None)
     journal.count(["degraded"], [cause])
     assert list(journal.causes) == [counted or cause]
+    assert journal.examples == {counted or cause: cause}
+
+
+def test_a_reader_is_shown_the_first_of_causes_that_differ_in_their_numbers():
+    from mlwild.answering.batch.journal import Journal
+
+    journal = Journal({}, None)
+    for said in ("words is 812, above 540", "words is 812, above 540", "words is 900, above 540", "x is missing"):
+        journal.count(["degraded"], [said])
+        journal.count(["degraded"], [said])
+    assert dict(journal.causes) == {"words is #, above #": 6, "x is missing": 2}
+    assert list(journal.examples.values()) == ["words is 812, above 540, and the like", "x is missing"]
 
 
 def test_a_column_whose_name_has_a_number_keeps_it_among_the_causes():

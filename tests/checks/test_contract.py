@@ -46,9 +46,7 @@ def run(tmp_path, monkeypatch):
 def test_a_contract_is_written_read_and_kept(run, tmp_path):
     write(tmp_path)
     out = run("check", "app.py", "--write-contract").stdout
-    assert out.startswith(
-        "Wrote app.contract.toml: 4 columns and 1 features, from 12 periods. It is yours now: read it"
-    )
+    assert out.startswith("Wrote app.contract.toml: 4 columns and 1 feature, from 12 periods. It is yours now: read it")
     text = (tmp_path / "app.contract.toml").read_text()
     assert 'time = "when"\nevery = 50\nstart = 100' in text
     assert 'as_data = ["x"]' in text

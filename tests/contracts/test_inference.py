@@ -245,6 +245,62 @@ def test_the_label_is_held_by_its_mean_its_tail_and_its_greatest():
     assert (mean.measure, 0 <= mean.low < 0.5 < mean.high <= 1) == ("mean", True)
 
 
+def ids(n=5_000, seed=0):
+    """Return names of several kinds, in order of time."""
+    rng, t = np.random.default_rng(seed), np.arange(n)
+    return pd.DataFrame(
+        {
+            "t": t,
+            "id": 1_000 + t,
+            "id with gaps": pd.Series(np.where(t % 10 == 0, np.nan, t)),
+            "nearly in order": t + rng.integers(-60, 60, n),
+            "customer": rng.integers(0, 50 + t // 4),  # old ones, and new ones all the time
+            "batch": t // 400,  # over several periods the same
+            "visits": rng.poisson(3, n),
+            "drawn": rng.permutation(10 * n)[:n],
+        }
+    )
+
+
+def test_ids_that_rise_have_no_limit_above_and_their_next_rows_keep_the_contract():
+    rows = ids()
+    made = infer(rows[:4_000], features=rows[["id", "visits"]][:4_000], time="t", every=100, key=["id"])
+    columns = made.contract.data.columns
+    names = ("id with gaps", "nearly in order", "customer", "batch")
+    assert [columns[name].high for name in names] == [None] * 4
+    assert [columns[name].typical for name in names] == [None] * 4
+    assert columns["visits"].high is not None
+    assert made.notes["data", "customer"].endswith("rises all the time")
+    assert made.contract.features.columns["id"].high is None
+    assert [one.said for one in violations(made.contract, rows, rows[["id", "visits"]]) if one.column in names] == []
+
+
+def test_a_column_that_names_rows_has_no_limits_however_its_names_are_drawn():
+    rows = ids()
+    for key in (["drawn"], ["drawn", "t"]):
+        column = infer(rows, time="t", every=100, key=key).contract.data.columns["drawn"]
+        assert (column.low, column.high, column.typical, column.longest_run) == (None, None, None, None)
+    assert infer(rows, time="t", every=100).contract.data.columns["drawn"].high > 0
+
+
+def test_whole_numbers_without_a_trend_keep_their_limit_above():
+    kept = [infer(ids(2_000, seed), time="t", every=100).contract.data.columns["visits"].high for seed in range(20)]
+    assert None not in kept
+
+
+@pytest.mark.parametrize("share", [0.004, 0.3, 0.998])
+@pytest.mark.parametrize("kind", [int, float])
+def test_labels_of_0_and_1_have_those_limits_exactly_however_seldom_they_are(share, kind):
+    rows = pd.DataFrame({"t": np.arange(2_000), "y": (np.random.default_rng(1).random(2_000) < share).astype(kind)})
+    if kind is float:
+        rows.loc[1_900:, "y"] = np.nan  # labels that have not come
+    made = infer(rows, time="t", every=100, label="y", late=["y"])
+    assert (made.contract.data.columns["y"].low, made.contract.data.columns["y"].high) == (0, 1)
+    assert made.notes["data", "y"].startswith("0 or 1, ")
+    rows.loc[5, "y"] = 2
+    assert ("y", "high") in [(one.column, one.rule) for one in violations(made.contract, rows)]
+
+
 def test_keys_are_taken_as_given_and_never_guessed():
     frame = history(id=lambda rng, n: rng.permutation(n))
     assert not columns(frame)["id"].unique

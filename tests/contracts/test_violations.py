@@ -128,6 +128,17 @@ def test_a_wrong_type_is_named_with_its_first_value(column, value, said):
     assert said in one.said
 
 
+def test_truth_values_with_gaps_are_floats_in_pandas_and_still_truth_values():
+    rows = wind().astype({"open": float})
+    rows.loc[5, "open"] = np.nan
+    contract = Contract(Terms(TERMS.columns | {"open": Column("boolean", most_missing=0.01)}))
+    assert not found(rows, contract)
+    rows.loc[[7, 9], "open"] = 0.5
+    one = only(rows, contract)
+    assert (one.rule, one.count, one.row) == ("kind", 2, 7)
+    assert "is 0.5 in row 7, which is neither true nor false; 2 of 1,000 rows. Correct them, or" in one.said
+
+
 def test_a_column_of_mixed_kinds_is_named_with_the_odd_value():
     rows = wind()
     rows["site"] = rows["site"].astype(object)

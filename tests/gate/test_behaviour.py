@@ -136,7 +136,7 @@ def test_columns_that_were_missing_before_are_found(tmp_path):
     rows.loc[rows["when"] % 50 == 0, "b"] = np.nan
     trial = trial_of(click_app(rows, models={"filled": Filled()}), tmp_path)
     found = judged(ready.AnswersGaps(), trial)
-    assert found.said == "it answers with any one of 1 features missing"
+    assert found.said == "it answers with its one feature missing"
 
 
 # -- churn -----------------------------------------------------------------------------------------

@@ -43,6 +43,13 @@ def test_a_guard_that_keeps_all_limits_passes_and_its_worst_fault_is_the_estimat
     assert found.n == 2000
 
 
+def test_what_no_guard_would_have_lost_is_reported_and_turns_nothing_red():
+    found = _judge(replace(GOOD, bare=0.72, gain=-0.3), GOOD)
+    assert found.verdict == "pass"
+    assert [(part["no_guard"], part["gain"]) for part in found.parts] == [(0.72, -0.3), (9.0, None)]
+    assert _judge(replace(GOOD, bare=float("nan"))).parts[0]["no_guard"] is None
+
+
 @pytest.mark.parametrize(
     ("cells", "more", "verdict", "said"),
     [

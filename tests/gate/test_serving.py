@@ -265,7 +265,7 @@ def test_a_code_of_its_own_is_green_over_seeds():
     for seed in range(10):
         found = unknown(coded(3), rows=shops(seed, gaps=0.1))
         assert found.verdict == "pass", found.said
-        assert "in 1 columns: town" in found.said
+        assert "in 1 column: town" in found.said
 
 
 def test_the_features_of_a_known_category_are_red():

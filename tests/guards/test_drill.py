@@ -85,6 +85,30 @@ def test_the_champion_alone_would_have_done_worse(found):
     assert cells["missing column", 1.0].bare_answered == 0
 
 
+def test_it_is_told_where_no_guard_would_have_lost_less(found, capsys):
+    from dataclasses import replace
+
+    cells = {(cell.fault, cell.severity): cell for cell in found.cells}
+    slip = cells["unit slip", 1.0]
+    assert slip.gain == pytest.approx(slip.bare - slip.loss)  # both answer every row
+    assert np.isnan(cells["model raises", 1.0].gain)  # there is nothing to hold it against
+    assert [cell.gain for cell in found.costly] == sorted(c.gain for c in found.cells if c.gain < -0.02 * found.scale)
+    dear = replace(slip, gain=-0.36)
+    made = replace(found, scale=1.0, cells=(dear, *(replace(one, gain=0.0) for one in found.cells if one != slip)))
+    assert made.costly == (dear,)
+    assert made.as_dict()["costly"] == [["unit slip", 1.0]]
+    show_drill(made)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "In 1 of 45 cells the guard costs rather than helps: no guard at all would have lost less" in said
+    assert "most under unit slip, 100% of rows, by 0.36." in said
+    page = drill_html(made.as_dict())
+    assert "In 1 of 45 cells the guard costs rather than helps" in page
+    assert page.count(" less</span>") == 1
+    none = replace(made, cells=tuple(replace(one, gain=0.1) for one in made.cells))
+    show_drill(none)
+    assert "guard costs" not in capsys.readouterr().out + drill_html(none.as_dict())
+
+
 def test_an_oracle_stands_between_the_clean_loss_and_the_guard(found):
     cells = {(cell.fault, cell.severity): cell for cell in found.cells}
     for cell in found.cells:

@@ -50,7 +50,10 @@ def test_a_server_answers_by_side_tables_as_they_are_now(aged):
     with Server(aged, "--refresh", "0.3") as server:
         assert at(server, 1)["status"] == "normal"
         late = at(server, 10)
-        assert (late["status"], late["cause"]) == ("degraded", "z is made of weather, 10.3 hours old, above 1.67 hours")
+        assert (late["status"], late["cause"]) == (
+            "degraded",
+            "z is made of weather, 10.3 hours old, more than 1.67 hours",
+        )
         come(aged, 10)
         server.until(lambda: at(server, 10)["status"] == "normal")
         high = at(server, 10)["value"]

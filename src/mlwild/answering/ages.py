@@ -125,10 +125,10 @@ def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
         late, none = ages > limit.oldest, (ages < 0) & limit.needed
         if not (late | none).any():
             continue
-        above = clock.span(float(limit.oldest))
+        most = clock.span(float(limit.oldest))
         said = [""] * len(ages)
         for row in np.flatnonzero(late).tolist():
-            said[row] = f"is made of {name}, {clock.span(float(ages[row]))} old, above {above}"
+            said[row] = f"is made of {name}, {clock.span(float(ages[row]))} old, more than {most}"
         for row in np.flatnonzero(none).tolist():
             said[row] = f"is made of {name}, which has no row for it"
         for feature in limit.features:

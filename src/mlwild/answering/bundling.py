@@ -48,7 +48,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 10"
+VERSION = "bundle 11"
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 
@@ -80,7 +80,8 @@ def bundle(
     AppError
         If the app is not in operation, or not the one that was put there.
     DataError, StoreError
-        If its data cannot be read, or what is live is gone, was changed, or is no longer live.
+        If its data cannot be read, or what is live is gone, was changed, or is no longer live. Other models of its
+        fallback chain that are gone are made again.
     """
     if not isinstance(app, App):
         app = load_app(app)
@@ -98,17 +99,30 @@ def bundle(
         )
     # A bundle names the app's file: one that was copied or moved with its store is another.
     key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file), _beside(app))
-    found = root.get(key, KIND)
+    found = _whole(root, key)
     if found is None:
         # Two who bundle the same make other bytes: the later would take the file from under the earlier's workers.
         with waiting(root.root / LOCK):
-            found = root.get(key, KIND)
+            found = _whole(root, key)
             if found is None:
                 made = _made(pinned(app), root, life, live, arm)
-                root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)))
+                before, parts = root.get(key, KIND), [[part.key, part.digest] for part in made.parts]
+                if before is None or before["parts"] != parts:
+                    root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)), parts=parts)
                 found = root.get(key, KIND)
                 assert found is not None
     return root, key, str(found["digest"])
+
+
+def _whole(root: Store, key: str) -> dict[str, Any] | None:
+    """Return what is noted of a bundle; None where it, or a model that it names, is gone or damaged."""
+    found = root.get(key, KIND)
+    models = (
+        []
+        if found is None
+        else [(root.get(part, "model") or {}).get("digest") == mark for part, mark in found["parts"]]
+    )
+    return found if all(models) else None
 
 
 def _beside(app: App) -> str:

@@ -53,6 +53,8 @@ def drill_view(found: Mapping[str, Any]) -> Row:
     refused = any(cell["answered"] < cell["available"] for cell in cells)
     worst, worse = cells[0], sum(_above(cell, "constant") for cell in cells)
     rows = sum(cell["n"] for cell in cells)
+    costly = [tuple(one) for one in found.get("costly", ())]
+    dear = [cell for one in costly for cell in cells if (cell["fault"], cell["severity"]) == one]
     return {
         "app": found["app"],
         "loss": found["loss"].replace("_", " "),
@@ -77,7 +79,10 @@ def drill_view(found: Mapping[str, Any]) -> Row:
                 "note": f"in {number(found['clean_rows'], 0)} rows; {percent(found['away'])} got another answer",
             },
         ],
-        "rows": [_row(cell, digits, scale) for cell in cells],
+        "rows": [_row(cell, digits, scale) | {"costs": _less(cell, digits) if cell in dear else ""} for cell in cells],
+        "costly": f"{len(dear)} of {len(cells)}" if dear else "",
+        "dearest": _named(dear[0]) if dear else "",
+        "dearest_by": _less(dear[0], digits) if dear else "",
         "axis": bar_axis(scale),
         "stages": [
             {
@@ -134,6 +139,11 @@ def _bare(cell: Mapping[str, Any], digits: int) -> str:
         return "no answer"
     some = f" ({percent(cell['bare_answered'])})" if cell["bare_answered"] < 0.995 else ""
     return number(cell["bare"], digits) + some
+
+
+def _less(cell: Mapping[str, Any], digits: int) -> str:
+    """Return by how much less the champion alone would have lost."""
+    return number(-cell["gain"], digits)
 
 
 def _rows(n: float | None, without: str) -> str:

@@ -17,6 +17,7 @@ from mlwild.errors import AppError
 from mlwild.events import Events
 from mlwild.models import Forecast
 from mlwild.triangle.survey import make_features, read_events
+from mlwild.wording import things
 
 
 def contract_of(app: App) -> Contract | None:
@@ -42,7 +43,8 @@ def held(app: App, events: Events, features: Any) -> Iterable[Finding]:
     if not found.violations:
         parts = [contract.data, *([contract.features] if contract.features else [])]
         columns, name = sum(len(terms.columns) for terms in parts), Path(app.contract).name
-        said = f"{found.rows:,} rows keep {name}: {columns} columns, {found.periods} whole periods"
+        whole = things(found.periods, "whole period")
+        said = f"{found.rows:,} rows keep {name}: {things(columns, 'column')}, {whole}"
         yield Finding("contract", "pass", said)
 
 
@@ -67,9 +69,9 @@ class Written:
     def said(self) -> str:
         """What was done, and what to do next."""
         features = self.contract.features
-        of = f" and {len(features.columns)} features" if features else ""
+        of = f" and {things(len(features.columns), 'feature')}" if features else ""
         return (
-            f"Wrote {self.path}: {len(self.contract.data.columns)} columns{of}, from {self.periods} periods. "
+            f"Wrote {self.path}: {things(len(self.contract.data.columns), 'column')}{of}, from {self.periods} periods. "
             "It is yours now: read it, and correct what you know better."
         )
 

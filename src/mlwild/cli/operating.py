@@ -54,7 +54,7 @@ def operate(
     """Do every tick that is due: observe, decide, fit, judge, promise, publish. A second call does nothing more.
 
     A tick is due when the data reach its cutoff. One that was killed is finished by the next call. Exit code 1: the
-    gate refused a model, or promises were not kept.
+    gate refused a model, the data break their contract, or promises were not kept.
 
     Example: mlwild operate flights.py --dry-run
     """

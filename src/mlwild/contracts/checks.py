@@ -25,7 +25,7 @@ _HOLDS = {
     "integer": ("integer", "number"),
     "category": ("text", "integer"),
     "text": ("text",),
-    "boolean": ("boolean",),
+    "boolean": ("boolean", "number"),  # frames keep truth values that have gaps as floats, 0 and 1
     "time": ("time",),
 }
 _WORDS = {
@@ -54,6 +54,8 @@ def column(spot: Spot, term: Column, array: Any, periods: Periods | None) -> Ite
         return
     if term.kind in ("number", "integer"):
         yield from numbers(spot, term, numbers_of(array), periods)
+    if term.kind == "boolean" and kind == "number":
+        yield from _zero_or_one(spot, numbers_of(array))
     if term.kind == "time":
         yield from _times(spot, term, array)
     if term.allowed is not None:
@@ -84,6 +86,17 @@ def _missing(spot: Spot, term: Column, gaps: Bools | None, periods: Periods | No
             f"period from {periods.names[worst]}, first in row {row}; {most(limit)}. {todo}"
         )
         yield spot.at("most_missing", row, int(counts[worst]), said, value="missing", period=periods.names[worst])
+
+
+def _zero_or_one(spot: Spot, values: NDArray[Any]) -> Iterator[Violation]:
+    """Yield the numbers that cannot be truth values."""
+    bad = (values != 0) & (values != 1) & ~np.isnan(values)
+    rows = int(bad.sum())
+    if rows:
+        row = int(bad.argmax())
+        value = shown(values[row])
+        said = f"is {value} in row {row}, which is neither true nor false; {spot.share(rows)}. "
+        yield spot.at("kind", row, rows, said + spot.to_do(rows, "kind"), value=value)
 
 
 def _times(spot: Spot, term: Column, array: Any) -> Iterator[Violation]:

@@ -22,7 +22,8 @@ class Column:
     Parameters
     ----------
     kind : {"number", "integer", "category", "text", "boolean", "time", "other"}
-        Whole numbers that came as floats pass as ``integer``; ``other`` is anything, such as lists.
+        Floats that are whole pass as ``integer``, and floats 0 and 1 as ``boolean``: frames keep gaps so. ``other``
+        is anything, such as lists.
     unit : str
         For the reader and the messages, such as ``"kW"``.
     low, high : float, date or datetime, optional

@@ -15,7 +15,7 @@ from mlwild.contracts.column import Column
 from mlwild.contracts.periods import Periods, times_of
 from mlwild.contracts.tables import Columns, codes_of, kind_of, missing_of, numbers_of
 from mlwild.stats.slips import commonest, longest_run
-from mlwild.wording import number
+from mlwild.wording import number, things
 
 #: Periods below which nothing is inferred.
 FEWEST_PERIODS = 8
@@ -71,20 +71,21 @@ def _number(kind: str, values: NDArray[Any], periods: Periods, missing: float, c
     if not slack.tame(finite):
         return Column(kind, most_missing=missing), f"{low:g} to {high:g}: too great or too near for limits"
     note = f"{number(low)} to {number(high)}, median {number(float(np.median(finite)))}"
-    ones = int((finite == 1).sum())
-    if min(ones, len(finite) - ones) >= slack.OFTEN and np.isin(finite, (0, 1)).all():
+    if np.isin(finite, (0, 1)).all():  # a truth value, however seldom it is true
         return Column(kind, low=0, high=1, most_missing=missing), f"0 or 1, {finite.mean():.2g} of them 1"
     whole, parts = kind == "integer", slack.by_period(values, periods)
     if len(parts) < FEWEST_PERIODS:
         return Column(kind, most_missing=missing), f"{note}, in too few periods for limits"
     medians = np.array([float(np.median(part)) for part in parts])
     rises, falls = bool((np.diff(medians) > 0).all()), bool((np.diff(medians) < 0).all())
+    climbs = bool((finite == np.trunc(finite)).all()) and slack.climbs(np.array([part.max() for part in parts]))
     ends = slack.range_limits(parts, chance, whole=whole)
     bottom, top = slack.outward(min(ends[0], float(low)), max(ends[1], float(high)), whole=whole)
-    if rises or falls:  # a counter, a clock: where it goes it has no limit
-        bottom, top = (bottom, None) if rises else (None, top)
-        note += f", {'rises' if rises else 'falls'} all the time"
-    typical = None if rises or falls else _typical(medians, chance, one_sign=bool(low >= 0 or high <= 0))
+    moves = rises or falls or climbs
+    if moves:  # a counter, a clock, an id: where it goes it has no limit
+        bottom, top = (None, top) if falls else (bottom, None)
+        note += f", {'falls' if falls else 'rises'} all the time"
+    typical = None if moves else _typical(medians, chance, one_sign=bool(low >= 0 or high <= 0))
     run = _run(values, periods)
     return Column(kind, low=bottom, high=top, most_missing=missing, longest_run=run, typical=typical), note
 
@@ -113,5 +114,5 @@ def _text(array: Any, periods: Periods, missing: float, chance: float) -> tuple[
     if new > 0.5:
         return Column("text", most_missing=missing), f"{n:,} values, often new ones"
     words = tuple(sorted(str(word) for word in pc.unique(array.drop_null()).to_pylist()))
-    note = f"{n} values" + (f"; the last new one came in the period from {last}" if last else "")
+    note = things(n, "value") + (f"; the last new one came in the period from {last}" if last else "")
     return Column("category", allowed=words, most_new=new, most_missing=missing), note

@@ -70,6 +70,10 @@ def infer(
     is taken for impossible, and breaks it with a chance of at most one in the number of periods plus one if it does
     happen after all. The history itself keeps the contract, unless it holds an infinite number.
 
+    What names things has no limit where names go on: columns of `key` have none, and whole numbers that rise, or whose
+    greatest value goes up from period to period, have none above. Numbers that were 0 and 1 alone are truth values:
+    their limits are 0 and 1, without slack.
+
     Parameters
     ----------
     data : table of n_rows
@@ -126,6 +130,10 @@ def infer(
     made = {place: make(chance) for place, (make, _) in plans.items()}
     terms = {where: {name: made[where, name][0] for name in one.names} for where, one in parts.items()}
     statistics = _statistics(table, periods, terms["data"], label, chance)
+    for columns in terms.values():
+        for name in key:
+            if name in columns and columns[name].kind in ("number", "integer"):
+                columns[name] = replace(columns[name], low=None, high=None, longest_run=None, typical=None)
     if len(key) == 1:
         terms["data"][key[0]] = replace(terms["data"][key[0]], unique=True, longest_run=None)
     contract = Contract(

@@ -26,6 +26,8 @@ Ints = NDArray[np.int64]
 
 #: Live rows of a replay, at most and at least.
 MOST, FEWEST = 2000, 200
+#: Share of the range of losses from which on it is told that the guard costs more than no guard.
+COSTS = 0.02
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,16 @@ class Drill:
         """The fault that costs most."""
         return self.cells[0]
 
+    @property
+    def costly(self) -> tuple[Cell, ...]:
+        """The cells in which the guard costs rather than helps, beyond a fiftieth of the range; the dearest first."""
+        return tuple(sorted((one for one in self.cells if one.gain < -COSTS * self.scale), key=lambda one: one.gain))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the whole as plain data; what is not known is None."""
         body = asdict(self)
         body["cells"] = [{k: None if v != v else v for k, v in cell.items()} for cell in body["cells"]]  # noqa: PLR0124
+        body["costly"] = [[one.fault, one.severity] for one in self.costly]
         return body
 
 

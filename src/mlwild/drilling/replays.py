@@ -45,7 +45,8 @@ class Cell:
     loss : float
         Mean loss of answered rows.
     bare : float
-        What the champion alone would have lost on the rows that it answers at all; NaN where it answers none.
+        What the champion alone, without a guard, would have lost on the rows that it answers at all; NaN where it
+        answers none.
     bare_answered : float
         Share of rows that it answers.
     clean, constant : float
@@ -63,6 +64,9 @@ class Cell:
         Mean loss of the same rows if the guard were told what is broken in each, and which calls fail.
     held : float
         Share of the answered rows whose outcome lay in the interval or set of the answer; NaN where there are none.
+    gain : float
+        By how much the guarded answers lose less than the champion alone, in the mean of the rows that both answer:
+        below 0 the guard costs rather than helps. NaN where there are none.
     """
 
     fault: str
@@ -80,6 +84,7 @@ class Cell:
     n: int
     oracle: float = float("nan")
     held: float = float("nan")
+    gain: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,6 +299,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         len(lost),
         _mean(joined("oracle")),
         _mean(joined("held")),
+        _mean(bare - lost),
     )
 
 

@@ -159,6 +159,16 @@ class Harm(Protocol):
         ...
 
     @property
+    def bare(self) -> float:
+        """Mean loss of the model alone, without a guard, on the rows that it answers; NaN where it answers none."""
+        ...
+
+    @property
+    def gain(self) -> float:
+        """By how much guarded answers lose less than it on the rows that both answer; below 0 the guard costs."""
+        ...
+
+    @property
     def n(self) -> int:
         """Rows."""
         ...

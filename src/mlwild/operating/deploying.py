@@ -18,6 +18,7 @@ from mlwild.operating.opening import code_of
 from mlwild.operating.status import LEDGER
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
+from mlwild.wording import things
 
 #: What a fact is to a reader.
 _PARTS = {
@@ -143,4 +144,6 @@ def _differs(plan: Mapping[str, Any], again: Operation) -> str:
             kinds = [kind for kind in now.facts if planned["facts"].get(kind) != now.facts[kind]]
             part = _PARTS.get(kinds[0], kinds[0]) if kinds else "the tick"
             return f"it is out of date: at {now.at} {part} would be other, since data have changed."
-    return f"it is out of date: it has {len(plan['ticks'])} ticks, and {len(again.ticks)} are due."
+    due = len(again.ticks)
+    are = "is" if due == 1 else "are"
+    return f"it is out of date: it has {things(len(plan['ticks']), 'tick')}, and {due} {are} due."

@@ -75,9 +75,9 @@ def make_again(desk: Desk) -> str:
     for one in (key, *(life.artefacts[one] for one in made)):
         desk.store.sync(one, "model")
     said = "" if sound else f"the model of vintage {vintage}, which is live, was gone or damaged, and was made again"
-    more = (
-        f"of earlier vintages {count(len(made))} were made again, of {count(len(gone))} that were gone" if gone else ""
-    )
+    verb = "was" if len(made) == 1 else "were"
+    of = f"{count(len(gone))} that {'was' if len(gone) == 1 else 'were'} gone"
+    more = f"of earlier vintages {count(len(made))} {verb} made again, of {of}" if gone else ""
     return "; ".join(one for one in (said, more) if one)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlwild.errors import BlockedError, DataError, MlwildError, StoreError, users_place
 from mlwild.ledger import Fact
+from mlwild.operating.contracted import because_of, broken
 from mlwild.operating.desk import Desk
 from mlwild.operating.judging import judged
 from mlwild.operating.lived import body_of, drop_memory, keep_memory, life_before, replayed, view_of
@@ -52,7 +53,7 @@ class Tick:
 
     @property
     def alarm(self) -> str:
-        """Why somebody should look: a stand-in, a refusal, a feed that is down, broken promises, a canary; or empty."""
+        """Why somebody should look: a stand-in, a refusal, a feed, a broken contract or promise, a canary; or empty."""
         decided = self.facts["decided"]
         if "alarm" in decided or self.action == "refused":
             return str(decided.get("alarm") or decided["reason"])
@@ -85,7 +86,7 @@ def tick(desk: Desk, cutoff: int) -> Tick:
     try:
         # First: what a model was fed is what the features of this tick are.
         served = {} if done.found("observed") else take_over(desk, cutoff)
-        triangle = desk.triangle(cutoff)
+        triangle = _triangle(desk, cutoff)
         done("observed", lambda: _observed(desk, triangle, cutoff, served))
         part = "decided"
         done("decided", lambda: _decided(desk, triangle, cutoff))
@@ -141,6 +142,17 @@ class _Once:
         return Tick(self.cutoff, _shown(self.desk, self.cutoff), bodies, self.new)
 
 
+def _triangle(desk: Desk, cutoff: int) -> Triangle:
+    """Make the triangle; where the app's code raises over data that break their contract, say that."""
+    try:
+        return desk.triangle(cutoff)
+    except Exception as problem:
+        told = because_of(desk, cutoff, problem)
+        if told is problem:
+            raise
+        raise told from problem
+
+
 def _observed(desk: Desk, triangle: Triangle, cutoff: int, served: dict[str, Any]) -> dict[str, Any]:
     survey = triangle.survey
     _, arrival, counts = survey.arrivals
@@ -158,7 +170,7 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int, served: dict[str, Any
         "data": survey.data_digest,
         "tables": desk.versions(),
         **_of_labels(desk, cutoff),
-        "alarm": _dried_up(desk, triangle, cutoff) or served.get("unread", ""),
+        "alarm": _dried_up(desk, triangle, cutoff) or broken(desk, cutoff, triangle) or served.get("unread", ""),
     } | noted
     if served:
         seen["served"] = served

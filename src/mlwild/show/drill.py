@@ -24,6 +24,8 @@ def show_drill(found: Drill) -> None:
     console.print(_chain(found))
     console.print()
     console.print(_faults(found))
+    if found.costly:
+        console.print(Text(costs_said(found), style="yellow"))
     console.print(Text(clean_said(found)))
     if found.skipped:
         console.print(Text(f"Not tried, as no feature gives them a hold: {', '.join(found.skipped)}.", style="dim"))
@@ -55,6 +57,15 @@ def headline(found: Drill) -> Text:
     if worst.clean > worst.constant:
         text.append(" It would have done better without any fault, too.", style="bold red")
     return text
+
+
+def costs_said(found: Drill) -> str:
+    """Say where answers lose more than those of the model alone would: the guard costs there, rather than helps."""
+    most, many = found.costly[0], f"{count(len(found.costly))} of {count(len(found.cells))} cells"
+    return (
+        f"In {many} the guard costs rather than helps: no guard at all would have lost less on the rows that both "
+        f"answer, most under {_named(most)}, by {number(-most.gain, DIGITS)}."
+    )
 
 
 def clean_said(found: Drill) -> str:
@@ -94,7 +105,7 @@ def _faults(found: Drill) -> Table:
         "oracle",
         "clean",
         "constant",
-        "model alone",
+        "no guard",
         "answered",
         "held",
         "seen after",
@@ -105,6 +116,8 @@ def _faults(found: Drill) -> Table:
         alone = number(cell.bare, DIGITS) if cell.bare_answered > 0 else "no answer"
         if 0 < cell.bare_answered < 0.995:
             alone += f" ({cell.bare_answered:.0%})"
+        if cell in found.costly:
+            alone += f", {number(-cell.gain, DIGITS)} less"
         style = "red" if cell.available < 1 or cell.loss > max(cell.constant, cell.clean) else ""
         table.add_row(
             cell.fault,

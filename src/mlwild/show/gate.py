@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.gate.outcome import RED, Verdict
 from mlwild.gating import FalseBlocks, GateReport
 from mlwild.show.terminal import terminal
-from mlwild.wording import count, number
+from mlwild.wording import count, number, things
 
 _STYLES = {"pass": "green", "fail": "bold red", "error": "bold red", "underpowered": "yellow", "waived": "magenta"}
 _ORDER = {"error": 0, "fail": 1, "waived": 2, "underpowered": 3, "pass": 4}
@@ -31,7 +31,7 @@ def show_gate(report: GateReport) -> None:
     if report.false_blocks is not None:
         console.print(Text(false_blocks_said(report.false_blocks)))
     spent = sum(verdict.seconds for verdict in report.verdicts)
-    console.print(Text(f"\n{count(len(report.verdicts))} tests, {spent:.1f} s.", style="dim"))
+    console.print(Text(f"\n{things(len(report.verdicts), 'test')}, {spent:.1f} s.", style="dim"))
 
 
 def _headline(report: GateReport) -> Text:
@@ -47,7 +47,8 @@ def _headline(report: GateReport) -> Text:
     if yellow:
         said = f"{report.app}: undecided: no test is red, {yellow} of {len(report.verdicts)} have too few rows{more}."
         return Text(said, style="bold yellow")
-    return Text(f"{report.app}: passed all {len(report.verdicts)} tests{more}.", style="bold green")
+    all_ = "its one test" if len(report.verdicts) == 1 else f"all {len(report.verdicts)} tests"
+    return Text(f"{report.app}: passed {all_}{more}.", style="bold green")
 
 
 def word_of(verdict: Verdict) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.operating import Challenge, Operation, Rollback, Status, Tick
 from mlwild.operating.beside import percent
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, sentence
+from mlwild.wording import between, count, number, sentence, things
 
 _STYLES = {"retrain": "bold", "update": "bold", "start": "bold", "fall back": "bold yellow", "refused": "bold red"}
 
@@ -43,7 +43,8 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
             body = one.facts["shadowed"]
             console.print(Text(f"{one.at}: challenger {body['name']!r}: {body['said']}.", style="cyan"))
         if (served := one.facts["observed"].get("served")) and (served["served"] or served["unlike"]):
-            said = f"{count(served['served'])} events were served: their features are logged as they were fed"
+            many = "1 event was" if served["served"] == 1 else f"{count(served['served'])} events were"
+            said = f"{many} served: features are logged as they were fed"
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
@@ -102,8 +103,7 @@ def show_rollback(done: Rollback) -> None:
         Text("On the labelled rows since what is live came. Gain above 0: the earlier one did better.", style="dim")
     )
     if done.held:
-        ticks = "tick" if done.held == 1 else "ticks"
-        console.print(Text(f"The rule must keep it for {count(done.held)} {ticks}.", style="dim"))
+        console.print(Text(f"The rule must keep it for {things(done.held, 'tick')}.", style="dim"))
     elif not done.dry:
         console.print(Text("The rule decides again at the next tick; --hold N makes it wait.", style="dim"))
     if done.dry:
@@ -123,7 +123,7 @@ def show_challenge(found: Challenge) -> None:
     if plan.rows is None or found.periods is None:
         console.print(Text("No run in reach would find a gain as small as that: name a greater one with --least."))
     else:
-        long = f"about {count(max(found.periods, 1))} periods at the usual number of labels"
+        long = f"about {things(max(found.periods, 1), 'period')} at the usual number of labels"
         said = f"It takes {number(plan.rows, 2)} labelled rows to find it with a chance of 80 %: {long}."
         console.print(Text(said))
     rests = f"Planned from {count(plan.n)} rows of the past; valid however often one looks, at {plan.level:.0%}."
@@ -140,8 +140,7 @@ def _between(low: float | None, high: float | None) -> str:
 
 
 def _ticks(done: Operation) -> str:
-    n = len(done.ticks)
-    return f"{count(n)} tick{'s' * (n != 1)}"
+    return things(len(done.ticks), "tick")
 
 
 def _table(done: Operation) -> Table:
@@ -231,5 +230,4 @@ def show_status(found: Sequence[Status], store: str) -> None:
         if one.challenger:
             console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
-    apps = "1 app" if len(found) == 1 else f"{count(len(found))} apps"
-    console.print(Text(f"{apps}, {count(red)} with an alarm.", style="dim"))
+    console.print(Text(f"{things(len(found), 'app')}, {count(red)} with an alarm.", style="dim"))

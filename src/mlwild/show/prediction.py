@@ -7,7 +7,7 @@ from rich.text import Text
 
 from mlwild.answering.batch import Predicted
 from mlwild.show.terminal import terminal
-from mlwild.wording import count
+from mlwild.wording import count, things
 
 #: Causes that are shown.
 SHOWN = 5
@@ -34,7 +34,7 @@ def show_predicted(found: Predicted) -> None:
 
 def headline(found: Predicted) -> str:
     """Say what was answered, by what, and where it is."""
-    rows = f"{count(found.rows)} row{'' if found.rows == 1 else 's'}"
+    rows = things(found.rows, "row")
     resumed = f", {count(found.resumed)} of them before the stop" if found.resumed else ""
     refused = found.status["refused"]
     told = (

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, outside, sentence
+from mlwild.wording import between, count, number, outside, sentence, things
 
 SHOWN = 12
 
@@ -27,7 +27,9 @@ def show_sheet(sheet: dict[str, Any], *, every_rule: bool = False) -> None:
         console.print()
     console.print(_rules(sheet, every_rule=every_rule))
     if len(sheet["rules"]) > SHOWN and not every_rule:
-        console.print(Text(f"  {len(sheet['rules']) - SHOWN} more rules, dearer: add --all-rules", style="dim"))
+        console.print(
+            Text(f"  {things(len(sheet['rules']) - SHOWN, 'more rule')}, dearer: add --all-rules", style="dim")
+        )
     console.print()
     for line in _findings(sheet):
         console.print(line)

@@ -10,7 +10,7 @@ from rich.text import Text
 from mlwild.show.terminal import terminal
 from mlwild.warehouse import Batch, Difference, Entry
 from mlwild.warehouse.sql import Estimate
-from mlwild.wording import count, number
+from mlwild.wording import count, number, things
 
 
 def show_entries(
@@ -61,7 +61,7 @@ def show_batches(batches: Sequence[Batch]) -> None:
 def show_difference(found: Difference) -> None:
     """Print what changed between two versions."""
     console = terminal()
-    head = f"{found.table}: version {found.new} has {count(found.added)} rows more than version {found.old}"
+    head = f"{found.table}: version {found.new} has {things(found.added, 'row')} more than version {found.old}"
     console.print(Text(f"{head}, and {count(found.corrected)} others in another form.", style="bold"))
     for name, rows in found.columns.items():
         console.print(f"  {name}: {count(rows)} corrected")

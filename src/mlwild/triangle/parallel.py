@@ -12,6 +12,7 @@ from mlwild.compute import Jobs, Ray
 from mlwild.triangle.cluster import on_cluster
 from mlwild.triangle.fitting import Done, Job, Rows, run, spill
 from mlwild.triangle.growing import note
+from mlwild.triangle.recipe import parent_of
 from mlwild.triangle.store import Store
 from mlwild.triangle.workers import on_workers
 
@@ -63,7 +64,8 @@ def make(
     rows = first.rows if first.growing else spill(survey, store)
     for _, takers in todo.values():
         triangle, vintage = takers[0]
-        triangle.mend_parent(vintage, rows)
+        if vintage.updates:
+            triangle.mend(parent_of(vintage))
     for key, done in run_all([job for job, _ in todo.values()], rows, store, jobs, run):
         job, takers = todo[key]
         if takers[0][0].growing and not done.why:

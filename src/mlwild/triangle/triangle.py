@@ -142,15 +142,16 @@ class Triangle:
         self._mapped[vintage] = predictions
         self.settle()
 
-    def mend_parent(self, vintage: Vintage, rows: Rows) -> None:
-        """Fit the model that an update starts from again, if it was damaged or removed."""
-        if not vintage.updates:
-            return
-        parent = parent_of(vintage)
-        if self.store.get(self.recipe.fit_key(parent), "model") is None:
-            self.mend_parent(parent, rows)
-            self.tally.mended += 1
-            self.tally.count(fitting.run(self.recipe.job(parent), rows, self.store))
+    def mend(self, vintage: Vintage) -> str:
+        """Fit a model again if it was damaged or removed, and first what it was updated from; say why it cannot be."""
+        if self.store.get(self.recipe.fit_key(vintage), "model") is not None:
+            return ""
+        if vintage.updates and (why := self.mend(parent_of(vintage))):
+            return why
+        self.tally.mended += 1
+        done = fitting.run(self.job(vintage), self.rows, self.store)
+        self.tally.count(done)
+        return done.why
 
     def _score(self, vintage: Vintage, predictions: NDArray[np.float32]) -> None:
         survey = self.survey
@@ -360,17 +361,20 @@ class Triangle:
 
     def fitted(self, vintage: Vintage) -> Any:
         """
-        Return the fitted model of a vintage, read from the store.
+        Return the fitted model of a vintage, read from the store; made again where it was damaged or removed.
 
         Raises
         ------
         StoreError
-            If it is not there or does not agree with its digest.
+            If it can neither be read nor made again.
         """
-        key = self.recipe.fit_key(vintage)
-        if self.store.get(key, "model") is None:
-            raise StoreError(f"store: the model of vintage {vintage} is missing or damaged. Run mlwild rehearse again.")
-        return pickle.loads(self.store.payload(key, "model").read_bytes())
+        path = self.store.payload(self.recipe.fit_key(vintage), "model")
+        if why := self.mend(vintage):
+            gone = (
+                f"store: the model of {self.model!r}, vintage {vintage}, is gone or damaged, and cannot be made again"
+            )
+            raise StoreError(f"{gone}: {why}. Restore {path}.")
+        return pickle.loads(path.read_bytes())
 
     def row_losses(self, vintage: Vintage, rows: NDArray[np.int64]) -> Floats:
         """Return a vintage's loss on some labelled rows, shape (n_rows,)."""

@@ -21,12 +21,14 @@ from mlwild.guards.guarded import Guarded
 from mlwild.guards.watch import Watch
 
 #: Part of the file: raised when its form changes.
-VERSION = 1
+VERSION = 2
 #: Name of the file, in the folder where a batch stands until it is whole.
 JOURNAL = "journal.json"
 #: Causes that are counted by name.
 CAUSES = 1_000
 OTHER = "other causes"
+#: Behind the first of several causes that differ in their numbers.
+LIKE = ", and the like"
 #: A number by itself: the parts of a date that is given as an example are none.
 _NUMBER = re.compile(r"(?P<number>(?<![\w.:-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w:-]))")
 #: What the state of a guard is made of, and all that is ever loaded from it.
@@ -65,6 +67,8 @@ class Journal:
         Bytes of the answers so far, and their CRC-32.
     status, causes : Counter
         Of the rows so far.
+    examples : dict of str to str
+        The first cause of each that is counted, with its numbers; whether others differ from it is said.
     whole : bool
         Whether all rows are answered: only the name of the file is missing.
     watch : str
@@ -78,6 +82,7 @@ class Journal:
     check: int = 0
     status: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
     whole: bool = False
     watch: str = ""
 
@@ -88,7 +93,11 @@ class Journal:
             if said:
                 # Numbers of the data would make each cause its own.
                 name = _masked(names).sub(lambda found: "#" if found["number"] else found[0], said)
-                self.causes[name if name in self.causes or len(self.causes) < CAUSES else OTHER] += n
+                name = name if name in self.causes or len(self.causes) < CAUSES else OTHER
+                self.causes[name] += n
+                shown = self.examples.setdefault(name, OTHER if name == OTHER else said)
+                if shown not in (said, OTHER) and not shown.endswith(LIKE):
+                    self.examples[name] = shown + LIKE
 
     def save(self, path: Path) -> None:
         """Write it down; when this returns it is on the disk."""

@@ -44,7 +44,7 @@ class Predicted:
     status : mapping of str to int
         Rows by status.
     causes : mapping of str to int
-        Rows by cause, the commonest first; numbers of the data stand as ``#``.
+        Rows by cause, the commonest first; of causes that differ in their numbers alone the first stands for all.
     vintage : str
         What was live.
     resumed : int
@@ -208,7 +208,7 @@ def predict(
                 _answer(_Work(wish, kind, journal, answers, seen), rows, progress)
         _publish(wish, kind)
         drop_tables(root, wish.folder)
-    causes = dict(journal.causes.most_common())
+    causes = {journal.examples[name]: n for name, n in journal.causes.most_common()}
     status = {name: journal.status[name] for name in ("normal", "degraded", "fallback", "refused")}
     return Predicted(wish.output, journal.rows, status, causes, made.vintage, resumed, unread, time.monotonic() - began)
 

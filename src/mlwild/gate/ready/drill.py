@@ -163,6 +163,8 @@ def _part(one: Harm) -> dict[str, Any]:
         "oracle": one.oracle if math.isfinite(one.oracle) else None,
         "clean": one.clean,
         "constant": one.constant,
+        "no_guard": one.bare if math.isfinite(one.bare) else None,
+        "gain": one.gain if math.isfinite(one.gain) else None,
         "held": one.held if math.isfinite(one.held) else None,
         "n": one.n,
     }

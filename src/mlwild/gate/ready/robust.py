@@ -171,7 +171,8 @@ class AnswersGaps:
             except Exception as problem:  # noqa: BLE001  the user's model may raise anything; that is the finding
                 why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
                 return Outcome("fail", f"with {name!r} missing it gives no answer ({why})", n=len(calm.held))
-        return Outcome("pass", f"it answers with any one of {len(columns)} features missing", n=len(calm.held))
+        any_ = "its one feature" if len(columns) == 1 else f"any one of {len(columns)} features"
+        return Outcome("pass", f"it answers with {any_} missing", n=len(calm.held))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mlwild.gate.outcome import Outcome
 from mlwild.gate.ready.code.sameness import published
 from mlwild.gate.ready.serving.categories import categories_of, has_gaps, unseen, with_category
 from mlwild.gate.trial import Trial
-from mlwild.wording import count
+from mlwild.wording import things
 
 MISSING = "missing"
 #: A known category counts as what the new one is taken for if it is at least so large a share of what was learned.
@@ -88,7 +88,7 @@ class UnknownCategories:
             more = f" ({len(faults)} of {len(used)} columns)" if len(used) > 1 else ""
             return Outcome("fail", f"{faults[0]}{more}", n=len(rows), parts=tuple({"said": said} for said in faults))
         names = ", ".join(used) or "none is used by the features"
-        said = f"a category never seen is answered as one in {count(len(used))} columns: {names}"
+        said = f"a category never seen is answered as one in {things(len(used), 'column')}: {names}"
         return Outcome("pass", said, n=len(rows))
 
     def _fault(self, trial: Trial, rows: Held, what: tuple[str, Counter[str], str]) -> str | None:
