@@ -43,8 +43,9 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
             body = one.facts["shadowed"]
             console.print(Text(f"{one.at}: challenger {body['name']!r}: {body['said']}.", style="cyan"))
         if (served := one.facts["observed"].get("served")) and (served["served"] or served["unlike"]):
-            many = "1 event was" if served["served"] == 1 else f"{count(served['served'])} events were"
-            said = f"{many} served: features are logged as they were fed"
+            one_event = served["served"] == 1
+            who, whose = ("1 event was", "its") if one_event else (f"{count(served['served'])} events were", "their")
+            said = f"{who} served: {whose} features are logged as they were fed"
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
