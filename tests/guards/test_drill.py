@@ -19,6 +19,7 @@ from mlwild.drilling import FAULTS, SEVERITIES, drill
 from mlwild.drilling.faults import Scene
 from mlwild.drilling.replays import Run, cell_of, differs
 from mlwild.errors import AppError, DataError
+from mlwild.guards.guarded import Guarded
 from mlwild.show import show_drill
 
 
@@ -348,3 +349,19 @@ def test_other_kinds_of_features_are_drilled_as_well(kind, tmp_path):
     made = drill(_app(features=features, models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
     assert [cell for cell in made.cells if cell.available < 1] == []
     assert made.cells[0].loss < made.cells[0].constant + 0.1
+
+
+def test_the_guard_is_told_when_rows_are_of(monkeypatch, tmp_path):
+    told, answer, x = [], Guarded.answer, _rows()["x"].to_numpy()
+
+    def noted(self, native, predict, watch, now=0.0, stale=None, times=None):
+        told.append((native, times))
+        return answer(self, native, predict, watch, now, stale, times)
+
+    monkeypatch.setattr(Guarded, "answer", noted)
+    drill(_app(), seeds=1, cutoffs=1, store=tmp_path)
+    asked = [one for one in told if one[1] is not None]
+    assert len(asked) > 40 * len(FAULTS)
+    assert all(len(native) == len(times) for native, times in asked)
+    native, times = asked[0]  # without a fault
+    assert native["x"].tolist() == x[times.astype(int)].tolist()
