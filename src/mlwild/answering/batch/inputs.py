@@ -110,9 +110,11 @@ def _decoded(decode: codecs.IncrementalDecoder, block: bytes, path: Path, line: 
         decode.decode(block, final=not block)
     except UnicodeDecodeError as problem:
         at = line + problem.object[: problem.start].count(b"\n")
+        # What spreadsheets call Unicode text begins with a mark that no text of one byte a letter does.
+        wide = at == 1 and not problem.start and problem.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         raise DataError(
             f"input: {path.name} is no UTF-8, from line {at} on. Write it as UTF-8, for instance with "
-            f"iconv -f latin1 -t utf-8."
+            f"iconv -f {'utf-16' if wide else 'latin1'} -t utf-8."
         ) from None
 
 
