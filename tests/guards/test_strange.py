@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import Ridge
 
 from mlwild.guards import Candidate, Known, learn_guard
-from mlwild.guards.watch import CALM
+from mlwild.guards.watch import CALM, KEPT, Recent
 from mlwild.losses import named
 from tests.guards.streams import BEGINS, regression, under
 
@@ -36,6 +37,91 @@ def test_of_two_features_that_say_the_same_both_are_to_blame():
     guard, predict = _guard(frame, x)
     found = guard.answer(pd.DataFrame({"x": [2.0], "z": [-2.0], "other": [0.0]}), predict, guard.watch())
     assert found.cause[0].startswith("x does not fit the other features; z does not fit the other features")
+
+
+def _mixed(rng, n, fault=None):
+    """Eight columns that go along, one of which is off; and labels of the rows as they were."""
+    mixed = np.random.default_rng(7).normal(size=(8, 8)) * 0.5 + np.eye(8)
+    rows = rng.normal(size=(n, 8)) @ mixed
+    labels = rows @ np.random.default_rng(8).normal(size=8) + rng.normal(size=n)
+    if fault is not None:
+        column = int(rng.integers(8))
+        rows[:, column] = {
+            "shift": rows[:, column] + 1.2 * rows[:, column].std(),
+            "stale": np.roll(rows[:, column], 9),
+        }[fault]
+        return rows, labels, column
+    return rows, labels, None
+
+
+@pytest.fixture(scope="module")
+def linear():
+    rng = np.random.default_rng(0)
+    (learned, past, _), (held, labels, _) = _mixed(rng, 4000), _mixed(rng, 2000)
+    model = Ridge(alpha=1.0).fit(learned, past)
+    names = [f"x{place}" for place in range(8)]
+    tables = [pa.table(dict(zip(names, rows.T.copy(), strict=True))) for rows in (learned, held)]
+    chain = [Candidate("model", "1", lambda X: model.predict(np.nan_to_num(X)))]
+    return learn_guard(Known(tables[0], past, tables[1], labels, "numpy", named("absolute"), "value", 0), chain), chain
+
+
+@pytest.mark.parametrize("fault", ["shift", "stale"])
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_stream_is_blamed_on_its_rows_together_however_they_come(linear, fault, size):
+    """Of one row nobody knows what is wrong with it, of fifty one does: the loss is that of who is told, or nearly."""
+    guard, chain = linear
+    lost, told, constant = [], [], []
+    for seed in range(4):
+        rows, labels, column = _mixed(np.random.default_rng(seed), 800, fault)
+        watch = guard.watch()
+        made = [guard.answer(rows[at : at + size], [chain[0].predict], watch).value for at in range(0, 800, size)]
+        broken = np.tile(np.arange(8) == column, (800, 1))
+        best = guard.knowing(rows, [chain[0].predict], guard.watch(), broken).value
+        # What goes before the alarm cannot be had back.
+        lost.append(np.abs(np.concatenate(made) - labels)[200:].mean())
+        told.append(np.abs(best - labels)[200:].mean())
+        constant.append(np.abs(guard.stages[-1].constant - labels)[200:].mean())
+    assert np.mean(lost) < np.mean(told) + 0.15 * (np.mean(constant) - np.mean(told))
+
+
+def test_of_two_features_that_nothing_tells_apart_neither_is_blamed():
+    """One of them is another row's: to leave out the wrong one would be worse than the constant."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=N)
+    frame = pd.DataFrame({"x": x, "z": x + 0.3 * rng.normal(size=N)})
+    guard, predict = _guard(frame, x)
+    live = rng.normal(size=2000)
+    stale = pd.DataFrame({"x": rng.normal(size=2000), "z": live + 0.3 * rng.normal(size=2000)})
+    watch = guard.watch()
+    made = np.concatenate([guard.answer(stale[at : at + 20], predict, watch).value for at in range(0, 2000, 20)])
+    lost, constant = np.abs(made - live), np.abs(float(guard.stages[-1].constant) - live)
+    assert lost[100:].mean() < 1.05 * constant[100:].mean()
+
+
+def test_what_was_strange_long_ago_is_not_blamed_for_what_is_now(linear):
+    guard, chain = linear
+    rows, _, _ = _mixed(np.random.default_rng(3), 2 * CALM + 40)
+    far = 6.0 * rows.std(axis=0)
+    rows[:20, 1] += far[1]
+    rows[-20:, 6] += far[6]
+    watch, causes = guard.watch(), []
+    for at in range(len(rows)):
+        causes.extend(guard.answer(rows[[at]], [chain[0].predict], watch).cause)
+    named_ = [{word.split(" ")[0] for word in cause.split("; ") if " does not fit" in word} for cause in causes]
+    assert all(one == {"x1"} for one in named_[1:20])
+    assert all(one == {"x6"} for one in named_[-19:])
+
+
+def test_the_latest_rows_are_kept_in_order():
+    kept, rows = Recent(2), np.arange(4000.0).reshape(-1, 2)
+    place = 0
+    for size in (1, 1, 3, KEPT - 1, 1, KEPT, KEPT + 7, 1, 2, 5):
+        kept.add(rows[place : place + size])
+        place += size
+        for n in (1, 4, KEPT, KEPT + 1):
+            assert kept.last(n).tolist() == rows[max(place - min(n, KEPT), 0) : place].tolist()
+    kept.forget()
+    assert kept.last().tolist() == []
 
 
 def test_rows_of_a_request_since_it_began_are_not_trusted(stream):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +79,7 @@ class Guarded:
 
     def watch(self) -> Watch:
         """Return the state before any request."""
-        stream = None if self.stream is None else copy(self.stream)
+        stream = None if self.stream is None else self.stream.begun()
         return Watch.of(len(self.encoding.names), self.stages, stream)
 
     def answer(

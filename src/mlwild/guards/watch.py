@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.guards.blame import blamed_for, usual_rows
 from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import Gone, Stage
 from mlwild.stats.breaking import Breaker
-from mlwild.stats.p_detector import PDetector
+from mlwild.stats.p_detector import Alarm, PDetector
 from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.support import Support
 
@@ -26,8 +27,37 @@ CALM, USUAL = 64, 1.25
 #: Rows that lack the same features before it pays to measure what a model loses without them, and sets of features that
 #: are counted.
 WORTH, MOST_COUNTED = 64, 1024
-#: Features that may be blamed together; rows of a batch that are looked at one by one.
-MOST_BLAMED, MOST_ALONE = 2, 200
+#: Rows that blame rests on at most; rows of a strange stream after which it is found anew; strange rows of a batch that
+#: are looked at one by one.
+KEPT, LOOKS, MOST_ALONE = 256, (8, 16, 32, CALM), 200
+
+
+class Recent:
+    """The latest rows of a stream, `KEPT` of them at most; changed in place."""
+
+    def __init__(self, features: int) -> None:
+        self._rows = np.empty((KEPT, features))
+        self._n = 0
+
+    def add(self, rows: Floats) -> None:
+        """Add rows, the latest last."""
+        n = len(rows)
+        if n == 1:  # most requests
+            self._rows[self._n % KEPT] = rows[0]
+        elif n < KEPT:
+            self._rows[np.arange(self._n, self._n + n) % KEPT] = rows
+        else:
+            self._rows[:] = rows[-KEPT:]
+            self._n = -n
+        self._n = self._n + n or KEPT
+
+    def last(self, n: int = KEPT) -> Floats:
+        """Return the last rows, or as many of them as there are, in order."""
+        return self._rows[np.arange(self._n - min(n, self._n, KEPT), self._n) % KEPT]
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._n = 0
 
 
 @dataclass
@@ -46,10 +76,14 @@ class Stream:
     blamed : tuple of int, optional
         Features that do not fit the others at present; empty where nothing is to be blamed for strange rows, None where
         nothing is strange.
+    since : int
+        Rows of the stream since it began to be strange.
     looked : int
         Rows looked at since the last time that trust was refused.
     surprise : float
         Sum of their -log(p).
+    quiet : int
+        Rows on end of which none was strange by itself.
     """
 
     support: Support
@@ -57,8 +91,20 @@ class Stream:
     fdr: float
     detector: PDetector
     blamed: tuple[int, ...] | None = None
+    since: int = 0
     looked: int = 0
     surprise: float = 0.0
+    quiet: int = 0
+    _recent: Recent = field(init=False, repr=False)
+    _strange: Recent = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin without rows."""
+        self._recent, self._strange = Recent(len(self.support.scorer)), Recent(len(self.support.scorer))
+
+    def begun(self) -> Stream:
+        """Return the stream as it is before any row."""
+        return Stream(self.support, self.slack, self.fdr, self.detector)
 
     def feed(
         self, rows: Floats, hurt: Bools | None = None, *, near: bool = False
@@ -84,9 +130,12 @@ class Stream:
                 return []
             alone = self.support.p_value(rows[0].tolist())
             if alone * (self.support.n + 1) > 1.5:
+                self.quiet += 1
                 if self.slack < math.inf:
+                    self._recent.add(rows)
                     self.detector, alarm = self.detector.feed(min(1.0, self.slack * alone))
-                    self.blamed = None if alarm is None else self._blame(rows)
+                    if alarm is not None:
+                        self._alarmed(alarm)
                 return [] if self.blamed is None else [(np.zeros(1, dtype=np.intp), self.blamed)]
         at = np.arange(len(rows)) if hurt is None else np.flatnonzero(~hurt)
         if not len(at):
@@ -94,8 +143,7 @@ class Stream:
         known = rows if len(at) == len(rows) else rows[at]
         p = self.support.tail(known, near=near)
         out = outlying_rows(p, rate=self.fdr)
-        strange = [(at[[one]], self._blame(known[[one]])) for one in out[:MOST_ALONE].tolist()]
-        strange.extend((at[[one]], ()) for one in out[MOST_ALONE:].tolist())
+        strange = self._alone(known, at, out)
         if self.slack < math.inf:
             if len(out):  # what is told of a row by itself need not be told of the stream
                 rest = np.delete(np.arange(len(at)), out)
@@ -104,54 +152,68 @@ class Stream:
             strange.extend((at[part], blamed) for part, blamed in self._together(known, ranked))
         return strange
 
+    def _alone(self, known: Floats, at: Ints, out: Ints) -> list[tuple[Ints, tuple[int, ...]]]:
+        """
+        Return rows that are strange by themselves, with what is to blame.
+
+        Most often it is the same for all that came lately: what is so for them together is told from what fits one by
+        chance.
+        """
+        if not len(out):
+            self.quiet += len(at)
+            return []
+        if self.quiet + int(out[0]) > CALM:  # those before were another matter
+            self._strange.forget()
+        self.quiet = len(at) - 1 - int(out[-1])
+        self._strange.add(known[out])
+        made = []
+        for features in dict.fromkeys((self.blamed or (), self._blame(self._strange.last()))):
+            if features and len(out):
+                fits = usual_rows(self.support, self.slack, known[out], features)
+                made.append((at[out[fits]], features))
+                out = out[~fits]
+        made.extend((at[[one]], self._blame(known[[one]])) for one in out[:MOST_ALONE].tolist())
+        made.append((at[out[MOST_ALONE:]], ()))
+        return made
+
     def _together(self, rows: Floats, p: Floats) -> list[tuple[Ints, tuple[int, ...]]]:
         """Feed rows to the detector, and return those that came while the stream was strange."""
-        found: list[tuple[Ints, tuple[int, ...]]] = []
+        found: dict[int, tuple[int, ...]] = {}
         place = 0
         while place < len(p):
             if self.blamed is not None:
-                took = min(CALM - self.looked, len(p) - place)
-                found.append((np.arange(place, place + took), self.blamed))
+                took = min(next(end for end in LOOKS if end > self.looked) - self.looked, len(p) - place)
+                self._recent.add(rows[place : place + took])
+                blamed, low = self.blamed, place
                 self._calmer(p[place : place + took])
-                place += took
+                self.since, place = self.since + took, place + took
+                if self.blamed is not None and self.looked in (0, *LOOKS):
+                    self.blamed = blamed = self._blame(self._recent.last(self.since))
+                    low = max(place - min(self.since, KEPT), 0)  # rows of this very batch are not answered yet
+                found.update(dict.fromkeys(range(low, place), blamed))
                 continue
             before = self.detector.rows
             self.detector, alarm = self.detector.feed_all(p[place:])
             if alarm is None:
+                self._recent.add(rows[place:])
                 break
             raised, began = place + alarm.row - before, max(place + alarm.began - before, 0)
-            self.blamed = self._blame(rows[began : raised + 1])
+            self._recent.add(rows[place : raised + 1])
             # Rows of this very batch since it began are not answered yet: they are not to be trusted either.
-            found.append((np.arange(began, raised + 1), self.blamed))
+            found.update(dict.fromkeys(range(began, raised + 1), self._alarmed(alarm)))
             place = raised + 1
-        return found
+        made: dict[tuple[int, ...], list[int]] = {}
+        for one, blamed in sorted(found.items()):
+            made.setdefault(blamed, []).append(one)
+        return [(np.array(ones), blamed) for blamed, ones in made.items()]
+
+    def _alarmed(self, alarm: Alarm) -> tuple[int, ...]:
+        self.since = alarm.row - alarm.began + 1
+        self.blamed = blamed = self._blame(self._recent.last(self.since))
+        return blamed
 
     def _blame(self, rows: Floats) -> tuple[int, ...]:
-        """
-        Return the one or two features without which strange rows are as usual; none where there are none such.
-
-        Of two that say the same, either explains what is strange: then both are to blame.
-        """
-        n = rows.shape[1]
-        if n < 2:
-            return ()
-        _, worst = self.support.look(rows)
-        first = int(np.bincount(worst).argmax())
-        if self._usual(rows, (first,)):
-            found = tuple(one for one in range(n) if one == first or self._usual(rows, (one,)))
-            return found if len(found) <= min(MOST_BLAMED, n - 1) else ()
-        if n < 3:
-            return ()
-        _, worst = self.support.look(rows, (first,))
-        pair = tuple(sorted((first, int(np.bincount(worst).argmax()))))
-        return pair if len(set(pair)) == 2 and self._usual(rows, pair) else ()
-
-    def _usual(self, rows: Floats, left: tuple[int, ...]) -> bool:
-        """Say whether rows are, together, as usual if some features are left out of account."""
-        slack = self.slack if self.slack < math.inf else 1.0
-        p = np.minimum(1.0, slack * self.support.look(rows, left)[0])
-        p = np.maximum(p, np.finfo(np.float64).tiny)  # far out, it runs below what a number can hold
-        return -float(np.log(p).mean()) <= 1.0 + 2.0 / math.sqrt(len(rows))
+        return blamed_for(self.support, self.slack, rows)
 
     def _calmer(self, p: Floats) -> None:
         """Trust the stream again once some rows on end are, together, as usual."""

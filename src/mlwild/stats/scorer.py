@@ -139,6 +139,24 @@ class Scorer:
                 worst[part] = away.argmax(axis=0)
         return scores
 
+    def apart(self, rows: Floats) -> Floats:
+        """
+        Return the standardised distance of each column of each row from what the others lead one to expect.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_columns, n_rows)
+        """
+        return np.asarray(self.residual @ _mapped(rows, self.grids)[0])
+
+    def along(self, column: int) -> Floats:
+        """Return the correlation of each column's distances with those of one column, as the learned rows have it."""
+        return np.asarray(self.residual[:, column] / self.deviation[column])
+
 
 def learn_scorer(rows: Floats) -> Scorer:
     """
