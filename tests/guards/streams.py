@@ -1,4 +1,4 @@
-"""Three streams with a champion, a simple model and the constant; and the faults that befall them."""
+"""Three streams with a champion, the previous one, a simple model and the constant; and the faults that befall them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -17,6 +18,8 @@ from mlwild.guards import Candidate, Guard, Guarded, Known, learn_guard
 from mlwild.losses import named
 
 LEARNED, HELD, LIVE = 4000, 1500, 2000
+#: Rows that the champion learned from and the previous one did not.
+VINTAGE = 1000
 #: Where a fault begins in the live rows, and where it ends.
 BEGINS, ENDS = 400, 1600
 
@@ -125,14 +128,19 @@ ROWS = {"regression": regression_rows, "classes": classes_rows, "gaps": gaps_row
 def _made(frame, y, models, loss, ask, n):
     learned, held = slice(0, LEARNED), slice(LEARNED, LEARNED + HELD)
     live, more = slice(LEARNED + HELD, LEARNED + HELD + LIVE), slice(LEARNED + HELD + LIVE, None)
-    fitted = [model.fit(frame[learned], y[learned]) for model in models]
+    earlier = slice(0, LEARNED - VINTAGE)
+    fitted = [
+        models[0].fit(frame[learned], y[learned]),
+        clone(models[0]).fit(frame[earlier], y[earlier]),
+        models[1].fit(frame[learned], y[learned]),
+    ]
     ask_of = {
         "value": lambda model: model.predict,
         "probability": lambda model: lambda X: model.predict_proba(X)[:, 1],
     }[ask]
     chain = [
         Candidate(name, str(place), ask_of(model))
-        for place, (name, model) in enumerate(zip(("champion", "simple"), fitted, strict=True))
+        for place, (name, model) in enumerate(zip(("champion", "previous", "simple"), fitted, strict=True))
     ]
     known = Known(_table(frame[learned]), y[learned], _table(frame[held]), y[held], "pandas", named(loss), ask, n)
     guard = learn_guard(known, chain, Guard())

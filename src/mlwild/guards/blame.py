@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.stats.support import Support
-from mlwild.stats.suspects import column_gains, likeliest, pair_gains
+from mlwild.stats.suspects import Distances, column_gains, likeliest, pair_gains
 
 Floats = NDArray[np.float64]
 
@@ -52,18 +52,18 @@ def blamed_for(support: Support, slack: float, rows: Floats) -> tuple[int, ...]:
     n = rows.shape[1]
     if n < 2:
         return ()
-    apart = support.scorer.apart(rows)
-    gains = column_gains(apart)
+    distances = support.scorer.distances(rows)
+    gains = column_gains(distances)
     found = {one for one in np.flatnonzero(likeliest(gains)[1]).tolist() if _usual(support, slack, rows, (one,))}
     if not found and n > 2:
-        found = _two(support, slack, rows, apart, np.argsort(-gains.sum(axis=1))[:FIRSTS].tolist())
+        found = _two(support, slack, rows, distances, np.argsort(-gains.sum(axis=1))[:FIRSTS].tolist())
     return tuple(sorted(found)) if len(found) <= min(max(n // 2, 2), n - 1) else ()
 
 
-def _two(support: Support, slack: float, rows: Floats, apart: Floats, firsts: Sequence[int]) -> set[int]:
+def _two(support: Support, slack: float, rows: Floats, distances: Distances, firsts: Sequence[int]) -> set[int]:
     """Return the features of the pairs that may be to blame together, each of which has one of some features."""
-    n = len(apart)
-    gains = np.stack([pair_gains(apart, support.scorer.along(one), one) for one in firsts])
+    n = rows.shape[1]
+    gains = np.stack([pair_gains(distances, one) for one in firsts])
     near = np.flatnonzero(likeliest(gains.reshape(-1, len(rows)))[1]).tolist()
     pairs = {tuple(sorted((firsts[place // n], place % n))) for place in near}
     if len(pairs) > MOST_PAIRS:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlwild import frames
 from mlwild.guards.answers import DEGRADED, FALLBACK, NORMAL, Answers, given, no_answers, too_dear, too_unsure
 from mlwild.guards.asking import LATE, tried
-from mlwild.guards.encoding import Encoding, blanked
+from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
 from mlwild.guards.following import radii_of
@@ -270,7 +270,7 @@ class Guarded:
                 causes.append(f"{self.stages[place].name} failed too often and rests")
                 continue
             value, problem, chance = self._asked(
-                place, self._frame(native, left, lot, usual=step.usual), len(left), predict
+                place, self._frame(native, rows, left, lot, step.fill), len(left), predict
             )
             good = self._sane(place, value, predict, watch if lot.clean else None)
             # A model that answers most rows has not failed, if it does not raise by chance: the others are to blame.
@@ -330,8 +330,9 @@ class Guarded:
             return [(place, self.stages[place].whole) for place in every if self.stages[place].blind]
         # A model that is asked again and again for a few rows would hold up all others.
         rare = len(names) > 1 and not watch.often(names, n)
+        unsaid = self.sample.filler.unsaid(names) if rare else {}
         known = [
-            (place, self.stages[place].foreseen(names) if rare else self.without(place, names, predict, watch))
+            (place, self.stages[place].foreseen(names, unsaid) if rare else self.without(place, names, predict, watch))
             for place in every
         ]
         if not names:
@@ -361,14 +362,14 @@ class Guarded:
             watch.measured[asked] = measured(stage, self.sample, model, names)
         return watch.measured[asked]
 
-    def _frame(self, native: Any, left: Ints, lot: Lot, *, usual: bool) -> Any:
+    def _frame(self, native: Any, rows: Floats, left: Ints, lot: Lot, fill: str) -> Any:
         table = type(native).__module__.partition(".")[0] == "pyarrow"
         if lot.gaps is None and len(left) == len(lot.rows) and not table:
             return native
         table = native if table else frames.to_arrow(native, "features")[0]
         table = table if len(left) == len(lot.rows) else table.take(left)
         if lot.gaps is not None:
-            table = blanked(table, lot.gaps[left], self.sample.fills if usual else {}, self.encoding.schema)
+            table = self.sample.filler.filled(table, rows[left], lot.gaps[left], fill)
         return frames.from_arrow(table, self.encoding.kind)
 
     def _asked(self, place: int, X: Any, n: int, predict: Sequence[Predict | None]) -> tuple[Floats, str, bool]:  # noqa: N803

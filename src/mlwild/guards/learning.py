@@ -18,12 +18,13 @@ from mlwild.guards.alike import groups_of
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import learn_draws
 from mlwild.guards.fences import SHORTEST_RUN, learn_fences
+from mlwild.guards.filling import learn_filler
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
 from mlwild.guards.outcomes import scores_of
 from mlwild.guards.runs import longest_runs
 from mlwild.guards.settings import Guard
-from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best_constant
+from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best, best_constant
 from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
 from mlwild.stats.local_radii import Radii
@@ -180,9 +181,9 @@ def learn_guard(
     settings = settings or Guard()
     encoding = Encoding.of(known.learned, known.kind)
     fences = learn_fences(known.learned, encoding, terms, known.times)
-    fills = {name: _usual(known.learned.column(name)) for name in encoding.names}
+    filler = learn_filler(encoding, known.learned)
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
-    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, fills, settings.risk)
+    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk)
     whole = replace(sample, table=known.held, labels=known.labels)
     alike = groups_of(encoding, known.held.take(picked))
     stages = [
@@ -198,16 +199,16 @@ def _stage(
     one: Candidate, known: Known, samples: tuple[Sample, Sample], settings: Guard, alike: Sequence[frozenset[str]]
 ) -> Stage:
     sample, whole = samples
-    predictions = whole.answers(one.predict, {})
+    predictions = whole.answers(one.predict)
     names = known.learned.column_names
     if predictions is None:
         raise DataError(f"guard: {one.name!r} gives no answer to rows of the history, and can be no stage of a chain.")
-    before = sample.answers(one.predict, {})
+    before = sample.answers(one.predict)
     assert before is not None
-    gone = {name: sample.without(one.predict, (name,), before) for name in names}
-    nothing = sample.answers(one.predict, dict.fromkeys(names))
+    each = {name: sample.ways(one.predict, (name,), before) for name in names}
+    nothing = sample.answers(one.predict, names)
     blind = nothing is not None and bool(np.array_equal(nothing, before))
-    together = [] if blind else [(group, sample.without(one.predict, sorted(group), before)) for group in alike]
+    together = [] if blind else [(group, sample.ways(one.predict, sorted(group), before)) for group in alike]
     low, high = _range(known, predictions)
     first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
     seen = float(longest_runs(first[:, None])[0])
@@ -217,7 +218,7 @@ def _stage(
         one.vintage,
         whole.lost(predictions),
         len(known.labels),
-        gone,
+        {name: best(ways) for name, ways in each.items()},
         known.radii(np.asarray(predictions, dtype=np.float64), settings.level) if one.radii is None else one.radii,
         blind,
         low,
@@ -225,8 +226,9 @@ def _stage(
         max(5.0 * SHORTEST_RUN, 3 * seen) if varies else math.inf,
         blocks=sample.blocks(before),
         sure=whole.sure(predictions),
+        ways={fill: {name: ways[fill] for name, ways in each.items()} for fill in sample.filler.ways},
         alike=tuple(together),
-        nothing=None if blind else sample.without(one.predict, names, before),
+        nothing=None if blind else best(sample.ways(one.predict, names, before)),
     )
 
 
@@ -256,25 +258,6 @@ def _constant(known: Known, sample: Sample, whole: Sample, settings: Guard) -> S
         blocks=sample.blocks(few),
         sure=whole.sure(same),
     )
-
-
-def _usual(column: Any) -> Any:
-    """Return the median of a column, or its most frequent value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = column.drop_null()
-    kind = column.type
-    if pa.types.is_floating(kind):
-        column = column.filter(pc.is_finite(column))
-    if not len(column):
-        return None
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-        return pc.quantile(column, q=0.5, interpolation="lower")[0].as_py()
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    counted = column.value_counts().to_pylist()
-    return max(counted, key=lambda one: (one["counts"], one["values"]))["values"]
 
 
 def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:

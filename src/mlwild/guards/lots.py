@@ -29,14 +29,14 @@ class Step(NamedTuple):
     ----------
     place : int
         Of the stage in the chain.
-    usual : bool
-        Whether the usual value stands where one is missing.
+    fill : str
+        What stands where a value cannot be used.
     loss, wider, sure : float, or ndarray of shape (n_rows,)
         What it is expected to lose, the factor of its interval, and how sure it must be to answer.
     """
 
     place: int
-    usual: bool
+    fill: str
     loss: Floats | float
     wider: Floats | float
     sure: Floats | float
@@ -74,7 +74,7 @@ class Lot:
 
 def steps_of(order: Order) -> tuple[Step, ...]:
     """Return the stages that may answer rows that are all as they should be."""
-    return tuple([Step(place, gone.usual, gone.loss, gone.wider, gone.sure) for place, gone in order])
+    return tuple([Step(place, gone.fill, gone.loss, gone.wider, gone.sure) for place, gone in order])
 
 
 def lots_of(
@@ -108,7 +108,7 @@ def lots_of(
     for group in groups:
         order = ordered(group[1], len(group[0]))
         kind = "odd" if group[1] is None else "gaps" if group[1] else "clean"
-        found.setdefault((kind, *((place, gone.usual, gone.loss > refuse) for place, gone in order)), []).append(
+        found.setdefault((kind, *((place, gone.fill, gone.loss > refuse) for place, gone in order)), []).append(
             (group, order)
         )
     return [_joined(parts, broken) for parts in found.values()]
@@ -122,7 +122,7 @@ def _joined(parts: Sequence[tuple[Group, Order]], broken: Bools) -> Lot:
     for (place, first), *others in zip(*(order for _, order in parts), strict=True):
         gone = [first, *(one for _, one in others)]
         each = np.repeat([[one.loss, one.wider, one.sure] for one in gone], sizes, axis=0)[in_order]
-        steps.append(Step(place, first.usual, *each.T))
+        steps.append(Step(place, first.fill, *each.T))
     why = [one for group, _ in parts for one in group[2]]
     names = parts[0][0][1]
     rows = rows[in_order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.errors import DataError
-from mlwild.guards.encoding import without
+from mlwild.guards.filling import IMPUTED, MISSING, USUAL, Filler
 from mlwild.guards.outcomes import likeliest_of
 from mlwild.losses import Loss
 from mlwild.models import refuse_unfinite
@@ -40,8 +41,8 @@ class Gone:
     ----------
     loss : float
         Mean loss then; infinite where it gives no answer.
-    usual : bool
-        Whether its most usual value stands in its place, rather than a missing one.
+    fill : str
+        What stands in its place, one of `FILLS`.
     wider : float
         Factor of the interval's width.
     blocks : tuple of float
@@ -51,7 +52,7 @@ class Gone:
     """
 
     loss: float
-    usual: bool = False
+    fill: str = MISSING
     wider: float = 1.0
     blocks: tuple[float, ...] = ()
     sure: float = 0.0
@@ -93,8 +94,10 @@ class Stage:
         Mean loss in each stretch of the sample.
     sure : float
         Probability of the likeliest class below which it does not answer; 0 where it answers all.
-    alike : tuple of (frozenset of str, Gone)
-        Features that say nearly the same, and what it loses without all of them.
+    ways : mapping of str to mapping of str to Gone
+        As `gone`, by what stands in a feature's place.
+    alike : tuple of (frozenset of str, mapping of str to Gone)
+        Features that say nearly the same, and what it loses without all of them, by what stands in their place.
     nothing : Gone, optional
         What it loses without any feature.
     """
@@ -112,7 +115,8 @@ class Stage:
     constant: Floats | None = None
     blocks: tuple[float, ...] = ()
     sure: float = 0.0
-    alike: tuple[tuple[frozenset[str], Gone], ...] = ()
+    ways: Mapping[str, Mapping[str, Gone]] = field(default_factory=dict)
+    alike: tuple[tuple[frozenset[str], Mapping[str, Gone]], ...] = ()
     nothing: Gone | None = None
 
     @property
@@ -120,35 +124,56 @@ class Stage:
         """What it does where no feature is missing."""
         return Gone(self.loss, blocks=self.blocks, sure=self.sure)
 
-    def foreseen(self, names: Sequence[str]) -> Gone:
+    def foreseen(self, names: Sequence[str], unsaid: Mapping[str, float] | None = None) -> Gone:
         """
         Return what it will lose without several features, as far as what each of them costs shows it.
 
-        Costs are added; of features that say the same, two count as all of them. Without any feature it is the most.
+        Costs are added, and what stands in the features' places is what makes the sum least. Of features that say the
+        same, two count as all of them; one that the others lead one to expect costs more the less of it they say, up to
+        what it costs where its usual value stands for it. Without any feature it is the most.
 
         Parameters
         ----------
         names : sequence of str
+        unsaid : mapping of str to float
+            Of each feature, how much of what the others say of it they do not say without each other: 0 for nothing,
+            1 for all. Default: all.
 
         Examples
         --------
         >>> gone = {"a": Gone(1.5), "b": Gone(1.0), "c": Gone(1.0)}
-        >>> stage = Stage("model", "1", 1.0, 100, gone, alike=((frozenset("bc"), Gone(3.0)),), nothing=Gone(3.25))
+        >>> ways, alike = {"missing": gone}, ((frozenset("bc"), {"missing": Gone(3.0)}),)
+        >>> stage = Stage("model", "1", 1.0, 100, gone, ways=ways, alike=alike, nothing=Gone(3.25))
         >>> [stage.foreseen(names).loss for names in ("ab", "bc", "abc")]
         [1.5, 3.0, 3.25]
         """
         if self.blind:
             return self.whole
-        left, parts = set(names), []
+        found = [self._sum(self._parts(names, fill, unsaid or {}), fill) for fill in self.ways]
+        return min(found, key=lambda one: one.loss)
+
+    def _parts(self, names: Sequence[str], fill: str, unsaid: Mapping[str, float]) -> list[Gone]:
+        """Return what costs are added up."""
+        each, left, parts = self.ways[fill], set(names), []
         for group, gone in self.alike:
-            if len(group & left) > 1:
+            if fill != IMPUTED and len(group & left) > 1:
+                parts.append(gone[fill])
                 left -= group
-                parts.append(gone)
-        parts += [self.gone[name] for name in names if name in left]
+            elif fill == IMPUTED and group <= left:
+                # What the others say of it as a whole lies between what they say of each and nothing.
+                share = sum(unsaid.get(name, 1.0) for name in group) / len(group)
+                parts.append(_between(self._sum([each[name] for name in group], fill), gone[USUAL], share))
+                left -= group
+        if fill == IMPUTED:
+            usual = self.ways[USUAL]
+            return parts + [_between(each[name], usual[name], unsaid.get(name, 1.0)) for name in names if name in left]
+        return parts + [each[name] for name in names if name in left]
+
+    def _sum(self, parts: Sequence[Gone], fill: str) -> Gone:
         most = [*parts, self.nothing] if self.nothing is not None and math.isfinite(self.nothing.loss) else []
         return Gone(
             _summed(self.loss, [one.loss for one in parts], [one.loss for one in most]),
-            any(one.usual for one in parts),
+            fill,
             min(math.prod(one.wider for one in parts), max((one.wider for one in most), default=math.inf)),
             tuple(
                 _summed(known, [one.blocks[place] for one in parts], [one.blocks[place] for one in most])
@@ -159,6 +184,20 @@ class Stage:
             # How sure it must be is known of what was measured only.
             math.inf if self.sure or any(one.sure for one in parts) else 0.0,
         )
+
+
+def _between(one: Gone, other: Gone, share: float) -> Gone:
+    """Return what lies between two: of the second a share; what is more by the first alone stays."""
+    if not share or not math.isfinite(one.loss) or not math.isfinite(other.loss):
+        return one if not share or not math.isfinite(one.loss) else other
+    pairs = zip(one.blocks, other.blocks, strict=True)
+    return Gone(
+        one.loss + share * max(other.loss - one.loss, 0.0),
+        one.fill,
+        one.wider + share * max(other.wider - one.wider, 0.0),
+        tuple(here + share * max(there - here, 0.0) for here, there in pairs),
+        max(one.sure, other.sure),
+    )
 
 
 def _summed(known: float, parts: Sequence[float], most: Sequence[float]) -> float:
@@ -180,8 +219,8 @@ class Sample:
     kind : str
         Kind of frame that models are given.
     loss : Loss
-    fills : mapping of str to value
-        The most usual value of each feature.
+    filler : Filler
+        What may stand where a value cannot be used.
     risk : float, optional
         Share of answers that may be wrong.
     """
@@ -190,8 +229,13 @@ class Sample:
     labels: NDArray[Any]
     kind: str
     loss: Loss
-    fills: Mapping[str, Any]
+    filler: Filler
     risk: float | None = None
+
+    @cached_property
+    def numbers(self) -> Floats:
+        """The rows as numbers."""
+        return self.filler.encoding.matrix(self.table)[0]
 
     def sure(self, predictions: NDArray[Any]) -> float:
         """Return how sure a stage must be to be wrong as seldom as is asked; infinite where it never is."""
@@ -212,9 +256,12 @@ class Sample:
     def _lost(self, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
         return mean_loss(self.loss, labels, predictions)
 
-    def answers(self, predict: Predict, names: Mapping[str, Any]) -> NDArray[Any] | None:
+    def answers(self, predict: Predict, names: Sequence[str] = (), fill: str = MISSING) -> NDArray[Any] | None:
         """Return predictions without some features; None where the model gives none."""
-        table = without(self.table, names, self.table.schema) if names else self.table
+        table = self.table
+        if names:
+            gaps = np.broadcast_to([name in names for name in table.column_names], self.numbers.shape)
+            table = self.filler.filled(table, self.numbers, gaps, fill)
         try:
             made = np.asarray(predict(frames.from_arrow(table, self.kind)))
             refuse_unfinite(made)
@@ -227,12 +274,12 @@ class Sample:
     def varies(self, predict: Predict | None) -> bool:
         """Say whether a model answers some of the rows differently."""
         few = replace(self, table=self.table.take(np.linspace(0, len(self.labels) - 1, FEW).round().astype(np.int64)))
-        made = None if predict is None else few.answers(predict, {})
+        made = None if predict is None else few.answers(predict)
         return made is not None and bool((made != made[0]).any())
 
-    def without(self, predict: Predict, names: Sequence[str], before: NDArray[Any] | None = None) -> Gone:
+    def ways(self, predict: Predict, names: Sequence[str], before: NDArray[Any] | None = None) -> dict[str, Gone]:
         """
-        Return what a stage loses without some features, in the better of two ways to do without.
+        Return what a stage loses without some features, by what stands in their place.
 
         Parameters
         ----------
@@ -241,23 +288,29 @@ class Sample:
         before : ndarray, optional
             Its predictions with all of them.
         """
-        best = Gone(math.inf)
-        for usual in (False, True):
-            fills = {name: self.fills[name] if usual else None for name in names}
-            made = self.answers(predict, fills)
+        found = {}
+        for fill in self.filler.ways:
+            made = self.answers(predict, names, fill)
             loss = math.inf if made is None else self.lost(made)
-            if made is not None and loss < best.loss:
-                wider = 1.0 if before is None else _wider(self.labels, before, made)
-                best = Gone(loss, usual, wider, self.blocks(made), self.sure(made))
-        return best
+            if made is None or not math.isfinite(loss):
+                found[fill] = Gone(math.inf, fill)
+                continue
+            wider = 1.0 if before is None else _wider(self.labels, before, made)
+            found[fill] = Gone(loss, fill, wider, self.blocks(made), self.sure(made))
+        return found
+
+
+def best(ways: Mapping[str, Gone]) -> Gone:
+    """Return what loses least; of equals the plainest."""
+    return min(ways.values(), key=lambda one: one.loss)
 
 
 def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str]) -> Gone:
     """Measure what a stage loses without several features together."""
-    whole = sample.answers(model, {})
+    whole = sample.answers(model)
     if whole is None:
         return Gone(math.inf)
-    found = sample.without(model, names, whole)
+    found = best(sample.ways(model, names, whole))
     # The stage may have learned from the sample: what it loses more there is told, not what it loses.
     each = [stage.gone[name] for name in names]
     rise = max(found.loss - sample.lost(whole), 0.0)
@@ -267,7 +320,7 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
         before, after = sample.blocks(whole), found.blocks
         risen = [known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)]
         blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
-    return Gone(loss, found.usual, found.wider, blocks, found.sure)
+    return Gone(loss, found.fill, found.wider, blocks, found.sure)
 
 
 def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:

@@ -12,6 +12,7 @@ from mlwild.errors import DataError
 from mlwild.stats.grids import FARTHEST, Grids
 from mlwild.stats.rank_curves import normal_score_curve
 from mlwild.stats.shrinkage import ledoit_wolf
+from mlwild.stats.suspects import Distances
 
 Floats = NDArray[np.float64]
 
@@ -121,10 +122,10 @@ class Scorer:
         size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
         for at in range(0, len(rows), size or 1):
             part = slice(at, at + size)
-            z, gaps = _mapped(rows[part], self.grids, near=near)
+            z, gaps = self.mapped(rows[part], near=near)
             left = list(leaving)
             if left:
-                inverse = self.residual * self.deviation[:, None]
+                inverse = self.precision
                 z[left] -= np.linalg.inv(inverse[np.ix_(left, left)]).T @ (inverse.T @ z)[left]
                 if gaps is not None:
                     gaps[left] = False
@@ -139,23 +140,37 @@ class Scorer:
                 worst[part] = away.argmax(axis=0)
         return scores
 
-    def apart(self, rows: Floats) -> Floats:
+    @property
+    def precision(self) -> Floats:
+        """The inverse covariance of the normal scores."""
+        return np.asarray(self.residual * self.deviation[:, None])
+
+    def mapped(self, rows: Floats, *, near: bool = False) -> tuple[Floats, NDArray[np.bool_] | None]:
         """
-        Return the standardised distance of each column of each row from what the others lead one to expect.
+        Return the normal scores of many rows, 0 where a value is missing; and where that is, None for nowhere.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_columns)
+        near : bool
+            As `of` takes it.
 
         Returns
         -------
         ndarray of shape (n_columns, n_rows)
+        ndarray of bool, shape (n_columns, n_rows), or None
         """
-        return np.asarray(self.residual @ _mapped(rows, self.grids)[0])
+        return _mapped(rows, self.grids, near=near)
 
-    def along(self, column: int) -> Floats:
-        """Return the correlation of each column's distances with those of one column, as the learned rows have it."""
-        return np.asarray(self.residual[:, column] / self.deviation[column])
+    def distances(self, rows: Floats) -> Distances:
+        """
+        Return how far each column of each row lies from what the others lead one to expect.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_columns)
+        """
+        return Distances.of(self.mapped(rows)[0], self.precision)
 
 
 def learn_scorer(rows: Floats) -> Scorer:

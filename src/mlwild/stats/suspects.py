@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,19 +19,55 @@ _FARTHEST = 1e50
 _ALONG = 0.999
 
 
-def column_gains(apart: Floats) -> Floats:
+@dataclass(frozen=True, eq=False)
+class Distances:
     """
-    Return how much likelier rows are if one column is not to be trusted, by column and row, as logarithms.
-
-    What is wrong with one column alone, be it a shift, noise or the value of another row, shows in how far this column
-    lies from what the others lead one to expect, and in nothing else: in the Gaussian model the likelihood ratio of a
-    column at fault is that of its own distances, of any mean and spread, against the standard normal law. So columns
-    that go along with it, and are further off than usual for its sake, are told from it.
+    How far columns lie from what the others of their row lead one to expect.
 
     Parameters
     ----------
     apart : ndarray of shape (n_columns, n_rows)
         Standardised distance of each column from what the others say.
+    scores : ndarray of shape (n_columns, n_rows)
+        Normal scores.
+    precision : ndarray of shape (n_columns, n_columns)
+        Their inverse covariance.
+    """
+
+    apart: Floats
+    scores: Floats
+    precision: Floats
+
+    @staticmethod
+    def of(scores: Floats, precision: Floats) -> Distances:
+        """Return the distances of some rows; what is beyond all measure is taken for far out."""
+        scores = np.clip(scores, -_FARTHEST, _FARTHEST)
+        return Distances(precision @ scores / np.sqrt(np.diag(precision))[:, None], scores, precision)
+
+    @property
+    def own(self) -> Floats:
+        """Of each column, the logarithm of the part of its variance that is its own, of shape (n_columns, 1)."""
+        return np.asarray(-np.log(np.diag(self.precision))[:, None])
+
+    def along(self, column: int) -> Floats:
+        """Return the correlation of each column's distances with those of one, of shape (n_columns, 1)."""
+        root = np.sqrt(np.diag(self.precision))
+        return np.asarray(np.clip(self.precision[:, column] / root / root[column], -_ALONG, _ALONG)[:, None])
+
+
+def column_gains(rows: Distances) -> Floats:
+    """
+    Return how much likelier rows are if one column is not to be trusted, by column and row, as logarithms.
+
+    What is wrong with one column alone shows in how far this column lies from what the others lead one to expect: in
+    the Gaussian model the likelihood ratio of a column that is shifted, scaled or noisy is that of its own distances,
+    of any mean and spread, against the standard normal law; of one that holds the values of other rows it is that of a
+    value that has nothing to do with its row. Of the two what is likelier counts, by the criterion of Schwarz. So
+    columns that go along with it, and are further off than usual for its sake, are told from it.
+
+    Parameters
+    ----------
+    rows : Distances
 
     Returns
     -------
@@ -39,20 +77,29 @@ def column_gains(apart: Floats) -> Floats:
     ----------
     .. [1] Lauritzen, S. L. (1996). Graphical models. Oxford University Press, section 5.1 (the inverse covariance and
        what each variable has beyond the others).
+    .. [2] Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics, 6(2), 461-464.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> apart = rng.normal(size=(3, 20))
-    >>> apart[1] += 1.0
-    >>> int(column_gains(apart).sum(axis=1).argmax())
+    >>> scores = rng.normal(size=(3, 20))
+    >>> scores[1] += 1.0
+    >>> int(column_gains(Distances.of(scores, np.eye(3))).sum(axis=1).argmax())
     1
     """
-    apart = np.clip(apart, -_FARTHEST, _FARTHEST)
-    n, mean = apart.shape[1], apart.mean(axis=1, keepdims=True)
-    off = apart - mean
+    apart, n = rows.apart, rows.apart.shape[1]
+    off = apart - apart.mean(axis=1, keepdims=True)
     spread = ((off * off).sum(axis=1, keepdims=True) + PRIOR) / (n + PRIOR)
-    return np.asarray(0.5 * (apart * apart - off * off / spread - np.log(spread)))
+    moved = 0.5 * (apart**2 - off**2 / spread - np.log(spread))
+    replaced = 0.5 * (apart**2 - rows.scores**2 + rows.own)
+    return _likelier(moved, replaced, 2)
+
+
+def _likelier(moved: Floats, replaced: Floats, fitted: int) -> Floats:
+    """Return, of each column, what is likelier; the first has numbers that were fitted to the rows."""
+    n = moved.shape[1]
+    moved = moved - 0.5 * fitted * np.log(n) / n
+    return np.where(replaced.sum(axis=1, keepdims=True) > moved.sum(axis=1, keepdims=True), replaced, moved)
 
 
 def likeliest(gains: Floats) -> tuple[int, NDArray[np.bool_]]:
@@ -82,8 +129,7 @@ def likeliest(gains: Floats) -> tuple[int, NDArray[np.bool_]]:
     --------
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=50)
-    >>> first, near = likeliest(column_gains(np.stack([x + 2.0, -x - 2.0, rng.normal(size=50)])))
-    >>> near
+    >>> likeliest(np.stack([x + 2.0, x + 2.02, rng.normal(size=50)]))[1]
     array([ True,  True, False])
     """
     total = gains.sum(axis=1)
@@ -93,33 +139,29 @@ def likeliest(gains: Floats) -> tuple[int, NDArray[np.bool_]]:
     return first, np.asarray((sums <= CLOSE) | (sums <= SIGMAS * deviation))
 
 
-def pair_gains(apart: Floats, along: Floats, column: int) -> Floats:
+def pair_gains(rows: Distances, column: int) -> Floats:
     """
     Return how much likelier rows are if two columns are not to be trusted, one of them given, as logarithms.
 
     Parameters
     ----------
-    apart : ndarray of shape (n_columns, n_rows)
-        As `column_gains` takes it.
-    along : ndarray of shape (n_columns,)
-        Correlation of each column's distances with those of the column.
+    rows : Distances
     column : int
 
     Returns
     -------
     ndarray of shape (n_columns, n_rows)
-        Of the column and each of the others; 0 at the column itself.
+        Of the column and each of the others, as `column_gains` has it of one; 0 at the column itself.
 
     Examples
     --------
-    >>> apart = np.random.default_rng(0).normal(size=(4, 20))
-    >>> apart[1] += 2.0
-    >>> apart[3] -= 2.0
-    >>> int(pair_gains(apart, np.array([0.0, 1.0, 0.0, 0.0]), 1).sum(axis=1).argmax())
+    >>> scores = np.random.default_rng(0).normal(size=(4, 20))
+    >>> scores[1] += 2.0
+    >>> scores[3] -= 2.0
+    >>> int(pair_gains(Distances.of(scores, np.eye(4)), 1).sum(axis=1).argmax())
     3
     """
-    apart = np.clip(apart, -_FARTHEST, _FARTHEST)
-    n, along = apart.shape[1], np.clip(along, -_ALONG, _ALONG)[:, None]
+    apart, n, along = rows.apart, rows.apart.shape[1], rows.along(column)
     off = apart - apart.mean(axis=1, keepdims=True)
     one, own = apart[column], off[column]
     # The spread about the mean, and as many rows as usual as stated.
@@ -130,6 +172,8 @@ def pair_gains(apart: Floats, along: Floats, column: int) -> Floats:
     free, size = 1.0 - along**2, np.maximum(wide * high - both**2, np.finfo(np.float64).tiny)
     before = (apart**2 + one**2 - 2.0 * along * apart * one) / free
     after = (high * off**2 + wide * own**2 - 2.0 * both * off * own) / size
-    gains = 0.5 * (before - after - np.log(size / free))
+    moved = 0.5 * (before - after - np.log(size / free))
+    replaced = 0.5 * (before - rows.scores**2 - rows.scores[column] ** 2 + rows.own + rows.own[column] - np.log(free))
+    gains = _likelier(moved, replaced, 5)
     gains[column] = 0.0
-    return np.asarray(gains)
+    return gains

@@ -1,0 +1,175 @@
+"""What stands where a value cannot be used: nothing, what is usual, or what the rest of its row leads one to expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlwild.contracts.tables import kind_of
+from mlwild.guards.encoding import NUMBERS, Encoding
+from mlwild.stats.imputer import Imputer, learn_imputer
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: The ways, the plainest first.
+FILLS = MISSING, USUAL, IMPUTED = "missing", "usual", "imputed"
+#: Rows that it takes to learn what features tell of each other, and the most that are used, evenly spaced.
+FEWEST, MOST = 50, 20_000
+#: Greatest and least number that is looked at.
+_FARTHEST = 1e150
+
+
+@dataclass(frozen=True, eq=False)
+class Filler:
+    """
+    What may stand where values cannot be used.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    usual : mapping of str to value
+        The median of each feature, or its most frequent value; None where there is none.
+    imputer : Imputer, optional
+        What features tell of each other; None where too few rows show it, or there is one feature alone.
+    """
+
+    encoding: Encoding
+    usual: Mapping[str, Any]
+    imputer: Imputer | None = None
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Those of `FILLS` that there are."""
+        return FILLS if self.imputer is not None else FILLS[:2]
+
+    def unsaid(self, names: Sequence[str]) -> dict[str, float]:
+        """Return how much of what others say of each feature they do not say without each other, from 0 to 1."""
+        left = [self.encoding.names.index(name) for name in names]
+        shares = [1.0] * len(left) if self.imputer is None else self.imputer.unsaid(left)
+        fields = [self.encoding.schema.field(name) for name in names]
+        pairs = zip(names, fields, shares, strict=True)
+        return {name: share if kind_of(field) in NUMBERS else 1.0 for name, field, share in pairs}
+
+    def filled(self, table: Any, rows: Floats, gaps: Bools, fill: str) -> Any:
+        """
+        Return features in which some cells hold another value.
+
+        Words and times are not guessed from others: their usual value stands for them.
+
+        Parameters
+        ----------
+        table : pyarrow.Table of n_rows
+        rows : ndarray of shape (n_rows, n_features)
+            The same as numbers.
+        gaps : ndarray of bool, shape (n_rows, n_features)
+            The cells.
+        fill : str
+            One of `ways`.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> table = pa.table({"a": [1, 2], "b": ["x", "y"], "c": [0.5, 0.5]})
+        >>> filler = Filler(Encoding.of(table, "pyarrow"), {"a": 7, "b": "x", "c": 0.5})
+        >>> gaps = np.array([[True, False, True], [False, True, True]])
+        >>> rows = filler.encoding.matrix(table)[0]
+        >>> filler.filled(table, rows, gaps, "missing").to_pydict()
+        {'a': [None, 2], 'b': ['x', None], 'c': [None, None]}
+        >>> filler.filled(table, rows, gaps, "usual").to_pydict()
+        {'a': [7, 2], 'b': ['x', 'x'], 'c': [0.5, 0.5]}
+        """
+        fills = {} if fill == MISSING else self.usual
+        guessed = None
+        if fill == IMPUTED and self.imputer is not None:
+            guessed = self.imputer.filled(rows, gaps)
+        made = []
+        for place, field in enumerate(self.encoding.schema):
+            gone = gaps[:, place]
+            value = fills.get(field.name)
+            if guessed is not None and kind_of(field) in NUMBERS:
+                value = guessed[:, place]
+            made.append(_put(table, field, gone, value) if gone.any() else table.column(field.name))
+        return type(table).from_arrays(made, names=list(self.encoding.names))
+
+
+def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
+    """Return a column in which some cells hold a value, or each its own; None for a missing one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole, plain = bool(gone.all()), _plain(field.type)
+    column = None if whole else table.column(field.name)
+    # Numbers with a point keep theirs; of all others the kind that was learned from has room for the value.
+    wide = column.type if column is not None and pa.types.is_floating(column.type) else plain
+    if value is None:
+        new: Any = pa.nulls(len(gone), wide)
+    elif isinstance(value, np.ndarray):
+        new = _numbers(value, gone, wide)
+    else:
+        new = pa.array([value] * len(gone)).cast(wide)
+    if column is not None:
+        new = pc.if_else(pa.array(gone), new, column.cast(wide, safe=False))
+    return new.cast(field.type) if plain is not field.type else new
+
+
+def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
+    """Return guessed numbers as a column of a kind: whole ones are rounded, truth is half and more."""
+    import pyarrow as pa
+
+    known = gone & np.isfinite(values)
+    values = np.where(known, values, 0.0)
+    if pa.types.is_boolean(kind):
+        return pa.array(values >= 0.5, mask=~known)
+    if pa.types.is_integer(kind):
+        values = np.round(values)
+    return pa.array(values, mask=~known).cast(kind, safe=False)
+
+
+def _plain(kind: Any) -> Any:
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def learn_filler(encoding: Encoding, learned: Any) -> Filler:
+    """
+    Learn what is usual, and what features tell of each other.
+
+    Parameters
+    ----------
+    encoding : Encoding
+    learned : pyarrow.Table of n_rows
+        Features that models learned from.
+    """
+    usual = {name: _usual(learned.column(name)) for name in encoding.names}
+    n = learned.num_rows
+    if n < FEWEST or len(encoding.names) < 2:
+        return Filler(encoding, usual)
+    picked = np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64)
+    rows = encoding.matrix(learned.take(picked))[0]
+    rows[~(np.abs(rows) < _FARTHEST)] = np.nan
+    return Filler(encoding, usual, learn_imputer(rows))
+
+
+def _usual(column: Any) -> Any:
+    """Return the median of a column, or its most frequent value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = column.drop_null()
+    kind = column.type
+    if pa.types.is_floating(kind):
+        column = column.filter(pc.is_finite(column))
+    if not len(column):
+        return None
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return pc.quantile(column, q=0.5, interpolation="lower")[0].as_py()
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+    counted = column.value_counts().to_pylist()
+    return max(counted, key=lambda one: (one["counts"], one["values"]))["values"]

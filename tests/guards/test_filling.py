@@ -1,0 +1,135 @@
+"""What models are given in the place of values that cannot be used: of every kind of column, and what it is worth."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from mlwild.guards import Candidate, Known, learn_guard
+from mlwild.guards.encoding import Encoding
+from mlwild.guards.filling import FEWEST, FILLS, learn_filler
+from mlwild.losses import named
+
+N = 2000
+
+
+def _table(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return pa.table(
+        {
+            "x": x,
+            "single": pa.array((x + 0.01 * rng.normal(size=n)).astype(np.float32)),
+            "whole": pa.array(np.round(100 * x).astype(np.int64)),
+            "true": pa.array(x > 0),
+            "word": pa.array(np.where(x > 0, "up", "down")).dictionary_encode(),
+            "when": pa.array([day + dt.timedelta(hours=float(one)) for one in x]),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def filler():
+    table = _table()
+    return learn_filler(Encoding.of(table, "pyarrow"), table)
+
+
+def _filled(filler, table, names, fill):
+    gaps = np.broadcast_to([name in names for name in table.column_names], (table.num_rows, table.num_columns))
+    return filler.filled(table, filler.encoding.matrix(table)[0], gaps, fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("some", [True, False])
+def test_columns_keep_their_kind_and_rows_without_a_fault_their_values(filler, fill, some):
+    table = _table(200, seed=1)
+    gaps = np.zeros((200, 6), dtype=bool)
+    gaps[: 100 if some else 200] = True
+    gaps[:, 0] = False
+    made = filler.filled(table, filler.encoding.matrix(table)[0], gaps, fill)
+    assert made.schema == table.schema
+    assert made.column("x") == table.column("x")
+    assert made.slice(100).to_pylist() == table.slice(100).to_pylist() or not some
+    assert made.slice(0, 100).drop(["x"]).to_pylist() != table.slice(0, 100).drop(["x"]).to_pylist()
+
+
+def test_what_the_others_say_stands_there(filler):
+    table = _table(200, seed=1)
+    made = _filled(filler, table, ["single", "whole", "true"], "imputed")
+    x = table.column("x").to_numpy()
+    np.testing.assert_allclose(made.column("single").to_numpy(), x, atol=0.1)
+    inside = np.abs(x) < 2.5
+    np.testing.assert_allclose(made.column("whole").to_numpy()[inside], 100 * x[inside], atol=10)
+    assert (made.column("true").to_numpy() == (x > 0))[np.abs(x) > 0.1].all()
+
+
+def test_words_and_times_are_not_guessed(filler):
+    table = _table(50, seed=1)
+    for fill in ("usual", "imputed"):
+        made = _filled(filler, table, ["word", "when"], fill)
+        assert made.column("word").unique().to_pylist() == [filler.usual["word"]]
+        assert made.column("when").unique().to_pylist() == [filler.usual["when"]]
+
+
+def test_a_value_that_was_never_known_stays_missing(filler):
+    """It is the model's own matter, as it was when it learned."""
+    table = _table(3, seed=1)
+    table = table.set_column(0, "x", pa.array([None, 1.0, 2.0]))
+    made = _filled(filler, table, ["single"], "imputed")
+    assert made.column("x").to_pylist() == [None, 1.0, 2.0]
+    assert made.column("single").null_count == 0
+
+
+def test_few_rows_and_a_single_feature_tell_nothing_of_others():
+    table = _table(FEWEST - 1)
+    assert learn_filler(Encoding.of(table, "pyarrow"), table).ways == FILLS[:2]
+    table = _table().select(["x"])
+    assert learn_filler(Encoding.of(table, "pyarrow"), table).ways == FILLS[:2]
+
+
+def _guard(frame, y, predict):
+    table, half = pa.Table.from_pandas(frame, preserve_index=False), len(y) // 2
+    parts = table.slice(0, half), y[:half], table.slice(half), y[half:]
+    return learn_guard(Known(*parts, "pandas", named("absolute"), "value", 0), [Candidate("model", "1", predict)])
+
+
+def test_a_feature_that_others_tell_is_hardly_missed_and_one_that_stands_alone_is():
+    rng = np.random.default_rng(0)
+    a, c = rng.normal(size=(2, 2 * N))
+    frame = pd.DataFrame({"a": a, "b": a + 0.1 * rng.normal(size=2 * N), "c": c})
+
+    def predict(X):
+        return (X["a"] + X["c"]).to_numpy()
+
+    guard = _guard(frame, a + c, predict)
+    stage = guard.stages[0]
+    assert stage.gone["a"].fill == "imputed"
+    assert stage.gone["a"].loss < 0.1
+    # The expected absolute value of a normal number.
+    assert stage.gone["c"].loss == pytest.approx(np.sqrt(2 / np.pi), abs=5 * 0.6 / np.sqrt(1000))
+    live = frame.iloc[:500].assign(a=np.nan)
+    found = guard.answer(live, [predict], guard.watch())
+    assert set(found.words) == {"degraded"}
+    lost = np.abs(found.value - (a + c)[:500])
+    assert lost.mean() == pytest.approx(found.expected[0], abs=5 * lost.std() / np.sqrt(500))
+    both = guard.answer(frame.iloc[:500].assign(a=np.nan, b=np.nan), [predict], guard.watch())
+    assert both.expected[0] > 0.6  # nobody tells it then
+
+
+def test_cells_are_guessed_by_what_is_left_of_their_own_row():
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=2 * N)
+    frame = pd.DataFrame({name: a + 0.05 * rng.normal(size=2 * N) for name in "abc"})
+
+    def predict(X):
+        return X.mean(axis=1, skipna=False).to_numpy()
+
+    guard = _guard(frame, a, predict)
+    live = frame.iloc[:300].copy()
+    for place in range(3):
+        live.iloc[place::3, place] = np.nan
+    found = guard.answer(live, [predict], guard.watch())
+    assert np.abs(found.value - a[:300]).mean() < 0.1
