@@ -76,16 +76,16 @@ def _oracle(stream, fault, severity, seed):
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_row_is_answered_and_never_worse_than_by_the_constant(name):
     kept, beside = _check_cells(name, 1, (0.5,))
-    assert kept >= 4
-    assert beside >= 9
+    assert kept >= 11  # rows without any value are answered by the constant
+    assert beside >= 11
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_same_in_thirty_six_cells_with_twenty_seeds(name):
     kept, beside = _check_cells(name, 20, SEVERITIES)
-    assert kept >= 18  # what is lost with a feature that nothing replaces cannot be had back
-    assert beside >= 33  # nor could an oracle have it back, which is told what is wrong
+    assert kept >= 33  # of rows without any value nobody could have it
+    assert beside >= 33
 
 
 def _check_refusing(name, seeds, severities):

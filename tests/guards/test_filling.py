@@ -83,6 +83,19 @@ def test_a_value_that_was_never_known_stays_missing(filler):
     assert made.column("single").null_count == 0
 
 
+@pytest.mark.parametrize("fill", FILLS)
+def test_words_among_numbers_go_and_gaps_beside_them_stay(filler, fill):
+    table = _table(3, seed=1)
+    words = table.set_column(1, "single", pa.array(["3.1 kW", None, "0.7 kW"]))
+    gaps = np.zeros((3, 6), dtype=bool)
+    gaps[[0, 2], 1] = True
+    rows = filler.encoding.matrix(table)[0]
+    rows[:, 1] = np.nan
+    made = filler.filled(words, rows, gaps, fill).column("single")
+    assert made.type == pa.float32()
+    assert made.is_null().to_pylist() == ([True] * 3 if fill == "missing" else [False, True, False])
+
+
 def test_few_rows_and_a_single_feature_tell_nothing_of_others():
     table = _table(FEWEST - 1)
     assert learn_filler(Encoding.of(table, "pyarrow"), table).ways == FILLS[:2]

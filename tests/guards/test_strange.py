@@ -1,5 +1,6 @@
 """Strange rows and streams: who is to blame, from when on, until when; and the slack that honest spells ask for."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_of_two_features_that_nothing_tells_apart_neither_is_blamed():
     assert lost[100:].mean() < 1.05 * constant[100:].mean()
 
 
+def test_what_is_remembered_is_little_while_nothing_is_strange(linear):
+    """It is written down after every thousand rows of a file."""
+    guard, chain = linear
+    watch, sizes = guard.watch(), []
+    for seed in range(20):
+        guard.answer(_mixed(np.random.default_rng(seed), 1000)[0], [chain[0].predict], watch)
+        sizes.append(len(watch.stream._recent.last()))
+    assert np.median(sizes) < KEPT / 4
+    assert watch.stream.detector.rows > 19_000
+
+
 def test_what_was_strange_long_ago_is_not_blamed_for_what_is_now(linear):
     guard, chain = linear
     rows, _, _ = _mixed(np.random.default_rng(3), 2 * CALM + 40)
@@ -122,8 +134,14 @@ def test_the_latest_rows_are_kept_in_order():
         place += size
         for n in (1, 4, KEPT, KEPT + 1):
             assert kept.last(n).tolist() == rows[max(place - min(n, KEPT), 0) : place].tolist()
-    kept.forget()
+    again = pickle.loads(pickle.dumps(kept))
+    kept.keep(3)
+    assert kept.last().tolist() == rows[place - 3 : place].tolist()
+    again.add(rows[place : place + 2])
+    assert again.last(4).tolist() == rows[place - 2 : place + 2].tolist()
+    kept.keep(0)
     assert kept.last().tolist() == []
+    assert pickle.loads(pickle.dumps(kept)).last().tolist() == []
 
 
 def test_rows_of_a_request_since_it_began_are_not_trusted(stream):

@@ -113,7 +113,9 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
     else:
         new = pa.array([value] * len(gone)).cast(wide)
     if column is not None:
-        new = pc.if_else(pa.array(gone), new, column.cast(wide, safe=False))
+        # What is to go need not be of the kind: words in a column of numbers, beside gaps that were there before.
+        kept = pc.if_else(pa.array(gone), pa.scalar(None, column.type), column).cast(wide, safe=False)
+        new = pc.if_else(pa.array(gone), new, kept)
     return new.cast(field.type) if plain is not field.type else new
 
 

@@ -17,7 +17,7 @@ from mlwild.guards.encoding import Encoding
 from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
 from mlwild.guards.following import radii_of
-from mlwild.guards.lots import Group, Lot, Step, at, lots_of, steps_of, told_of
+from mlwild.guards.lots import Group, Lot, Step, at, kinds_of, lots_of, steps_of, told_of
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
@@ -185,12 +185,9 @@ class Guarded:
         table = self.encoding.read(native)[0]
         rows = np.where(broken, np.nan, self.encoding.matrix(table)[0])
         made = no_answers(len(rows), self.classes, matrix=self._matrix)
-        kinds, which = np.unique(broken, axis=0, return_inverse=True)
-        groups: list[Group] = []
-        for place, kind in enumerate(kinds):
-            picked = np.flatnonzero(which.ravel() == place)
-            names = tuple(name for name, gone in zip(self.encoding.names, kind.tolist(), strict=True) if gone)
-            groups.append((picked, names, [""] * len(picked)))
+        groups: list[Group] = [
+            (one.rows, self._named(one.lacking), [""] * len(one.rows)) for one in kinds_of(broken, np.isnan(rows))
+        ]
         self._by_lot(made, (table, rows, predict, watch, 0.0), groups, broken)
         return made
 
@@ -223,21 +220,21 @@ class Guarded:
 
     def _groups(self, rows: Floats, broken: Bools, odd: Bools, more: _More) -> list[Group]:
         """Return the rows that lack the same features."""
-        kinds, which = np.unique(np.column_stack([broken, odd]), axis=0, return_inverse=True)
         made: list[Group] = []
-        for place, kind in enumerate(kinds):
-            picked = np.flatnonzero(which.ravel() == place)
-            columns = np.flatnonzero(kind[:-1]).tolist()
-            names = tuple(self.encoding.names[one] for one in columns)
-            if not names:
-                made.append((picked, None if kind[-1] else (), [_ODD if kind[-1] else ""] * len(picked)))
+        for one in kinds_of(broken, np.isnan(rows), odd):
+            picked, columns = one.rows, one.broken
+            if not columns:
+                made.append((picked, None if one.odd else (), [_ODD if one.odd else ""] * len(picked)))
                 continue
-            tail = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            tail = f", and {len(columns) - NAMED} more" if len(columns) > NAMED else ""
             why = [
-                "; ".join(self._why(rows, row, one, more) for one in columns[:NAMED]) + tail for row in picked.tolist()
+                "; ".join(self._why(rows, row, at, more) for at in columns[:NAMED]) + tail for row in picked.tolist()
             ]
-            made.append((picked, names, why))
+            made.append((picked, self._named(one.lacking), why))
         return made
+
+    def _named(self, columns: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.encoding.names[one] for one in columns)
 
     def _why(self, rows: Floats, row: int, column: int, more: _More) -> str:
         """Say why a feature of a row cannot be used."""

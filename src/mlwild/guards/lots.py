@@ -77,6 +77,58 @@ def steps_of(order: Order) -> tuple[Step, ...]:
     return tuple([Step(place, gone.fill, gone.loss, gone.wider, gone.sure) for place, gone in order])
 
 
+class Kind(NamedTuple):
+    """
+    Rows that lack the same features.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Where they are.
+    broken, lacking : list of int
+        Features that are broken, and all that they lack: what is missing in such a row costs something too, though it
+        may be.
+    odd : bool
+        Whether the rows as a whole are.
+    """
+
+    rows: Ints
+    broken: list[int]
+    lacking: list[int]
+    odd: bool
+
+
+def kinds_of(broken: Bools, missing: Bools, odd: Bools | None = None) -> list[Kind]:
+    """
+    Group rows by what is broken in them, and by what is missing beside that.
+
+    Parameters
+    ----------
+    broken, missing : ndarray of bool, shape (n_rows, n_features)
+    odd : ndarray of bool, shape (n_rows,), optional
+
+    Examples
+    --------
+    >>> broken = np.array([[True, False], [False, False], [True, False]])
+    >>> missing = np.array([[False, True], [False, True], [True, False]])
+    >>> [(one.rows.tolist(), one.broken, one.lacking) for one in kinds_of(broken, missing)]
+    [([1], [], []), ([2], [0], [0]), ([0], [0], [0, 1])]
+    """
+    n = broken.shape[1]
+    odd = np.zeros(len(broken), dtype=bool) if odd is None else odd
+    lacking = broken | (missing & broken.any(axis=1, keepdims=True))
+    kinds, which = np.unique(np.column_stack([broken, lacking, odd]), axis=0, return_inverse=True)
+    return [
+        Kind(
+            np.flatnonzero(which.ravel() == place),
+            np.flatnonzero(kind[:n]).tolist(),
+            np.flatnonzero(kind[n : 2 * n]).tolist(),
+            bool(kind[-1]),
+        )
+        for place, kind in enumerate(kinds)
+    ]
+
+
 def lots_of(
     groups: Sequence[Group],
     broken: Bools,

@@ -37,27 +37,37 @@ class Recent:
 
     def __init__(self, features: int) -> None:
         self._rows = np.empty((KEPT, features))
-        self._n = 0
+        self._next = self._n = 0
 
     def add(self, rows: Floats) -> None:
         """Add rows, the latest last."""
         n = len(rows)
         if n == 1:  # most requests
-            self._rows[self._n % KEPT] = rows[0]
+            self._rows[self._next] = rows[0]
         elif n < KEPT:
-            self._rows[np.arange(self._n, self._n + n) % KEPT] = rows
+            self._rows[np.arange(self._next, self._next + n) % KEPT] = rows
         else:
             self._rows[:] = rows[-KEPT:]
-            self._n = -n
-        self._n = self._n + n or KEPT
+            self._next = -n
+        self._next = (self._next + n) % KEPT
+        self._n = min(self._n + n, KEPT)
 
     def last(self, n: int = KEPT) -> Floats:
         """Return the last rows, or as many of them as there are, in order."""
-        return self._rows[np.arange(self._n - min(n, self._n, KEPT), self._n) % KEPT]
+        return self._rows[np.arange(self._next - min(n, self._n), self._next) % KEPT]
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self._n = 0
+    def keep(self, n: int) -> None:
+        """Forget all but the last rows."""
+        self._n = min(self._n, n)
+
+    def __getstate__(self) -> Floats:
+        """Keep what is remembered, and not the room for more."""
+        return self.last()
+
+    def __setstate__(self, rows: Floats) -> None:
+        """Begin with some rows."""
+        self.__init__(rows.shape[1])  # type: ignore[misc]
+        self.add(rows)
 
 
 @dataclass
@@ -150,6 +160,8 @@ class Stream:
                 at, known, p = at[rest], known[rest], p[rest]
             ranked = np.minimum(1.0, self.slack * np.maximum(p, 1.0 / (self.support.n + 1)))
             strange.extend((at[part], blamed) for part, blamed in self._together(known, ranked))
+            if self.blamed is None:  # no alarm will be about rows before
+                self._recent.keep(self.detector.rows - min(self.detector.began))
         return strange
 
     def _alone(self, known: Floats, at: Ints, out: Ints) -> list[tuple[Ints, tuple[int, ...]]]:
@@ -163,7 +175,7 @@ class Stream:
             self.quiet += len(at)
             return []
         if self.quiet + int(out[0]) > CALM:  # those before were another matter
-            self._strange.forget()
+            self._strange.keep(0)
         self.quiet = len(at) - 1 - int(out[-1])
         self._strange.add(known[out])
         made = []
