@@ -171,7 +171,8 @@ class PDetector:
         walk = _walked(p, self.calibration, self.delta)
         values = _recursed(walk, np.array(self.value)[:, None])
         # What is beyond all numbers comes after an alarm.
-        mixed, limit = values.sum(axis=0), self.run_length * len(POWERS)
+        with np.errstate(over="ignore"):
+            mixed, limit = values.sum(axis=0), self.run_length * len(POWERS)
         over = [] if mixed.max() < limit else np.flatnonzero(~(mixed < limit)).tolist()
         last = over[0] if over else len(p) - 1
         bests, begans = [], []
