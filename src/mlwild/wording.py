@@ -69,6 +69,23 @@ def things(n: float, noun: str) -> str:
     return f"{count(n)} {noun}{'' if n == 1 else 's'}"
 
 
+def in_its_place(fill: str) -> str:
+    """
+    Say what stands where a value cannot be used, as `mlwild.guards.filling.FILLS` names it.
+
+    Examples
+    --------
+    >>> in_its_place("imputed"), in_its_place("")
+    ('what the rest of its row tells', 'nothing is read')
+    """
+    return {
+        "missing": "a missing value",
+        "usual": "its usual value",
+        "imputed": "what the rest of its row tells",
+        "": "nothing is read",
+    }[fill]
+
+
 def roundest(low: float, high: float) -> float:
     """
     Return the number with the fewest digits above one number, and not above another.

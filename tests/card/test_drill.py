@@ -56,6 +56,17 @@ def test_the_worst_comes_first_with_what_it_is_beside():
     assert "rows answered all" in said
 
 
+def test_what_each_feature_is_missed_by_is_told_in_words():
+    features = [
+        {"feature": "load <kW>", "loss": 2.0, "stage": "constant", "fill": ""},
+        {"feature": "heat", "loss": 1.234567, "stage": "champion", "fill": "imputed"},
+    ]
+    html = drill_html(_found(features=features))
+    assert "load &lt;kW&gt; nothing is read constant 2.00" in _text(html)
+    assert "heat what the rest of its row tells champion 1.23" in _text(html)
+    assert "Without a feature" not in _text(drill_html(_found()))
+
+
 def test_rows_without_an_answer_are_the_headline_and_are_not_rounded_away():
     found = _found()
     found["cells"][1] |= {"available": 0.99999, "loss": None}
@@ -136,7 +147,7 @@ def test_the_command_writes_it_and_the_same_again(tmp_path, monkeypatch):
     assert html == drill_html(found)
     lost = pd.DataFrame(found["cells"])
     assert np.isfinite(lost["clean"]).all()
-    assert len(lost) == html.count("<tr>") - 2 - len(found["stages"])  # two heads
+    assert len(lost) == html.count("<tr>") - 3 - len(found["stages"]) - len(found["features"])  # three heads
     done = CliRunner().invoke(cli, [*command, "--card", "none/a.html"])
     assert done.exit_code == 2
     assert "--card" in done.output

@@ -1,6 +1,8 @@
 """The drill: what it counts, and what it says."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from mlwild.drilling.faults import Scene
 from mlwild.drilling.replays import Run, cell_of, differs
 from mlwild.errors import AppError, DataError
 from mlwild.guards.guarded import Guarded
+from mlwild.guards.missed import Missed
 from mlwild.show import show_drill
 
 
@@ -87,8 +90,6 @@ def test_the_champion_alone_would_have_done_worse(found):
 
 
 def test_it_is_told_where_no_guard_would_have_lost_less(found, capsys):
-    from dataclasses import replace
-
     cells = {(cell.fault, cell.severity): cell for cell in found.cells}
     slip = cells["unit slip", 1.0]
     assert slip.gain == pytest.approx(slip.bare - slip.loss)  # both answer every row
@@ -108,6 +109,24 @@ def test_it_is_told_where_no_guard_would_have_lost_less(found, capsys):
     none = replace(made, cells=tuple(replace(one, gain=0.1) for one in made.cells))
     show_drill(none)
     assert "guard costs" not in capsys.readouterr().out + drill_html(none.as_dict())
+
+
+def test_it_is_told_what_each_feature_is_missed_by(found, capsys):
+    """Of x and z, which go along, each tells the other; a word stands alone, and the model does not read it."""
+    worth = {one.feature: one for one in found.features}
+    assert set(worth) == {"x", "z", "word"}
+    assert [one.loss for one in found.features] == sorted((one.loss for one in found.features), reverse=True)
+    assert worth["x"].fill == "imputed"
+    assert found.stages[0]["loss"] < worth["x"].loss < found.stages[-1]["loss"]
+    assert worth["word"].loss == pytest.approx(found.stages[0]["loss"], rel=0.01)  # a sample of its rows
+    show_drill(found)
+    said = capsys.readouterr().out
+    assert "Mean absolute without a feature, the one that is missed most first" in said
+    assert re.search(r"x +what the rest of its row tells +champion", said)
+    many = tuple(Missed(f"f{place}", 1.0 - place / 100, "champion", "usual") for place in range(13))
+    show_drill(replace(found, features=many))
+    assert "And 3 more, none above 0.9." in capsys.readouterr().out
+    assert found.as_dict()["features"][0]["feature"] == found.features[0].feature
 
 
 def test_an_oracle_stands_between_the_clean_loss_and_the_guard(found):
@@ -181,8 +200,6 @@ def test_faults_leave_the_rows_outside_of_their_stretch_alone():
 
 
 def test_it_says_where_the_constant_is_better_anyway(found, capsys):
-    from dataclasses import replace
-
     cells = [replace(found.cells[0], constant=0.9 * found.cells[0].clean), *found.cells[1:]]
     show_drill(replace(found, cells=tuple(cells)))
     assert "It would have done better without any fault, too." in " ".join(capsys.readouterr().out.split())

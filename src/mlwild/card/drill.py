@@ -11,6 +11,7 @@ from mlwild.card.facts import known
 from mlwild.card.page import environment, write_page
 from mlwild.card.svg import Scale
 from mlwild.card.words import count, number, percent, spread_decimals
+from mlwild.wording import in_its_place
 
 Row = dict[str, Any]
 
@@ -92,6 +93,15 @@ def drill_view(found: Mapping[str, Any]) -> Row:
                 "n": number(one["n"], 0),
             }
             for one in found["stages"]
+        ],
+        "features": [
+            {
+                "feature": one["feature"],
+                "loss": number(one["loss"], digits),
+                "stage": one["stage"],
+                "fill": in_its_place(one["fill"]),
+            }
+            for one in found.get("features", ())
         ],
         "replays": count(found["replays"], "replay"),
         "streams": found["streams"],

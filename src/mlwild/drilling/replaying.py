@@ -16,6 +16,7 @@ from mlwild.drilling.faults import FAULTS, SEVERITIES
 from mlwild.drilling.replays import Cell, Replay, Run, cell_of
 from mlwild.errors import AppError, DataError
 from mlwild.guards.answers import REFUSED
+from mlwild.guards.missed import Missed, missed
 from mlwild.losses import Loss
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
@@ -59,6 +60,8 @@ class Drill:
         What losses range over.
     refused : float
         Share of the rows without a fault that were refused, as the guard's settings ask for.
+    features : tuple of Missed
+        What it costs to do without each feature, as known in the last replay; the dearest first.
     """
 
     app: str
@@ -73,6 +76,7 @@ class Drill:
     streams: int
     scale: float
     refused: float = 0.0
+    features: tuple[Missed, ...] = ()
 
     @property
     def worst(self) -> Cell:
@@ -184,9 +188,12 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
     found: dict[tuple[str, float], list[Run]] = {}
     clean: list[Run] = []
     stages: list[dict[str, Any]] = []
+    features: list[Missed] = []
     streams = 0
     for replay in replays:
-        stages, streams = replay.chain.losses(), streams + replay.chain.guard.judges_streams
+        guard = replay.chain.guard
+        stages, streams = replay.chain.losses(), streams + guard.judges_streams
+        features = missed(guard.stages, guard.encoding.names)
         clean.append(replay.clean())
         for fault in FAULTS:
             for severity in SEVERITIES:
@@ -209,6 +216,7 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
         streams,
         _scale(app.loss_, clean),
         sum(int(one.sum()) for one in refused) / rows,
+        tuple(features),
     )
 
 

@@ -18,6 +18,7 @@ from mlwild.guards.exploring import Draws
 from mlwild.guards.fences import Fences
 from mlwild.guards.following import radii_of
 from mlwild.guards.lots import Group, Lot, Step, at, kinds_of, lots_of, steps_of, told_of
+from mlwild.guards.missed import ranked
 from mlwild.guards.outcomes import around, likeliest_of
 from mlwild.guards.runs import Runs
 from mlwild.guards.settings import Guard
@@ -334,9 +335,7 @@ class Guarded:
         ]
         if not names:
             return known
-        # What was worse than the constant in any stretch comes after it; equals stay in the order of the chain.
-        able = [one for one in known if math.isfinite(one[1].loss)]
-        return sorted(able, key=lambda one: (one[1].excess(self.stages[-1]) > 0, one[1].loss))
+        return ranked(known, self.stages[-1])
 
     def without(self, place: int, names: tuple[str, ...], predict: Sequence[Predict | None], watch: Watch) -> Gone:
         """

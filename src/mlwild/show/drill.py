@@ -9,10 +9,12 @@ from rich.text import Text
 
 from mlwild.drilling import Cell, Drill
 from mlwild.show.terminal import terminal
-from mlwild.wording import count, number
+from mlwild.wording import count, in_its_place, number
 
 #: Digits of losses.
 DIGITS = 3
+#: Features that are shown: those that are missed most.
+SHOWN = 10
 
 
 def show_drill(found: Drill) -> None:
@@ -24,6 +26,11 @@ def show_drill(found: Drill) -> None:
     console.print(_chain(found))
     console.print()
     console.print(_faults(found))
+    console.print()
+    console.print(_features(found))
+    if len(found.features) > SHOWN:
+        console.print(Text(rest_said(found), style="dim"))
+    console.print()
     if found.costly:
         console.print(Text(costs_said(found), style="yellow"))
     console.print(Text(clean_said(found)))
@@ -93,6 +100,22 @@ def _chain(found: Drill) -> Table:
     for stage in found.stages:
         vintage = str(stage["vintage"]) or "-"
         table.add_row(str(stage["stage"]), vintage, number(float(stage["loss"]), DIGITS), count(int(stage["n"])))
+    return table
+
+
+def rest_said(found: Drill) -> str:
+    """Say what the features that are not shown cost at most."""
+    rest = found.features[SHOWN:]
+    return f"And {count(len(rest))} more, none above {number(rest[0].loss, DIGITS)}."
+
+
+def _features(found: Drill) -> Table:
+    title = f"Mean {found.loss} without a feature, the one that is missed most first"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for name, right in (("feature", False), ("in its place", False), ("who answers", False), (found.loss, True)):
+        table.add_column(name, justify="right" if right else "left")
+    for one in found.features[:SHOWN]:
+        table.add_row(one.feature, in_its_place(one.fill), one.stage, number(one.loss, DIGITS))
     return table
 
 
