@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild.errors import DataError
 from mlwild.stats.grids import FARTHEST
+from mlwild.stats.same_rows import same_rows
 from mlwild.stats.scorer import Scorer, learn_scorer
 
 Floats = NDArray[np.float64]
@@ -89,9 +90,9 @@ class Imputer:
         gaps = gaps | wanted
         precision, z = self.scorer.precision, self.scorer.mapped(np.where(gaps, np.nan, rows))[0].T
         made = np.array(rows, dtype=np.float64)
-        kinds, which = np.unique(gaps, axis=0, return_inverse=True)
+        kinds, which = same_rows(gaps)
         for place, kind in enumerate(kinds):
-            some = np.flatnonzero(which.ravel() == place)
+            some = np.flatnonzero(which == place)
             left = np.flatnonzero(kind)
             if not len(left):
                 continue
