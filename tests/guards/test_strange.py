@@ -10,8 +10,10 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from mlwild.guards import Candidate, Known, learn_guard
+from mlwild.guards.blame import MOST_PAIRS, MOST_VAIN, blamed_for
 from mlwild.guards.watch import CALM, KEPT, Recent
 from mlwild.losses import named
+from mlwild.stats.support import learn_support
 from tests.guards.streams import BEGINS, regression, under
 
 N = 4000
@@ -124,6 +126,41 @@ def test_what_was_strange_long_ago_is_not_blamed_for_what_is_now(linear):
     named_ = [{word.split(" ")[0] for word in cause.split("; ") if " does not fit" in word} for cause in causes]
     assert all(one == {"x1"} for one in named_[1:20])
     assert all(one == {"x6"} for one in named_[-19:])
+
+
+def _blamed(cause):
+    return tuple(sorted(word.split(" ")[0] for word in cause.split("; ") if " does not fit" in word))
+
+
+@pytest.mark.parametrize("spells", [((1, 200, 230), (6, 600, 630)), ((1, 100, 600), (6, 665, 1165))])
+def test_two_faults_in_one_request_are_told_apart_as_in_several(linear, spells):
+    """Strange by themselves, with more than `CALM` usual rows between: few rows of each, and more than are kept."""
+    guard, chain = linear
+    rows, _, _ = _mixed(np.random.default_rng(3), 1200)
+    wanted = [()] * len(rows)
+    for column, low, high in spells:
+        rows[low:high, column] += 6.0 * rows[:, column].std()
+        wanted[low:high] = [(f"x{column}",)] * (high - low)
+    for size in (64, 400, 1200):
+        watch, causes = guard.watch(), []
+        for at in range(0, len(rows), size):
+            causes.extend(guard.answer(rows[at : at + size], [chain[0].predict], watch).cause)
+        told = [_blamed(cause) for cause in causes]
+        # In few rows another one fits by chance.
+        assert np.mean([one == other for one, other in zip(told, wanted, strict=True)]) > 0.98
+
+
+def test_of_many_features_few_are_tried_where_none_explains_it(monkeypatch):
+    """Each row is off elsewhere: a request of one row of 120 features is answered soon all the same."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 120))
+    support = learn_support(rows[:1000], rows[1000:])
+    strange = rows[:20].copy()
+    strange[np.arange(20), np.arange(20) * 5] += 9.0
+    looks, look = [], type(support).look
+    monkeypatch.setattr(type(support), "look", lambda *args: looks.append(args) or look(*args))
+    assert blamed_for(support, 1.0, strange) == ()
+    assert len(looks) <= MOST_VAIN + MOST_PAIRS
 
 
 def test_the_latest_rows_are_kept_in_order():

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 #: Likeliest features beside which a second one is looked for.
 FIRSTS = 3
+#: Features on end, the likeliest first, of which none explains what is strange: those after them are not tried.
+MOST_VAIN = 32
 #: If more pairs are in question none is blamed.
 MOST_PAIRS = 8
 
@@ -54,10 +56,25 @@ def blamed_for(support: Support, slack: float, rows: Floats) -> tuple[int, ...]:
         return ()
     distances = support.scorer.distances(rows)
     gains = column_gains(distances)
-    found = {one for one in np.flatnonzero(likeliest(gains)[1]).tolist() if _usual(support, slack, rows, (one,))}
+    order = np.argsort(-gains.sum(axis=1), kind="stable")
+    found = _ones(support, slack, rows, order[likeliest(gains)[1][order]].tolist())
     if not found and n > 2:
-        found = _two(support, slack, rows, distances, np.argsort(-gains.sum(axis=1))[:FIRSTS].tolist())
+        found = _two(support, slack, rows, distances, order[:FIRSTS].tolist())
     return tuple(sorted(found)) if len(found) <= min(max(n // 2, 2), n - 1) else ()
+
+
+def _ones(support: Support, slack: float, rows: Floats, near: Sequence[int]) -> set[int]:
+    """Return which features, the likeliest first, each explain what is strange; none is sought long in vain."""
+    found: set[int] = set()
+    vain = 0
+    for one in near:
+        usual = _usual(support, slack, rows, (one,))
+        vain = 0 if usual else vain + 1
+        if usual:
+            found.add(one)
+        elif vain == MOST_VAIN:
+            break
+    return found
 
 
 def _two(support: Support, slack: float, rows: Floats, distances: Distances, firsts: Sequence[int]) -> set[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.guards.stages import Gone
+from mlwild.stats.same_rows import same_rows
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -117,10 +118,10 @@ def kinds_of(broken: Bools, missing: Bools, odd: Bools | None = None) -> list[Ki
     n = broken.shape[1]
     odd = np.zeros(len(broken), dtype=bool) if odd is None else odd
     lacking = broken | (missing & broken.any(axis=1, keepdims=True))
-    kinds, which = np.unique(np.column_stack([broken, lacking, odd]), axis=0, return_inverse=True)
+    kinds, which = same_rows(np.column_stack([broken, lacking, odd]))
     return [
         Kind(
-            np.flatnonzero(which.ravel() == place),
+            np.flatnonzero(which == place),
             np.flatnonzero(kind[:n]).tolist(),
             np.flatnonzero(kind[n : 2 * n]).tolist(),
             bool(kind[-1]),

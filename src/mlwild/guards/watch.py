@@ -169,24 +169,35 @@ class Stream:
         Return rows that are strange by themselves, with what is to blame.
 
         Most often it is the same for all that came lately: what is so for them together is told from what fits one by
-        chance.
+        chance. Many rows are looked at some at a time, as if they had come in several requests.
         """
         if not len(out):
             self.quiet += len(at)
             return []
-        if self.quiet + int(out[0]) > CALM:  # those before were another matter
-            self._strange.keep(0)
+        made: list[tuple[Ints, tuple[int, ...]]] = []
+        singles = MOST_ALONE
+        for place, spell in enumerate(_spells(out, self.quiet)):
+            if place:  # those before were another matter
+                self._strange.keep(0)
+            for begin in range(0, len(spell), CALM):
+                told, rest = self._lately(known, at, spell[begin : begin + CALM])
+                made.extend(told)
+                made.extend((at[[one]], self._blame(known[[one]])) for one in rest[:singles].tolist())
+                made.append((at[rest[singles:]], ()))
+                singles = max(singles - len(rest), 0)
         self.quiet = len(at) - 1 - int(out[-1])
-        self._strange.add(known[out])
+        return made
+
+    def _lately(self, known: Floats, at: Ints, some: Ints) -> tuple[list[tuple[Ints, tuple[int, ...]]], Ints]:
+        """Remember strange rows, and return those that what is to blame of late explains, with that, and the rest."""
+        self._strange.add(known[some])
         made = []
         for features in dict.fromkeys((self.blamed or (), self._blame(self._strange.last()))):
-            if features and len(out):
-                fits = usual_rows(self.support, self.slack, known[out], features)
-                made.append((at[out[fits]], features))
-                out = out[~fits]
-        made.extend((at[[one]], self._blame(known[[one]])) for one in out[:MOST_ALONE].tolist())
-        made.append((at[out[MOST_ALONE:]], ()))
-        return made
+            if features and len(some):
+                fits = usual_rows(self.support, self.slack, known[some], features)
+                made.append((at[some[fits]], features))
+                some = some[~fits]
+        return made, some
 
     def _together(self, rows: Floats, p: Floats) -> list[tuple[Ints, tuple[int, ...]]]:
         """Feed rows to the detector, and return those that came while the stream was strange."""
@@ -281,6 +292,12 @@ class Watch:
             self.lacked.pop(next(iter(self.lacked)))
         self.lacked[names] = rows  # the latest last
         return rows >= WORTH
+
+
+def _spells(out: Ints, quiet: int) -> list[Ints]:
+    """Return the first of some strange rows, none if they are another matter than those before, and each spell on."""
+    usual = np.diff(out, prepend=-1 - quiet) - 1
+    return np.split(out, np.flatnonzero(usual > CALM))
 
 
 def new_stream(support: Support, slack: float, settings: Guard) -> Stream:

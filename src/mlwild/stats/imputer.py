@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from mlwild.errors import DataError
 from mlwild.stats.grids import FARTHEST
-from mlwild.stats.scorer import Scorer, learn_scorer
+from mlwild.stats.same_rows import same_rows
+from mlwild.stats.scorer import RIDGE, Scorer, learn_scorer
+from mlwild.stats.shrinkage import ledoit_wolf
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -20,6 +22,8 @@ Bools = NDArray[np.bool_]
 DISCRETE = 100
 #: A column of which the others say less than this of its deviation is not told by them at all.
 _LEAST_ROOM = 1e-6
+#: Rows in which two columns tell nothing of each other that are added to those that have both: few show little.
+FEW = 10.0
 #: Places at which the values of a column are kept, at most.
 _PLACES = 1001
 
@@ -39,7 +43,9 @@ class Imputer:
     Parameters
     ----------
     scorer : Scorer
-        Normal score of each column, and what the others say of it.
+        Normal score of each column.
+    precision : ndarray of shape (n_columns, n_columns)
+        Inverse covariance of the scores, of rows that lack nothing: what the others say of each column.
     values : tuple of (ndarray of shape (n_places,), ndarray of shape (n_places,), bool)
         Of each column: normal scores, rising, their values, and whether it holds no others.
 
@@ -59,6 +65,7 @@ class Imputer:
     """
 
     scorer: Scorer
+    precision: Floats
     values: tuple[tuple[Floats, Floats, bool], ...]
 
     def filled(self, rows: Floats, wanted: Bools | None = None) -> Floats:
@@ -87,11 +94,11 @@ class Imputer:
         gaps = ~np.isfinite(rows)
         wanted = gaps if wanted is None else wanted
         gaps = gaps | wanted
-        precision, z = self.scorer.precision, self.scorer.mapped(np.where(gaps, np.nan, rows))[0].T
+        precision, z = self.precision, self.scorer.mapped(np.where(gaps, np.nan, rows))[0].T
         made = np.array(rows, dtype=np.float64)
-        kinds, which = np.unique(gaps, axis=0, return_inverse=True)
+        kinds, which = same_rows(gaps)
         for place, kind in enumerate(kinds):
-            some = np.flatnonzero(which.ravel() == place)
+            some = np.flatnonzero(which == place)
             left = np.flatnonzero(kind)
             if not len(left):
                 continue
@@ -123,7 +130,7 @@ class Imputer:
         >>> np.round(imputer.unsaid([0, 1]), 1).tolist(), np.round(imputer.unsaid([0]), 1).tolist()
         ([1.0, 1.0], [0.0])
         """
-        precision, some = self.scorer.precision, list(columns)
+        precision, some = self.precision, list(columns)
         left = np.sqrt(np.diag(np.linalg.inv(precision[np.ix_(some, some)])))
         least = 1.0 / np.sqrt(np.diag(precision)[some])
         room = self._spread[some] - least
@@ -133,7 +140,7 @@ class Imputer:
     @cached_property
     def _spread(self) -> Floats:
         """The standard deviation of each normal score."""
-        return np.asarray(np.sqrt(np.diag(np.linalg.inv(self.scorer.precision))))
+        return np.asarray(np.sqrt(np.diag(np.linalg.inv(self.precision))))
 
     def _back(self, column: int, scores: Floats) -> Floats:
         """Return the values that have some normal scores."""
@@ -162,8 +169,25 @@ def learn_imputer(rows: Floats) -> Imputer:
     if (np.abs(rows) > FARTHEST).any():  # NaN is not
         raise DataError("a value is infinite or beyond 1e150. Hint: make it missing.")
     scorer = learn_scorer(rows)
-    z = scorer.mapped(rows)[0]
-    return Imputer(scorer, tuple(_values(column, score) for column, score in zip(rows.T, z, strict=True)))
+    z, gaps = scorer.mapped(rows)
+    precision = scorer.precision if gaps is None else _precision(z, ~gaps)
+    return Imputer(scorer, precision, tuple(_values(column, score) for column, score in zip(rows.T, z, strict=True)))
+
+
+def _precision(z: Floats, there: Bools) -> Floats:
+    """
+    Return the inverse covariance of columns with gaps, each pair by the rows that have both.
+
+    Were what is missing taken for the mean, as it is where rows are scored, a column that is often missing would seem
+    to go along with the others the less, and what is imputed would lie too near to the median.
+    """
+    known, unit = there.astype(np.float64), np.eye(len(z))
+    covariance = (z @ z.T) / np.maximum(known @ known.T + FEW * (1.0 - unit), 1.0)
+    # Of pairs by different rows together there may be no such columns.
+    covariance += 2.0 * max(-float(np.linalg.eigvalsh(covariance)[0]), 0.0) * unit
+    share = ledoit_wolf(z.T)[1]
+    level = float(np.trace(covariance)) / len(z)
+    return np.asarray(np.linalg.inv((1.0 - share) * covariance + (share * level + RIDGE) * unit))
 
 
 def _values(column: Floats, scores: Floats) -> tuple[Floats, Floats, bool]:

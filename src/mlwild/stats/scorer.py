@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 #: What a row is scored by.
 SCORES = ("distance", "mismatch", "reach", "missing")
 #: Least variance added to each column, so that columns that repeat each other can be told apart from noise.
-_RIDGE = 1e-6
+RIDGE = 1e-6
 #: Cells that are worked on together: what is made of them on the way stays near, and the memory is used again.
 _CELLS = 24_000
 
@@ -185,7 +185,7 @@ def learn_scorer(rows: Floats) -> Scorer:
     grids = Grids.of([normal_score_curve(column) for column in rows.T])
     lost = (1 + np.isnan(rows).sum(axis=0)) / (len(rows) + 2)
     covariance, _ = ledoit_wolf(_mapped(rows, grids)[0].T)
-    inverse = np.linalg.inv(covariance + _RIDGE * np.eye(rows.shape[1]))
+    inverse = np.linalg.inv(covariance + RIDGE * np.eye(rows.shape[1]))
     deviation = np.sqrt(np.diag(inverse))
     return Scorer(grids, np.log((1 - lost) / lost), np.ascontiguousarray(inverse / deviation[:, None]), deviation)
 
