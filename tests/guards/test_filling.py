@@ -66,12 +66,29 @@ def test_what_the_others_say_stands_there(filler):
     assert (made.column("true").to_numpy() == (x > 0))[np.abs(x) > 0.1].all()
 
 
-def test_words_and_times_are_not_guessed(filler):
+def test_a_word_is_the_likeliest_one(filler):
+    """Of whole numbers and truth the other columns know the sign, and the word is what the sign says."""
+    table = _table(400, seed=1)
+    gaps = np.zeros((400, 6), dtype=bool)
+    gaps[:300, 4] = True
+    made = filler.filled(table, filler.encoding.matrix(table)[0], gaps, "imputed").column("word").to_pylist()
+    x = table.column("x").to_numpy()
+    wrong = [one != ("up" if value > 0 else "down") for one, value in zip(made, x, strict=True)]
+    assert np.mean(wrong) < 0.02
+    assert not any(wrong[300:])
+    nothing = filler.filled(table, filler.encoding.matrix(table)[0], np.ones((400, 6), dtype=bool), "imputed")
+    assert nothing.column("word").unique().to_pylist() == [filler.usual["word"]]
+
+
+def test_times_are_not_guessed_nor_words_that_are_seldom_the_same(filler):
     table = _table(50, seed=1)
     for fill in ("usual", "imputed"):
-        made = _filled(filler, table, ["word", "when"], fill)
-        assert made.column("word").unique().to_pylist() == [filler.usual["word"]]
+        made = _filled(filler, table, ["when"], fill)
         assert made.column("when").unique().to_pylist() == [filler.usual["when"]]
+    table = _table(200).append_column("id", pa.array([f"row {place}" for place in range(200)]))
+    other = learn_filler(Encoding.of(table, "pyarrow"), table)
+    assert set(other.words) == {"word"}
+    assert _filled(other, table, ["id"], "imputed").column("id").unique().to_pylist() == [other.usual["id"]]
 
 
 def test_a_value_that_was_never_known_stays_missing(filler):

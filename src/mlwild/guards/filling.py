@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlwild.contracts.tables import kind_of
 from mlwild.guards.encoding import NUMBERS, Encoding
+from mlwild.stats.discriminant import Discriminant, learn_discriminant
 from mlwild.stats.imputer import Imputer, learn_imputer
 
 Floats = NDArray[np.float64]
@@ -36,11 +37,14 @@ class Filler:
         The median of each feature, or its most frequent value; None where there is none.
     imputer : Imputer, optional
         What features tell of each other; None where too few rows show it, or there is one feature alone.
+    words : mapping of str to Discriminant
+        What the normal scores of the others tell of each column of words.
     """
 
     encoding: Encoding
     usual: Mapping[str, Any]
     imputer: Imputer | None = None
+    words: Mapping[str, Discriminant] = field(default_factory=dict)
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -59,7 +63,7 @@ class Filler:
         """
         Return features in which some cells hold another value.
 
-        Words and times are not guessed from others: their usual value stands for them.
+        Times are not guessed from others, nor words that are too seldom the same: their usual value stands for them.
 
         Parameters
         ----------
@@ -88,13 +92,35 @@ class Filler:
         if fill == IMPUTED and self.imputer is not None:
             guessed = self.imputer.filled(rows, gaps)
         made = []
-        for place, field in enumerate(self.encoding.schema):
-            gone = gaps[:, place]
-            value = fills.get(field.name)
-            if guessed is not None and kind_of(field) in NUMBERS:
-                value = guessed[:, place]
-            made.append(_put(table, field, gone, value) if gone.any() else table.column(field.name))
+        for place, column in enumerate(self.encoding.schema):
+            gone, name = gaps[:, place], column.name
+            value = fills.get(name)
+            if guessed is not None and gone.any():
+                if name in self.words:
+                    value = self._words(name, place, rows, gaps)
+                elif kind_of(column) in NUMBERS:
+                    value = guessed[:, place]
+            made.append(_put(table, column, gone, value) if gone.any() else table.column(name))
         return type(table).from_arrays(made, names=list(self.encoding.names))
+
+    def _words(self, name: str, place: int, rows: Floats, gaps: Bools) -> list[str | None]:
+        """Return the likeliest words where some are to be put; what stands elsewhere is not looked at."""
+        assert self.imputer is not None
+        gone = np.flatnonzero(gaps[:, place])
+        found = self.words[name].likeliest(_scored(self.imputer, np.where(gaps[gone], np.nan, rows[gone]), place))
+        words = {code: word for word, code in self.encoding.words[name].items()}
+        made: list[str | None] = [None] * len(rows)
+        for row, code in zip(gone.tolist(), found.tolist(), strict=True):
+            made[row] = words[int(code)]
+        return made
+
+
+def _scored(imputer: Imputer, rows: Floats, place: int) -> Floats:
+    """Return the normal scores of all columns but one, NaN where a value is not known."""
+    known = np.isfinite(rows)
+    known[:, place] = False
+    scores = imputer.scorer.mapped(np.where(known, rows, np.nan))[0].T
+    return np.where(known, scores, np.nan)
 
 
 def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
@@ -110,6 +136,8 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
         new: Any = pa.nulls(len(gone), wide)
     elif isinstance(value, np.ndarray):
         new = _numbers(value, gone, wide)
+    elif isinstance(value, list):
+        new = pa.array(value).cast(wide)
     else:
         new = pa.array([value] * len(gone)).cast(wide)
     if column is not None:
@@ -155,7 +183,13 @@ def learn_filler(encoding: Encoding, learned: Any) -> Filler:
     picked = np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64)
     rows = encoding.matrix(learned.take(picked))[0]
     rows[~(np.abs(rows) < _FARTHEST)] = np.nan
-    return Filler(encoding, usual, learn_imputer(rows))
+    imputer = learn_imputer(rows)
+    words: dict[str, Discriminant] = {}
+    for place, name in enumerate(encoding.names):
+        if name in encoding.words:
+            made = learn_discriminant(_scored(imputer, rows, place), rows[:, place])
+            words.update({} if made is None else {name: made})
+    return Filler(encoding, usual, imputer, words)
 
 
 def _usual(column: Any) -> Any:
