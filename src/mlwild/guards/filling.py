@@ -116,7 +116,7 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
         # What is to go need not be of the kind: words in a column of numbers, beside gaps that were there before.
         kept = pc.if_else(pa.array(gone), pa.scalar(None, column.type), column).cast(wide, safe=False)
         new = pc.if_else(pa.array(gone), new, kept)
-    return new.cast(field.type) if plain is not field.type else new
+    return new.cast(plain, safe=False).dictionary_encode().cast(field.type) if plain is not field.type else new
 
 
 def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
@@ -169,7 +169,11 @@ def _usual(column: Any) -> Any:
         column = column.filter(pc.is_finite(column))
     if not len(column):
         return None
+    if pa.types.is_decimal(kind):
+        column = column.sort()
+        return column[(len(column) - 1) // 2].as_py()
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        column = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         return pc.quantile(column, q=0.5, interpolation="lower")[0].as_py()
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
