@@ -115,6 +115,17 @@ def test_numbers_of_any_kind_are_looked_at_as_what_they_are_worth(kind, fill):
         assert np.abs(found - worth[::2]).mean() < 0.1
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.uint8])
+def test_the_greatest_whole_number_there_is_does_not_turn_round(kind):
+    x, most = np.random.default_rng(4).normal(size=N), np.iinfo(kind).max
+    table = pa.table({"x": x, "mark": np.where(x > 0, most, kind(7)).astype(kind)})
+    filler = learn_filler(Encoding.of(table, "pyarrow"), table)
+    gaps = np.broadcast_to([False, True], (N, 2))
+    found = filler.filled(table, filler.encoding.matrix(table)[0], gaps, "imputed").column("mark").to_numpy()
+    assert (found[x > 0.5] >= most - 2048).all()
+    assert (found[x < -0.5] == 7).all()
+
+
 def test_categories_of_numbers_are_the_same_alone_and_among_others():
     rng = np.random.default_rng(3)
     site = rng.integers(0, 5, size=2 * N)

@@ -128,7 +128,10 @@ def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
     if pa.types.is_boolean(kind):
         return pa.array(values >= 0.5, mask=~known)
     if pa.types.is_integer(kind):
-        values = np.round(values)
+        ends = np.iinfo(kind.to_pandas_dtype())
+        # As a number with a point the greatest of 64 bits is one too many, and would come back as the least.
+        high = float(ends.max) if int(float(ends.max)) <= ends.max else np.nextafter(float(ends.max), 0.0)
+        values = np.clip(np.round(values), float(ends.min), high)
     return pa.array(values, mask=~known).cast(kind, safe=False)
 
 
