@@ -115,6 +115,19 @@ def test_numbers_of_any_kind_are_looked_at_as_what_they_are_worth(kind, fill):
         assert np.abs(found - worth[::2]).mean() < 0.1
 
 
+@pytest.mark.parametrize(("learned", "sent"), [(np.uint8, np.int64), (np.int8, np.uint16), (np.uint8, np.uint32)])
+@pytest.mark.parametrize("fill", FILLS)
+def test_whole_numbers_beyond_the_kind_that_was_learned_stay_beside_what_is_filled(learned, sent, fill):
+    x = np.random.default_rng(5).normal(size=N)
+    table = pa.table({"x": x, "whole": np.round(20 * np.clip(x, -3, 3) + 60).astype(learned)})
+    filler = learn_filler(Encoding.of(table, "pyarrow"), table)
+    live = pa.table({"x": [0.0, 0.0, 0.0], "whole": pa.array([300, 258, 7], pa.from_numpy_dtype(sent))})
+    gaps = np.array([[False, True], [False, False], [False, False]])
+    made = filler.filled(live, filler.encoding.matrix(live)[0], gaps, fill).column("whole").to_pylist()
+    assert made[1:] == [258, 7]
+    assert made[0] is None if fill == "missing" else 40 < made[0] < 80
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.uint64, np.uint8])
 def test_the_greatest_whole_number_there_is_does_not_turn_round(kind):
     x, most = np.random.default_rng(4).normal(size=N), np.iinfo(kind).max

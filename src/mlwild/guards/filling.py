@@ -104,8 +104,7 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
 
     whole, plain = bool(gone.all()), _plain(field.type)
     column = None if whole else table.column(field.name)
-    # Numbers with a point keep theirs; of all others the kind that was learned from has room for the value.
-    wide = column.type if column is not None and pa.types.is_floating(column.type) else plain
+    wide = plain if column is None else _room(column.type, plain)
     if value is None:
         new: Any = pa.nulls(len(gone), wide)
     elif isinstance(value, np.ndarray):
@@ -117,6 +116,18 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
         kept = pc.if_else(pa.array(gone), pa.scalar(None, column.type), column).cast(wide, safe=False)
         new = pc.if_else(pa.array(gone), new, kept)
     return new.cast(plain, safe=False).dictionary_encode().cast(field.type) if plain is not field.type else new
+
+
+def _room(kind: Any, learned: Any) -> Any:
+    """Return the kind of column that has room for what stands there and for what is put beside it."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_floating(kind):
+        return kind
+    if is_.is_integer(kind) and is_.is_integer(learned) and kind.bit_width > learned.bit_width:
+        return pa.int64() if is_.is_signed_integer(learned) else kind
+    return learned
 
 
 def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
