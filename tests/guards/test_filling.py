@@ -1,6 +1,7 @@
 """What models are given in the place of values that cannot be used: of every kind of column, and what it is worth."""
 
 import datetime as dt
+import decimal
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,81 @@ def test_a_value_that_was_never_known_stays_missing(filler):
     made = _filled(filler, table, ["single"], "imputed")
     assert made.column("x").to_pylist() == [None, 1.0, 2.0]
     assert made.column("single").null_count == 0
+
+
+_SITE = pa.dictionary(pa.int8(), pa.int64())
+_NUMBERS = {
+    "category": lambda x: pa.array(np.round(x).astype(np.int64)).dictionary_encode().cast(_SITE),
+    "decimal": lambda x: pa.array([decimal.Decimal(f"{one:.3f}") for one in x], pa.decimal128(9, 3)),
+    "half": lambda x: pa.array(x.astype(np.float16)),
+}
+
+
+@pytest.mark.parametrize("kind", list(_NUMBERS))
+@pytest.mark.parametrize("fill", FILLS)
+def test_numbers_of_any_kind_are_looked_at_as_what_they_are_worth(kind, fill):
+    x = np.random.default_rng(2).normal(size=N)
+    column = _NUMBERS[kind](x)
+    table = pa.table({"x": x, "other": column})
+    filler = learn_filler(Encoding.of(table, "pyarrow"), table)
+    worth = np.array([float(one) for one in column.to_pylist()])
+    for part in (table, table.slice(N // 2), table.take(np.arange(N)[::-1])):
+        rows = filler.encoding.matrix(part)[0]
+        np.testing.assert_allclose(rows[:, 1], [float(one) for one in part.column("other").to_pylist()])
+    gaps = np.zeros((N, 2), dtype=bool)
+    gaps[::2, 1] = True
+    made = filler.filled(table, filler.encoding.matrix(table)[0], gaps, fill)
+    assert made.schema == table.schema
+    there = made.column("other").to_pylist()
+    assert there[1::2] == column.to_pylist()[1::2]
+    if fill == "imputed":
+        found = np.array([float(one) for one in there[::2]])
+        np.testing.assert_allclose(found, worth[::2], atol=1.0 if kind == "category" else 0.6)
+        assert np.abs(found - worth[::2]).mean() < 0.1
+
+
+@pytest.mark.parametrize(("learned", "sent"), [(np.uint8, np.int64), (np.int8, np.uint16), (np.uint8, np.uint32)])
+@pytest.mark.parametrize("fill", FILLS)
+def test_whole_numbers_beyond_the_kind_that_was_learned_stay_beside_what_is_filled(learned, sent, fill):
+    x = np.random.default_rng(5).normal(size=N)
+    table = pa.table({"x": x, "whole": np.round(20 * np.clip(x, -3, 3) + 60).astype(learned)})
+    filler = learn_filler(Encoding.of(table, "pyarrow"), table)
+    live = pa.table({"x": [0.0, 0.0, 0.0], "whole": pa.array([300, 258, 7], pa.from_numpy_dtype(sent))})
+    gaps = np.array([[False, True], [False, False], [False, False]])
+    made = filler.filled(live, filler.encoding.matrix(live)[0], gaps, fill).column("whole").to_pylist()
+    assert made[1:] == [258, 7]
+    assert made[0] is None if fill == "missing" else 40 < made[0] < 80
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.uint8])
+def test_the_greatest_whole_number_there_is_does_not_turn_round(kind):
+    x, most = np.random.default_rng(4).normal(size=N), np.iinfo(kind).max
+    table = pa.table({"x": x, "mark": np.where(x > 0, most, kind(7)).astype(kind)})
+    filler = learn_filler(Encoding.of(table, "pyarrow"), table)
+    gaps = np.broadcast_to([False, True], (N, 2))
+    found = filler.filled(table, filler.encoding.matrix(table)[0], gaps, "imputed").column("mark").to_numpy()
+    assert (found[x > 0.5] >= most - 2048).all()
+    assert (found[x < -0.5] == 7).all()
+
+
+def test_categories_of_numbers_are_the_same_alone_and_among_others():
+    rng = np.random.default_rng(3)
+    site = rng.integers(0, 5, size=2 * N)
+    frame = pd.DataFrame({"site": pd.Categorical(site), "x": site + 0.2 * rng.normal(size=2 * N)})
+
+    def predict(X):
+        return X["site"].astype(float).fillna(0.0).to_numpy()
+
+    guard = _guard(frame, site.astype(float), predict)
+    some = frame[site > 2].iloc[:50].reset_index(drop=True)
+    some["site"] = some["site"].cat.remove_unused_categories()
+    assert set(guard.answer(some, [predict], guard.watch()).words) == {"normal"}
+    watch = guard.watch()
+    assert all(guard.answer(some.iloc[[row]], [predict], watch).words == ["normal"] for row in range(50))
+    gone = frame.iloc[:50].assign(site=frame["site"].iloc[:50].where(frame["x"] < 2.0))
+    found = guard.answer(gone, [predict], guard.watch())
+    assert set(found.words) == {"normal", "degraded"}
+    assert np.abs(found.value - site[:50]).mean() < 0.5
 
 
 @pytest.mark.parametrize("fill", FILLS)

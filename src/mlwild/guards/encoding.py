@@ -159,6 +159,8 @@ class Encoding:
             NaN where a value is missing, infinite where it is a word that was never learned from.
         dict of str to str
         """
+        import pyarrow as pa
+
         made = np.full((table.num_rows, len(self.schema)), np.nan, order="F")
         unread: dict[str, str] = {}
         for place, name in enumerate(self.schema.names):
@@ -175,10 +177,8 @@ class Encoding:
                 made[:, place] = codes[places]  # place -1, a missing word, is the last
             else:
                 if kind == "time":  # in the unit that was learned
-                    table = table.set_column(
-                        table.column_names.index(name), name, column.cast(self.schema.field(name).type, safe=False)
-                    )
-                made[:, place] = frames.matrix(table.select([name]))[:, 0]
+                    column = column.cast(self.schema.field(name).type, safe=False)
+                made[:, place] = frames.matrix(pa.table({name: _worth(column)}))[:, 0]
         return made, unread
 
     def numbers(self, native: Any) -> Floats | None:
@@ -211,6 +211,15 @@ class Encoding:
             else:  # a time, a number for a word, a gap of another kind
                 return None
         return made
+
+
+def _worth(column: Any) -> Any:
+    """Return a column of numbers as what each is worth: categories by their own numbers, decimals as plain ones."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
 def _gap(cell: Any) -> bool:

@@ -130,8 +130,7 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
 
     whole, plain = bool(gone.all()), _plain(field.type)
     column = None if whole else table.column(field.name)
-    # Numbers with a point keep theirs; of all others the kind that was learned from has room for the value.
-    wide = column.type if column is not None and pa.types.is_floating(column.type) else plain
+    wide = plain if column is None else _room(column.type, plain)
     if value is None:
         new: Any = pa.nulls(len(gone), wide)
     elif isinstance(value, np.ndarray):
@@ -144,7 +143,19 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
         # What is to go need not be of the kind: words in a column of numbers, beside gaps that were there before.
         kept = pc.if_else(pa.array(gone), pa.scalar(None, column.type), column).cast(wide, safe=False)
         new = pc.if_else(pa.array(gone), new, kept)
-    return new.cast(field.type) if plain is not field.type else new
+    return new.cast(plain, safe=False).dictionary_encode().cast(field.type) if plain is not field.type else new
+
+
+def _room(kind: Any, learned: Any) -> Any:
+    """Return the kind of column that has room for what stands there and for what is put beside it."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_floating(kind):
+        return kind
+    if is_.is_integer(kind) and is_.is_integer(learned) and kind.bit_width > learned.bit_width:
+        return pa.int64() if is_.is_signed_integer(learned) else kind
+    return learned
 
 
 def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
@@ -156,7 +167,10 @@ def _numbers(values: Floats, gone: Bools, kind: Any) -> Any:
     if pa.types.is_boolean(kind):
         return pa.array(values >= 0.5, mask=~known)
     if pa.types.is_integer(kind):
-        values = np.round(values)
+        ends = np.iinfo(kind.to_pandas_dtype())
+        # As a number with a point the greatest of 64 bits is one too many, and would come back as the least.
+        high = float(ends.max) if int(float(ends.max)) <= ends.max else np.nextafter(float(ends.max), 0.0)
+        values = np.clip(np.round(values), float(ends.min), high)
     return pa.array(values, mask=~known).cast(kind, safe=False)
 
 
@@ -203,7 +217,11 @@ def _usual(column: Any) -> Any:
         column = column.filter(pc.is_finite(column))
     if not len(column):
         return None
+    if pa.types.is_decimal(kind):
+        column = column.sort()
+        return column[(len(column) - 1) // 2].as_py()
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        column = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         return pc.quantile(column, q=0.5, interpolation="lower")[0].as_py()
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
