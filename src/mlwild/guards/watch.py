@@ -160,8 +160,6 @@ class Stream:
                 at, known, p = at[rest], known[rest], p[rest]
             ranked = np.minimum(1.0, self.slack * np.maximum(p, 1.0 / (self.support.n + 1)))
             strange.extend((at[part], blamed) for part, blamed in self._together(known, ranked))
-            if self.blamed is None:  # no alarm will be about rows before
-                self._recent.keep(self.detector.rows - min(self.detector.began))
         return strange
 
     def _alone(self, known: Floats, at: Ints, out: Ints) -> list[tuple[Ints, tuple[int, ...]]]:
@@ -218,7 +216,9 @@ class Stream:
             before = self.detector.rows
             self.detector, alarm = self.detector.feed_all(p[place:])
             if alarm is None:
-                self._recent.add(rows[place:])
+                since = self.detector.rows - min(self.detector.began)  # no alarm will be about rows before
+                self._recent.add(rows[place:][-max(since, 1) :])
+                self._recent.keep(since)
                 break
             raised, began = place + alarm.row - before, max(place + alarm.began - before, 0)
             self._recent.add(rows[place : raised + 1])
