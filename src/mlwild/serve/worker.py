@@ -24,7 +24,7 @@ from mlwild.answering.service import Answered, AppService, service_of
 from mlwild.answering.tables import load_tables
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
-from mlwild.serve.messages import MADE, READ, TABLES, Box, packed, slate
+from mlwild.serve.messages import LOADED, MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     """
     Answer what comes through the socket whose number is named, until it is closed.
 
-    The first message says which service it is, or why there is none; then one answer a question.
+    The first messages say that all is loaded, and which service it is, or why there is none; then one answer a question.
     """
     config = json.loads(sys.argv[1])
     end_with(config["front"])
@@ -41,7 +41,7 @@ def main() -> None:
     # What the user's code prints is for the operator, and not an answer.
     os.dup2(2, 1)
     try:
-        service, told = _loaded(config)
+        service, told = _loaded(config, line)
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; the front says it
         line.sendall(
             packed({"why": _sentence(problem), "ours": isinstance(problem, MlwildError), "wrong": _wrong(problem)})
@@ -54,13 +54,14 @@ def main() -> None:
     _serve(line, wrote, service, told, config["root"])
 
 
-def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
+def _loaded(config: Mapping[str, Any], line: socket.socket) -> tuple[AppService, dict[str, Any]]:
     from threadpoolctl import threadpool_limits
 
     store = Store(Path(config["root"]))
     bundle = load_bundle(store, config["key"], config["digest"])
     tables = config.get("tables")
     service = service_of(store, bundle, None if tables is None else load_tables(store, *tables))
+    line.sendall(packed(LOADED))
     service.warm()
     if service.watch is not None:
         service.watch.salt = os.urandom(16)  # what it draws, no other worker does
