@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import mlwild as wild
 from mlwild.card import server_drill_html
 from mlwild.cli import cli
 from mlwild.drilling import ServedCell, ServedDrill
-from mlwild.serve.drill import drill_server, driller
+from mlwild.serve.drill import drill_server, driller, faults
 from mlwild.serve.drill.faults import TROUBLES, Trouble
 from mlwild.serve.log import segments
 
@@ -70,6 +71,25 @@ def test_a_drill_tells_a_log_that_forgets_and_one_that_doubles_from_faults_that_
     assert "http" not in html.replace("http-equiv", "")
     after = {path: path.read_bytes() for path in app_file.parent.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path) and "__pycache__" not in str(path)} == set()
+
+
+def test_where_a_shadow_runs_beside_faults_befall_the_champion_and_its_answers_are_logged_once(app_file, monkeypatch):
+    wild.operating.challenge(wild.load_app(app_file), "flat", store=app_file.parent / ".mlwild")
+    monkeypatch.setattr(driller, "TROUBLES", _named("workers killed, both"))
+    monkeypatch.setattr(driller, "STEADY", 0.2)
+    monkeypatch.setattr(driller.pair, "STEADY", 0.0)
+    killed, real = [], faults.signalled
+
+    def kill(pid, number):
+        killed.append(json.loads(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2])["key"])
+        real(pid, number)
+
+    monkeypatch.setattr(faults, "signalled", kill)
+    found = drill_server(app_file, seconds=0.5)
+    assert found.failed == ()
+    assert found.clean.asked > 10
+    assert len(killed) == 2
+    assert len(set(killed)) == 1
 
 
 def test_worst_comes_first_and_what_may_not_be_is_named():

@@ -32,7 +32,7 @@ def main() -> None:
     """
     Answer what comes through the socket whose number is named, until it is closed.
 
-    The first messages say that all is loaded, and which service it is, or why there is none; then one answer a question.
+    The first messages say that all is loaded, and which service it is (or why there is none); then one answer a question.
     """
     config = json.loads(sys.argv[1])
     end_with(config["front"])

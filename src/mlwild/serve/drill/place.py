@@ -39,10 +39,12 @@ class Running:
     deadline : float
     errors : Path
         File for what it says to the operator; beside it stands by how much its clock is off.
+    key : str
+        Of the champion's bundle: what its workers are told from those of a canary or a shadow by.
     """
 
-    def __init__(self, file: Path, store: Path, deadline: float, errors: Path) -> None:
-        self.file, self.store, self.deadline, self.errors = file, store, deadline, errors
+    def __init__(self, file: Path, store: Path, deadline: float, errors: Path, key: str) -> None:
+        self.file, self.store, self.deadline, self.errors, self.key = file, store, deadline, errors, key
         self.port = 0
         self._offset = errors.with_name("clock")
         self._offset.write_bytes(bytes(8))
@@ -110,15 +112,18 @@ class Running:
 
     @property
     def workers(self) -> list[int]:
-        """Numbers of its worker processes, the oldest first; those that ended are left out."""
+        """Numbers of the champion's worker processes, the oldest first; those that ended are left out."""
         found = []
         for path in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if path.name.isdigit():
                     state, parent = _state(int(path.name))[:2]
-                    if int(parent) == self.pid and state != "Z" and b"mlwild.serve.worker" in _command(path):
+                    if int(parent) == self.pid and state != "Z" and self._works(_command(path)):
                         found.append(int(path.name))
         return sorted(found)
+
+    def _works(self, command: bytes) -> bool:
+        return b"mlwild.serve.worker" in command and b'"key": "' + self.key.encode() + b'"' in command
 
     def by_work(self) -> list[int]:
         """Return the workers, the busiest first: the one that answers before the one that stands by."""
