@@ -32,7 +32,7 @@ def main() -> None:
     """
     Answer what comes through the socket whose number is named, until it is closed.
 
-    The first messages say that all is loaded, and which service it is (or why there is none); then one answer a question.
+    The first messages say that all is loaded, then which service it is (or why there is none), then answers.
     """
     config = json.loads(sys.argv[1])
     end_with(config["front"])
@@ -128,7 +128,7 @@ def packable(said: Answered, n: int) -> tuple[list[Any], ...]:
         _plain(said.value),
         _plain(said.low),
         _plain(said.high),
-        _sets(said.likely, n),
+        said.sets,
         said.status,
         said.cause,
         said.stage,
@@ -144,13 +144,6 @@ def _plain(values: NDArray[np.float64]) -> list[Any]:
     made: list[Any] = values.tolist()
     good = [bool(one.all()) for one in np.isfinite(values)]
     return made if all(good) else [one if known else None for one, known in zip(made, good, strict=True)]
-
-
-def _sets(likely: NDArray[np.bool_], n: int) -> list[list[int] | None]:
-    """Return the numbers of the classes that each outcome is among; None where nothing is known of that."""
-    if likely.shape[1] == 0:
-        return [None] * n
-    return [[place for place, one in enumerate(row) if one] for row in likely.tolist()]
 
 
 def _texts(features: Mapping[str, list[Any]], n: int) -> list[str]:
