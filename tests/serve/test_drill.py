@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from math import nan
 from pathlib import Path
 
@@ -90,6 +96,35 @@ def test_where_a_shadow_runs_beside_faults_befall_the_champion_and_its_answers_a
     assert found.clean.asked > 10
     assert len(killed) == 2
     assert len(set(killed)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
+def test_a_drill_that_is_ended_leaves_no_process_and_no_file(app_file, tmp_path, number):
+    place = tmp_path / "place"
+    place.mkdir()
+    command = [sys.executable, "-m", "mlwild.cli", "drill", app_file.name, "--server"]
+    with subprocess.Popen(
+        command, cwd=app_file.parent, env=os.environ | {"TMPDIR": str(place)}, stderr=subprocess.PIPE, text=True
+    ) as drill:
+        assert drill.stderr.readline() == "  none\n"
+        assert _run_there(place)
+        drill.send_signal(number)
+        drill.stderr.read()
+    assert drill.returncode == (-number if number == signal.SIGKILL else 130)
+    until = time.monotonic() + 10
+    while _run_there(place) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _run_there(place) == []
+    assert number == signal.SIGKILL or list(place.iterdir()) == []
+
+
+def _run_there(place):
+    """Return the commands of all processes that work in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return [one for one in found if str(place).encode() in one]
 
 
 def test_worst_comes_first_and_what_may_not_be_is_named():

@@ -27,7 +27,7 @@ from mlwild.rehearsal import STORE, folder_of
 from mlwild.serve import pair
 from mlwild.serve.drill.clients import Crowd, Got, answer_mark
 from mlwild.serve.drill.faults import TROUBLES, Scene, Trouble, nothing
-from mlwild.serve.drill.place import Running, copied
+from mlwild.serve.drill.place import Running, copied, told_to_end
 from mlwild.serve.drill.rows import newest
 from mlwild.serve.front import teller
 from mlwild.served import SERVED, read_log
@@ -103,7 +103,7 @@ def drill_server(
     app = app if isinstance(app, App) else load_app(app)
     if app.file is None:
         raise AppError("app: it was not loaded from a file, and the server reads it from there. Give the path of one.")
-    with tempfile.TemporaryDirectory(prefix="mlwild-drill-") as name:
+    with told_to_end(), tempfile.TemporaryDirectory(prefix="mlwild-drill-") as name:
         folder = Path(name)
         here = folder_of(app, store) / "operate" / app.name
         copy = folder / "store"

@@ -10,7 +10,9 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlwild.errors import StoreError
@@ -25,6 +27,19 @@ MOVED = Path(__file__).with_name("moved.py")
 def copied(folder: Path, into: Path) -> None:
     """Copy an app in operation, without what was served: the drill has a log of its own."""
     shutil.copytree(folder, into, ignore=lambda path, _: {SERVED} if Path(path) == folder else set())
+
+
+@contextlib.contextmanager
+def told_to_end() -> Iterator[None]:
+    """Be ended by SIGTERM as by Ctrl-C: what was started is ended too, and files are taken away."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Running:
