@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from dataclasses import replace
 from datetime import date
 
@@ -21,7 +24,7 @@ from mlwild.gate.waivers import signed
 from mlwild.operating import opening, standing_gate, status
 from tests.operating.worlds import World
 from tests.support import Logit, drifting, small_app
-from tests.test_cli import run, write
+from tests.test_cli import MLWILD, run, write
 
 #: When the rows go wrong.
 BAD = 500
@@ -130,6 +133,22 @@ def test_the_command_says_it_and_ends_with_exit_code_1(tmp_path):
     said = " ".join(done.stdout.split())
     assert "550: the data break app.contract.toml: data: column 'x'" in said
     assert "of [data.columns.x]" in said
+
+
+def test_a_running_operator_that_told_of_it_ends_with_exit_code_1_when_it_is_stopped(tmp_path):
+    write(tmp_path)
+    run("check", "app.py", "--write-contract", cwd=tmp_path)
+    write(tmp_path, "frame.loc[frame['when'] >= 500, 'x'] *= 1000")
+    command = [*MLWILD, "operate", "app.py", "--rule", "never", "--begin", "500", "--no-gate", "--every", "1h"]
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as going:
+        next(line for line in going.stdout if "Next tick" in line)
+        going.send_signal(signal.SIGINT)
+        said = going.communicate(timeout=60)
+    assert going.returncode == 1, said
+    assert "Stopped, after alarms" in said[1]
 
 
 def test_the_place_of_a_problem_is_in_the_users_code_and_not_in_a_compiled_package():
