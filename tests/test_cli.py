@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.serve.servers import Server
+
 MLWILD = [sys.executable, "-m", "mlwild.cli"]
 
 GOOD = """
@@ -70,6 +72,25 @@ def test_new_check_rehearse_card_follow_one_another(tmp_path):
     assert sheet["fits"]["made"] > 80
     run("card", "shop.py", "-o", "again.html", cwd=tmp_path)
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "shop.html").read_bytes()
+
+
+def test_a_starter_goes_live_and_answers_requests_and_files(tmp_path):
+    run("new", "shop.py", cwd=tmp_path)
+    run("check", "shop.py", "--write-contract", cwd=tmp_path)
+    assert "Live: vintage" in run("operate", "shop.py", "--rule", "break-even", cwd=tmp_path).stdout
+    with Server(tmp_path / "shop.py") as server:
+        assert server.one(price=40, quantity=2)["status"] == "normal"
+    (tmp_path / "week.csv").write_text("ordered_at,price,quantity\n2025-12-31T09:00:00,40,2\n")
+    assert "normal" in run("predict", "shop.py", "--input", "week.csv", "--output", "out.csv", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_a_starter_is_blocked_where_it_says_so(tmp_path):
+    run("new", "shop.py", cwd=tmp_path)
+    text = (tmp_path / "shop.py").read_text()
+    assert 'put "all" first' in text
+    (tmp_path / "shop.py").write_text(text.replace('["90D", "all"]', '["all", "90D"]'))
+    assert "BLOCKED by 1 of" in run("gate", "shop.py", cwd=tmp_path, code=1).stdout
 
 
 def test_without_prices_what_comes_next_is_a_command_that_works(tmp_path):

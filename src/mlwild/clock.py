@@ -185,14 +185,15 @@ class Clock:
 
         Examples
         --------
-        >>> Clock("naive").span(3600e9), Clock("naive").span(5400e9), Clock("tick").span(1)
-        ('1 hour', '1.5 hours', '1 tick')
+        >>> Clock("naive").span(3600e9), Clock("naive").span(5400e9), Clock("naive").span(9.5e16), Clock("tick").span(1)
+        ('1 hour', '1.5 hours', '1,100 days', '1 tick')
         """
         if self.kind == "tick":
             return f"{length:g} tick{'' if length == 1 else 's'}"
         for unit, word in (("D", "day"), ("h", "hour"), ("min", "minute"), ("s", "second")):
             if abs(length) >= _NS[unit] or unit == "s":
-                many = f"{length / _NS[unit]:.3g}"
+                number = length / _NS[unit]
+                many = f"{number:,.0f}" if abs(number) >= 999.5 else f"{number:.3g}"
                 return f"{many} {word}{'' if many == '1' else 's'}"
         raise AssertionError("unreachable: seconds always suit")
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import mlwild as wild
+from mlwild.answering import bundle, service_of
+from mlwild.answering.bundle import load_bundle
+from mlwild.answering.service import FIELDS
 from mlwild.errors import DataError
+from mlwild.serve.worker import packable
 
 APP = """
 import numpy as np, pandas as pd
@@ -68,6 +74,23 @@ def test_probabilities_have_a_column_a_class(tmp_path):
     assert any(one["likely"] for one in said)
     wild.predict(tmp_path / "kinds.py", tmp_path / "in.csv", tmp_path / "out.csv")
     assert '"[""' in (tmp_path / "out.csv").read_text()
+
+
+def test_a_row_that_is_refused_has_no_set_of_classes_on_any_path(tmp_path):
+    file = put(tmp_path, "log_loss")
+    file.write_text(
+        file.read_text() + "\nimport dataclasses\napp = dataclasses.replace(app, guard=wild.Guard(refuse=1e-9))\n"
+    )
+    _, said = answered(file, tmp_path)
+    assert {(one["status"], one["likely"]) for one in said} == {("refused", None)}
+    wild.predict(file, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert {row["likely"] for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines())} == {""}
+    wild.predict(file, tmp_path / "in.csv", tmp_path / "out.parquet")
+    assert pq.read_table(tmp_path / "out.parquet")["likely"].null_count == 50
+    held = bundle(file, store=tmp_path / ".mlwild")
+    made = service_of(held[0], load_bundle(*held)).answer({"value": ["k1"], "hour": [1], "x": [0.5]})
+    assert (made.status, made.sets) == (["refused"], [None])
+    assert packable(made, 1)[FIELDS.index("likely")] == [None]
 
 
 def test_published_forecasts_are_answered_and_a_missing_one_is_told(tmp_path):

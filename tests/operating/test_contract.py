@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from dataclasses import replace
 from datetime import date
 
@@ -13,14 +16,15 @@ import pytest
 
 import mlwild as wild
 from mlwild import rules
+from mlwild.answering import bundle
 from mlwild.checks import write_contract
 from mlwild.errors import DataError, users_place
 from mlwild.gate.ready import KeepsContract
 from mlwild.gate.waivers import signed
-from mlwild.operating import standing_gate, status
+from mlwild.operating import opening, standing_gate, status
 from tests.operating.worlds import World
 from tests.support import Logit, drifting, small_app
-from tests.test_cli import run, write
+from tests.test_cli import MLWILD, run, write
 
 #: When the rows go wrong.
 BAD = 500
@@ -131,7 +135,47 @@ def test_the_command_says_it_and_ends_with_exit_code_1(tmp_path):
     assert "of [data.columns.x]" in said
 
 
+def test_a_running_operator_that_told_of_it_ends_with_exit_code_1_when_it_is_stopped(tmp_path):
+    write(tmp_path)
+    run("check", "app.py", "--write-contract", cwd=tmp_path)
+    write(tmp_path, "frame.loc[frame['when'] >= 500, 'x'] *= 1000")
+    command = [*MLWILD, "operate", "app.py", "--rule", "never", "--begin", "500", "--no-gate", "--every", "1h"]
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as going:
+        next(line for line in going.stdout if "Next tick" in line)
+        going.send_signal(signal.SIGINT)
+        said = going.communicate(timeout=60)
+    assert going.returncode == 1, said
+    assert "Stopped, after alarms" in said[1]
+
+
 def test_the_place_of_a_problem_is_in_the_users_code_and_not_in_a_compiled_package():
     with pytest.raises(KeyError) as raised:
         pa.table({"x": [1]})["y"]
     assert users_place(raised.value).startswith("test_contract.py, line ")
+
+
+def test_an_app_is_the_same_where_its_contract_is_written_later_and_where_it_is_moved_with_it(tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    write(here, "frame = frame[frame['when'] < int(__import__('pathlib').Path(__file__ + '.now').read_text())]")
+    (here / "app.py.now").write_text("520")
+    run("operate", "app.py", "--rule", "every 2", "--begin", "450", "--no-gate", cwd=here)
+    run("check", "app.py", "--write-contract", cwd=here)
+    assert "nothing is due" in run("operate", "app.py", "--no-gate", cwd=here).stdout
+    there = here.rename(tmp_path / "there")
+    (there / "app.py.now").write_text("600")
+    assert "nothing is due" not in run("operate", "app.py", "--no-gate", cwd=there).stdout
+    bundle(there / "app.py", store=there / ".mlwild")
+
+
+def test_a_life_that_an_older_version_opened_goes_on(tmp_path, monkeypatch):
+    world, real = steady(tmp_path), opening.code_of
+    monkeypatch.setattr(opening, "code_of", lambda app: opening._code(app, app.contract))
+    operated(world, tmp_path, 401)
+    monkeypatch.setattr(opening, "code_of", real)
+    assert real(world.app) != opening._code(world.app, world.app.contract)
+    world.now = 501
+    assert len(wild.operate(world.app, store=tmp_path).ticks) == 2

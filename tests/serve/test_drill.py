@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from math import nan
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import mlwild as wild
 from mlwild.card import server_drill_html
 from mlwild.cli import cli
 from mlwild.drilling import ServedCell, ServedDrill
-from mlwild.serve.drill import drill_server, driller
+from mlwild.serve.drill import drill_server, driller, faults
 from mlwild.serve.drill.faults import TROUBLES, Trouble
 from mlwild.serve.log import segments
 
@@ -70,6 +77,54 @@ def test_a_drill_tells_a_log_that_forgets_and_one_that_doubles_from_faults_that_
     assert "http" not in html.replace("http-equiv", "")
     after = {path: path.read_bytes() for path in app_file.parent.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path) and "__pycache__" not in str(path)} == set()
+
+
+def test_where_a_shadow_runs_beside_faults_befall_the_champion_and_its_answers_are_logged_once(app_file, monkeypatch):
+    wild.operating.challenge(wild.load_app(app_file), "flat", store=app_file.parent / ".mlwild")
+    monkeypatch.setattr(driller, "TROUBLES", _named("workers killed, both"))
+    monkeypatch.setattr(driller, "STEADY", 0.2)
+    monkeypatch.setattr(driller.pair, "STEADY", 0.0)
+    killed, real = [], faults.signalled
+
+    def kill(pid, number):
+        killed.append(json.loads(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2])["key"])
+        real(pid, number)
+
+    monkeypatch.setattr(faults, "signalled", kill)
+    found = drill_server(app_file, seconds=0.5)
+    assert found.failed == ()
+    assert found.clean.asked > 10
+    assert len(killed) == 2
+    assert len(set(killed)) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
+def test_a_drill_that_is_ended_leaves_no_process_and_no_file(app_file, tmp_path, number):
+    place = tmp_path / "place"
+    place.mkdir()
+    command = [sys.executable, "-m", "mlwild.cli", "drill", app_file.name, "--server"]
+    with subprocess.Popen(
+        command, cwd=app_file.parent, env=os.environ | {"TMPDIR": str(place)}, stderr=subprocess.PIPE, text=True
+    ) as drill:
+        assert drill.stderr.readline() == "  none\n"
+        assert _run_there(place)
+        drill.send_signal(number)
+        drill.stderr.read()
+    assert drill.returncode == (-number if number == signal.SIGKILL else 130)
+    until = time.monotonic() + 10
+    while _run_there(place) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _run_there(place) == []
+    assert number == signal.SIGKILL or list(place.iterdir()) == []
+
+
+def _run_there(place):
+    """Return the commands of all processes that work in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return [one for one in found if str(place).encode() in one]
 
 
 def test_worst_comes_first_and_what_may_not_be_is_named():

@@ -136,7 +136,7 @@ def test_a_server_that_the_drill_did_not_start_has_a_clock_that_nothing_moves():
 
 
 def test_the_drill_writes_what_a_moved_clock_reads(tmp_path):
-    running = Running(tmp_path / "app.py", tmp_path, 0.5, tmp_path / "errors")
+    running = Running(tmp_path / "app.py", tmp_path, 0.5, tmp_path / "errors", "key")
     assert (tmp_path / "clock").read_bytes() == bytes(8)
     running.move(-1)
     assert struct.unpack("q", (tmp_path / "clock").read_bytes()) == (-3_600_000_000,)

@@ -248,6 +248,26 @@ def test_a_worker_that_does_not_load_side_tables_in_time_is_started_anew(monkeyp
     assert "a worker did not load side tables within" in capfd.readouterr().err
 
 
+def test_a_worker_whose_model_hangs_at_its_first_answer_is_started_anew_before_long(monkeypatch, capfd):
+    made = stand_in(monkeypatch, [{}, {}, {"MLWILD_TEST_LOADING": "0.5", "MLWILD_TEST_WARMING": "15"}])
+    monkeypatch.setattr(processes, "WARMING", 0.2, raising=False)
+
+    async def hangs():
+        pair = await Pair(KEPT, 2.0).start()
+        try:
+            made[1].kill()
+            await until(lambda: len(made) == 4 and len(pair.workers) == 2)
+            assert made[2].wait(5) < 0
+        finally:
+            pair.close()
+
+    try:
+        run(hangs())
+    finally:
+        ended(made)
+    assert "a worker cannot be started: serve: a model gave no first answer within" in capfd.readouterr().err
+
+
 def test_a_worker_that_was_starting_while_side_tables_came_has_them_when_it_takes_its_place(monkeypatch):
     made = stand_in(monkeypatch, [{}, {}, {"MLWILD_TEST_LOADING": "0.3"}, {"MLWILD_TEST_LOADING": "0.3"}])
 

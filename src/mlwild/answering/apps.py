@@ -6,7 +6,7 @@ from mlwild.answering.bundle import Bundle
 from mlwild.app import App
 from mlwild.errors import AppError
 from mlwild.loading import load_app
-from mlwild.operating.opening import code_of
+from mlwild.operating.opening import same_code
 from mlwild.operating.shadowing import challenger_app
 
 
@@ -26,7 +26,7 @@ def app_that_made(bundle: Bundle) -> App:
         If the app is not what it was when it was bundled.
     """
     app = app_of(bundle.file, bundle.model)
-    if code_of(app) != bundle.code:
+    if not same_code(app, bundle.code):
         raise AppError(
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."

@@ -36,7 +36,7 @@ from mlwild.operating.beside import CHAMPION, told_of, trial_of
 from mlwild.operating.desk import Desk, pinned
 from mlwild.operating.driver import reached, rule_of
 from mlwild.operating.lived import Lived, lived, vintage_of
-from mlwild.operating.opening import code_of
+from mlwild.operating.opening import code_of, same_code
 from mlwild.operating.shadowing import rival_of, rival_vintage, rivals_desk
 from mlwild.operating.status import LEDGER
 from mlwild.records import Vintage
@@ -92,7 +92,7 @@ def bundle(
     root = Store(folder_of(app, store) / "operate" / app.name)
     live = _alone(read_live(root.root) if said is None else checked(dict(said), root.root), arm)
     life = lived(Ledger(root.root / LEDGER))
-    if life is None or life.opened.body["made_of"] != code_of(app):
+    if life is None or not same_code(app, life.opened.body["made_of"]):
         raise AppError(
             f"app: {app.name!r} is not what it was when it was put into operation. What is live was made by that code. "
             "Restore it, or put the new one in place with mlwild deploy."

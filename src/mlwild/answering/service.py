@@ -61,7 +61,7 @@ class Answered:
     low, high : ndarray of float64, shape (n,)
         Interval of a number; NaN where there is none.
     likely : ndarray of bool, shape (n, n_classes)
-        Classes that the outcome is among; of shape (n, 0) where nothing is known of that.
+        Classes that the outcome is among; none of a row, or shape (n, 0), where nothing is known of that.
     status : list of {"normal", "degraded", "fallback", "refused"}
     cause : list of str
         Why not normal; empty where it is.
@@ -93,6 +93,11 @@ class Answered:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.status)
+
+    @property
+    def sets(self) -> list[list[int] | None]:
+        """Numbers of the classes that each outcome is among; None where nothing is known of that, as where refused."""
+        return [[place for place, one in enumerate(row) if one] or None for row in self.likely.tolist()]
 
 
 @dataclass
@@ -381,7 +386,7 @@ def _joined(parts: Sequence[Answered]) -> Answered:
     if len(parts) == 1:
         return parts[0]
     wide = max(one.likely.shape[1] for one in parts)
-    likely = [one.likely if one.likely.shape[1] == wide else np.ones((len(one), wide), dtype=bool) for one in parts]
+    likely = [one.likely if one.likely.shape[1] == wide else np.zeros((len(one), wide), dtype=bool) for one in parts]
     names = list(dict.fromkeys(name for one in parts for name in one.features))
     features = {name: [cell for one in parts for cell in one.features.get(name, [None] * len(one))] for name in names}
     value, low, high, expected, chance = (
@@ -390,6 +395,5 @@ def _joined(parts: Sequence[Answered]) -> Answered:
     status, cause, stage, vintage = (
         [cell for one in parts for cell in getattr(one, name)] for name in ("status", "cause", "stage", "vintage")
     )
-    likely_ = np.concatenate(likely)
     said = status, cause, stage, vintage
-    return Answered(value, low, high, likely_, *said, expected, chance, parts[0].age, features)
+    return Answered(value, low, high, np.concatenate(likely), *said, expected, chance, parts[0].age, features)

@@ -54,7 +54,7 @@ def operate(
     """Do every tick that is due: observe, decide, fit, judge, promise, publish. A second call does nothing more.
 
     A tick is due when the data reach its cutoff. One that was killed is finished by the next call. Exit code 1: the
-    gate refused a model, the data break their contract, or promises were not kept.
+    gate refused a model, the data break their contract, or promises were not kept; with --every, once it is stopped.
 
     Example: mlwild operate flights.py --dry-run
     """
@@ -69,7 +69,10 @@ def operate(
     loaded = load_app(app)
     standing = standing_gate(app, store=store, jobs=jobs) if gate else None
 
-    def once(*, first: bool) -> bool:
+    alarmed = False
+
+    def once(*, first: bool) -> None:
+        nonlocal alarmed
         done = run(
             loaded,
             rule=rule if first else None,
@@ -84,12 +87,13 @@ def operate(
             today=today(),
             progress=lambda text: print(f"  tick {text}", file=sys.stderr),
         )
+        alarmed = alarmed or bool(done.alarms)
         show_operation(done)
         write_json(json_file, done.as_dict())
-        return bool(done.alarms)
 
     if every is None:
-        if once(first=True):
+        once(first=True)
+        if alarmed:
             raise typer.Exit(FAILED)
         return
     if dry_run:
@@ -97,16 +101,22 @@ def operate(
     seconds = Duration.parse(every, "--every")
     if seconds.unit == "tick":
         raise AppError(f"--every: {every!r} has no unit. Write a duration such as 1h.")
-    for number, missed in rounds(seconds.exact / 1e9):
-        if missed:
-            print(f"mlwild: {missed} runs were missed: the last one took longer than {every}.", file=sys.stderr)
-        try:
-            once(first=number == 0)
-        except (Exception, SystemExit) as problem:
-            if number == 0:
-                raise
-            # The tick stays open, and the next run finishes it.
-            print(f"mlwild: {sentence(problem)}", file=sys.stderr)
+    try:
+        for number, missed in rounds(seconds.exact / 1e9):
+            if missed:
+                print(f"mlwild: {missed} runs were missed: the last one took longer than {every}.", file=sys.stderr)
+            try:
+                once(first=number == 0)
+            except (Exception, SystemExit) as problem:
+                if number == 0:
+                    raise
+                # The tick stays open, and the next run finishes it.
+                print(f"mlwild: {sentence(problem)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        if not alarmed:
+            raise
+        print("\nStopped, after alarms: see above, or mlwild status.", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
 
 
 def export(

@@ -14,7 +14,7 @@ from mlwild.ledger import Ledger
 from mlwild.operating.desk import Gate, Registrar
 from mlwild.operating.driver import Operation, operate
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import code_of
+from mlwild.operating.opening import same_code
 from mlwild.operating.status import LEDGER
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.rules import Rule
@@ -91,7 +91,7 @@ def deploy(
     ('6', '6', True)
     """
     before = _before(app, store)
-    reopen = before is not None and before.opened.body["made_of"] != code_of(app)
+    reopen = before is not None and not same_code(app, before.opened.body["made_of"])
     if before is not None and not reopen and (rule is not None or begin is not None):
         raise AppError(
             f"rule: {app.name!r} runs already, by the same code. To open a new life of it, use mlwild operate --reopen."

@@ -21,7 +21,17 @@ from mlwild.ledger import Draft, Ledger
 from mlwild.operating.desk import Desk, Gate, Registrar, pinned
 from mlwild.operating.life_sheet import keep_card
 from mlwild.operating.lived import Lived, lived
-from mlwild.operating.opening import Wish, code_of, first_cutoff, instant_of, opened, read_rule, rule_key, rule_path
+from mlwild.operating.opening import (
+    Wish,
+    code_of,
+    first_cutoff,
+    instant_of,
+    opened,
+    read_rule,
+    rule_key,
+    rule_path,
+    same_code,
+)
 from mlwild.operating.publishing import make_again, publish_again
 from mlwild.operating.status import LEDGER, gone, keep_status, keep_trouble
 from mlwild.operating.tick import Tick, tick
@@ -313,7 +323,7 @@ def due(app: App, events: Events, since: tuple[int, int] | None, at: str | int |
 def same(app: App, life: Lived, wish: Wish, events: Events, edges: NDArray[np.int64]) -> None:
     """Refuse to go on with another app, rule or calendar than those that the life was opened with."""
     opened = life.opened.body
-    if opened["made_of"] != code_of(app):
+    if not same_code(app, opened["made_of"]):
         live = "What is live was made by that code. Restore it, or open" if life.decided else "Nothing is live: open"
         raise AppError(
             f"app: {app.name!r} is not what it was when it was opened at {opened['at']} (models, features, loss, "

@@ -302,8 +302,21 @@ def _shared(triangle: Triangle, vintage: Vintage, root: Store) -> str:
     return key
 
 
+def same_code(app: App, made_of: str) -> bool:
+    """Say whether a digest is that of an app's code; older versions counted the path of its contract as code too."""
+    return made_of in (code_of(app), _code(app, app.contract))
+
+
 def code_of(app: App) -> str:
-    """Return a digest of all in an app that decisions and losses rest on, beside its rows."""
+    """
+    Return a digest of all in an app that decisions and losses rest on, beside its rows.
+
+    Its contract is none of that: it may be written later, edited, or moved with the app and its store.
+    """
+    return _code(app, None)
+
+
+def _code(app: App, contract: str | Path | None) -> str:
     declared = (app.time, app.known_at, app.delay, app.entity, app.propensity, app.feedback, app.seeds[0], app.prices)
     windows = tuple(str(window) for window in app.windows)
     sides = [(name, one.time, one.available_at, one.delay, one.keys) for name, one in app.tables.items()]
@@ -312,4 +325,5 @@ def code_of(app: App) -> str:
     # Another model is none of its business, unless a signal may ask it for a second opinion.
     heard = bool(app.monitors) or any(hasattr(rule, "monitor") for rule in app.rules or ())
     mine = app if heard else replace(app, models={app.live: app.models[app.live]}, fallback=None)
+    mine = replace(mine, contract=contract)
     return digest("operated 2", made_of_app(mine), told, fingerprint(app.update))

@@ -20,7 +20,7 @@ from mlwild.operating.beside import SUFFIX, answered, shadowed_since, share_of, 
 from mlwild.operating.desk import Desk
 from mlwild.operating.judging import judged
 from mlwild.operating.lived import Lived, of_vintage, vintage_of
-from mlwild.operating.opening import code_of
+from mlwild.operating.opening import same_code
 from mlwild.operating.rescue import unusable
 from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
@@ -215,7 +215,7 @@ def challenger_app(app: App, challenger: str | Path) -> App:
 
 
 def _same_code(app: App, body: Mapping[str, Any]) -> None:
-    if code_of(app) != body["made_of"]:
+    if not same_code(app, body["made_of"]):
         raise AppError(
             f"challenger: the code of {body['name']!r} is not what it was when the challenge began at {body['at']}: "
             "what was scored so far was another model. Restore it, or end the challenge with mlwild shadow --stop."

@@ -17,6 +17,8 @@ HEAD = 4
 SENT, READ, MADE = range(3)
 #: In place of a call's number: load these side tables.
 TABLES = 0
+#: What a worker says first: it has loaded all, and asks its models once before it says what it is.
+LOADED = "loaded"
 #: Before references, so that equal values have equal bytes.
 _FORMAT = 2
 

@@ -14,12 +14,14 @@ from typing import Any, cast
 
 from mlwild.answering.telling import tell
 from mlwild.errors import AppError, MlwildError, StoreError
-from mlwild.serve.messages import SENT, TABLES, Box, packed, shared_memory, slate
+from mlwild.serve.messages import LOADED, SENT, TABLES, Box, packed, shared_memory, slate
 
 #: What Python is given before our modules: nothing, but in a server that the drill started (`serve.drill.moved`).
 ENTRY: tuple[str, ...] = ()
 #: Seconds that loading app, data and model may take.
 LOADING = 600.0
+#: Seconds that its models may then take for their first answers: one that hangs may be well when it is started anew.
+WARMING = 60.0
 #: What an answer is made of, in order: see `mlwild.serve.worker.packable`.
 Lists = Sequence[list[Any]]
 
@@ -152,6 +154,8 @@ class Worker(asyncio.Protocol):
         self._said: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._done: Callable[[Lists | None, float, str], None] | None = None
         self._number = 0
+        self._limit: asyncio.Timeout | None = None
+        self._warms = False
         self._loaded: asyncio.Future[str] | None = None
         self._slate: memoryview | None = None
         self._transport: asyncio.Transport | None = None
@@ -194,12 +198,12 @@ class Worker(asyncio.Protocol):
             os.close(shared)
         ours.setblocking(False)  # noqa: FBT003  the name of the standard library
         try:
-            await worker._loop.create_connection(lambda: worker, sock=ours)
-            async with asyncio.timeout(LOADING):
+            async with asyncio.timeout(LOADING) as worker._limit:
+                await worker._loop.create_connection(lambda: worker, sock=ours)
                 said = await worker._said
         except TimeoutError:
             worker.kill()
-            raise StoreError(f"serve: the app was not loaded within {LOADING:.0f} seconds.") from None
+            raise worker._too_long() from None
         except BaseException:
             worker.kill()
             raise
@@ -217,6 +221,11 @@ class Worker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the process says: first what it is, then answers."""
         for message in self._box.add(data):
+            if message == LOADED:
+                self._warms = True
+                if self._limit is not None and not (self._limit.expired() or self._said.done()):
+                    self._limit.reschedule(self._loop.time() + WARMING)
+                continue
             if not self._said.done():
                 self._said.set_result(message)
                 continue
@@ -228,6 +237,12 @@ class Worker(asyncio.Protocol):
             if done is not None and number == self._number:
                 self._done = None
                 done(lists, seconds, why)
+
+    def _too_long(self) -> StoreError:
+        """Return what is said of one that does not come up in time."""
+        if self._warms:
+            return StoreError(f"serve: a model gave no first answer within {WARMING:.0f} seconds.")
+        return StoreError(f"serve: the app was not loaded within {LOADING:.0f} seconds.")
 
     def connection_lost(self, problem: Exception | None) -> None:
         """Take note that the process is gone."""

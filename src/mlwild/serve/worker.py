@@ -24,7 +24,7 @@ from mlwild.answering.service import Answered, AppService, service_of
 from mlwild.answering.tables import load_tables
 from mlwild.answering.telling import tell
 from mlwild.errors import MlwildError, StoreError
-from mlwild.serve.messages import MADE, READ, TABLES, Box, packed, slate
+from mlwild.serve.messages import LOADED, MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     """
     Answer what comes through the socket whose number is named, until it is closed.
 
-    The first message says which service it is, or why there is none; then one answer a question.
+    The first messages say that all is loaded, then which service it is (or why there is none), then answers.
     """
     config = json.loads(sys.argv[1])
     end_with(config["front"])
@@ -41,7 +41,7 @@ def main() -> None:
     # What the user's code prints is for the operator, and not an answer.
     os.dup2(2, 1)
     try:
-        service, told = _loaded(config)
+        service, told = _loaded(config, line)
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; the front says it
         line.sendall(
             packed({"why": _sentence(problem), "ours": isinstance(problem, MlwildError), "wrong": _wrong(problem)})
@@ -54,13 +54,14 @@ def main() -> None:
     _serve(line, wrote, service, told, config["root"])
 
 
-def _loaded(config: Mapping[str, Any]) -> tuple[AppService, dict[str, Any]]:
+def _loaded(config: Mapping[str, Any], line: socket.socket) -> tuple[AppService, dict[str, Any]]:
     from threadpoolctl import threadpool_limits
 
     store = Store(Path(config["root"]))
     bundle = load_bundle(store, config["key"], config["digest"])
     tables = config.get("tables")
     service = service_of(store, bundle, None if tables is None else load_tables(store, *tables))
+    line.sendall(packed(LOADED))
     service.warm()
     if service.watch is not None:
         service.watch.salt = os.urandom(16)  # what it draws, no other worker does
@@ -127,7 +128,7 @@ def packable(said: Answered, n: int) -> tuple[list[Any], ...]:
         _plain(said.value),
         _plain(said.low),
         _plain(said.high),
-        _sets(said.likely, n),
+        said.sets,
         said.status,
         said.cause,
         said.stage,
@@ -143,13 +144,6 @@ def _plain(values: NDArray[np.float64]) -> list[Any]:
     made: list[Any] = values.tolist()
     good = [bool(one.all()) for one in np.isfinite(values)]
     return made if all(good) else [one if known else None for one, known in zip(made, good, strict=True)]
-
-
-def _sets(likely: NDArray[np.bool_], n: int) -> list[list[int] | None]:
-    """Return the numbers of the classes that each outcome is among; None where nothing is known of that."""
-    if likely.shape[1] == 0:
-        return [None] * n
-    return [[place for place, one in enumerate(row) if one] for row in likely.tolist()]
 
 
 def _texts(features: Mapping[str, list[Any]], n: int) -> list[str]:

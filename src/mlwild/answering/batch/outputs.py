@@ -100,7 +100,7 @@ class Layout:
             **self._values(made.value),
             "low": _floats(made.low),
             "high": _floats(made.high),
-            "likely": self._likely(made.likely, len(made)),
+            "likely": self._likely(made.sets),
             "status": status,
             "cause": cause,
             "stage": made.stage,
@@ -119,11 +119,9 @@ class Layout:
             made = [None if one is None else names[int(one)] for one in made]
         return {"value": made}
 
-    def _likely(self, likely: NDArray[np.bool_], n: int) -> list[list[Any] | None]:
-        if likely.shape[1] == 0 or self.classes is None:
-            return [None] * n
-        names = self.classes.tolist()
-        return [[name for name, one in zip(names, row, strict=True) if one] for row in likely.tolist()]
+    def _likely(self, sets: list[list[int] | None]) -> list[list[Any] | None]:
+        names = [] if self.classes is None else self.classes.tolist()
+        return [None if one is None else [names[place] for place in one] for one in sets]
 
 
 def _arrow(column: Column) -> Any:

@@ -21,12 +21,13 @@ from mlwild.clock import Clock
 from mlwild.drilling.served import ServedCell, ServedDrill
 from mlwild.errors import AppError
 from mlwild.loading import load_app
+from mlwild.operating.beside import SHADOW
 from mlwild.operating.publishing import FILE
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.serve import pair
 from mlwild.serve.drill.clients import Crowd, Got, answer_mark
 from mlwild.serve.drill.faults import TROUBLES, Scene, Trouble, nothing
-from mlwild.serve.drill.place import Running, copied
+from mlwild.serve.drill.place import Running, copied, told_to_end
 from mlwild.serve.drill.rows import newest
 from mlwild.serve.front import teller
 from mlwild.served import SERVED, read_log
@@ -102,7 +103,7 @@ def drill_server(
     app = app if isinstance(app, App) else load_app(app)
     if app.file is None:
         raise AppError("app: it was not loaded from a file, and the server reads it from there. Give the path of one.")
-    with tempfile.TemporaryDirectory(prefix="mlwild-drill-") as name:
+    with told_to_end(), tempfile.TemporaryDirectory(prefix="mlwild-drill-") as name:
         folder = Path(name)
         here = folder_of(app, store) / "operate" / app.name
         copy = folder / "store"
@@ -111,7 +112,7 @@ def drill_server(
         held, key, mark = bundle(app, store=copy)
         found = load_bundle(held, key, mark)
         rows = newest(app, found.columns, teller(Clock(found.clock)), ROWS)
-        server = Running(app.file.absolute(), copy, deadline, folder / "errors")
+        server = Running(app.file.absolute(), copy, deadline, folder / "errors", key)
         root = copy / "operate" / app.name
         model = held.payload(found.parts[0].key, "model") if found.parts else None
         crowd = Crowd(lambda: server.port, rows, "drill")
@@ -172,6 +173,8 @@ class _Driller:
         scene.server.end()
         found: dict[str, list[bytes]] = {}
         for line in read_log(scene.log):
+            if line["rows"][0]["arm"] == SHADOW:  # who acknowledges nothing
+                continue
             found.setdefault(str(line["id"]), []).append(answer_mark(line["answer"]))
         # Between two faults there is none: what is answered then is as good as without.
         got = [[one for one in scene.crowd.got if part.began <= one.ended < part.until] for part in parts]

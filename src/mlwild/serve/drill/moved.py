@@ -8,17 +8,20 @@ was not started by it has a clock that nobody moves, whatever its environment sa
 from __future__ import annotations
 
 import mmap
+import os
 import runpy
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 from mlwild import clock
+from mlwild.answering.children import end_with
 from mlwild.serve import process
 
 
 def main() -> None:
     """Run a module or code that reads a moved clock, and so does every process that it starts."""
+    end_with(os.getppid())  # whatever ends the drill
     _, offset, how, what, *words = sys.argv
     process.ENTRY = (__file__, offset)
     _move(Path(offset))

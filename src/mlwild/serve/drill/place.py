@@ -10,7 +10,9 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlwild.errors import StoreError
@@ -27,6 +29,19 @@ def copied(folder: Path, into: Path) -> None:
     shutil.copytree(folder, into, ignore=lambda path, _: {SERVED} if Path(path) == folder else set())
 
 
+@contextlib.contextmanager
+def told_to_end() -> Iterator[None]:
+    """Be ended by SIGTERM as by Ctrl-C: what was started is ended too, and files are taken away."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class Running:
     """
     A server process that can be killed and started again.
@@ -39,10 +54,12 @@ class Running:
     deadline : float
     errors : Path
         File for what it says to the operator; beside it stands by how much its clock is off.
+    key : str
+        Of the champion's bundle: what its workers are told from those of a canary or a shadow by.
     """
 
-    def __init__(self, file: Path, store: Path, deadline: float, errors: Path) -> None:
-        self.file, self.store, self.deadline, self.errors = file, store, deadline, errors
+    def __init__(self, file: Path, store: Path, deadline: float, errors: Path, key: str) -> None:
+        self.file, self.store, self.deadline, self.errors, self.key = file, store, deadline, errors, key
         self.port = 0
         self._offset = errors.with_name("clock")
         self._offset.write_bytes(bytes(8))
@@ -110,15 +127,18 @@ class Running:
 
     @property
     def workers(self) -> list[int]:
-        """Numbers of its worker processes, the oldest first; those that ended are left out."""
+        """Numbers of the champion's worker processes, the oldest first; those that ended are left out."""
         found = []
         for path in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if path.name.isdigit():
                     state, parent = _state(int(path.name))[:2]
-                    if int(parent) == self.pid and state != "Z" and b"mlwild.serve.worker" in _command(path):
+                    if int(parent) == self.pid and state != "Z" and self._works(_command(path)):
                         found.append(int(path.name))
         return sorted(found)
+
+    def _works(self, command: bytes) -> bool:
+        return b"mlwild.serve.worker" in command and b'"key": "' + self.key.encode() + b'"' in command
 
     def by_work(self) -> list[int]:
         """Return the workers, the busiest first: the one that answers before the one that stands by."""
