@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
 
 import numpy as np
@@ -127,7 +128,9 @@ def test_two_workers_draw_apart(explorer, monkeypatch):
     monkeypatch.setattr(threadpoolctl, "threadpool_limits", lambda **_: None)  # it would hold for this process
     config = {"root": str(store.root), "key": key, "digest": mark}
     rows = {"hour": [1] * 200, "x": [None] * 200, "z": [None] * 200}
-    one, other = (worker._loaded(config)[0].answer(rows) for _ in range(2))
+    line, far = socket.socketpair()
+    with line, far:
+        one, other = (worker._loaded(config, line)[0].answer(rows) for _ in range(2))
     assert one.stage != other.stage
 
 

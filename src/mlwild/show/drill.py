@@ -110,8 +110,7 @@ def rest_said(found: Drill) -> str:
 
 
 def _features(found: Drill) -> Table:
-    title = f"Mean {found.loss} without a feature, the one that is missed most first"
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, pad_edge=False, title=f"Mean {found.loss} without a feature", title_justify="left")
     for name, right in (("feature", False), ("in its place", False), ("who answers", False), (found.loss, True)):
         table.add_column(name, justify="right" if right else "left")
     for one in found.features[:SHOWN]:
