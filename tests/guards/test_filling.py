@@ -239,3 +239,44 @@ def test_cells_are_guessed_by_what_is_left_of_their_own_row():
         live.iloc[place::3, place] = np.nan
     found = guard.answer(live, [predict], guard.watch())
     assert np.abs(found.value - a[:300]).mean() < 0.1
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_categories_keep_their_places_beside_what_is_filled(fill):
+    """Models that read the places of categories were given those in the order in which they came."""
+    sorts = ["south", "north", "west", "east"]  # there is no west, and the order is nobody's alphabet
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"site": pd.Categorical(rng.choice(["east", "north", "south"], N), sorts), "x": rng.random(N)})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    filler = learn_filler(Encoding.of(table, "pandas"), table)
+    for gone in (np.arange(N) % 3 == 0, np.ones(N, dtype=bool)):
+        gaps = np.column_stack([gone, np.zeros(N, dtype=bool)])
+        made = filler.filled(table, filler.encoding.matrix(table)[0], gaps, fill)
+        found = made.column("site").to_pandas()
+        assert found.cat.categories.tolist() == sorts
+        assert found[~gone].equals(frame["site"][~gone])
+        assert made.schema == table.schema
+
+
+def test_an_unknown_category_costs_what_the_others_do_not_tell():
+    """Of a model that reads places, and a site that a number tells nearly: ranks of neighbours touch at the edge."""
+    rng = np.random.default_rng(3)
+    site = rng.integers(0, 3, 2 * N)
+    names = np.array(["north", "south", "east"])[site]
+    frame = pd.DataFrame(
+        {"site": pd.Categorical(names, ["south", "north", "east"]), "x": site + 0.1 * rng.normal(size=2 * N)}
+    )
+
+    def predict(X):
+        return np.array([10.0, 0.0, 20.0, np.nan])[X["site"].cat.codes]
+
+    guard = _guard(frame, 10.0 * site, predict)
+    assert guard.stages[0].gone["site"].loss < 1.5  # a guess at random costs 9
+    strange = frame.iloc[:300].copy()
+    strange["site"] = strange["site"].cat.add_categories(["mars"])
+    strange.loc[::3, "site"] = "mars"
+    found = guard.answer(strange, [predict], guard.watch())
+    off = np.abs(found.value - 10.0 * site[:300])
+    assert off[::3].mean() < 1.5
+    assert not off[1::3].any()
+    assert not off[2::3].any()

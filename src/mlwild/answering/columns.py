@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import Any
 
+from mlwild.guards.categories import categories_of, coded
+
 #: Kinds of column, and the JSON schema of each.
 SCHEMAS: Mapping[str, dict[str, Any]] = {
     "number": {"type": ["number", "null"]},
@@ -227,8 +229,7 @@ class Shape:
         words = {}
         for field in table.schema:
             if pa.types.is_dictionary(field.type):
-                column = table.column(field.name).unify_dictionaries()
-                words[field.name] = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.string())
+                words[field.name] = categories_of(table.column(field.name))
         return Shape(table.schema, words)
 
     def table(self, columns: Mapping[str, Sequence[Any]], n: int) -> Any:
@@ -260,16 +261,3 @@ def _array(values: Sequence[Any], kind: Any) -> Any:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pa.array(values, pa.float64()).cast(kind, safe=False)
     return pa.array(values, kind)
-
-
-def coded(values: Any, words: Any, kind: Any) -> Any:
-    """Return values as categories: the words that are known keep their places, new ones come last."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    codes = pc.index_in(values, value_set=words)
-    if codes.null_count != values.null_count:
-        fresh = pc.unique(values.filter(pc.invert(pc.is_in(values, value_set=words))).drop_null())
-        words = pa.concat_arrays([words, fresh])
-        codes = pc.index_in(values, value_set=words)
-    return pa.DictionaryArray.from_arrays(codes.cast(kind.index_type), words, ordered=kind.ordered)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.answering.ages import Limit, overdue
-from mlwild.answering.columns import Shape, coded
+from mlwild.answering.columns import Shape
 from mlwild.answering.plain_frames import PlainFrames
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError
+from mlwild.guards.categories import coded
 from mlwild.guards.guarded import Stale
 from mlwild.jsonable import plain
 from mlwild.triangle.survey import Tables

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.contracts.tables import kind_of
+from mlwild.guards.categories import categories_of, coded
 from mlwild.guards.encoding import NUMBERS, Encoding
 from mlwild.stats.discriminant import Discriminant, learn_discriminant
 from mlwild.stats.imputer import Imputer, learn_imputer
@@ -39,12 +40,15 @@ class Filler:
         What features tell of each other; None where too few rows show it, or there is one feature alone.
     words : mapping of str to Discriminant
         What the normal scores of the others tell of each column of words.
+    categories : mapping of str to pyarrow.Array
+        Of each column of categories, those that were learned from, in order: models may read their places.
     """
 
     encoding: Encoding
     usual: Mapping[str, Any]
     imputer: Imputer | None = None
     words: Mapping[str, Discriminant] = field(default_factory=dict)
+    categories: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -100,7 +104,11 @@ class Filler:
                     value = self._words(name, place, rows, gaps)
                 elif kind_of(column) in NUMBERS:
                     value = guessed[:, place]
-            made.append(_put(table, column, gone, value) if gone.any() else table.column(name))
+            if not gone.any():
+                made.append(table.column(name))
+                continue
+            new = _put(table, column, gone, value)
+            made.append(coded(_whole(new), self.categories[name], column.type) if name in self.categories else new)
         return type(table).from_arrays(made, names=list(self.encoding.names))
 
     def _words(self, name: str, place: int, rows: Floats, gaps: Bools) -> list[str | None]:
@@ -143,7 +151,16 @@ def _put(table: Any, field: Any, gone: Bools, value: Any) -> Any:
         # What is to go need not be of the kind: words in a column of numbers, beside gaps that were there before.
         kept = pc.if_else(pa.array(gone), pa.scalar(None, column.type), column).cast(wide, safe=False)
         new = pc.if_else(pa.array(gone), new, kept)
-    return new.cast(plain, safe=False).dictionary_encode().cast(field.type) if plain is not field.type else new
+    return new.cast(plain, safe=False) if plain is not field.type else new
+
+
+def _whole(column: Any) -> Any:
+    """Return a column as one array."""
+    import pyarrow as pa
+
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
 def _room(kind: Any, learned: Any) -> Any:
@@ -190,10 +207,14 @@ def learn_filler(encoding: Encoding, learned: Any) -> Filler:
     learned : pyarrow.Table of n_rows
         Features that models learned from.
     """
+    import pyarrow as pa
+
     usual = {name: _usual(learned.column(name)) for name in encoding.names}
+    sorts = [one.name for one in encoding.schema if pa.types.is_dictionary(one.type)]
+    categories = {name: categories_of(learned.column(name)) for name in sorts}
     n = learned.num_rows
     if n < FEWEST or len(encoding.names) < 2:
-        return Filler(encoding, usual)
+        return Filler(encoding, usual, categories=categories)
     picked = np.linspace(0, n - 1, min(n, MOST)).round().astype(np.int64)
     rows = encoding.matrix(learned.take(picked))[0]
     rows[~(np.abs(rows) < _FARTHEST)] = np.nan
@@ -203,7 +224,7 @@ def learn_filler(encoding: Encoding, learned: Any) -> Filler:
         if name in encoding.words:
             made = learn_discriminant(_scored(imputer, rows, place), rows[:, place])
             words.update({} if made is None else {name: made})
-    return Filler(encoding, usual, imputer, words)
+    return Filler(encoding, usual, imputer, words, categories)
 
 
 def _usual(column: Any) -> Any:
