@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 
 from mlwild.guards import Candidate, Known, learn_guard
 from mlwild.guards.blame import MOST_PAIRS, MOST_VAIN, blamed_for
-from mlwild.guards.watch import CALM, KEPT, Recent
+from mlwild.guards.watch import CALM, KEPT, Recent, Stream
 from mlwild.losses import named
 from mlwild.stats.support import learn_support
 from tests.guards.streams import BEGINS, regression, under
@@ -101,6 +101,25 @@ def test_of_two_features_that_nothing_tells_apart_neither_is_blamed():
     made = np.concatenate([guard.answer(stale[at : at + 20], predict, watch).value for at in range(0, 2000, 20)])
     lost, constant = np.abs(made - live), np.abs(float(guard.stages[-1].constant) - live)
     assert lost[100:].mean() < 1.05 * constant[100:].mean()
+
+
+def test_an_alarm_looks_at_all_rows_since_it_began_in_whatever_requests_they_came(linear, monkeypatch):
+    guard, _ = linear
+    rows = _mixed(np.random.default_rng(11), 600)[0]
+    rows[300:, 2] += 0.9 * rows[:, 2].std()
+    seen, real = [], Stream._blame
+    monkeypatch.setattr(Stream, "_blame", lambda self, some: (seen.append(some.copy()), real(self, some))[1])
+    first = []
+    for size in (1, 3, 7, 600):
+        seen.clear()
+        stream = guard.watch().stream
+        for at in range(0, 600, size):
+            if stream.blamed is None or size == 600:
+                stream.feed(rows[at : at + size])
+        first.append(seen[0])
+    assert len(first[0]) > 7  # of several requests
+    for one in first[1:]:
+        assert np.array_equal(one, first[0])
 
 
 def test_what_is_remembered_is_little_while_nothing_is_strange(linear):

@@ -92,6 +92,18 @@ def test_where_nothing_tells_two_columns_apart_neither_is_ruled_out():
     assert wrong <= 400 * 0.0054 + 3 * np.sqrt(400 * 0.0054)
 
 
+def test_what_differs_by_its_own_noise_is_not_told_apart_and_what_differs_for_good_is():
+    """Sums of 50 gains of deviation 3 differ by 30 by chance alone: 400 draws; and a row's share of .5 more is nothing yet."""
+    rng = np.random.default_rng(5)
+    apart = near = 0
+    for _ in range(400):
+        gains = 3.0 * rng.normal(size=(2, 50))
+        apart += not likeliest(gains)[1].all()
+        near += bool(likeliest(gains + np.array([[3.0], [0.0]]))[1][1])
+    assert apart <= 400 * 0.0054 + 3 * np.sqrt(400 * 0.0054)  # three deviations, of a deviation that is estimated
+    assert near < 40  # 150 more, five deviations
+
+
 def test_far_off_rows_are_told_as_well():
     scores = np.full((3, 4), 0.1)
     scores[1] = 1e200
