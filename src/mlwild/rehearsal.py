@@ -276,20 +276,22 @@ def sheet_in(folder: Path, name: str) -> dict[str, Any]:
     return sheet | _asked(Store(folder), sheet)
 
 
-def made_of_app(app: App) -> str:
+def made_of_app(app: App, contract: str | Path | None = None) -> str:
     """
     Return a digest of what a verdict on an app rests on beside its rows: models, features, loss, groups, side tables.
 
     Parameters
     ----------
     app : App
+    contract : str or Path, optional
+        Where its contract lies: none of that, as an app is moved with it; older versions counted it.
 
     Returns
     -------
     str
     """
     parts = (dict(app.models), app.features, app.loss_, app.serving)
-    declared = (app.label, tuple(app.groups), tuple(app.tables), tuple(app.outcomes), str(app.every_), app.contract)
+    declared = (app.label, tuple(app.groups), tuple(app.tables), tuple(app.outcomes), str(app.every_), contract)
     return digest("app 1", [fingerprint(part) for part in parts], declared)
 
 

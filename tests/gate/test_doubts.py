@@ -327,6 +327,20 @@ def test_the_card_shows_no_verdict_on_another_model(tmp_path):
     assert not _gate_of(other, tmp_path)
 
 
+def test_the_card_of_an_app_that_was_moved_with_its_contract_shows_its_verdict(tmp_path):
+    app, found = click_app(groups=()), []
+    for place in ("here", "there"):
+        contract = tmp_path / f"{place}.contract.toml"
+        write_contract(app, contract)
+        made = replace(app, contract=contract)
+        if place == "here":
+            wild.judge(made, tests=[ready.Size()], today=TODAY, past=False, store=tmp_path, jobs=1)
+        else:
+            wild.rehearse(made, store=tmp_path, jobs=1)
+        found.append(_gate_of(made, tmp_path))
+    assert found == [True, True]
+
+
 def _gate_of(app, store):
     from mlwild.rehearsal import last_sheet
 

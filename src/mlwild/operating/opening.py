@@ -325,5 +325,4 @@ def _code(app: App, contract: str | Path | None) -> str:
     # Another model is none of its business, unless a signal may ask it for a second opinion.
     heard = bool(app.monitors) or any(hasattr(rule, "monitor") for rule in app.rules or ())
     mine = app if heard else replace(app, models={app.live: app.models[app.live]}, fallback=None)
-    mine = replace(mine, contract=contract)
-    return digest("operated 2", made_of_app(mine), told, fingerprint(app.update))
+    return digest("operated 2", made_of_app(mine, contract), told, fingerprint(app.update))
