@@ -17,6 +17,7 @@ from mlwild.serve.arms import Arms, Standing
 from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order
 from mlwild.serve.requests import Asked
+from mlwild.serve.tickets import Reply, constant
 from tests.serve.stand_ins import run, stand_in, until
 
 BODY = {"app": "a", "live": "1", "vintage": {}, "key": "k", "digest": "d"}
@@ -175,6 +176,41 @@ def test_what_became_live_while_the_champion_was_bundled_is_followed_at_the_firs
         assert arms.now.pairs.keys() == {CHAMPION, "canary"}
 
     followed(changed)
+
+
+class Said:
+    """An arm that answers every row in the same way."""
+
+    def __init__(self, status, expected):
+        self.deadline, self.asking, self.reply = 1.0, 0, (status, expected)
+
+    async def answer(self, columns, n, within=None):
+        """Answer so many rows."""
+        status, expected = self.reply
+        made = constant({"constant": 0.0, "loss": expected, "vintage": "1"}, n, "")
+        return Reply(made.lists | {"status": [status] * n})
+
+
+@pytest.mark.parametrize(
+    ("canary", "champion", "who"),
+    [
+        (("normal", 0.3), ("normal", 0.1), "canary"),
+        (("fallback", 0.3), ("normal", 0.4), CHAMPION),
+        (("fallback", 0.3), ("degraded", 0.4), CHAMPION),
+        (("fallback", 0.3), ("fallback", 0.5), "canary"),  # the champion was late: its constant
+        (("fallback", 0.3), ("fallback", 0.3), CHAMPION),
+        (("fallback", 0.3), ("fallback", 0.2), CHAMPION),
+        (("fallback", 0.3), ("fallback", None), "canary"),
+        (("fallback", None), ("refused", None), "canary"),
+        (("refused", None), ("fallback", 0.5), CHAMPION),
+        (("refused", None), ("refused", None), CHAMPION),
+    ],
+)
+def test_where_a_canary_and_the_champion_both_fail_what_is_expected_to_lose_less_is_answered(canary, champion, who):
+    standing = Standing(Live({"live": "1", "canary": {"share": 1.0}}), None, Said(*champion), Said(*canary))
+    reply, arms = run(standing.answer(Asked("", [["fine"] * 3], 3, ((),) * 3), ["a", "b", "c"]))
+    status, expected = canary if who == "canary" else champion
+    assert (arms, reply["status"], reply["expected"]) == ([who] * 3, [status] * 3, [expected] * 3)
 
 
 def test_an_answer_on_its_way_when_the_arms_change_still_gets_the_champions(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,21 +98,29 @@ class Standing:
         return [(CHAMPION, rows, await self.champion.answer(_rows(asked, rows), len(rows), within))]
 
     async def _tried(self, canary: Pair, asked: Asked, rows: list[int]) -> list[tuple[str, list[int], Reply]]:
-        """Let the canary answer; what it cannot, or not in time, the champion does."""
+        """Let the canary answer; what it cannot, or not in time, the champion does, or whoever is expected better."""
         reply = await canary.answer(_rows(asked, rows), len(rows), canary.deadline * CANARY_TIME)
         failed = [place for place, status in enumerate(reply["status"]) if status in ("fallback", "refused")]
         if not failed:
             return [(CANARY, rows, reply)]
-        sound = [place for place in range(len(rows)) if place not in set(failed)]
-        parts = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
-        if sound:
-            parts.append((CANARY, [rows[place] for place in sound], reply.picked(sound)))
-        return parts
+        [(_, _, back)] = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
+        # A champion that has failed as well may have nothing as good as what the canary fell back on.
+        given = [at for at, place in enumerate(failed) if _standing(back, at) <= _standing(reply, place)]
+        over = [failed[at] for at in given]
+        stayed = [place for place in range(len(rows)) if place not in set(over)]
+        parts = [(CHAMPION, over, back.picked(given)), (CANARY, stayed, reply.picked(stayed))]
+        return [(arm, [rows[place] for place in places], part) for arm, places, part in parts if places]
 
     def close(self) -> None:
         """End all workers at once."""
         for pair in self.pairs.values():
             pair.close()
+
+
+def _standing(reply: Reply, row: int) -> tuple[int, float]:
+    """Return by what answers to a row are put in order, the best least: the champion's own, a fallback's, none."""
+    expected, status = reply["expected"][row], reply["status"][row]
+    return {"fallback": 1, "refused": 2}.get(status, 0), math.inf if expected is None else expected
 
 
 def _rows(asked: Asked, rows: Sequence[int]) -> list[list[Any]]:
