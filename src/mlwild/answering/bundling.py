@@ -48,7 +48,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 14"
+VERSION = "bundle 15"
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.stats.curve import Curve
+from mlwild.stats.even_grids import FARTHEST, EvenGrids
 
 Floats = NDArray[np.float64]
 
 #: Straight lines on either side of a function's middle.
 HALF = 256
-#: Numbers of this size lie 1 / HALF apart: what is added to it is rounded to a line, whose number its last bits are.
-_BASE = 2.0**52 / HALF
-_BITS = np.array([_BASE]).view(np.int64)[0]
 #: A grid shows a function if it is off by no more than this in the mean over the knots and at any; beyond the knots, by
 #: no more than this part of the value and a twentieth. What lies further out than `NEAR` is far out either way.
 MEAN_OFF, MOST_OFF, PART_OFF, NEAR = 0.02, 0.6, 0.05, 10.0
 #: Values at which a function's unit is looked for: of many values that are the same the nearest ones show none.
 SPANS = (1.0, 1.5, 2.0, 2.5, 3.0)
-#: Values beyond are taken for it.
-FARTHEST = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +27,12 @@ class Grids:
     """
     Functions as `Curve` has them, one for each column, by straight lines between the places of an even grid.
 
-    The grid is even in ``s / (1 + |s|)``, with s the distance from the function's middle, in a unit of its own: fine
-    in the middle, coarse far out, with room for every number. Functions that such a grid does not show (two clusters
-    that are narrow and far apart) are left as they were.
+    Functions that such a grid does not show (two clusters that are narrow and far apart) are left as they were.
 
     Parameters
     ----------
-    scale, shift : ndarray of shape (n_curves, 1)
-        Of a place x: s is ``scale * x + shift``.
-    places : ndarray of shape (n_curves, 1)
-        Number of the line at a curve's middle, over HALF, with `_BASE` added.
+    grids : EvenGrids
+        Whose middle is the function's.
     value, slope : ndarray of shape (n_lines,)
         Of each line, its value in the middle of the grid and its slope.
     rest : tuple of int
@@ -57,19 +49,11 @@ class Grids:
     (True, ())
     """
 
-    scale: Floats
-    shift: Floats
-    places: Floats
+    grids: EvenGrids
     value: Floats
     slope: Floats
     rest: tuple[int, ...]
     curves: tuple[Curve, ...]
-    _each: tuple[tuple[float, float, float], ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Keep what one row asks for as plain numbers."""
-        each = zip(self.scale[:, 0].tolist(), self.shift[:, 0].tolist(), self.places[:, 0].tolist(), strict=True)
-        object.__setattr__(self, "_each", tuple(each))
 
     @staticmethod
     def of(curves: Sequence[Curve], middle: float = 0.0, most: float = MOST_OFF, near: float = NEAR) -> Grids:
@@ -88,7 +72,6 @@ class Grids:
         """
         n, edges = len(curves), np.clip((np.arange(-HALF, HALF + 2) - 0.5) / HALF, -1.0, 1.0)
         scale, shift, lines = np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, len(edges) - 1, 2))
-        places = _BASE + (np.arange(n)[:, None] * (len(edges) - 1) + HALF) / HALF
         rest = []
         for place, curve in enumerate(curves):
             found = _best(curve, edges, middle, (most, near))
@@ -97,7 +80,8 @@ class Grids:
             else:
                 scale[place], shift[place], lines[place] = found
         value, slopes = (np.ascontiguousarray(one) for one in lines.reshape(-1, 2).T)
-        return Grids(scale, shift, places, value, slopes, tuple(rest), tuple(curves[one] for one in rest))
+        grids = EvenGrids(scale, shift, HALF)
+        return Grids(grids, value, slopes, tuple(rest), tuple(curves[one] for one in rest))
 
     def over(self, x: Floats) -> Floats:
         """
@@ -108,13 +92,7 @@ class Grids:
         x : ndarray of shape (n_curves, n_rows)
             None is NaN, or beyond 1e150.
         """
-        made = x * self.scale
-        made += self.shift
-        line = np.abs(made)
-        line += 1.0
-        made /= line
-        which = np.add(made, self.places, out=line).view(np.int64)
-        which -= _BITS
+        made, which = self.grids.over(x)
         made *= self.slope.take(which)
         made += self.value.take(which)
         for place, curve in zip(self.rest, self.curves, strict=True):
@@ -133,17 +111,8 @@ class Grids:
         row : sequence of float
             One number a curve.
         """
-        slope, value, made = self.slope.item, self.value.item, []
-        for x, (scale, shift, place) in zip(row, self._each, strict=True):
-            if not -FARTHEST <= x <= FARTHEST:
-                if x != x:  # noqa: PLR0124 - NaN, in a third of the time of math.isnan
-                    made.append(x)
-                    continue
-                x = FARTHEST if x > 0 else -FARTHEST  # noqa: PLW2901 - as `over` is given it
-            s = x * scale + shift
-            t = s / (1.0 + abs(s))
-            line = int((t + place - _BASE) * HALF)
-            made.append(t * slope(line) + value(line))
+        slope, value = self.slope.item, self.value.item
+        made = [t * slope(line) + value(line) for t, line in self.grids.of_row(row)]
         for place, curve in zip(self.rest, self.curves, strict=True):
             x = row[place]
             made[place] = x if x != x else curve.at(min(max(x, -FARTHEST), FARTHEST))  # noqa: PLR0124 - NaN
@@ -181,8 +150,7 @@ def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
 def _off(curve: Curve, lines: Floats, unit: tuple[float, float], bounds: tuple[float, float]) -> float:
     """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
     (scale, shift), (most, near) = unit, bounds
-    at, by, place = (np.array([[one]]) for one in (scale, shift, _BASE + 1.0))
-    grid = Grids(at, by, place, lines[:, 0], lines[:, 1], (), ())
+    grid = Grids(EvenGrids(np.array([[scale]]), np.array([[shift]]), HALF), lines[:, 0], lines[:, 1], (), ())
     inner = np.asarray(curve.knots)[1:-1]
     middle = -shift / scale
     beyond = np.concatenate([middle + (end - middle) * np.array([1.1, 1.3, 2.0, 4.0, 10.0]) for end in inner[[0, -1]]])

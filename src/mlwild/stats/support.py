@@ -14,8 +14,7 @@ from mlwild.errors import DataError
 from mlwild.stats.curve import Curve
 from mlwild.stats.rank_curves import surprise_curve
 from mlwild.stats.scorer import SCORES, Scorer, learn_scorer
-from mlwild.stats.stepped_ranks import SteppedRanks
-from mlwild.stats.surprises import Surprises
+from mlwild.stats.surprises import Surprises, Tails
 
 Floats = NDArray[np.float64]
 
@@ -94,13 +93,11 @@ class Support:
     scorer: Scorer
     surprise: tuple[Curve, ...]
     calibration: tuple[tuple[float, ...], ...]
-    _ranks: SteppedRanks = field(init=False, repr=False)
-    _surprises: Surprises = field(init=False, repr=False)
+    _tails: Tails = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep what every row asks for."""
-        object.__setattr__(self, "_ranks", SteppedRanks.of(self.calibration[-1]))
-        object.__setattr__(self, "_surprises", Surprises.of(self.surprise))
+        object.__setattr__(self, "_tails", Tails(Surprises.of(self.surprise), np.array(self.calibration[-1])))
 
     @property
     def n(self) -> int:
@@ -122,10 +119,9 @@ class Support:
             If the row has another number of columns.
         """
         scores, columns = self.scorer.of_row(row)
-        surprises = self._surprises.of_row(scores)
-        most = max(surprises)
-        which = surprises.index(most)
-        p = self._ranks.at(most)
+        surprises = self._tails.surprises.of_row(scores)
+        which = surprises.index(max(surprises))
+        p = max(self._tails.of_row(scores), 1.0 / (self.n + 1.0))
         each = tuple([_p_value(seen, score) for seen, score in zip(self.calibration, scores, strict=False)])
         return Judged(p, SCORES[which], columns[which], each)  # type: ignore[arg-type]
 
@@ -150,7 +146,7 @@ class Support:
         >>> support.p_value([0.5, 9.0]) == support.judge([0.5, 9.0]).p
         True
         """
-        return self._ranks.at(max(self._surprises.of_row(self.scorer.of_row(row)[0])))
+        return max(self._tails.of_row(self.scorer.of_row(row)[0]), 1.0 / (self.n + 1.0))
 
     def p_values(self, rows: Floats) -> Floats:
         """
@@ -169,14 +165,13 @@ class Support:
         DataError
             If the rows have another number of columns.
         """
-        return self._ranks.over(self._surprises.greatest(self.scorer.of(self._checked(rows))))
+        return np.maximum(self.tail(rows), 1.0 / (self.n + 1.0))
 
     def look(self, rows: Floats, leaving: Sequence[int] = ()) -> tuple[Floats, NDArray[np.intp]]:
         """
         Return p-values that go on below 1 / (n + 1), and the column that fits least with the others.
 
-        Beyond the calibration rows a p-value falls as the tail of the learning rows does: that is no promise, as a
-        rank is, but it can tell a row that is a little outside from one that is far out.
+        Beyond the calibration rows a p-value falls as the tail of the learning rows does: see `Tails`.
 
         Parameters
         ----------
@@ -200,7 +195,7 @@ class Support:
         (True, 2, True)
         """
         worst = np.empty(len(rows), dtype=np.intp)
-        return self._beyond(self.scorer.of(self._checked(rows), leaving, worst)), worst
+        return self._tails.over(self.scorer.of(self._checked(rows), leaving, worst)), worst
 
     def tail(self, rows: Floats, *, near: bool = False) -> Floats:
         """
@@ -219,14 +214,7 @@ class Support:
         >>> bool((support.tail(rows[:20]) == support.look(rows[:20])[0]).all())
         True
         """
-        return self._beyond(self.scorer.of(self._checked(rows), near=near))
-
-    def _beyond(self, scores: Floats) -> Floats:
-        most = self._surprises.greatest(scores)
-        ranked, seen = self._ranks.over(most), self.calibration[-1][-1]
-        if most.max(initial=0.0) > seen:
-            ranked *= np.exp(-np.maximum(most - seen, 0.0))
-        return ranked
+        return self._tails.over(self.scorer.of(self._checked(rows), near=near))
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
