@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlwild.stats.grids import FARTHEST, MEAN_OFF, MOST_OFF, NEAR, Grids
+from mlwild.stats.even_grids import FARTHEST
+from mlwild.stats.grids import MEAN_OFF, MOST_OFF, NEAR, Grids
 from mlwild.stats.p_values import outlying_rows
 from mlwild.stats.rank_curves import normal_score_curve, surprise_curve
 from mlwild.stats.support import learn_support

@@ -17,7 +17,7 @@ from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.runs import Runs, longest_runs, longest_spans
-from mlwild.stats.grids import FARTHEST
+from mlwild.stats.even_grids import FARTHEST
 from mlwild.stats.slips import commonest, likely_units
 from mlwild.wording import number
 

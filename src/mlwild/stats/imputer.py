@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
-from mlwild.stats.grids import FARTHEST
+from mlwild.stats.even_grids import FARTHEST
 from mlwild.stats.same_rows import same_rows
 from mlwild.stats.scorer import RIDGE, Scorer, learn_scorer
 from mlwild.stats.shrinkage import ledoit_wolf

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
-from mlwild.stats.grids import FARTHEST, Grids
+from mlwild.stats.even_grids import FARTHEST
+from mlwild.stats.grids import Grids
 from mlwild.stats.rank_curves import normal_score_curve
 from mlwild.stats.shrinkage import ledoit_wolf
 from mlwild.stats.suspects import Distances

@@ -90,7 +90,7 @@ class Surprises:
         each = self.steps.take(self.grids.over(scores[:-1])[1])
         for place in self.rest:
             each[place] = self.curves[place].over(scores[place])
-        return np.maximum(each.max(axis=0), self.curves[-1].over(scores[-1]))
+        return np.asarray(np.maximum(each.max(axis=0), self.curves[-1].over(scores[-1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +153,10 @@ class Tails:
         for place in self.surprises.rest:
             each[place] = self._ranked(curves[place].over(scores[place]))
         missing = self._ranked(curves[-1].over(scores[-1])) if scores[-1].any() else self._whole
-        return np.minimum(each.min(axis=0), missing)
+        return np.asarray(np.minimum(each.min(axis=0), missing))
 
     def _ranked(self, surprises: Floats) -> Floats:
         n = len(self.seen)
         # What is counted in another order may differ in the last bits from what it ties with.
         at_least = n - places(self.seen, surprises - SLACK * (1.0 + surprises))
-        return (1.0 + at_least) / (n + 1.0) * np.exp(-np.maximum(surprises - self.seen[-1], 0.0))
+        return np.asarray((1.0 + at_least) / (n + 1.0) * np.exp(-np.maximum(surprises - self.seen[-1], 0.0)))
