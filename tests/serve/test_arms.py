@@ -194,3 +194,21 @@ def test_an_answer_on_its_way_when_the_arms_change_still_gets_the_champions(monk
         await until(lambda: champion.workers == canary.workers == [])
 
     run(changed())
+
+
+def test_a_canary_whose_worker_cannot_be_started_again_is_trouble(world, monkeypatch):
+    async def dies(arms):
+        assert not arms.trouble
+        with monkeypatch.context() as crowded:
+            crowded.setattr("mlwild.serve.process.subprocess.Popen", _no_room)
+            arms.now.canary.first.kill()
+            await until(lambda: "no process can be started" in arms.trouble)
+            assert await answered(arms) == {"champion": 40}
+        await until(lambda: arms.now.canary.ready)
+        assert not arms.trouble
+
+    followed(dies)
+
+
+def _no_room(*_, **__):
+    raise OSError(12, "Cannot allocate memory")

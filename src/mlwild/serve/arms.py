@@ -141,8 +141,10 @@ class Arms:
 
     @property
     def trouble(self) -> str:
-        """What could not be loaded; empty where all could."""
-        return self._unfollowed or self._unstarted or self.stale
+        """What could not be loaded, of the champion and of whoever is beside it; empty where all could."""
+        pairs = [] if self.now is None else self.now.pairs.values()
+        worker = next((pair.trouble for pair in pairs if pair.trouble), "")
+        return self._unfollowed or self._unstarted or self.stale or worker
 
     @property
     def folder(self) -> Path:
