@@ -258,18 +258,23 @@ def test_more_than_can_wait_is_turned_away_and_told_when_to_come_again(app_file)
         assert server.one(**row())["status"] == "normal"
 
 
-@pytest.mark.parametrize("what", ["subprocess.Popen", "socket.socketpair"])
+@pytest.mark.parametrize("what", ["process.subprocess.Popen", "process.socket.socketpair", "messages.mmap.mmap"])
 def test_who_has_no_room_for_a_worker_says_so_and_can_try_again(monkeypatch, what):
     def none(*_, **__):
         raise OSError(24, "Too many open files")
 
-    async def started():
-        monkeypatch.setattr(f"mlwild.serve.process.{what}", none)
-        await Worker.start(Kept("root", "key", "digest"), lambda _: None)
+    def held():
+        return {one.name: os.path.realpath(one) for one in Path("/proc/self/fd").iterdir() if one.exists()}
 
-    # A pair starts its workers again after a sentence; after anything else it never would.
-    with pytest.raises(StoreError, match="no process can be started: Too many open files"):
-        asyncio.run(started())
+    async def started():
+        before = held()
+        monkeypatch.setattr(f"mlwild.serve.{what}", none)
+        # A pair starts its workers again after a sentence; after anything else it never would.
+        with pytest.raises(StoreError, match="no process can be started: Too many open files"):
+            await Worker.start(Kept("root", "key", "digest"), lambda _: None)
+        assert held() == before
+
+    asyncio.run(started())
 
 
 def test_more_requests_at_once_than_are_taken_are_turned_away_and_told_when_to_come_again():
