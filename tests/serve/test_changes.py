@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -12,6 +17,7 @@ import pytest
 
 import mlwild as wild
 from mlwild.serve import read_log
+from mlwild.serve.keys import Keys
 from tests.serve.servers import Load, Server
 
 
@@ -122,18 +128,15 @@ def test_a_canary_that_cannot_be_loaded_leaves_all_to_the_champion(app_file):
         assert "canary cannot be started" in server.errors.read_text()
 
 
-def keyed(file, *words):
-    import subprocess
-    import sys
-
+def said_by(folder, *words):
     made = subprocess.run(
-        [sys.executable, "-m", "mlwild.cli", "serve", "keys", *words],
-        cwd=file.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "mlwild.cli", "serve", *words], cwd=folder, capture_output=True, text=True, check=False
     )
     return made.returncode, made.stdout, made.stderr
+
+
+def keyed(file, *words):
+    return said_by(file.parent, "keys", *words)
 
 
 def test_who_comes_from_elsewhere_needs_a_key(app_file):
@@ -157,6 +160,28 @@ def test_who_comes_from_elsewhere_needs_a_key(app_file):
         assert server.get("/health")[0] == 200
         assert keyed(app_file, "revoke", "till")[0] == 0
         server.until(lambda: server.ask({"rows": [row()]}, headers=good)[0] == 401, 5)
+
+
+def test_who_starts_a_server_from_another_folder_is_told_where_it_reads_its_keys(app_file, tmp_path):
+    code, _, said = said_by(tmp_path, f"app/{app_file.name}", "--host", "0.0.0.0", "--port", "0")
+    assert code == 2
+    command = re.search(r"Make it with mlwild serve (keys add NAME --store .+)\.", said.replace("\n", " "))
+    assert command, said
+    code, _, said = said_by(tmp_path, *shlex.split(command[1].replace("NAME", "till")))
+    assert code == 0, said
+    assert (app_file.parent / ".mlwild" / "serve-keys.json").exists()
+    assert not (tmp_path / ".mlwild").exists()
+
+
+def test_a_key_that_was_revoked_does_not_come_back_with_a_power_cut(tmp_path, monkeypatch):
+    keys = Keys(tmp_path / "keys.json")
+    keys.add("till")
+    real, synced = os.fsync, []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (synced.append(os.path.realpath(f"/proc/self/fd/{file}")), real(file))
+    )
+    keys.revoke("till")
+    assert synced == [str(tmp_path / "keys.part"), str(tmp_path)]  # the file, then that it stands in the other's place
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.clock import now_text
-from mlwild.disk import waiting, writing
+from mlwild.disk import synced, waiting, writing
 from mlwild.errors import AppError, StoreError
 
 FILE = "serve-keys.json"
@@ -131,6 +131,7 @@ class Keys:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path)
+            synced(self.path.parent)  # else a key that was revoked could be there again after a power cut
 
 
 def digest_of(secret: str) -> str:
