@@ -21,7 +21,7 @@ from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.tables import known_now
-from mlwild.answering.telling import refusal
+from mlwild.answering.telling import refusal, to_operator
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest, file_digest, fingerprint
@@ -291,7 +291,7 @@ def _constant(read: Survey, live: Live) -> NDArray[np.float64]:
 def main() -> None:
     """Bundle what is asked for, and say where it is kept, in a process of its own: it needs the whole history."""
     asked, out = json.loads(sys.argv[1]), os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the user's code prints, and what it calls, is for the operator
+    to_operator()
     try:
         store, key, mark = bundle(asked["file"], store=asked["store"], arm=asked["arm"], said=asked["said"])
         said: dict[str, Any] = {"root": str(store.root.absolute()), "key": key, "digest": mark}
