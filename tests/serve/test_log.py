@@ -401,6 +401,24 @@ def test_a_server_that_nobody_asks_notices_that_its_log_was_deleted(tmp_path, mo
     run(tmp_path, lambda log: asyncio.wait_for(work(log), 5))
 
 
+def test_a_log_whose_file_cannot_be_looked_at_for_a_while_is_told_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.02)
+
+    async def work(log):
+        await log.add(line(0))
+        with monkeypatch.context() as away:  # as a disk of another machine may be
+            away.setattr(module.os, "fstat", fails)
+            while not log.failing:  # noqa: ASYNC110  a thread looks
+                await asyncio.sleep(0.01)
+            assert log.failing == "Input/output error"
+        while log.failing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await log.add(line(1))
+
+    run(tmp_path, lambda log: asyncio.wait_for(work(log), 10))
+    assert ids(tmp_path) == ["0", "1"]
+
+
 def test_a_last_line_that_was_whole_and_is_damaged_is_told_when_it_is_moved(tmp_path, capfd):
     path = tmp_path / "00000001.jsonl"
 
