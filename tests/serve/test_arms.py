@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 
 import pytest
 
+from mlwild.answering.bundle import KIND
 from mlwild.answering.live import Live
 from mlwild.errors import StoreError
 from mlwild.operating.beside import CHAMPION
@@ -17,6 +19,7 @@ from mlwild.serve.arms import Arms, Standing
 from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order
 from mlwild.serve.requests import Asked
+from mlwild.triangle.store import Store
 from tests.serve.stand_ins import run, stand_in, until
 
 BODY = {"app": "a", "live": "1", "vintage": {}, "key": "k", "digest": "d"}
@@ -208,6 +211,24 @@ def test_a_canary_whose_worker_cannot_be_started_again_is_trouble(world, monkeyp
         assert not arms.trouble
 
     followed(dies)
+
+
+def test_the_bundles_of_all_who_answer_are_noted_as_used(world, monkeypatch):
+    monkeypatch.setattr(arming, "TOUCH", 0.05)
+    store = Store(world.folder)
+
+    async def used(arms):
+        paths = [store.payload(pair.kept.key, KIND) for pair in arms.now.pairs.values()]
+        assert len(paths) == 2
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (0, 0))
+        for _ in range(2):
+            await until(lambda: all(path.stat().st_mtime > 0 for path in paths))
+            os.utime(paths[0], (0, 0))
+
+    followed(used)
 
 
 def _no_room(*_, **__):

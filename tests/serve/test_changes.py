@@ -16,8 +16,11 @@ from collections import Counter
 import pytest
 
 import mlwild as wild
+from mlwild.answering.bundle import KIND
+from mlwild.answering.bundling import LATEST, bundle
 from mlwild.serve import read_log
 from mlwild.serve.keys import Keys
+from mlwild.triangle.store import Store
 from tests.serve.servers import Load, Server
 
 
@@ -70,6 +73,24 @@ def test_what_cannot_be_loaded_is_not_put_in_place(app_file):
         assert "cannot be" in server.errors.read_text()
         path.write_text(json.dumps(body | {"at": "still later"}))
         server.until(lambda: not server.get("/ready")[2]["troubled"], 60)
+
+
+def test_bundles_of_earlier_ticks_go_and_those_that_are_used_stay(app_file):
+    store, day = Store(folder_of(app_file)), 86_400.0
+    first = bundle(app_file)[1]
+    for number in range(20):  # two of them used within the last day
+        key = f"{number:02d}left"
+        store.put(key, KIND, lambda file: file.write(b"a bundle, and side tables with it"))
+        since = time.time() - (0.5 if number < 2 else number) * day
+        os.utime(store.payload(key, KIND), (since, since))
+    old = time.time() - 30 * day
+    os.utime(store.payload(first, KIND), (old, old))
+    assert bundle(app_file)[1] == first  # it is used, though nothing is made
+    path = folder_of(app_file) / "live.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"at": "later"}))
+    made = bundle(app_file)[1]
+    left = {key for key, kind in store.entries() if kind == KIND}
+    assert left == {made, first, *(f"{number:02d}left" for number in range(LATEST - 2))}
 
 
 def challenged(file, share):

@@ -49,6 +49,8 @@ from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
 VERSION = "bundle 14"
+#: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
+LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 
@@ -111,6 +113,8 @@ def bundle(
                     root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)), parts=parts)
                 found = root.get(key, KIND)
                 assert found is not None
+                _drop_left_over(root)
+    root.touch(key, KIND)
     return root, key, str(found["digest"])
 
 
@@ -123,6 +127,14 @@ def _whole(root: Store, key: str) -> dict[str, Any] | None:
         else [(root.get(part, "model") or {}).get("digest") == mark for part, mark in found["parts"]]
     )
     return found if all(models) else None
+
+
+def _drop_left_over(root: Store) -> None:
+    """Drop bundles of earlier ticks: each holds the side tables. A server touches its own, to start workers by them."""
+    used = [(path.stat().st_mtime, path.stem) for path in root.root.glob(f"memo/*/*.{KIND}")]
+    for since, key in sorted(used, reverse=True)[LATEST:]:
+        if now_seconds() - since > KEPT:
+            root.drop(key, KIND)
 
 
 def _beside(app: App) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlwild.answering.bundle import KIND
 from mlwild.answering.columns import Columns
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.telling import tell
@@ -20,9 +22,12 @@ from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order, kept
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import Reply, placed
+from mlwild.triangle.store import Store
 
 #: Seconds between two looks at what is live, and before a change that failed is tried again.
 LOOK, AGAIN = 0.5, 30.0
+#: Seconds between two notes that the bundles of those who answer are in use.
+TOUCH = 600.0
 #: Share of the deadline that a canary may take: then there is time for the champion.
 CANARY_TIME = 0.6
 #: Seconds that answers on their way get after a change.
@@ -219,9 +224,13 @@ class Arms:
         loop = asyncio.get_running_loop()
         tried, failed = loop.time(), False
         stamp: tuple[int, int, int] | None = None  # it may have changed while the workers started
+        touched = -math.inf
         while True:
             await asyncio.sleep(LOOK)
             assert self.now is not None
+            if loop.time() - touched >= TOUCH:
+                touched = loop.time()
+                self._touch()
             fresh = _stamp(path)
             again = (failed or bool(self._unstarted)) and loop.time() - tried > AGAIN
             if fresh is not None and fresh == stamp and not again:
@@ -246,6 +255,12 @@ class Arms:
             except MlwildError as problem:
                 failed = True
                 self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
+
+    def _touch(self) -> None:
+        """Note that the bundles of those who answer are in use: a worker may have to be started by one at any time."""
+        assert self.now is not None
+        for pair in self.now.pairs.values():
+            Store(Path(pair.kept.root)).touch(pair.kept.key, KIND)
 
     async def _follow(self, live: Live) -> None:
         """Put in place who is to answer now; who answers already and is to go on is not started anew."""
