@@ -443,3 +443,19 @@ def test_a_vintage_may_have_a_name_that_no_header_can_hold(tmp_path, name, said)
 
     run(tmp_path, work)
     assert logged(tmp_path) == ["a"]
+
+
+def test_segments_that_were_moved_away_while_a_server_runs_are_missed_by_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "SEGMENT", 1)  # each line has its own
+    monkeypatch.setattr(ids, "MOST", 0)  # answers are read back from it
+
+    async def work(asking):
+        first = [(await asking({"rows": [{"x": 1}]}, name))[2] for name in "abc"]
+        (tmp_path / "00000001.jsonl").rename(tmp_path / "elsewhere")
+        assert (await asking({"rows": [{"x": 1}]}, "b"))[2] == first[1]
+        code, _, said = await asking({"rows": [{"x": 1}]}, "a")
+        assert (code, said["id"], said != first[0]) == (200, "a", True)  # nobody knows that it was answered
+        assert logged(tmp_path) == ["b", "c", "a"]
+
+    run(tmp_path, work)
+    assert logged(tmp_path) == ["b", "c", "a"]

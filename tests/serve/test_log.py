@@ -219,6 +219,18 @@ def test_lines_that_are_torn_at_the_same_place_are_all_kept(tmp_path):
     assert ids(tmp_path) == ["0"]
 
 
+@pytest.mark.parametrize("since", [0.0, 1.5])
+def test_a_segment_that_is_moved_away_while_the_log_is_read_is_passed_over(tmp_path, since):
+    for number in range(4):
+        path = tmp_path / f"{number + 1:08d}.jsonl"
+        path.write_bytes(sealed(line(number)))
+        os.utime(path, (number, number))
+    found = read_log(tmp_path, since=since)
+    first = next(found)["id"]
+    (tmp_path / "00000004.jsonl").unlink()
+    assert [first, *(one["id"] for one in found)] == (["0", "1", "2"] if not since else ["2"])
+
+
 def test_a_line_in_the_middle_that_was_changed_is_told(tmp_path):
     held = bytearray(b"".join(sealed(line(number)) for number in range(3)))
     held[len(held) // 2] ^= 1
