@@ -30,7 +30,7 @@ class World:
     """What is live, and what can be bundled of it."""
 
     def __init__(self, folder):
-        self.folder, self.away, self.bundled = folder, set(), Counter()
+        self.folder, self.away, self.bundled, self.digest = folder, set(), Counter(), "digest"
         self.live(canary=CANARY)
 
     def live(self, **more):
@@ -43,7 +43,7 @@ class World:
         self.bundled[order.arm] += 1
         if order.arm in self.away:
             raise StoreError("data: the warehouse is away")
-        return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, "digest")
+        return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, self.digest)
 
 
 @pytest.fixture
@@ -63,12 +63,13 @@ def followed(what):
     async def all_of_it():
         arms = Arms(Order("app.py", "store", CHAMPION), 2.0, lambda _: None)
         await arms.start()
-        looks = asyncio.create_task(arms.watch())
+        tasks = [asyncio.create_task(one) for one in (arms.watch(), arms.mend())]
         try:
             await what(arms)
-            assert not looks.done()
+            assert not any(one.done() for one in tasks)
         finally:
-            looks.cancel()
+            for one in tasks:
+                one.cancel()
             await arms.close(0.0)
 
     run(all_of_it())
@@ -229,6 +230,28 @@ def test_the_bundles_of_all_who_answer_are_noted_as_used(world, monkeypatch):
             os.utime(paths[0], (0, 0))
 
     followed(used)
+
+
+@pytest.mark.parametrize("arm", [CHAMPION, "canary"])
+def test_what_a_worker_cannot_be_started_with_is_made_again(world, monkeypatch, arm):
+    monkeypatch.setattr(arming, "AGAIN", 0.05)
+
+    async def made_again(arms):
+        pair, before = arms.now.pairs[arm], world.bundled[arm]
+        await asyncio.sleep(0.2)
+        assert world.bundled[arm] == before  # there is no need
+        world.away.add(arm)
+        with monkeypatch.context() as crowded:
+            crowded.setattr("mlwild.serve.process.subprocess.Popen", _no_room)
+            pair.first.kill()
+            await until(lambda: world.bundled[arm] > before + 1)  # tried again and again
+            world.away.clear()
+            world.digest = "of another"
+            await until(lambda: pair.kept.digest == "of another")
+        await until(lambda: pair.ready and not arms.trouble)
+        assert arms.now.pairs[arm] is pair
+
+    followed(made_again)
 
 
 def _no_room(*_, **__):

@@ -210,9 +210,8 @@ class Arms:
         return standing
 
     async def _beside(self, arm: str, standing: Standing) -> Pair:
-        live, told = standing.live, standing.champion.told
-        order = replace(self._order, arm=arm, said={**live.of(CHAMPION), arm: live.of(arm)})
-        pair = await Pair(await kept(order), self._deadline, standby=False).start()
+        told = standing.champion.told
+        pair = await Pair(await kept(self._order_of(arm, standing.live)), self._deadline, standby=False).start()
         if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
             pair.close()
             raise StoreError(f"serve: the {arm} reads other columns than the champion.")
@@ -256,6 +255,29 @@ class Arms:
                 failed = True
                 self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
 
+    async def mend(self) -> None:
+        """Have made again, until cancelled, what workers cannot be started with: a model of the chain that is gone."""
+        before: set[Pair] = set()
+        while True:
+            await asyncio.sleep(AGAIN)
+            assert self.now is not None
+            live = self.now.live
+            # Who was in trouble at the look before, too: most of it is over sooner.
+            troubled, before = before, {pair for pair in self.now.pairs.values() if pair.trouble}
+            for arm, pair in self.now.pairs.items():
+                if pair not in troubled & before:
+                    continue
+                try:
+                    made = await kept(self._order_of(arm, live))
+                except MlwildError:  # it cannot be; the pair, which goes on trying, has told why
+                    continue
+                pair.kept = replace(made, tables=pair.kept.tables)
+
+    def _order_of(self, arm: str, live: Live) -> Order:
+        """Return what is to be bundled of one of them."""
+        said = dict(live.of(CHAMPION))
+        return replace(self._order, arm=arm, said=said if arm == CHAMPION else {**said, arm: live.of(arm)})
+
     def _touch(self) -> None:
         """Note that the bundles of those who answer are in use: a worker may have to be started by one at any time."""
         assert self.now is not None
@@ -270,7 +292,7 @@ class Arms:
         if live.of(CHAMPION) == before.live.of(CHAMPION):
             fresh = await self._complete(replace(before, live=live), [])
         else:
-            champion = await self._champion(await kept(replace(self._order, said=dict(live.of(CHAMPION)))))
+            champion = await self._champion(await kept(self._order_of(CHAMPION, live)))
             standing = Standing(live, Columns.of(champion.told["columns"]), champion)
             fresh = await self._complete(standing, [champion])
         self._put(fresh)

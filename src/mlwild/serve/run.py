@@ -167,7 +167,7 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         fronts.append(front)
         front.follow(standing)
         door = Door(application(front), limits.body, front.meters.request, answered(wanted.host), known)
-        followers = arms.watch(), _follow(keys, door), refresh(arms, wanted.refresh)
+        followers = arms.watch(), arms.mend(), _follow(keys, door), refresh(arms, wanted.refresh)
         tasks = [loop.create_task(one) for one in followers]
         config = uvicorn.Config(
             door,
