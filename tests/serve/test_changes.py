@@ -18,6 +18,7 @@ import pytest
 import mlwild as wild
 from mlwild.answering.bundle import KIND
 from mlwild.answering.bundling import LATEST, bundle
+from mlwild.errors import StoreError
 from mlwild.serve import read_log
 from mlwild.serve.keys import Keys
 from mlwild.triangle.store import Store
@@ -203,6 +204,17 @@ def test_a_key_that_was_revoked_does_not_come_back_with_a_power_cut(tmp_path, mo
     )
     keys.revoke("till")
     assert synced == [str(tmp_path / "keys.part"), str(tmp_path)]  # the file, then that it stands in the other's place
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", '{"keys": [{"name": "till"}]}', "\u00e9", "0" * 63, "0" * 63 + "A", 7], ids=str
+)
+def test_keys_that_are_damaged_are_told_and_not_compared(tmp_path, damaged):
+    path = tmp_path / "keys.json"
+    key = {"name": "till", "sha256": damaged, "made": "2026-01-01"}
+    path.write_text(damaged if str(damaged)[0] in "{[" else json.dumps({"keys": [key]}, ensure_ascii=False))
+    with pytest.raises(StoreError, match="Restore it, or remove it and make new keys"):
+        Keys(path).all()
 
 
 @pytest.mark.parametrize(
