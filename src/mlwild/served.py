@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator
-from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     Read back what was answered, oldest first.
 
     A last line of a segment that is cut short was never acknowledged and is left out. It may be read while the server
-    writes.
+    writes, and while older segments are moved away.
 
     Parameters
     ----------
@@ -83,8 +83,16 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     >>> list(read_log(folder))
     [{'id': 'a'}]
     """
-    for path in dropwhile(lambda path: path.stat().st_mtime < since, segments(Path(folder))):
-        with path.open("rb") as file:
+    begun = False
+    for path in segments(Path(folder)):
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # moved away since
+            continue
+        with file:
+            begun = begun or os.fstat(file.fileno()).st_mtime >= since
+            if not begun:
+                continue
             for number, line in enumerate(file, start=1):
                 body = opened(line)
                 if body is not None:

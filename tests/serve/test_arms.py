@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 
 import pytest
 
+from mlwild.answering.bundle import KIND
 from mlwild.answering.live import Live
 from mlwild.errors import StoreError
 from mlwild.operating.beside import CHAMPION
@@ -18,6 +20,7 @@ from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import Reply, constant
+from mlwild.triangle.store import Store
 from tests.serve.stand_ins import run, stand_in, until
 
 BODY = {"app": "a", "live": "1", "vintage": {}, "key": "k", "digest": "d"}
@@ -28,7 +31,7 @@ class World:
     """What is live, and what can be bundled of it."""
 
     def __init__(self, folder):
-        self.folder, self.away, self.bundled = folder, set(), Counter()
+        self.folder, self.away, self.bundled, self.digest = folder, set(), Counter(), "digest"
         self.live(canary=CANARY)
 
     def live(self, **more):
@@ -41,7 +44,7 @@ class World:
         self.bundled[order.arm] += 1
         if order.arm in self.away:
             raise StoreError("data: the warehouse is away")
-        return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, "digest")
+        return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, self.digest)
 
 
 @pytest.fixture
@@ -61,12 +64,13 @@ def followed(what):
     async def all_of_it():
         arms = Arms(Order("app.py", "store", CHAMPION), 2.0, lambda _: None)
         await arms.start()
-        looks = asyncio.create_task(arms.watch())
+        tasks = [asyncio.create_task(one) for one in (arms.watch(), arms.mend())]
         try:
             await what(arms)
-            assert not looks.done()
+            assert not any(one.done() for one in tasks)
         finally:
-            looks.cancel()
+            for one in tasks:
+                one.cancel()
             await arms.close(0.0)
 
     run(all_of_it())
@@ -230,3 +234,61 @@ def test_an_answer_on_its_way_when_the_arms_change_still_gets_the_champions(monk
         await until(lambda: champion.workers == canary.workers == [])
 
     run(changed())
+
+
+def test_a_canary_whose_worker_cannot_be_started_again_is_trouble(world, monkeypatch):
+    async def dies(arms):
+        assert not arms.trouble
+        with monkeypatch.context() as crowded:
+            crowded.setattr("mlwild.serve.process.subprocess.Popen", _no_room)
+            arms.now.canary.first.kill()
+            await until(lambda: "no process can be started" in arms.trouble)
+            assert await answered(arms) == {"champion": 40}
+        await until(lambda: arms.now.canary.ready)
+        assert not arms.trouble
+
+    followed(dies)
+
+
+def test_the_bundles_of_all_who_answer_are_noted_as_used(world, monkeypatch):
+    monkeypatch.setattr(arming, "TOUCH", 0.05)
+    store = Store(world.folder)
+
+    async def used(arms):
+        paths = [store.payload(pair.kept.key, KIND) for pair in arms.now.pairs.values()]
+        assert len(paths) == 2
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (0, 0))
+        for _ in range(2):
+            await until(lambda: all(path.stat().st_mtime > 0 for path in paths))
+            os.utime(paths[0], (0, 0))
+
+    followed(used)
+
+
+@pytest.mark.parametrize("arm", [CHAMPION, "canary"])
+def test_what_a_worker_cannot_be_started_with_is_made_again(world, monkeypatch, arm):
+    monkeypatch.setattr(arming, "AGAIN", 0.05)
+
+    async def made_again(arms):
+        pair, before = arms.now.pairs[arm], world.bundled[arm]
+        await asyncio.sleep(0.2)
+        assert world.bundled[arm] == before  # there is no need
+        world.away.add(arm)
+        with monkeypatch.context() as crowded:
+            crowded.setattr("mlwild.serve.process.subprocess.Popen", _no_room)
+            pair.first.kill()
+            await until(lambda: world.bundled[arm] > before + 1)  # tried again and again
+            world.away.clear()
+            world.digest = "of another"
+            await until(lambda: pair.kept.digest == "of another")
+        await until(lambda: pair.ready and not arms.trouble)
+        assert arms.now.pairs[arm] is pair
+
+    followed(made_again)
+
+
+def _no_room(*_, **__):
+    raise OSError(12, "Cannot allocate memory")

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from collections import Counter
 
 import pytest
 
 import mlwild as wild
+from mlwild.answering.bundle import KIND
+from mlwild.answering.bundling import LATEST, bundle
+from mlwild.errors import StoreError
 from mlwild.serve import read_log
+from mlwild.serve.keys import Keys
+from mlwild.triangle.store import Store
 from tests.serve.servers import Load, Server
 
 
@@ -64,6 +74,24 @@ def test_what_cannot_be_loaded_is_not_put_in_place(app_file):
         assert "cannot be" in server.errors.read_text()
         path.write_text(json.dumps(body | {"at": "still later"}))
         server.until(lambda: not server.get("/ready")[2]["troubled"], 60)
+
+
+def test_bundles_of_earlier_ticks_go_and_those_that_are_used_stay(app_file):
+    store, day = Store(folder_of(app_file)), 86_400.0
+    first = bundle(app_file)[1]
+    for number in range(20):  # two of them used within the last day
+        key = f"{number:02d}left"
+        store.put(key, KIND, lambda file: file.write(b"a bundle, and side tables with it"))
+        since = time.time() - (0.5 if number < 2 else number) * day
+        os.utime(store.payload(key, KIND), (since, since))
+    old = time.time() - 30 * day
+    os.utime(store.payload(first, KIND), (old, old))
+    assert bundle(app_file)[1] == first  # it is used, though nothing is made
+    path = folder_of(app_file) / "live.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"at": "later"}))
+    made = bundle(app_file)[1]
+    left = {key for key, kind in store.entries() if kind == KIND}
+    assert left == {made, first, *(f"{number:02d}left" for number in range(LATEST - 2))}
 
 
 def challenged(file, share):
@@ -122,18 +150,15 @@ def test_a_canary_that_cannot_be_loaded_leaves_all_to_the_champion(app_file):
         assert "canary cannot be started" in server.errors.read_text()
 
 
-def keyed(file, *words):
-    import subprocess
-    import sys
-
+def said_by(folder, *words):
     made = subprocess.run(
-        [sys.executable, "-m", "mlwild.cli", "serve", "keys", *words],
-        cwd=file.parent,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "mlwild.cli", "serve", *words], cwd=folder, capture_output=True, text=True, check=False
     )
     return made.returncode, made.stdout, made.stderr
+
+
+def keyed(file, *words):
+    return said_by(file.parent, "keys", *words)
 
 
 def test_who_comes_from_elsewhere_needs_a_key(app_file):
@@ -157,6 +182,39 @@ def test_who_comes_from_elsewhere_needs_a_key(app_file):
         assert server.get("/health")[0] == 200
         assert keyed(app_file, "revoke", "till")[0] == 0
         server.until(lambda: server.ask({"rows": [row()]}, headers=good)[0] == 401, 5)
+
+
+def test_who_starts_a_server_from_another_folder_is_told_where_it_reads_its_keys(app_file, tmp_path):
+    code, _, said = said_by(tmp_path, f"app/{app_file.name}", "--host", "0.0.0.0", "--port", "0")
+    assert code == 2
+    command = re.search(r"Make it with mlwild serve (keys add NAME --store .+)\.", said.replace("\n", " "))
+    assert command, said
+    code, _, said = said_by(tmp_path, *shlex.split(command[1].replace("NAME", "till")))
+    assert code == 0, said
+    assert (app_file.parent / ".mlwild" / "serve-keys.json").exists()
+    assert not (tmp_path / ".mlwild").exists()
+
+
+def test_a_key_that_was_revoked_does_not_come_back_with_a_power_cut(tmp_path, monkeypatch):
+    keys = Keys(tmp_path / "keys.json")
+    keys.add("till")
+    real, synced = os.fsync, []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (synced.append(os.path.realpath(f"/proc/self/fd/{file}")), real(file))
+    )
+    keys.revoke("till")
+    assert synced == [str(tmp_path / "keys.part"), str(tmp_path)]  # the file, then that it stands in the other's place
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", '{"keys": [{"name": "till"}]}', "\u00e9", "0" * 63, "0" * 63 + "A", 7], ids=str
+)
+def test_keys_that_are_damaged_are_told_and_not_compared(tmp_path, damaged):
+    path = tmp_path / "keys.json"
+    key = {"name": "till", "sha256": damaged, "made": "2026-01-01"}
+    path.write_text(damaged if str(damaged)[0] in "{[" else json.dumps({"keys": [key]}, ensure_ascii=False))
+    with pytest.raises(StoreError, match="Restore it, or remove it and make new keys"):
+        Keys(path).all()
 
 
 @pytest.mark.parametrize(

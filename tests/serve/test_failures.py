@@ -16,11 +16,16 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse
 
+from mlwild.answering.bundle import load_bundle
 from mlwild.errors import StoreError
+from mlwild.serve import arms as arming
 from mlwild.serve import read_log
+from mlwild.serve.arms import Arms
 from mlwild.serve.door import AT_ONCE, Door
-from mlwild.serve.process import Kept, Worker
+from mlwild.serve.process import Kept, Order, Worker
+from mlwild.triangle.store import Store
 from tests.serve.servers import Load, Server
+from tests.serve.stand_ins import until
 
 DEADLINE = 0.5
 HANGS, SPINS, DIES, SLOW, FEATURES_DIE = 0.7001, 0.7011, 0.7041, 0.7061, 0.7071
@@ -237,6 +242,39 @@ def test_a_model_that_was_changed_is_not_loaded(app_file):
         assert "Traceback" not in said
 
 
+def test_a_model_of_the_chain_that_is_gone_keeps_no_worker_from_being_started_for_long(app_file, monkeypatch):
+    monkeypatch.setattr(arming, "AGAIN", 0.5)
+    real, made = arming.kept, []
+
+    async def twice(order):
+        if len(made) == 2:  # none is on its way when the test ends
+            raise StoreError("enough")
+        made.append(await real(order))
+        return made[-1]
+
+    monkeypatch.setattr(arming, "kept", twice)
+
+    async def dies():
+        arms = Arms(Order(str(app_file), ".mlwild", "champion"), 5.0, lambda _: None)
+        champion = (await arms.start()).champion
+        mends = asyncio.create_task(arms.mend())
+        store = Store(arms.folder)
+        parts = load_bundle(store, champion.kept.key, champion.kept.digest).parts
+        flat = store.payload(next(part.key for part in parts if part.name == "flat"), "model")
+        flat.unlink()
+        champion.second.kill()
+        try:
+            await until(lambda: "the model of flat" in arms.trouble, 60)
+            await until(lambda: len(made) == len(champion.workers) == 2 and not arms.trouble, 60)
+            assert flat.exists()
+            assert not mends.done()
+        finally:
+            mends.cancel()
+            await arms.close(0.0)
+
+    asyncio.run(dies())
+
+
 def test_more_than_can_wait_is_turned_away_and_told_when_to_come_again(app_file):
     with Server(app_file, "--max-waiting", "40") as server:
         codes = Counter()
@@ -258,18 +296,23 @@ def test_more_than_can_wait_is_turned_away_and_told_when_to_come_again(app_file)
         assert server.one(**row())["status"] == "normal"
 
 
-@pytest.mark.parametrize("what", ["subprocess.Popen", "socket.socketpair"])
+@pytest.mark.parametrize("what", ["process.subprocess.Popen", "process.socket.socketpair", "messages.mmap.mmap"])
 def test_who_has_no_room_for_a_worker_says_so_and_can_try_again(monkeypatch, what):
     def none(*_, **__):
         raise OSError(24, "Too many open files")
 
-    async def started():
-        monkeypatch.setattr(f"mlwild.serve.process.{what}", none)
-        await Worker.start(Kept("root", "key", "digest"), lambda _: None)
+    def held():
+        return {one.name: os.path.realpath(one) for one in Path("/proc/self/fd").iterdir() if one.exists()}
 
-    # A pair starts its workers again after a sentence; after anything else it never would.
-    with pytest.raises(StoreError, match="no process can be started: Too many open files"):
-        asyncio.run(started())
+    async def started():
+        before = held()
+        monkeypatch.setattr(f"mlwild.serve.{what}", none)
+        # A pair starts its workers again after a sentence; after anything else it never would.
+        with pytest.raises(StoreError, match="no process can be started: Too many open files"):
+            await Worker.start(Kept("root", "key", "digest"), lambda _: None)
+        assert held() == before
+
+    asyncio.run(started())
 
 
 def test_more_requests_at_once_than_are_taken_are_turned_away_and_told_when_to_come_again():

@@ -39,13 +39,15 @@ TOLD = {
 class Standing:
     """What answers: every row by the number of rows answered so far."""
 
+    vintage = "1"
+
     def __init__(self) -> None:
         self.columns, self.shadow, self.pairs, self.rows = COLUMNS, None, {}, 0
         self.champion = SimpleNamespace(told=TOLD, ready=True, workers=[], trouble="")
 
     async def answer(self, asked, _):
         made = dict.fromkeys(FIELDS, [None] * asked.n)
-        texts = {"status": "normal", "cause": "", "stage": "champion", "vintage": "1", "features": "{}"}
+        texts = {"status": "normal", "cause": "", "stage": "champion", "vintage": self.vintage, "features": "{}"}
         made |= {name: [text] * asked.n for name, text in texts.items()}
         made["value"] = [float(self.rows + row) for row in range(asked.n)]
         self.rows += asked.n
@@ -421,3 +423,39 @@ def test_the_description_says_where_a_key_is_needed(tmp_path):
     schemes, needed = run(tmp_path / "open", work)
     assert schemes == {}
     assert set(map(str, needed.values())) == {"[None]"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("\u043f\u043b\u043e\u0441\u043a\u0430\u044f 4", r"\u043f\u043b\u043e\u0441\u043a\u0430\u044f 4"),
+        ("mod\u00e8le 4", r"mod\u00e8le 4"),
+        ("two\nlines 4", r"two\nlines 4"),
+        ("35/90D", "35/90D"),
+    ],
+)
+def test_a_vintage_may_have_a_name_that_no_header_can_hold(tmp_path, name, said):
+    async def work(asking):
+        asking.standing.vintage = name
+        for _ in range(2):  # made, and given again
+            code, headers, body = await asking({"rows": [{"x": 1}]}, "a")
+            assert (code, headers["x-vintage"], body["predictions"][0]["vintage"]) == (200, said, name)
+
+    run(tmp_path, work)
+    assert logged(tmp_path) == ["a"]
+
+
+def test_segments_that_were_moved_away_while_a_server_runs_are_missed_by_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "SEGMENT", 1)  # each line has its own
+    monkeypatch.setattr(ids, "MOST", 0)  # answers are read back from it
+
+    async def work(asking):
+        first = [(await asking({"rows": [{"x": 1}]}, name))[2] for name in "abc"]
+        (tmp_path / "00000001.jsonl").rename(tmp_path / "elsewhere")
+        assert (await asking({"rows": [{"x": 1}]}, "b"))[2] == first[1]
+        code, _, said = await asking({"rows": [{"x": 1}]}, "a")
+        assert (code, said["id"], said != first[0]) == (200, "a", True)  # nobody knows that it was answered
+        assert logged(tmp_path) == ["b", "c", "a"]
+
+    run(tmp_path, work)
+    assert logged(tmp_path) == ["b", "c", "a"]

@@ -219,6 +219,18 @@ def test_lines_that_are_torn_at_the_same_place_are_all_kept(tmp_path):
     assert ids(tmp_path) == ["0"]
 
 
+@pytest.mark.parametrize("since", [0.0, 1.5])
+def test_a_segment_that_is_moved_away_while_the_log_is_read_is_passed_over(tmp_path, since):
+    for number in range(4):
+        path = tmp_path / f"{number + 1:08d}.jsonl"
+        path.write_bytes(sealed(line(number)))
+        os.utime(path, (number, number))
+    found = read_log(tmp_path, since=since)
+    first = next(found)["id"]
+    (tmp_path / "00000004.jsonl").unlink()
+    assert [first, *(one["id"] for one in found)] == (["0", "1", "2"] if not since else ["2"])
+
+
 def test_a_line_in_the_middle_that_was_changed_is_told(tmp_path):
     held = bytearray(b"".join(sealed(line(number)) for number in range(3)))
     held[len(held) // 2] ^= 1
@@ -399,6 +411,24 @@ def test_a_server_that_nobody_asks_notices_that_its_log_was_deleted(tmp_path, mo
             await asyncio.sleep(0.02)
 
     run(tmp_path, lambda log: asyncio.wait_for(work(log), 5))
+
+
+def test_a_log_whose_file_cannot_be_looked_at_for_a_while_is_told_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.02)
+
+    async def work(log):
+        await log.add(line(0))
+        with monkeypatch.context() as away:  # as a disk of another machine may be
+            away.setattr(module.os, "fstat", fails)
+            while not log.failing:  # noqa: ASYNC110  a thread looks
+                await asyncio.sleep(0.01)
+            assert log.failing == "Input/output error"
+        while log.failing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await log.add(line(1))
+
+    run(tmp_path, lambda log: asyncio.wait_for(work(log), 10))
+    assert ids(tmp_path) == ["0", "1"]
 
 
 def test_a_last_line_that_was_whole_and_is_damaged_is_told_when_it_is_moved(tmp_path, capfd):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -298,3 +301,32 @@ def test_a_worker_that_was_starting_while_side_tables_came_has_them_when_it_take
         await until(lambda: pair.ended and made[3].poll() is not None)
 
     run(comes())
+
+
+def test_what_a_worker_held_goes_with_it_and_waits_for_no_collector(monkeypatch):
+    made = stand_in(monkeypatch)
+
+    def held():
+        """Return the descriptors of this process, as far as they are of slates and lines."""
+        found = [os.path.realpath(one).rpartition("/")[2] for one in Path("/proc/self/fd").iterdir()]
+        return sorted(one.partition(":")[0] for one in found if one.startswith(("memfd:mlwild", "socket:")))
+
+    async def once(before):
+        pair = await Pair(KEPT, 0.5).start()
+        assert await asked(pair, "fine", "model ends") == [("champion", ""), ("flat", "the model did not answer")]
+        assert len(held()) > len(before)
+        await pair.drain(0.0)
+        await until(lambda: pair.workers == [] and all(one.poll() is not None for one in made))
+
+    async def goes():
+        before = held()
+        for _ in range(3):
+            await once(before)
+        await until(lambda: held() == before)
+
+    gc.collect()
+    gc.disable()  # a server's collector comes by seldom
+    try:
+        run(goes())
+    finally:
+        gc.enable()

@@ -21,7 +21,7 @@ from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.tables import known_now
-from mlwild.answering.telling import refusal
+from mlwild.answering.telling import refusal, to_operator
 from mlwild.app import App
 from mlwild.clock import NEVER, now_seconds
 from mlwild.digest import digest, file_digest, fingerprint
@@ -49,6 +49,8 @@ from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
 VERSION = "bundle 15"
+#: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
+LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.
 LOCK = "bundling.lock"
 
@@ -111,6 +113,8 @@ def bundle(
                     root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)), parts=parts)
                 found = root.get(key, KIND)
                 assert found is not None
+                _drop_left_over(root)
+    root.touch(key, KIND)
     return root, key, str(found["digest"])
 
 
@@ -123,6 +127,14 @@ def _whole(root: Store, key: str) -> dict[str, Any] | None:
         else [(root.get(part, "model") or {}).get("digest") == mark for part, mark in found["parts"]]
     )
     return found if all(models) else None
+
+
+def _drop_left_over(root: Store) -> None:
+    """Drop bundles of earlier ticks: each holds the side tables. A server touches its own, to start workers by them."""
+    used = [(path.stat().st_mtime, path.stem) for path in root.root.glob(f"memo/*/*.{KIND}")]
+    for since, key in sorted(used, reverse=True)[LATEST:]:
+        if now_seconds() - since > KEPT:
+            root.drop(key, KIND)
 
 
 def _beside(app: App) -> str:
@@ -291,7 +303,7 @@ def _constant(read: Survey, live: Live) -> NDArray[np.float64]:
 def main() -> None:
     """Bundle what is asked for, and say where it is kept, in a process of its own: it needs the whole history."""
     asked, out = json.loads(sys.argv[1]), os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the user's code prints, and what it calls, is for the operator
+    to_operator()
     try:
         store, key, mark = bundle(asked["file"], store=asked["store"], arm=asked["arm"], said=asked["said"])
         said: dict[str, Any] = {"root": str(store.root.absolute()), "key": key, "digest": mark}

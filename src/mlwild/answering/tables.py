@@ -14,7 +14,7 @@ import cloudpickle
 
 from mlwild.answering.apps import app_that_made
 from mlwild.answering.bundle import load_bundle, loaded
-from mlwild.answering.telling import refusal, tell
+from mlwild.answering.telling import refusal, tell, to_operator
 from mlwild.app import App
 from mlwild.clock import now_seconds
 from mlwild.contracts.tables import kind_of
@@ -176,7 +176,7 @@ def _own(store: Store, tables: tuple[str, str] | None) -> Tables | None:
 def main() -> None:
     """Read the side tables of a bundle anew, and say where they are kept, in a process of its own."""
     asked, out = json.loads(sys.argv[1]), os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the user's code prints, and what it calls, is for the operator
+    to_operator()
     try:
         store = Store(Path(asked["root"]))
         made = load_bundle(store, asked["key"], asked["digest"])

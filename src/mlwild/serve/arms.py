@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlwild.answering.bundle import KIND
 from mlwild.answering.columns import Columns
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.telling import tell
@@ -21,9 +22,12 @@ from mlwild.serve.pair import Pair
 from mlwild.serve.process import Kept, Order, kept
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import Reply, placed
+from mlwild.triangle.store import Store
 
 #: Seconds between two looks at what is live, and before a change that failed is tried again.
 LOOK, AGAIN = 0.5, 30.0
+#: Seconds between two notes that the bundles of those who answer are in use.
+TOUCH = 600.0
 #: Share of the deadline that a canary may take: then there is time for the champion.
 CANARY_TIME = 0.6
 #: Seconds that answers on their way get after a change.
@@ -150,8 +154,10 @@ class Arms:
 
     @property
     def trouble(self) -> str:
-        """What could not be loaded; empty where all could."""
-        return self._unfollowed or self._unstarted or self.stale
+        """What could not be loaded, of the champion and of whoever is beside it; empty where all could."""
+        pairs = [] if self.now is None else self.now.pairs.values()
+        worker = next((pair.trouble for pair in pairs if pair.trouble), "")
+        return self._unfollowed or self._unstarted or self.stale or worker
 
     @property
     def folder(self) -> Path:
@@ -212,9 +218,8 @@ class Arms:
         return standing
 
     async def _beside(self, arm: str, standing: Standing) -> Pair:
-        live, told = standing.live, standing.champion.told
-        order = replace(self._order, arm=arm, said={**live.of(CHAMPION), arm: live.of(arm)})
-        pair = await Pair(await kept(order), self._deadline, standby=False).start()
+        told = standing.champion.told
+        pair = await Pair(await kept(self._order_of(arm, standing.live)), self._deadline, standby=False).start()
         if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
             pair.close()
             raise StoreError(f"serve: the {arm} reads other columns than the champion.")
@@ -226,9 +231,13 @@ class Arms:
         loop = asyncio.get_running_loop()
         tried, failed = loop.time(), False
         stamp: tuple[int, int, int] | None = None  # it may have changed while the workers started
+        touched = -math.inf
         while True:
             await asyncio.sleep(LOOK)
             assert self.now is not None
+            if loop.time() - touched >= TOUCH:
+                touched = loop.time()
+                self._touch()
             fresh = _stamp(path)
             again = (failed or bool(self._unstarted)) and loop.time() - tried > AGAIN
             if fresh is not None and fresh == stamp and not again:
@@ -254,6 +263,35 @@ class Arms:
                 failed = True
                 self._say(f"what is live now cannot be loaded, the one before goes on: {problem}")
 
+    async def mend(self) -> None:
+        """Have made again, until cancelled, what workers cannot be started with: a model of the chain that is gone."""
+        before: set[Pair] = set()
+        while True:
+            await asyncio.sleep(AGAIN)
+            assert self.now is not None
+            live = self.now.live
+            # Who was in trouble at the look before, too: most of it is over sooner.
+            troubled, before = before, {pair for pair in self.now.pairs.values() if pair.trouble}
+            for arm, pair in self.now.pairs.items():
+                if pair not in troubled & before:
+                    continue
+                try:
+                    made = await kept(self._order_of(arm, live))
+                except MlwildError:  # it cannot be; the pair, which goes on trying, has told why
+                    continue
+                pair.kept = replace(made, tables=pair.kept.tables)
+
+    def _order_of(self, arm: str, live: Live) -> Order:
+        """Return what is to be bundled of one of them."""
+        said = dict(live.of(CHAMPION))
+        return replace(self._order, arm=arm, said=said if arm == CHAMPION else {**said, arm: live.of(arm)})
+
+    def _touch(self) -> None:
+        """Note that the bundles of those who answer are in use: a worker may have to be started by one at any time."""
+        assert self.now is not None
+        for pair in self.now.pairs.values():
+            Store(Path(pair.kept.root)).touch(pair.kept.key, KIND)
+
     async def _follow(self, live: Live) -> None:
         """Put in place who is to answer now; who answers already and is to go on is not started anew."""
         self._leave_out(live)
@@ -262,7 +300,7 @@ class Arms:
         if live.of(CHAMPION) == before.live.of(CHAMPION):
             fresh = await self._complete(replace(before, live=live), [])
         else:
-            champion = await self._champion(await kept(replace(self._order, said=dict(live.of(CHAMPION)))))
+            champion = await self._champion(await kept(self._order_of(CHAMPION, live)))
             standing = Standing(live, Columns.of(champion.told["columns"]), champion)
             fresh = await self._complete(standing, [champion])
         self._put(fresh)

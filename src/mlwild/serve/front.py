@@ -180,7 +180,8 @@ class Front:
             share.leave(client, asked.n)
         body = known.body if path == "/predict" else flat(known.body)
         timing += f"total;dur={1000 * (time.perf_counter() - began):.2f}"
-        headers = {"X-Request-Id": name, "X-Vintage": known.vintage, "Server-Timing": timing}
+        vintage = written(known.vintage)[1:-1]  # a header holds no letter beyond ASCII, and no end of a line
+        headers = {"X-Request-Id": name, "X-Vintage": vintage, "Server-Timing": timing}
         return Response(body, media_type="application/json", headers=headers)
 
     def _expect(self, client: str, body: bytes, post: Post) -> None:
@@ -312,7 +313,7 @@ class Front:
             "unguarded": standing.champion.told["unguarded"],
             "arms": {arm: pair.told["vintage"] for arm, pair in standing.pairs.items()},
             "workers": len(standing.champion.workers),
-            "troubled": bool(self.arms.trouble or standing.champion.trouble),
+            "troubled": bool(self.arms.trouble),
         }
         return JSONResponse(said, 200 if good else 503)
 

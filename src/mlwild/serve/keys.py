@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.clock import now_text
-from mlwild.disk import waiting, writing
+from mlwild.disk import synced, waiting, writing
 from mlwild.errors import AppError, StoreError
 
 FILE = "serve-keys.json"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Keys:
         """
         try:
             said = json.loads(self.path.read_bytes())
-            return tuple(Key(str(one["name"]), str(one["sha256"]), str(one["made"])) for one in said["keys"])
+            return tuple(_key(one) for one in said["keys"])
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, KeyError, TypeError) as problem:
@@ -131,6 +132,14 @@ class Keys:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path)
+            synced(self.path.parent)  # else a key that was revoked could be there again after a power cut
+
+
+def _key(said: Any) -> Key:
+    """Return a key as the file says it."""
+    if not _DIGEST.fullmatch(said["sha256"]):
+        raise ValueError("this is no digest")
+    return Key(str(said["name"]), said["sha256"], str(said["made"]))
 
 
 def digest_of(secret: str) -> str:

@@ -215,6 +215,16 @@ class Log:
             tell(f"{self._path} was deleted: nothing is acknowledged. Start the server again.")
         self._gone = gone
 
+    def _rest(self) -> None:
+        """See, while nothing is to be written, whether it could be."""
+        try:
+            self._look()
+        except OSError as problem:  # a disk of another machine that is away: it may come back
+            self._failed = problem.strerror or str(problem)
+            return
+        if self._failed and not self._unsure:
+            self._retry()
+
     def _retry(self) -> None:
         """See whether there is room again: who is told that nothing can be logged may ask no more, and so never try."""
         beside = self.folder / "room"
@@ -244,9 +254,7 @@ class Log:
             if batch:
                 self._put(batch)
             else:
-                self._look()
-                if self._failed and not self._unsure:
-                    self._retry()
+                self._rest()
             # After one that failed, each line that is written asks for a sync itself; where none is, it is tried here.
             late = not batch if self._unsure else time.monotonic() - last >= self.window
             if self._size > self._synced and (ends or late):

@@ -39,15 +39,19 @@ def packed(message: Any) -> bytes:
     return len(body).to_bytes(HEAD, "big") + body
 
 
-def shared_memory() -> int:
-    """Return the descriptor of eight bytes that another process may see too."""
+def shared_slate() -> tuple[int, memoryview]:
+    """Return the descriptor of eight bytes that another process may see too, and the bytes."""
     if sys.platform == "linux":
         made = os.memfd_create("mlwild")
     else:
         made, name = tempfile.mkstemp()
         Path(name).unlink()
-    os.ftruncate(made, 8)
-    return made
+    try:
+        os.ftruncate(made, 8)
+        return made, slate(made)
+    except OSError:  # of descriptors there was this one left
+        os.close(made)
+        raise
 
 
 def slate(shared: int) -> memoryview:

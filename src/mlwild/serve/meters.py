@@ -93,7 +93,7 @@ class _Watched(Collector):
         }.items():
             yield CounterMetricFamily(f"mlwild_worker_{name}", said, value=counts[name])
         yield CounterMetricFamily("mlwild_swaps", "Changes of what is live.", value=self._arms.swaps)
-        troubled = float(bool(self._arms.trouble or standing.champion.trouble))
+        troubled = float(bool(self._arms.trouble))
         yield GaugeMetricFamily("mlwild_troubled", "Whether something could not be loaded.", value=troubled)
         newest = standing.champion.told["newest"]
         age = now_seconds() - newest if newest is not None else float("nan")

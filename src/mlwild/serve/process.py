@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from mlwild.answering.telling import tell
 from mlwild.errors import AppError, MlwildError, StoreError
-from mlwild.serve.messages import LOADED, SENT, TABLES, Box, packed, shared_memory, slate
+from mlwild.serve.messages import LOADED, SENT, TABLES, Box, packed, shared_slate
 
 #: What Python is given before our modules: nothing, but in a server that the drill started (`serve.drill.moved`).
 ENTRY: tuple[str, ...] = ()
@@ -177,8 +177,7 @@ class Worker(asyncio.Protocol):
         except OSError as problem:
             raise _no_process(problem) from problem
         try:
-            shared = shared_memory()
-            worker._slate = slate(shared)
+            shared, worker._slate = shared_slate()
         except OSError as problem:
             ours.close()
             theirs.close()
@@ -250,10 +249,12 @@ class Worker(asyncio.Protocol):
         self._reloaded("")
         if not self._said.done():
             self._said.set_exception(StoreError("serve: a worker process died while it loaded the app."))
-            return
-        self.kill()
-        self._done = None
-        self._lost(self)
+        else:
+            self.kill()
+            self._done = None
+            self._lost(self)
+        # It holds a file descriptor, and Python's collector may come by for this object after days.
+        self._slate = None
 
     @property
     def idle(self) -> bool:
@@ -297,7 +298,8 @@ class Worker(asyncio.Protocol):
     @property
     def reached(self) -> int:
         """How far it is with its call; what it wrote last, if its process is gone."""
-        assert self._slate is not None
+        if self._slate is None:  # who lost it was told before
+            return SENT
         number, reached = divmod(self._slate[0], 4)
         return reached if number == self._number else SENT
 

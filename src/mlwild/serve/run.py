@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import math
+import shlex
 import signal
 import socket
 import sys
@@ -159,16 +160,14 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
         keys = Keys(arms.folder.parent.parent / FILE)
         known = keys.all() if wanted.keys else None
         if known == ():
-            raise AppError(
-                f"keys: there is none, and {wanted.host} needs one. Make it with mlwild serve keys add NAME."
-            )
+            raise AppError(f"keys: there is none, and {wanted.host} needs one. Make it with {_adds(keys.path.parent)}.")
         log = Log(arms.folder / SERVED, wanted.window)
         front = Front(arms, log, limits)
         front.remember()
         fronts.append(front)
         front.follow(standing)
         door = Door(application(front), limits.body, front.meters.request, answered(wanted.host), known)
-        followers = arms.watch(), _follow(keys, door), refresh(arms, wanted.refresh)
+        followers = arms.watch(), arms.mend(), _follow(keys, door), refresh(arms, wanted.refresh)
         tasks = [loop.create_task(one) for one in followers]
         config = uvicorn.Config(
             door,
@@ -200,6 +199,12 @@ async def _serve(listener: socket.socket, wanted: _Wanted, limits: Limits) -> No
             left = GRACE if server is None else server.until - loop.time()
             await log.close(min(max(left, 1.0), GRACE))
         await arms.close(0.0)
+
+
+def _adds(store: Path) -> str:
+    """Return the command that adds a key to a store: of another folder than this one's, it has to be named."""
+    here = store.resolve() == Path(STORE).resolve()
+    return "mlwild serve keys add NAME" + ("" if here else f" --store {shlex.quote(str(store))}")
 
 
 def _ended(server: Any) -> None:

@@ -22,7 +22,7 @@ from mlwild.answering.bundle import load_bundle
 from mlwild.answering.children import end_with
 from mlwild.answering.service import Answered, AppService, service_of
 from mlwild.answering.tables import load_tables
-from mlwild.answering.telling import tell
+from mlwild.answering.telling import tell, to_operator
 from mlwild.errors import MlwildError, StoreError
 from mlwild.serve.messages import LOADED, MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
@@ -38,8 +38,7 @@ def main() -> None:
     end_with(config["front"])
     line, wrote = socket.socket(fileno=config["line"]), slate(config["slate"])
     os.close(config["slate"])
-    # What the user's code prints is for the operator, and not an answer.
-    os.dup2(2, 1)
+    to_operator()
     try:
         service, told = _loaded(config, line)
     except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's file may raise anything; the front says it

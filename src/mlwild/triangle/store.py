@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -103,6 +104,11 @@ class Store:
         """Remove an entry, the note that makes it count first."""
         self._note(key, kind).unlink(missing_ok=True)
         self.payload(key, kind).unlink(missing_ok=True)
+
+    def touch(self, key: str, kind: str) -> None:
+        """Note that an entry goes on being used, for whoever drops what is not."""
+        with suppress(OSError):  # who may read it alone uses it too
+            os.utime(self.payload(key, kind))
 
     def damaged(self, key: str, kind: str) -> bool:
         """Say whether an entry is there but does not agree with its digest."""
