@@ -238,9 +238,8 @@ def rehearse(
         named = {rule.name: tuple(of_rule) for rule, of_rule in zip(contest, lives, strict=True)}
         life = led(sheet["recommended"]["rule"], named)
         sheet["fallback"] = declared_losses(triangles, life.live, life.first)
-        served = None if _published(app) else covered(triangles[0], life.live, life.first, level=level_of(app))
-        sheet["intervals"] = served
-        sheet["seconds"] = round(time.perf_counter() - began, 3)
+        inside = None if _published(app) else covered(triangles[0], life.live, life.first, level=level_of(app))
+        sheet |= {"intervals": inside, "seconds": round(time.perf_counter() - began, 3)}
         made = Rehearsal(sheet, named, tuple(chosen), tuple(triangles), read, start, keep)
         if keep_rows:
             made = replace(made, events=events, tables=tables)
