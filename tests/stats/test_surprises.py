@@ -17,15 +17,18 @@ CURVES = [
 ]
 #: Two clusters that are narrow and far apart: no grid shows them.
 CLUSTERS = surprise_curve(np.random.default_rng(4).choice([1.0, 1e9], size=4000) * np.linspace(1, 1 + 1e-9, 4000))
+#: A value that is there is as rare as one that is not elsewhere: a row in which nothing is missing stands out.
+MOSTLY_MISSING = surprise_curve(np.where(np.random.default_rng(5).random(4000) < 0.9, -1.0, 0.0))
 SCORES = st.floats(min_value=0.0, max_value=1e150)
 ROWS = st.tuples(SCORES, SCORES, st.sampled_from([0.0, 2.3, -1.0, 9.0]))
 
 
+@pytest.mark.parametrize("last", [CURVES[2], MOSTLY_MISSING], ids=["seldom missing", "mostly missing"])
 @pytest.mark.parametrize("first", [CURVES[0], CLUSTERS], ids=["grid", "search"])
 @settings(max_examples=200, deadline=None)
 @given(seen=st.lists(ROWS, min_size=1, max_size=40), asked=st.lists(ROWS, min_size=1, max_size=20))
-def test_a_p_value_is_the_rank_of_the_greatest_surprise_and_falls_beyond_it(first, seen, asked):
-    surprises = Surprises.of([first, *CURVES[1:]])
+def test_a_p_value_is_the_rank_of_the_greatest_surprise_and_falls_beyond_it(first, last, seen, asked):
+    surprises = Surprises.of([first, CURVES[1], last])
     assert surprises.rest == ((0,) if first is CLUSTERS else ())
     greatest = surprises.greatest(np.array(seen).T)
     made = Tails(surprises, np.sort(greatest))
