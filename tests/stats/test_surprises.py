@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlwild.stats.rank_curves import surprise_curve
@@ -27,6 +27,7 @@ ROWS = st.tuples(SCORES, SCORES, st.sampled_from([0.0, 2.3, -1.0, 9.0]))
 @pytest.mark.parametrize("first", [CURVES[0], CLUSTERS], ids=["grid", "search"])
 @settings(max_examples=200, deadline=None)
 @given(seen=st.lists(ROWS, min_size=1, max_size=40), asked=st.lists(ROWS, min_size=1, max_size=20))
+@example(seen=[(0.0, 0.0, -1.0)], asked=[(0.0, 0.0, 0.0)])
 def test_a_p_value_is_the_rank_of_the_greatest_surprise_and_falls_beyond_it(first, last, seen, asked):
     surprises = Surprises.of([first, CURVES[1], last])
     assert surprises.rest == ((0,) if first is CLUSTERS else ())
