@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from decimal import Decimal
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ import pytest
 
 import mlwild as wild
 from mlwild.answering.columns import Column, Columns
-from mlwild.answering.pyfunc import of_frame
+from mlwild.answering.pyfunc import MANIFEST, of_frame
+from mlwild.digest import digest, file_digest
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.exporting import save_pyfunc
 
@@ -83,6 +85,53 @@ def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
     words = [sys.executable, "-W", "ignore", "-c", code, tmp_path / "moved", tmp_path / "in.parquet"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == str(["normal"] * 20)
+
+
+@pytest.mark.parametrize("names", [["other", "here"], ["here"]])
+def test_modules_beside_the_app_are_those_of_its_folder_whatever_else_has_their_names(
+    folder, rows, loaded, tmp_path, names
+):
+    """Another model's module of that name, or one that lies where the process runs, would make other features."""
+    paths = {"here": folder, "other": tmp_path / "other"}
+    shutil.copytree(folder, paths["other"])
+    _edited(paths["other"], "helper.py", "def doubled(x):\n    return 200 * x\n")
+    (tmp_path / "helper.py").write_text("raise SystemExit('another module of that name')\n")
+    rows.iloc[:20].to_parquet(tmp_path / "in.parquet")
+    code = (
+        "import json, sys, mlflow.pyfunc, pandas as pd\n"
+        "frame = pd.read_parquet(sys.argv[1])\n"
+        "models = [mlflow.pyfunc.load_model(one) for one in sys.argv[2:]]\n"
+        "print(json.dumps([model.predict(frame)['value'].tolist() for model in models]))\n"
+    )
+    words = [sys.executable, "-W", "ignore", "-c", code, "in.parquet", *(str(paths[one]) for one in names)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
+    found = dict(zip(names, json.loads(done.stdout), strict=True))
+    assert found["here"] == loaded.predict(rows.iloc[:20])["value"].tolist()
+    assert found.get("other") != found["here"]
+
+
+def _edited(folder, name, text):
+    """Change a module of a model, and what the folder says of it."""
+    data = folder / "data" / "data"
+    (data / "app" / name).write_text(text)
+    told = json.loads((data / MANIFEST).read_text())
+    told["files"][f"app/{name}"] = file_digest(data / "app" / name)
+    del told["check"]
+    (data / MANIFEST).write_text(json.dumps(told | {"check": digest(json.dumps(told, sort_keys=True))}))
+
+
+def test_modules_of_the_process_keep_their_names(folder, rows):
+    """What a process imported before is what it has afterwards, too."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "helper"}
+    own = ModuleType("helper")
+    sys.modules["helper"] = own
+    try:
+        model = pyfunc.load_model(str(folder))
+        assert sys.modules["helper"] is own
+        assert set(model.predict(rows.iloc[:20])["status"]) == {"normal"}
+    finally:
+        del sys.modules["helper"]
+        sys.modules.update(before)
 
 
 def test_the_signature_names_the_columns_and_the_answers(folder):

@@ -24,6 +24,7 @@ from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
+from mlwild.answering.own_modules import from_folder
 from mlwild.answering.service import AppService, assembled
 from mlwild.digest import digest, file_digest
 from mlwild.errors import DataError, StoreError
@@ -154,7 +155,7 @@ def _load_pyfunc(path: str) -> GuardedModel:
     """
     folder = Path(path)
     told = _whole(folder)
-    with _uncached():
+    with _uncached(), from_folder(folder / CODE):
         return _loaded(folder, told)
 
 
