@@ -250,6 +250,16 @@ def test_frames_of_any_kind_are_read(rows, loaded):
         loaded.predict(frame.iloc[:0])
 
 
+@pytest.mark.parametrize("index", [range(60, 20, -2), ["a"] * 20])
+def test_answers_have_the_index_of_their_rows(rows, loaded, folder, index):
+    """Put beside a frame that was filtered or sorted, the answers would be those of other rows, or gaps."""
+    frame = rows.iloc[:20].set_axis(list(index))
+    made = loaded.predict(frame)
+    assert made.index.equals(frame.index)
+    again = pyfunc.load_model(str(folder)).predict(frame.reset_index(drop=True))
+    assert made["value"].tolist() == again["value"].tolist()
+
+
 def test_columns_that_arrow_does_not_know_are_read_cell_by_cell():
     columns = Columns((Column("x", "number"), Column("n", "integer", -9, 9)), (), "at", None)
     frame = pd.DataFrame({"n": [Decimal(3), Decimal("0.5"), np.longdouble(4)]}, dtype=object)

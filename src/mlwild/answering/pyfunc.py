@@ -67,7 +67,7 @@ class GuardedModel:
         pandas.DataFrame
             ``value`` (or ``value_CLASS`` for each class), ``low``, ``high``, ``likely``, ``status``, ``cause``,
             ``stage``, ``vintage``, ``newest_label``, ``expected_loss``, ``chance``: a row for each row, in
-            order. What is not known is None.
+            order and with its index. What is not known is None.
 
         Raises
         ------
@@ -98,12 +98,11 @@ class GuardedModel:
                     lists.setdefault(name, []).extend(values)
         lists[NEWEST] = [layout.newest_text] * len(frame)
         # A gap in floats is NaN, which is no JSON: MLflow's server would send it all the same.
-        return pd.DataFrame(
-            {
-                name: pd.Series(values, dtype=object if name == "likely" or None in values else None)
-                for name, values in lists.items()
-            }
-        )
+        columns = {
+            name: pd.Series(values, dtype=object if name == "likely" or None in values else None)
+            for name, values in lists.items()
+        }
+        return pd.DataFrame(columns).set_axis(frame.index)  # pandas puts columns side by side by it
 
 
 def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
