@@ -178,6 +178,7 @@ def test_no_row_is_no_answer(operated, rows, tmp_path, kind):
 LINE = "id,when,x,z,n,city,vip,day\n"
 BAD = {
     "empty": ("in.csv", b"", DataError, "is empty"),
+    "blank": ("in.csv", b"\n\n", DataError, "in.csv has no header: all of its lines are empty"),
     "latin1": ("in.csv", (LINE + "1,,1,1,1,bodø,true,\n").encode("latin1"), DataError, "no UTF-8, from line 2 on.* iconv -f latin1 "),
     "utf16": ("in.csv", LINE.encode("utf-16"), DataError, "no UTF-8, from line 1 on.* iconv -f utf-16 "),
     "cut off": ("in.csv", (LINE + "1,,1").encode(), DataError, "does not end with a line break"),
