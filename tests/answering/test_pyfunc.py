@@ -294,6 +294,26 @@ def test_an_app_that_cannot_stand_alone_is_refused_and_nothing_is_left(app_file,
     assert list(out.iterdir()) == []
 
 
+def test_a_file_that_is_read_only_when_features_are_made_is_missed_when_it_is_exported(app_file, tmp_path):
+    """It would be where it serves: each row would be answered by the constant."""
+    (app_file.parent / "factor.txt").write_text("2")
+    text = "from pathlib import Path\n\ndef doubled(x):\n    return float({}.read_text()) * x\n"
+    app_file.with_name("helper.py").write_text(text.format("Path(__file__).with_name('factor.txt')"))
+    shutil.rmtree(app_file.parent / ".mlwild")
+    code = (
+        "import sys, mlwild as wild\n"
+        "from mlwild.exporting import save_pyfunc\n"
+        "from mlwild.rules import Every\n"
+        "wild.operate(wild.load_app(sys.argv[1]), rule=Every(1), at='2026-01-17', begin='2026-01-15', jobs=1)\n"
+        "save_pyfunc(sys.argv[1], sys.argv[2])\n"
+    )
+    words = [sys.executable, "-W", "ignore", "-c", code, str(app_file), str(tmp_path / "model")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "export: the folder cannot make features by itself (FileNotFoundError" in done.stderr
+    assert "factor.txt" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.slow
 def test_a_contract_beside_the_app_goes_along(app_file, rows, tmp_path):
     from mlwild.rules import Every
