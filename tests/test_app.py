@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from sklearn.linear_model import LinearRegression, SGDRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDRegressor
 
 import mlwild as wild
 from mlwild.errors import AppError, MlwildError
@@ -63,6 +63,11 @@ WRONG = [
     ({"rules": [Never(), Never()]}, "rules: never named twice"),
     ({"rules": [Every(2, window="30")]}, r"rules: 'every 2 \(30\)' trains on the window '30', which is not among"),
     ({"rules": [3]}, "rules: one has no name"),
+    ({"guard": wild.Guard(risk=0.1)}, "guard.risk: the loss 'squared' asks for no probabilities"),
+    (
+        {"guard": wild.Guard(high=1), "loss": "log_loss", "models": {"m": LogisticRegression()}},
+        "guard.low, high: the loss 'log_loss' asks for classes",
+    ),
 ]
 
 

@@ -47,6 +47,12 @@ def check_all(app: Any) -> None:
 def check_chain(app: Any) -> None:
     """Check the fallback chain and the guard."""
     _need(app.guard is None or isinstance(app.guard, Guard), "guard", "is not a Guard(...).")
+    if app.guard is not None:  # said here, or it would be live before anybody asked it for an answer
+        ask, loss = app.loss_.predicts, f"the loss {app.loss_.name!r} asks for"
+        sure = app.guard.risk is None or ask.startswith("probab")
+        _need(sure, "guard.risk", f"{loss} no probabilities of classes, so that nobody knows what is sure.")
+        ends = (app.guard.low, app.guard.high) != (None, None)
+        _need(not ends or ask == "value", "guard.low, high", f"{loss} classes, and intervals are for numbers.")
     if app.fallback is None:
         return
     listed = isinstance(app.fallback, Sequence) and not isinstance(app.fallback, str)

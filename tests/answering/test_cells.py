@@ -29,6 +29,8 @@ ZONED, PLAIN, DAY = Column("at", "time", zoned=True), Column("at", "time"), Colu
         (WHOLE, "7.0", 7),
         (TRUTH, "True", True),
         (TRUTH, "0", False),
+        (TRUTH, "1.0", True),
+        (TRUTH, "0.0", False),
         (TEXT, "NA", "NA"),
         (ZONED, "1970-01-01 00:00:01+00:00", 1_000_000),
         (ZONED, "1970-01-01T01:00:00.000001+01:00", 1),

@@ -178,6 +178,7 @@ def test_no_row_is_no_answer(operated, rows, tmp_path, kind):
 LINE = "id,when,x,z,n,city,vip,day\n"
 BAD = {
     "empty": ("in.csv", b"", DataError, "is empty"),
+    "blank": ("in.csv", b"\n\n", DataError, "in.csv has no header: all of its lines are empty"),
     "latin1": ("in.csv", (LINE + "1,,1,1,1,bodø,true,\n").encode("latin1"), DataError, "no UTF-8, from line 2 on.* iconv -f latin1 "),
     "utf16": ("in.csv", LINE.encode("utf-16"), DataError, "no UTF-8, from line 1 on.* iconv -f utf-16 "),
     "cut off": ("in.csv", (LINE + "1,,1").encode(), DataError, "does not end with a line break"),
@@ -197,7 +198,19 @@ def test_a_file_that_cannot_be_read_is_one_sentence_and_nothing_is_written(opera
     with pytest.raises(kind, match=part) as problem:
         wild.predict(operated, tmp_path / name, tmp_path / "out.csv")
     assert "\n" not in str(problem.value)
-    assert not (tmp_path / "out.csv").exists()
+    assert listed(tmp_path) == [name]
+
+
+def test_a_file_of_which_no_row_could_be_read_is_answered_once_it_was_mended(operated, rows, tmp_path):
+    """Nothing was answered, so that there is nothing to throw away first."""
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    rows.iloc[:50].to_csv(source, index=False)
+    whole = source.read_text()
+    source.write_text(whole + '1,"\n')
+    with pytest.raises(DataError, match="line 52 of in.csv cannot be read"):
+        wild.predict(operated, source, out)
+    source.write_text(whole)
+    assert wild.predict(operated, source, out).rows == 50
 
 
 def test_outputs_that_would_destroy_something_are_refused(operated, files, tmp_path):

@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from decimal import Decimal
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ import pytest
 
 import mlwild as wild
 from mlwild.answering.columns import Column, Columns
-from mlwild.answering.pyfunc import of_frame
+from mlwild.answering.pyfunc import MANIFEST, of_frame
+from mlwild.digest import digest, file_digest
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.exporting import save_pyfunc
 
@@ -83,6 +85,53 @@ def test_it_needs_the_folder_alone(app_file, rows, tmp_path):
     words = [sys.executable, "-W", "ignore", "-c", code, tmp_path / "moved", tmp_path / "in.parquet"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.strip() == str(["normal"] * 20)
+
+
+@pytest.mark.parametrize("names", [["other", "here"], ["here"]])
+def test_modules_beside_the_app_are_those_of_its_folder_whatever_else_has_their_names(
+    folder, rows, loaded, tmp_path, names
+):
+    """Another model's module of that name, or one that lies where the process runs, would make other features."""
+    paths = {"here": folder, "other": tmp_path / "other"}
+    shutil.copytree(folder, paths["other"])
+    _edited(paths["other"], "helper.py", "def doubled(x):\n    return 200 * x\n")
+    (tmp_path / "helper.py").write_text("raise SystemExit('another module of that name')\n")
+    rows.iloc[:20].to_parquet(tmp_path / "in.parquet")
+    code = (
+        "import json, sys, mlflow.pyfunc, pandas as pd\n"
+        "frame = pd.read_parquet(sys.argv[1])\n"
+        "models = [mlflow.pyfunc.load_model(one) for one in sys.argv[2:]]\n"
+        "print(json.dumps([model.predict(frame)['value'].tolist() for model in models]))\n"
+    )
+    words = [sys.executable, "-W", "ignore", "-c", code, "in.parquet", *(str(paths[one]) for one in names)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
+    found = dict(zip(names, json.loads(done.stdout), strict=True))
+    assert found["here"] == loaded.predict(rows.iloc[:20])["value"].tolist()
+    assert found.get("other") != found["here"]
+
+
+def _edited(folder, name, text):
+    """Change a module of a model, and what the folder says of it."""
+    data = folder / "data" / "data"
+    (data / "app" / name).write_text(text)
+    told = json.loads((data / MANIFEST).read_text())
+    told["files"][f"app/{name}"] = file_digest(data / "app" / name)
+    del told["check"]
+    (data / MANIFEST).write_text(json.dumps(told | {"check": digest(json.dumps(told, sort_keys=True))}))
+
+
+def test_modules_of_the_process_keep_their_names(folder, rows):
+    """What a process imported before is what it has afterwards, too."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "helper"}
+    own = ModuleType("helper")
+    sys.modules["helper"] = own
+    try:
+        model = pyfunc.load_model(str(folder))
+        assert sys.modules["helper"] is own
+        assert set(model.predict(rows.iloc[:20])["status"]) == {"normal"}
+    finally:
+        del sys.modules["helper"]
+        sys.modules.update(before)
 
 
 def test_the_signature_names_the_columns_and_the_answers(folder):
@@ -201,6 +250,16 @@ def test_frames_of_any_kind_are_read(rows, loaded):
         loaded.predict(frame.iloc[:0])
 
 
+@pytest.mark.parametrize("index", [range(60, 20, -2), ["a"] * 20])
+def test_answers_have_the_index_of_their_rows(rows, loaded, folder, index):
+    """Put beside a frame that was filtered or sorted, the answers would be those of other rows, or gaps."""
+    frame = rows.iloc[:20].set_axis(list(index))
+    made = loaded.predict(frame)
+    assert made.index.equals(frame.index)
+    again = pyfunc.load_model(str(folder)).predict(frame.reset_index(drop=True))
+    assert made["value"].tolist() == again["value"].tolist()
+
+
 def test_columns_that_arrow_does_not_know_are_read_cell_by_cell():
     columns = Columns((Column("x", "number"), Column("n", "integer", -9, 9)), (), "at", None)
     frame = pd.DataFrame({"n": [Decimal(3), Decimal("0.5"), np.longdouble(4)]}, dtype=object)
@@ -233,6 +292,26 @@ def test_an_app_that_cannot_stand_alone_is_refused_and_nothing_is_left(app_file,
     with pytest.raises(StoreError, match=r"cannot be loaded by itself \(FileNotFoundError.*limits\.txt"):
         save_pyfunc(app_file, out / "model")
     assert list(out.iterdir()) == []
+
+
+def test_a_file_that_is_read_only_when_features_are_made_is_missed_when_it_is_exported(app_file, tmp_path):
+    """It would be where it serves: each row would be answered by the constant."""
+    (app_file.parent / "factor.txt").write_text("2")
+    text = "from pathlib import Path\n\ndef doubled(x):\n    return float({}.read_text()) * x\n"
+    app_file.with_name("helper.py").write_text(text.format("Path(__file__).with_name('factor.txt')"))
+    shutil.rmtree(app_file.parent / ".mlwild")
+    code = (
+        "import sys, mlwild as wild\n"
+        "from mlwild.exporting import save_pyfunc\n"
+        "from mlwild.rules import Every\n"
+        "wild.operate(wild.load_app(sys.argv[1]), rule=Every(1), at='2026-01-17', begin='2026-01-15', jobs=1)\n"
+        "save_pyfunc(sys.argv[1], sys.argv[2])\n"
+    )
+    words = [sys.executable, "-W", "ignore", "-c", code, str(app_file), str(tmp_path / "model")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "export: the folder cannot make features by itself (FileNotFoundError" in done.stderr
+    assert "factor.txt" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
+from mlwild.answering.own_modules import from_folder
 from mlwild.answering.service import AppService, assembled
 from mlwild.digest import digest, file_digest
 from mlwild.errors import DataError, StoreError
@@ -66,7 +67,7 @@ class GuardedModel:
         pandas.DataFrame
             ``value`` (or ``value_CLASS`` for each class), ``low``, ``high``, ``likely``, ``status``, ``cause``,
             ``stage``, ``vintage``, ``newest_label``, ``expected_loss``, ``chance``: a row for each row, in
-            order. What is not known is None.
+            order and with its index. What is not known is None.
 
         Raises
         ------
@@ -97,12 +98,11 @@ class GuardedModel:
                     lists.setdefault(name, []).extend(values)
         lists[NEWEST] = [layout.newest_text] * len(frame)
         # A gap in floats is NaN, which is no JSON: MLflow's server would send it all the same.
-        return pd.DataFrame(
-            {
-                name: pd.Series(values, dtype=object if name == "likely" or None in values else None)
-                for name, values in lists.items()
-            }
-        )
+        columns = {
+            name: pd.Series(values, dtype=object if name == "likely" or None in values else None)
+            for name, values in lists.items()
+        }
+        return pd.DataFrame(columns).set_axis(frame.index)  # pandas puts columns side by side by it
 
 
 def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
@@ -154,7 +154,7 @@ def _load_pyfunc(path: str) -> GuardedModel:
     """
     folder = Path(path)
     told = _whole(folder)
-    with _uncached():
+    with _uncached(), from_folder(folder / CODE):
         return _loaded(folder, told)
 
 

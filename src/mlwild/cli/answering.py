@@ -40,7 +40,7 @@ def drill(
 ) -> None:
     """Inject faults into replays of the history, and tell whether every row is answered, and what answers lose.
 
-    Fourteen faults of features and of the model, at three severities each. Exit code 1: a row got no answer. With
+    Fifteen faults of features and of the model, at three severities each. Exit code 1: a row got no answer. With
     --server: workers, files, disk and clients of the running server fail; exit code 1 also if an acknowledged answer
     is not in the log once, or the server does not come back.
 

@@ -8,16 +8,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mlwild import __version__
+from mlwild.answering.batch.given import AHEAD, began_of
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import KIND, Bundle, load_bundle
 from mlwild.answering.bundling import bundle
 from mlwild.answering.pyfunc import CODE, MANIFEST, manifest_of
+from mlwild.answering.service import service_of
 from mlwild.app import App
 from mlwild.disk import writing
 from mlwild.errors import AppError, StoreError
@@ -29,9 +32,11 @@ LOADER = "mlwild.answering.pyfunc"
 #: Packages whose versions stand in the folder: those that what is loaded is made of.
 _PACKAGES = ("cloudpickle", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
+#: Exit code of one that is loaded, and cannot make features.
+_NO_FEATURES = 3
 #: Seconds that loading may take.
 LONGEST = 600
-_TRY = "import sys, mlflow.pyfunc; mlflow.pyfunc.load_model(sys.argv[1])"
+_TRY = "import sys; from mlwild.exporting import pyfunc; pyfunc.tried(*sys.argv[1:])"
 
 
 def save_pyfunc(app: App | str | Path, folder: str | Path, *, store: str | Path = STORE) -> str:
@@ -40,7 +45,8 @@ def save_pyfunc(app: App | str | Path, folder: str | Path, *, store: str | Path 
 
     ``mlflow.pyfunc.load_model(folder).predict(frame)`` answers through the guard, as `mlwild serve` does, less its
     deadline and its log; ``mlflow models serve -m FOLDER --env-manager local`` serves it. The folder stays what it is
-    when another vintage goes live. It is written whole or not at all, and loaded once in a process of its own first.
+    when another vintage goes live. It is written whole or not at all, and tried in a process of its own first: it is
+    loaded, and makes features of a row.
 
     Parameters
     ----------
@@ -82,7 +88,7 @@ def save_pyfunc(app: App | str | Path, folder: str | Path, *, store: str | Path 
             here.take(*root.entry(part.key, "model"))
         (data / MANIFEST).write_text(manifest_of(data, file.name, key, mark))
         _save(made, data, model)
-        _tried(model)
+        _tried(model, features=_makes_features(root, made))
         model.chmod(0o777 & ~_umask())
         model.replace(out)
     return made.vintage
@@ -158,9 +164,49 @@ def _installed(name: str) -> bool:
     return True
 
 
-def _tried(model: Path) -> None:
-    """Load it in a process of its own, elsewhere: what is not in the folder is found out here, not where it serves."""
-    words = [sys.executable, "-c", _TRY, str(model)]
+def tried(model: str, features: str) -> None:
+    """
+    Load a model, and have the app's functions make features of a row if they should.
+
+    Parameters
+    ----------
+    model : str
+        Its folder.
+    features : str
+        Empty, or anything.
+    """
+    import mlflow.pyfunc
+
+    service = mlflow.pyfunc.load_model(model)._model_impl.service  # noqa: SLF001  MLflow has no other way to it
+    if not features:
+        return
+    try:
+        service.maker.make(_row(service.bundle), 1)
+    except (Exception, SystemExit):  # noqa: BLE001  the user's function may raise anything; who asked says it
+        traceback.print_exc()
+        sys.exit(_NO_FEATURES)
+
+
+def _makes_features(root: Store, made: Bundle) -> bool:
+    """Say whether features are made of a made-up row where everything is there: only then they have to be elsewhere."""
+    try:
+        service_of(root, made).maker.make(_row(made), 1)
+    except (Exception, SystemExit):  # noqa: BLE001  the user's function may raise anything, at such a row too
+        return False
+    return True
+
+
+def _row(made: Bundle) -> dict[str, list[Any]]:
+    """Return a row that is nobody's: noughts, a word that is known, and the present."""
+    now = began_of(made.clock) or 0
+    plain = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "time": now, "date": now // AHEAD}
+    words = {name: one.to_pylist() for name, one in made.data.words.items()}
+    return {one.name: [next(iter(words.get(one.name, ())), plain.get(one.kind))] for one in made.columns.needed}
+
+
+def _tried(model: Path, *, features: bool) -> None:
+    """Try it in a process of its own, elsewhere: what is not in the folder is found out here, not where it serves."""
+    words = [sys.executable, "-c", _TRY, str(model), "features" if features else ""]
     with tempfile.TemporaryDirectory() as elsewhere:
         try:
             done = subprocess.run(  # noqa: S603  our own words
@@ -170,8 +216,9 @@ def _tried(model: Path) -> None:
             raise StoreError(f"export: the folder was not loaded within {LONGEST} seconds.") from None
     if done.returncode:
         said = " ".join((done.stderr.strip().splitlines() or ["it ended without a word"])[-1].split())[:300]
+        what = "make features" if done.returncode == _NO_FEATURES else "be loaded"
         raise StoreError(
-            f"export: the folder cannot be loaded by itself ({said}). What the app's file reads or imports has to lie "
+            f"export: the folder cannot {what} by itself ({said}). What the app's file reads or imports has to lie "
             "beside it, as .py files or packages, or be installed."
         )
 

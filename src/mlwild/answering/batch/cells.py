@@ -11,7 +11,8 @@ from mlwild.answering.columns import FAR, Column, WrongValueError
 
 #: Texts that stand for a missing value in a column that holds no text.
 GAPS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>"})
-_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+#: Frames write the 1 and 0 of databases, with gaps, as 1.0 and 0.0.
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _DAY = 86_400_000_000
 #: Digits of a whole number of 64 bits.
 _DIGITS = 20

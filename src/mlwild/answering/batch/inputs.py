@@ -155,6 +155,8 @@ class Rows:
         if kind == "jsonl":
             return self._named()
         found = next(self._lines(), []) if kind == "csv" else list(self._parquet().schema_arrow.names)
+        if kind == "csv" and not found:
+            raise DataError(f"input: {self.path.name} has no header: all of its lines are empty. Get the whole file.")
         twice = next((name for name in found if found.count(name) > 1), None)
         if twice is not None:
             raise DataError(f"input: {self.path.name} has two columns {twice!r}. Rename one.")

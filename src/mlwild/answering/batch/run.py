@@ -343,8 +343,7 @@ def _answer(work: _Work, rows: Rows, progress: Callable[[int], None] | None) -> 
             _taken_up(path, body, journal)
         else:
             journal.length = journal.check = 0
-            work.write(body, outputs.head(work.kind, layout))
-            work.save(body)
+            work.write(body, outputs.head(work.kind, layout))  # no journal yet: there is nothing to go on with
             synced(work.wish.folder)
         saved = time.monotonic()
         for given in rows.batches(journal.rows):
