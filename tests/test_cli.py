@@ -208,6 +208,15 @@ def test_duplicate_keys_are_named(tmp_path):
     assert "key: id=0 occurs twice, in rows 0 and 1 (300 repeats in all)" in said
 
 
+@pytest.mark.parametrize("words", [["check", "{}.py"], ["rehearse", "app.py", "--card", "{}.html"]])
+def test_a_name_that_no_disk_takes_is_one_sentence(tmp_path, words):
+    run("new", "app.py", cwd=tmp_path)
+    done = run(*[word.format("a" * 300) for word in words], cwd=tmp_path, code=4)
+    assert done.stderr.startswith("mlwild: '")
+    assert done.stderr.endswith("aaa...' cannot be used: file name too long.\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_the_users_own_error_comes_with_its_place(tmp_path):
     write(tmp_path, "raise KeyError('warehouse')")
     done = run("rehearse", "app.py", cwd=tmp_path, code=4)

@@ -39,6 +39,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's own file or functions raised, or left
             if _of_interrupt(problem):
                 code = _stopped()
+            elif said := _of_a_file(problem):
+                print(f"mlwild: {said}", file=sys.stderr)
+                code = COULD_NOT
             else:
                 _print_users_part(problem)
                 print(f"mlwild: {sentence(problem)}", file=sys.stderr)
@@ -68,6 +71,14 @@ def sentence(problem: BaseException) -> str:
         return str(problem)
     said = " ".join(str(problem).split())[:300]
     return f"{users_place(problem) or _ours(problem)} raised {type(problem).__name__}: {said}"
+
+
+def _of_a_file(problem: BaseException) -> str:
+    """Say what is wrong with a file or folder that we were given; empty for anything else."""
+    if not isinstance(problem, OSError) or not isinstance(problem.filename, str) or users_place(problem):
+        return ""
+    name = problem.filename if len(problem.filename) <= 100 else f"{problem.filename[:97]}..."
+    return f"{name!r} cannot be used: {(problem.strerror or type(problem).__name__).lower()}."
 
 
 def _print_users_part(problem: BaseException) -> None:
