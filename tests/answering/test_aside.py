@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pandas as pd
 import pytest
 
 import mlwild as wild
-from mlwild.answering.batch.asked import Beside
+from mlwild.answering.batch.asked import Beside, answers_of
+from mlwild.answering.bundle import KIND, load_bundle
 from mlwild.answering.bundling import bundle
 from mlwild.errors import AppError
 from mlwild.rules import Every
@@ -157,3 +159,16 @@ def test_a_deadline_that_is_none_is_refused(faulty, rows, tmp_path, deadline):
     with pytest.raises(AppError, match=r"deadline: .* Write seconds above 0"):
         answered(faulty, rows, tmp_path, deadline=deadline)
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_the_bundle_that_a_process_is_started_by_is_in_use_for_as_long_as_it_answers(faulty):
+    store, key, mark = bundle(faulty)
+    made, path = load_bundle(store, key, mark), store.payload(key, KIND)
+    answers = answers_of(store, made, {"key": key, "digest": mark, "folder": "", "tables": "", "salt": ""}, 60.0)
+    try:
+        for _ in range(2):
+            os.utime(path, (0, 0))
+            found = answers.answer({one.name: [None] for one in made.columns.needed}, 0.0)
+            assert (len(found.status), path.stat().st_mtime > 0) == (1, True)
+    finally:
+        answers.close()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from mlwild.answering.batch.journal import opened, sealed
 from mlwild.answering.batch.keeping import kept_tables
-from mlwild.answering.bundle import Bundle
+from mlwild.answering.bundle import KIND, Bundle
 from mlwild.answering.service import Answered, AppService, constants, service_of
 from mlwild.answering.telling import tell
 from mlwild.errors import AppError, DataError, StoreError
@@ -127,6 +127,7 @@ class Beside:
             As the service does; or if no process can be started that has the service.
         """
         n, first = len(next(iter(rows.values()))), ""
+        Store(Path(self.what["root"])).touch(self.what["key"], KIND)  # a process may be started anew by it for days
         for stage in (0, 1):
             made, why, reached = self._tried(rows, stage, now)
             if made is not None:
