@@ -31,7 +31,7 @@ class World:
     """What is live, and what can be bundled of it."""
 
     def __init__(self, folder):
-        self.folder, self.away, self.bundled, self.digest = folder, set(), Counter(), "digest"
+        self.folder, self.away, self.hangs, self.bundled, self.digest = folder, set(), set(), Counter(), "digest"
         self.live(canary=CANARY)
 
     def live(self, **more):
@@ -42,6 +42,8 @@ class World:
         """Return where a bundle is, if its data are there."""
         said = json.loads((self.folder / FILE).read_text()) if order.said is None else order.said
         self.bundled[order.arm] += 1
+        if order.arm in self.hangs:
+            await asyncio.sleep(100)
         if order.arm in self.away:
             raise StoreError("data: the warehouse is away")
         return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, self.digest)
@@ -161,6 +163,25 @@ def test_a_canary_that_could_not_be_started_is_tried_again_alone(world, monkeypa
         assert world.bundled["canary"] == tries
 
     followed(unstarted)
+
+
+def test_a_canary_that_hangs_while_it_starts_holds_up_neither_the_server_nor_what_is_live(world, monkeypatch):
+    monkeypatch.setattr(arming, "PATIENCE", 0.1)
+    monkeypatch.setattr(arming, "MORE", 0.0)
+    monkeypatch.setattr(arming, "AGAIN", 0.1)
+    world.hangs.add("canary")
+
+    async def held_up(arms):
+        assert "the canary cannot be started: it takes longer than 0 s" in arms.trouble
+        assert await answered(arms) == {CHAMPION: 40}
+        await until(lambda: world.bundled["canary"] >= 3)
+        world.live(live="2", key="l", canary=CANARY)
+        await until(lambda: arms.now.champion.told["vintage"] == "2")
+        world.hangs.clear()
+        await until(lambda: arms.now.canary is not None)
+        assert not arms.trouble
+
+    followed(held_up)
 
 
 def test_what_became_live_while_the_champion_was_bundled_is_followed_at_the_first_look(world, monkeypatch):

@@ -26,6 +26,9 @@ from mlwild.triangle.store import Store
 
 #: Seconds between two looks at what is live, and before a change that failed is tried again.
 LOOK, AGAIN = 0.5, 30.0
+#: Seconds that whoever is beside the champion may take to start, beside so many times as long as the champion took:
+#: until then a server that starts answers nobody, and one that runs follows no change.
+PATIENCE, MORE = 60.0, 4.0
 #: Seconds between two notes that the bundles of those who answer are in use.
 TOUCH = 600.0
 #: Share of the deadline that a canary may take: then there is time for the champion.
@@ -148,6 +151,7 @@ class Arms:
         self._order, self._deadline, self._changed = order, deadline, changed
         self.now: Standing | None = None
         self._unfollowed, self._unstarted, self.stale = "", "", ""
+        self._patience = PATIENCE
         self.swaps = 0
         self._past: Counter[str] = Counter()
         self._drains: dict[asyncio.Task[None], Pair] = {}
@@ -190,7 +194,10 @@ class Arms:
         return self.now
 
     async def _champion(self, what: Kept) -> Pair:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         champion = await Pair(what, self._deadline).start()
+        self._patience = PATIENCE + MORE * (loop.time() - began)
         if champion.told["unguarded"]:
             tell(f"answers have no guard: {champion.told['unguarded']}")
         return champion
@@ -202,9 +209,11 @@ class Arms:
             if arm in standing.pairs:
                 continue
             try:
-                pair = await self._beside(arm, standing)
-            except MlwildError as problem:  # the champion answers all then
-                trouble = f"the {arm} cannot be started: {problem}"
+                async with asyncio.timeout(self._patience):
+                    pair = await self._beside(arm, standing)
+            except (MlwildError, TimeoutError) as problem:  # the champion answers all then
+                why = problem if isinstance(problem, MlwildError) else f"it takes longer than {self._patience:.0f} s."
+                trouble = f"the {arm} cannot be started: {why}"
                 if trouble != self._unstarted:
                     tell(trouble)
                 continue
