@@ -46,7 +46,6 @@ def _sayable(said):
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_requests_that_are_made_from_the_description_get_a_documented_answer(app_file, tmp_path, mode):
-    pytest.importorskip("schemathesis")
     with Server(app_file) as server:
         (tmp_path / "schemathesis.toml").write_text(CONFIG)
         said = server.get("/openapi.json")[2]
