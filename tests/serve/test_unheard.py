@@ -21,7 +21,8 @@ class Unheard(Server):
         self.errors.touch()
         ours, theirs = os.pipe()
         command = [sys.executable, "-m", "mlwild.cli", "serve", file.name, "--port", "0"]
-        self.process = subprocess.Popen(command, cwd=file.parent, stdout=subprocess.PIPE, stderr=theirs)
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as users have it
+        self.process = subprocess.Popen(command, cwd=file.parent, env=env, stdout=subprocess.PIPE, stderr=theirs)
         os.close(theirs)
         self.wait()
         os.close(ours)  # from now on what is written there fails
@@ -72,6 +73,7 @@ def test_what_the_users_code_prints_is_for_the_operator_and_never_fails(tmp_path
     heard = tmp_path / "heard"
     stderr = theirs if gone else os.open(heard, os.O_WRONLY | os.O_CREAT)
     os.close(ours)
-    made = subprocess.run([sys.executable, "-c", PRINTS], stdout=subprocess.PIPE, stderr=stderr, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    made = subprocess.run([sys.executable, "-c", PRINTS], env=env, stdout=subprocess.PIPE, stderr=stderr, check=False)
     assert (made.returncode, made.stdout) == (0, b"an answer")
     assert gone or heard.read_text() == "x" * 100_000 + "\n\u043f\n"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from mlwild.errors import AppError, MlwildError
 
@@ -24,16 +23,27 @@ class _Terminal(io.FileIO):
 
 def tell(said: str) -> None:
     """Write a line to the operator; if his terminal is gone, all goes on without him."""
-    with contextlib.suppress(OSError, ValueError):  # the latter of a stream that was closed
+    try:
         sys.stderr.write(f"mlwild: {said}\n")
         sys.stderr.flush()
+    except (OSError, ValueError):  # the latter of a stream that was closed
+        # What the stream holds Python would try to write again as it ends, and call that an error.
+        sys.stderr = _stream()
 
 
 def to_operator() -> None:
     """Have the operator read what the user's code prints, in a process whose output is answers."""
     os.dup2(2, 1)  # what is printed past Python, too
-    stream = io.BufferedWriter(_Terminal(2, "w", closefd=False))
-    sys.stdout = sys.stderr = io.TextIOWrapper(stream, "utf-8", "backslashreplace", line_buffering=True)
+    sys.stdout = sys.stderr = _stream()
+
+
+def _stream() -> TextIO:
+    """Return a stream to the operator on which writing never fails."""
+    try:
+        terminal: io.RawIOBase = _Terminal(2, "w", closefd=False)
+    except OSError:  # closed, not only away
+        terminal = io.FileIO(os.devnull, "w")
+    return io.TextIOWrapper(io.BufferedWriter(terminal), "utf-8", "backslashreplace", line_buffering=True)
 
 
 def refusal(problem: BaseException) -> dict[str, Any]:
