@@ -31,7 +31,7 @@ class World:
     """What is live, and what can be bundled of it."""
 
     def __init__(self, folder):
-        self.folder, self.away, self.hangs, self.bundled, self.digest = folder, set(), set(), Counter(), "digest"
+        self.folder, self.away, self.takes, self.bundled, self.digest = folder, set(), {}, Counter(), "digest"
         self.live(canary=CANARY)
 
     def live(self, **more):
@@ -42,8 +42,7 @@ class World:
         """Return where a bundle is, if its data are there."""
         said = json.loads((self.folder / FILE).read_text()) if order.said is None else order.said
         self.bundled[order.arm] += 1
-        if order.arm in self.hangs:
-            await asyncio.sleep(100)
+        await asyncio.sleep(self.takes.get(order.arm, 0.0))
         if order.arm in self.away:
             raise StoreError("data: the warehouse is away")
         return Kept(str(self.folder), said["live"] if order.arm == CHAMPION else order.arm, self.digest)
@@ -169,7 +168,13 @@ def test_a_canary_that_hangs_while_it_starts_holds_up_neither_the_server_nor_wha
     monkeypatch.setattr(arming, "PATIENCE", 0.1)
     monkeypatch.setattr(arming, "MORE", 0.0)
     monkeypatch.setattr(arming, "AGAIN", 0.1)
-    world.hangs.add("canary")
+    hangs, real = [True], Pair.start
+
+    async def start(pair):
+        await asyncio.sleep(100 if pair.kept.key == "canary" and hangs else 0)
+        return await real(pair)
+
+    monkeypatch.setattr(Pair, "start", start)
 
     async def held_up(arms):
         assert "the canary cannot be started: it takes longer than 0 s" in arms.trouble
@@ -177,11 +182,25 @@ def test_a_canary_that_hangs_while_it_starts_holds_up_neither_the_server_nor_wha
         await until(lambda: world.bundled["canary"] >= 3)
         world.live(live="2", key="l", canary=CANARY)
         await until(lambda: arms.now.champion.told["vintage"] == "2")
-        world.hangs.clear()
+        monkeypatch.setattr(arming, "PATIENCE", 10.0)
+        hangs.clear()
+        world.live(live="3", key="m", canary=CANARY)
         await until(lambda: arms.now.canary is not None)
         assert not arms.trouble
 
     followed(held_up)
+
+
+def test_a_canary_that_takes_long_to_be_bundled_is_waited_for(world, monkeypatch):
+    monkeypatch.setattr(arming, "PATIENCE", 5.0)
+    monkeypatch.setattr(arming, "MORE", 0.0)
+    world.takes["canary"] = 6.0
+
+    async def waited_for(arms):
+        assert arms.now.canary is not None
+        assert not arms.trouble
+
+    followed(waited_for)
 
 
 def test_what_became_live_while_the_champion_was_bundled_is_followed_at_the_first_look(world, monkeypatch):

@@ -26,7 +26,7 @@ from mlwild.triangle.store import Store
 
 #: Seconds between two looks at what is live, and before a change that failed is tried again.
 LOOK, AGAIN = 0.5, 30.0
-#: Seconds that whoever is beside the champion may take to start, beside so many times as long as the champion took:
+#: Seconds that workers beside the champion's may take to start, beside so many times as long as the champion's took:
 #: until then a server that starts answers nobody, and one that runs follows no change.
 PATIENCE, MORE = 60.0, 4.0
 #: Seconds between two notes that the bundles of those who answer are in use.
@@ -112,9 +112,9 @@ class Standing:
             return [(CANARY, rows, reply)]
         [(_, _, back)] = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
         # A champion that has failed as well may have nothing as good as what the canary fell back on.
-        given = [at for at, place in enumerate(failed) if _standing(back, at) <= _standing(reply, place)]
+        given = [at for at, place in enumerate(failed) if _rank(back, at) <= _rank(reply, place)]
         over = [failed[at] for at in given]
-        stayed = [place for place in range(len(rows)) if place not in set(over)]
+        stayed = sorted(set(range(len(rows))) - set(over))
         parts = [(CHAMPION, over, back.picked(given)), (CANARY, stayed, reply.picked(stayed))]
         return [(arm, [rows[place] for place in places], part) for arm, places, part in parts if places]
 
@@ -124,7 +124,7 @@ class Standing:
             pair.close()
 
 
-def _standing(reply: Reply, row: int) -> tuple[int, float]:
+def _rank(reply: Reply, row: int) -> tuple[int, float]:
     """Return by what answers to a row are put in order, the best least: the champion's own, a fallback's, none."""
     expected, status = reply["expected"][row], reply["status"][row]
     return {"fallback": 1, "refused": 2}.get(status, 0), math.inf if expected is None else expected
@@ -209,8 +209,7 @@ class Arms:
             if arm in standing.pairs:
                 continue
             try:
-                async with asyncio.timeout(self._patience):
-                    pair = await self._beside(arm, standing)
+                pair = await self._beside(arm, standing)
             except (MlwildError, TimeoutError) as problem:  # the champion answers all then
                 why = problem if isinstance(problem, MlwildError) else f"it takes longer than {self._patience:.0f} s."
                 trouble = f"the {arm} cannot be started: {why}"
@@ -228,7 +227,9 @@ class Arms:
 
     async def _beside(self, arm: str, standing: Standing) -> Pair:
         told = standing.champion.told
-        pair = await Pair(await kept(self._order_of(arm, standing.live)), self._deadline, standby=False).start()
+        what = await kept(self._order_of(arm, standing.live))  # as long as it takes: the history may be long
+        async with asyncio.timeout(self._patience):
+            pair = await Pair(what, self._deadline, standby=False).start()
         if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
             pair.close()
             raise StoreError(f"serve: the {arm} reads other columns than the champion.")
