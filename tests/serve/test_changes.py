@@ -76,16 +76,17 @@ def test_what_cannot_be_loaded_is_not_put_in_place(app_file):
         server.until(lambda: not server.get("/ready")[2]["troubled"], 60)
 
 
-def test_bundles_of_earlier_ticks_go_and_those_that_are_used_stay(app_file):
+@pytest.mark.parametrize("recent", [2, LATEST + 2])
+def test_bundles_of_earlier_ticks_go_and_those_that_are_used_stay(app_file, recent):
     store, day = Store(folder_of(app_file)), 86_400.0
     for key, kind in list(store.entries()):
         if kind == KIND:  # those of other tests, where the app was copied from
             store.drop(key, kind)
     first = bundle(app_file)[1]
-    for number in range(20):  # two of them used within the last day
+    for number in range(20):  # some of them used within the last day
         key = f"{number:02d}left"
         store.put(key, KIND, lambda file: file.write(b"a bundle, and side tables with it"))
-        since = time.time() - (0.5 if number < 2 else number) * day
+        since = time.time() - (number / 40 if number < recent else number) * day
         os.utime(store.payload(key, KIND), (since, since))
     old = time.time() - 30 * day
     os.utime(store.payload(first, KIND), (old, old))
@@ -94,7 +95,7 @@ def test_bundles_of_earlier_ticks_go_and_those_that_are_used_stay(app_file):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"at": "later"}))
     made = bundle(app_file)[1]
     left = {key for key, kind in store.entries() if kind == KIND}
-    assert left == {made, first, *(f"{number:02d}left" for number in range(LATEST - 2))}
+    assert left == {made, first, *(f"{number:02d}left" for number in range(max(LATEST - 2, recent)))}
 
 
 def challenged(file, share):
