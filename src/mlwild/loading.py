@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mlwild.app import App
-from mlwild.digest import bytes_digest, digest
+from mlwild.digest import bytes_digest
 from mlwild.errors import AppError
+from mlwild.own_modules import found_elsewhere, from_folder, number
 
 
 def load_app(path: str | Path) -> App:
@@ -160,26 +162,35 @@ def _module(file: Path, field: str) -> ModuleType:
     try:
         # Compiled anew, not read from a cache: what travels by value is pickled otherwise then, and has another digest.
         data = file.read_bytes()
-        exec(compile(data, str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102  the user's own
+        code = compile(data, str(file), "exec", dont_inherit=True)
+        with from_folder(file.parent):
+            exec(code, vars(module))  # noqa: S102  the user's own
     except (SyntaxError, ValueError) as problem:  # which of them, Python 3.11 itself does not agree about
         if "null bytes" not in str(problem):
             raise
         raise AppError(
             f"{field}: {str(file)!r} holds bytes that are no text: it was damaged, or is no Python."
         ) from None
+    _refuse_late(data, file, field)
     # Workers cannot import the file by its name: its functions travel by value.
     cloudpickle.register_pickle_by_value(module)
-    _number(module, vars(module).values(), bytes_digest(data))
+    number(module, bytes_digest(data))
     return module
 
 
-def _number(module: ModuleType, things: Iterable[Any], content: str) -> None:
-    """Give the classes of a file numbers that come of its content: drawn at random, they give a model other digests."""
-    from cloudpickle import cloudpickle as inside  # the public part has no way to say it
-
-    numbers, lock = inside._DYNAMIC_CLASS_TRACKER_BY_CLASS, inside._DYNAMIC_CLASS_TRACKER_LOCK  # noqa: SLF001
-    for thing in things:
-        if isinstance(thing, type) and thing.__module__ == module.__name__ and thing not in numbers:
-            with lock:
-                numbers[thing] = digest(module.__name__, content, thing.__qualname__)
-            _number(module, list(vars(thing).values()), content)
+def _refuse_late(source: bytes, file: Path, field: str) -> None:
+    """Refuse functions that import, when they are called, a module that would not be the one beside the file."""
+    late = set[str]()
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            for step in ast.walk(function):
+                if isinstance(step, ast.Import):
+                    late |= {one.name for one in step.names}
+                elif isinstance(step, ast.ImportFrom) and step.module and not step.level:
+                    late.add(step.module)
+    wrong = found_elsewhere(late, file.parent)
+    if wrong:
+        raise AppError(
+            f"{field}: {file.name} imports {wrong[0]} in a function, and by then this process finds another {wrong[0]} "
+            "than the one beside the file. Import it at the top of the file."
+        )

@@ -504,3 +504,18 @@ def test_another_app_file_that_reads_other_rows_is_refused(called, tmp_path):
     (tmp_path / "new.py").write_text((tmp_path / "new.py").read_text() + later)
     assert "new.py reads other rows than 'little'" in called("shadow", "app.py", "new.py", code=4)
     assert [fact.kind for fact in ledger(tmp_path)][-1] == "ticked"
+
+
+def test_a_challenger_in_another_folder_has_its_own_modules(called, tmp_path):
+    """A copy of the app's folder in which a module beside it was changed: as a branch that is checked out has it."""
+    text = (tmp_path / "app.py").read_text()
+    text += "\nimport dataclasses\nfrom steps import made\napp = dataclasses.replace(app, features=made)\n"
+    for folder, more in ((tmp_path, ""), (tmp_path / "branch", " ** 3")):
+        folder.mkdir(exist_ok=True)
+        (folder / "app.py").write_text(text)
+        (folder / "steps.py").write_text(f"def made(rows):\n    return rows[['x']]{more}\n")
+    called("operate", "app.py", "--rule", "every 2", "--begin", "400", "--at", "440", "--no-gate")
+    called("shadow", "app.py", "branch/app.py")
+    called("operate", "app.py", "--at", "500", "--no-gate")
+    told = [fact.body for fact in ledger(tmp_path) if fact.kind == "shadowed"][-1]
+    assert told["challenger"] != told["champion"]

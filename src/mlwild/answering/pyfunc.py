@@ -24,11 +24,11 @@ from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.columns import Column, Columns
-from mlwild.answering.own_modules import from_folder
 from mlwild.answering.service import AppService, assembled
 from mlwild.digest import digest, file_digest
 from mlwild.errors import DataError, StoreError
 from mlwild.loading import load_app
+from mlwild.own_modules import from_folder
 from mlwild.triangle.store import Store
 
 #: What says which bundle is meant, and the digest of every file.
@@ -154,7 +154,7 @@ def _load_pyfunc(path: str) -> GuardedModel:
     """
     folder = Path(path)
     told = _whole(folder)
-    with _uncached(), from_folder(folder / CODE):
+    with _uncached(), from_folder(folder / CODE, anew=True):
         return _loaded(folder, told)
 
 

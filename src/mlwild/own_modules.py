@@ -1,0 +1,174 @@
+"""Modules that lie beside a file that is run: its own, whatever else has their names."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from mlwild.digest import bytes_digest, digest
+
+#: Modules that go by a name of their own, by their folder and the name that its files know them by.
+_held: dict[Path, dict[str, ModuleType]] = {}
+#: Folders whose own modules are found at present, the latest last.
+_open: list[Path] = []
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Finds the modules of some names in one folder alone."""
+
+    folder: Path
+    names: frozenset[str]
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [str(self.folder)], target) if path is None and name in self.names else None
+
+
+@contextmanager
+def from_folder(folder: Path, *, anew: bool = False) -> Iterator[None]:
+    """
+    Import modules that lie in a folder from there: not from where a process runs, nor those of another app.
+
+    Installed packages come first. Modules that the process has of these names from elsewhere are aside meanwhile, and
+    have them again afterwards: those of the folder then go by names of their own, and travel to workers by value. So
+    do modules that the process would find elsewhere.
+
+    Parameters
+    ----------
+    folder : Path
+    anew : bool
+        Whether modules that were imported from there before are imported once more.
+
+    Notes
+    -----
+    What a function imports only when it is called is found as anywhere: by then the names are the process's again.
+    """
+    folder = folder.resolve()
+    if _open[-1:] == [folder]:  # an app within an exported model
+        yield
+        return
+    finder = _Beside(folder, _beside(folder))
+    before = {name: module for name, module in sys.modules.items() if _top(name) in finder.names}
+    known = {} if anew else _held.get(folder, {})
+    aside = {
+        name: one for name, one in before.items() if anew or name in known or not _lies_in(one, folder / _top(name))
+    }
+    for name in aside:
+        del sys.modules[name]
+    sys.modules.update(known)
+    sys.meta_path.insert(0, finder)
+    _open.append(folder)
+    try:
+        yield
+    finally:
+        _open.pop()
+        sys.meta_path.remove(finder)
+        made = {
+            name: one for name, one in sys.modules.items() if _top(name) in finder.names and before.get(name) is not one
+        }
+        others = {_top(name) for name in aside}
+        taken = {top for top in map(_top, made) if top in others or not _found_in(top, folder)}
+        for name in [one for one in made if _top(one) in taken]:
+            del sys.modules[name]
+        sys.modules.update(aside)
+        _hold(folder, {name: one for name, one in made.items() if _top(name) in taken})
+
+
+def found_elsewhere(names: Iterable[str], folder: Path) -> list[str]:
+    """
+    Return the modules that lie in a folder, and that a process which asks for them by name is given from elsewhere.
+
+    Parameters
+    ----------
+    names : iterable of str
+    folder : Path
+    """
+    folder = folder.resolve()
+    return sorted(
+        name
+        for name in _beside(folder).intersection(map(_top, names))
+        if not (_lies_in(sys.modules[name], folder / name) if name in sys.modules else _found_in(name, folder))
+    )
+
+
+def number(module: ModuleType, content: str) -> None:
+    """
+    Give the classes of a module numbers that come of its content, where they travel by value.
+
+    Drawn at random, they would give a model other digests.
+
+    Parameters
+    ----------
+    module : ModuleType
+    content : str
+        Digest of its file.
+    """
+    _number(module, vars(module).values(), content)
+
+
+def _number(module: ModuleType, things: Iterable[object], content: str) -> None:
+    from cloudpickle import cloudpickle as inside  # the public part has no way to say it
+
+    name = module.__spec__.name if module.__spec__ is not None else module.__name__
+    numbers, lock = inside._DYNAMIC_CLASS_TRACKER_BY_CLASS, inside._DYNAMIC_CLASS_TRACKER_LOCK  # noqa: SLF001
+    for thing in list(things):
+        if isinstance(thing, type) and thing.__module__ == name and thing not in numbers:
+            with lock:
+                numbers[thing] = digest(name, content, thing.__qualname__)
+            _number(module, vars(thing).values(), content)
+
+
+def _hold(folder: Path, modules: dict[str, ModuleType]) -> None:
+    """Keep modules by names of their own, by which they can be pickled."""
+    import cloudpickle
+
+    for name, module in modules.items():
+        if _held.setdefault(folder, {}).get(name) is module:
+            continue
+        module.__name__ = f"mlwild_{digest(str(folder))[:12]}_{name}"
+        sys.modules[module.__name__] = _held[folder][name] = module
+        cloudpickle.register_pickle_by_value(module)
+        if module.__file__ is not None:
+            number(module, bytes_digest(Path(module.__file__).read_bytes()))
+
+
+def _beside(folder: Path) -> frozenset[str]:
+    found = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    return frozenset(name for name in found if not _installed(name))
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _lies_in(module: ModuleType, place: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and _is_at(file, place)
+
+
+def _is_at(file: str, place: Path) -> bool:
+    """Say whether a file is a module, or one of the package of that name, at a place; not in a folder within."""
+    found = Path(file).resolve()
+    return found == place.with_name(f"{place.name}.py") or found.is_relative_to(place)
+
+
+def _found_in(name: str, folder: Path) -> bool:
+    """Say whether a process that asks for a name is given what lies in a folder."""
+    spec = PathFinder.find_spec(name)
+    return spec is None or spec.origin is None or _is_at(spec.origin, folder / name)
+
+
+def _installed(name: str) -> bool:
+    """Say whether a module is built in or lies among what is installed; this package itself may lie elsewhere."""
+    paths = sysconfig.get_paths()
+    installed = [paths[one] for one in ("stdlib", "platstdlib", "purelib", "platlib")]
+    ours = name == __name__.partition(".")[0]
+    return ours or name in sys.builtin_module_names or PathFinder.find_spec(name, installed) is not None

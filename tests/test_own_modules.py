@@ -1,0 +1,185 @@
+"""Modules beside app files: each app has its own, whatever others have their names."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+import mlwild as wild
+from mlwild.digest import fingerprint
+from mlwild.errors import AppError
+from mlwild.loading import load_again, load_tests
+
+APP = """
+import numpy as np
+import pandas as pd
+import helper
+from helper import Mean, features
+from helper.deep import FACTOR
+
+def rows():
+    rng = np.random.default_rng(0)
+    when = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(np.arange(600), unit="h")
+    return pd.DataFrame({"x": rng.normal(size=600), "when": when, "y": rng.normal(size=600)})
+
+def by_module(frame):
+    return helper.features(frame)
+
+import mlwild as wild
+app = wild.App(
+    name="app", data=rows, time="when", label="y", delay="1h", features=by_module, models={"mean": Mean()},
+    loss="absolute", every="2D", start="2026-01-05",
+)
+"""
+HELPER = """
+from helper.deep import FACTOR
+
+class Mean:
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return X.to_numpy()[:, 0]
+
+def features(frame):
+    return frame[["x"]] * FACTOR
+"""
+#: What a process that has neither folder says of a thing that came to it.
+ELSEWHERE = (
+    "import pickle, sys; import pandas as pd; print(pickle.load(sys.stdin.buffer)(pd.DataFrame({'x': [1.0]}))['x'][0])"
+)
+
+
+@pytest.fixture
+def apps(tmp_path, monkeypatch):
+    """Two apps whose files, and whose modules, have the same names; what is imported is forgotten afterwards."""
+    for factor, folder in ((2, "first"), (3, "second")):
+        (tmp_path / folder / "helper").mkdir(parents=True)
+        (tmp_path / folder / "app.py").write_text(APP)
+        (tmp_path / folder / "helper" / "__init__.py").write_text(HELPER)
+        (tmp_path / folder / "helper" / "deep.py").write_text(f"FACTOR = {factor}.0\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in [one for one in sys.modules if one not in before and "helper" in one]:
+        del sys.modules[name]
+
+
+def made(app: wild.App) -> float:
+    """Return what an app's features make of 1."""
+    return float(app.features(app.data().assign(x=1.0))["x"].iloc[0])
+
+
+def elsewhere(thing: object) -> float:
+    out = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], input=cloudpickle.dumps(thing), capture_output=True, check=True, cwd="/"
+    )
+    return float(out.stdout)
+
+
+def test_each_app_has_the_modules_beside_it(apps):
+    first = wild.load_app(apps / "first" / "app.py")
+    one = sys.modules["helper"], sys.modules["helper.deep"]
+    second = wild.load_app(apps / "second" / "app.py")
+    assert (made(first), made(second)) == (2.0, 3.0)
+    assert (sys.modules["helper"], sys.modules["helper.deep"]) == one  # what the process had, it has again
+    assert type(first.models["mean"]) is not type(second.models["mean"])
+
+
+def test_what_another_app_is_made_of_travels_by_value(apps):
+    wild.load_app(apps / "first" / "app.py")
+    second = wild.load_app(apps / "second" / "app.py")
+    assert elsewhere(second.features) == 3.0  # by the name of a module, and
+    assert elsewhere(second.features.__globals__["features"]) == 3.0  # by its own
+
+
+def test_an_app_is_what_it_is_alone(apps):
+    alone = wild.load_app(apps / "second" / "app.py")
+    wanted = fingerprint(alone.features), fingerprint(alone.models["mean"])
+    for name in ("helper", "helper.deep"):
+        del sys.modules[name]
+    sys.path.remove(str(apps / "second"))
+    wild.load_app(apps / "first" / "app.py")
+    beside = wild.load_app(apps / "second" / "app.py")
+    assert (fingerprint(beside.features), fingerprint(beside.models["mean"])) == wanted
+
+
+def test_a_model_of_another_app_is_the_same_bytes_in_every_process(apps):
+    say = (
+        "import mlwild as w, cloudpickle, hashlib; w.load_app('first/app.py'); "
+        "print(hashlib.sha256(cloudpickle.dumps(w.load_app('second/app.py').models['mean'])).hexdigest())"
+    )
+    told = {
+        subprocess.run([sys.executable, "-c", say], capture_output=True, check=True, cwd=apps).stdout for _ in range(2)
+    }
+    assert len(told) == 1
+
+
+def test_an_app_that_is_loaded_again_and_its_tests_have_the_same_modules(apps):
+    wild.load_app(apps / "first" / "app.py")
+    second = wild.load_app(apps / "second" / "app.py")
+    again = load_again(second)
+    assert type(again.models["mean"]) is type(second.models["mean"])
+    assert made(again) == 3.0
+    (apps / "second" / "app_tests.py").write_text("from helper import Mean\ndef test_kind():\n    return Mean\n")
+    [test] = load_tests(apps / "second" / "app.py")
+    assert test() is type(second.models["mean"])
+
+
+def test_what_lies_beside_the_app_comes_before_what_lies_where_a_process_runs(apps, monkeypatch):
+    (apps / "helper.py").write_text("raise SystemExit('another module of that name')\n")
+    monkeypatch.syspath_prepend(str(apps))
+    app = wild.load_app(apps / "second" / "app.py")
+    assert made(app) == 3.0
+    assert "helper" not in sys.modules  # who asks for it by name finds what would have been found before
+    assert elsewhere(app.features) == 3.0
+
+
+def test_a_process_that_is_met_with_an_error_has_its_modules_again(apps):
+    wild.load_app(apps / "first" / "app.py")
+    one = sys.modules["helper"]
+    (apps / "second" / "app.py").write_text("import helper\nraise ValueError('of the file')\n")
+    with pytest.raises(ValueError, match="of the file"):
+        wild.load_app(apps / "second" / "app.py")
+    assert sys.modules["helper"] is one
+    assert not any(type(finder).__name__ == "_Beside" for finder in sys.meta_path)
+
+
+@pytest.mark.parametrize("late", ["import helper", "import helper.deep", "from helper import features"])
+def test_an_import_that_would_find_another_module_by_then_is_refused(late, apps):
+    file = apps / "second" / "app.py"
+    file.write_text(file.read_text().replace("    return helper.features(frame)", f"    {late}\n    return frame"))
+    assert wild.load_app(file).features  # alone it finds its own
+    for name in ("helper", "helper.deep"):
+        del sys.modules[name]
+    sys.path.remove(str(apps / "second"))
+    wild.load_app(apps / "first" / "app.py")
+    with pytest.raises(AppError, match="app.py imports helper in a function, and by then this process finds another"):
+        wild.load_app(file)
+
+
+def test_workers_compute_with_the_modules_of_the_app_that_they_work_for(apps):
+    alone = wild.load_app(apps / "second" / "app.py")
+    wanted = wild.rehearse(alone, store=apps / "alone", jobs=1).losses()
+    for name in ("helper", "helper.deep"):
+        del sys.modules[name]
+    sys.path.remove(str(apps / "second"))
+    wild.load_app(apps / "first" / "app.py")
+    second = wild.load_app(apps / "second" / "app.py")
+    found = wild.rehearse(second, store=apps / "beside", jobs=2).losses()
+    assert found.num_rows > 50
+    assert found.equals(wanted)
+
+
+def test_pickles_of_the_first_app_are_what_they_were(apps):
+    first = wild.load_app(apps / "first" / "app.py")
+    before = cloudpickle.dumps(first.models["mean"])
+    wild.load_app(apps / "second" / "app.py")
+    assert cloudpickle.dumps(first.models["mean"]) == before
+    assert type(pickle.loads(before)) is type(first.models["mean"])
+    assert Path(sys.modules["helper"].__file__).parent.parent == apps / "first"
