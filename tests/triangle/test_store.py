@@ -72,20 +72,22 @@ def test_what_the_system_refuses_is_one_sentence(tmp_path, code, said):
         write_atomically(tmp_path / "file", refuse)
 
 
-def test_a_lock_is_held_by_one_and_goes_with_its_process(tmp_path):
+@pytest.mark.parametrize(("life", "doing"), [(False, "rehearsing"), (True, "operating")])
+def test_a_lock_is_held_by_one_and_goes_with_its_process(tmp_path, life, doing):
     store = Store(tmp_path)
     code = (
         "import sys, time; from pathlib import Path; from mlwild.triangle.store import Store\n"
-        "with Store(Path(sys.argv[1])).lock('app'):\n    print('held', flush=True); time.sleep(60)"
+        f"with Store(Path(sys.argv[1])).lock('app', life={life}):\n    print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(BusyError, match=f"process {other.pid} is rehearsing 'app'"), store.lock("app"):
+        told = f"process {other.pid} is {doing} 'app'"
+        with pytest.raises(BusyError, match=told), store.lock("app", life=life):
             pass
         with store.lock("another"):
             pass
         other.kill()
-    with store.lock("app"):
+    with store.lock("app", life=life):
         pass
 
 

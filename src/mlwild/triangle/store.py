@@ -125,8 +125,8 @@ class Store:
             If another process holds it.
         """
         # An app may be called as a kind of entry is, or "tick": its lock is a file that nothing else has.
-        name, doing = (LIFE, f"operating {app}") if life else (f"{app}.app.lock", f"rehearsing {app!r}")
-        wait = f"{doing} in {self.root}. Wait until it has finished, or give another --store."
+        name, doing = (LIFE, "operating") if life else (f"{app}.app.lock", "rehearsing")
+        wait = f"{doing} {app!r} in {self.root}. Wait until it has finished, or give another --store."
         with held(self.root / name, lambda owner: f"store: {owner} is {wait}"):
             yield
 
