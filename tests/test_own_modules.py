@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cloudpickle
+import pandas as pd
 import pytest
 
 import mlwild as wild
@@ -16,6 +17,7 @@ from mlwild.errors import AppError
 from mlwild.loading import load_again, load_tests
 
 APP = """
+from pathlib import Path
 import numpy as np
 import pandas as pd
 import helper
@@ -25,7 +27,8 @@ from helper.deep import FACTOR
 def rows():
     rng = np.random.default_rng(0)
     when = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(np.arange(600), unit="h")
-    return pd.DataFrame({"x": rng.normal(size=600), "when": when, "y": rng.normal(size=600)})
+    frame = pd.DataFrame({"x": rng.normal(size=600), "when": when, "y": rng.normal(size=600)})
+    return frame[: int(Path(__file__).with_name("rows").read_text())]
 
 def by_module(frame):
     return helper.features(frame)
@@ -44,7 +47,7 @@ class Mean:
         return self
 
     def predict(self, X):
-        return X.to_numpy()[:, 0]
+        return X.to_numpy()[:, 0] * FACTOR
 
 def features(frame):
     return frame[["x"]] * FACTOR
@@ -62,6 +65,7 @@ def apps(tmp_path, monkeypatch):
         (tmp_path / folder / "helper").mkdir(parents=True)
         (tmp_path / folder / "app.py").write_text(APP)
         (tmp_path / folder / "helper" / "__init__.py").write_text(HELPER)
+        (tmp_path / folder / "rows").write_text("600")
         (tmp_path / folder / "helper" / "deep.py").write_text(f"FACTOR = {factor}.0\n")
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
@@ -80,6 +84,13 @@ def elsewhere(thing: object) -> float:
         [sys.executable, "-c", ELSEWHERE], input=cloudpickle.dumps(thing), capture_output=True, check=True, cwd="/"
     )
     return float(out.stdout)
+
+
+def forget(folder: Path) -> None:
+    """Leave what a process has that did not import an app's modules."""
+    for name in ("helper", "helper.deep"):
+        del sys.modules[name]
+    sys.path.remove(str(folder))
 
 
 def test_each_app_has_the_modules_beside_it(apps):
@@ -101,9 +112,7 @@ def test_what_another_app_is_made_of_travels_by_value(apps):
 def test_an_app_is_what_it_is_alone(apps):
     alone = wild.load_app(apps / "second" / "app.py")
     wanted = fingerprint(alone.features), fingerprint(alone.models["mean"])
-    for name in ("helper", "helper.deep"):
-        del sys.modules[name]
-    sys.path.remove(str(apps / "second"))
+    forget(apps / "second")
     wild.load_app(apps / "first" / "app.py")
     beside = wild.load_app(apps / "second" / "app.py")
     assert (fingerprint(beside.features), fingerprint(beside.models["mean"])) == wanted
@@ -155,9 +164,7 @@ def test_an_import_that_would_find_another_module_by_then_is_refused(late, apps)
     file = apps / "second" / "app.py"
     file.write_text(file.read_text().replace("    return helper.features(frame)", f"    {late}\n    return frame"))
     assert wild.load_app(file).features  # alone it finds its own
-    for name in ("helper", "helper.deep"):
-        del sys.modules[name]
-    sys.path.remove(str(apps / "second"))
+    forget(apps / "second")
     wild.load_app(apps / "first" / "app.py")
     with pytest.raises(AppError, match="app.py imports helper in a function, and by then this process finds another"):
         wild.load_app(file)
@@ -166,14 +173,31 @@ def test_an_import_that_would_find_another_module_by_then_is_refused(late, apps)
 def test_workers_compute_with_the_modules_of_the_app_that_they_work_for(apps):
     alone = wild.load_app(apps / "second" / "app.py")
     wanted = wild.rehearse(alone, store=apps / "alone", jobs=1).losses()
-    for name in ("helper", "helper.deep"):
-        del sys.modules[name]
-    sys.path.remove(str(apps / "second"))
+    forget(apps / "second")
     wild.load_app(apps / "first" / "app.py")
     second = wild.load_app(apps / "second" / "app.py")
     found = wild.rehearse(second, store=apps / "beside", jobs=2).losses()
     assert found.num_rows > 50
     assert found.equals(wanted)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_models_that_were_made_alone_are_the_apps_own_beside_another_too(apps, jobs):
+    """Alone they are kept by the name of a module that is another app's later on."""
+    (apps / "second" / "rows").write_text("400")
+    wild.rehearse(wild.load_app(apps / "second" / "app.py"), store=apps / "store", jobs=1)
+    (apps / "second" / "rows").write_text("600")
+    wanted = wild.rehearse(wild.load_app(apps / "second" / "app.py"), store=apps / "alone", jobs=1).losses()
+    forget(apps / "second")
+    wild.load_app(apps / "first" / "app.py")
+    second = wild.load_app(apps / "second" / "app.py")
+    found = wild.rehearse(second, store=apps / "store", jobs=jobs)
+    assert found.sheet["fits"]["reused"] >= 5  # those that were made alone
+    assert found.losses().equals(wanted)
+    triangle = found.triangles[0]
+    models = [triangle.fitted(vintage) for vintage in triangle.scores]
+    assert {type(model) for model in models} >= {type(second.models["mean"])}
+    assert {model.predict(pd.DataFrame({"x": [1.0]})).item() for model in models} == {3.0}
 
 
 def test_pickles_of_the_first_app_are_what_they_were(apps):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import pickle
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mlwild.digest import bytes_digest, digest
 
@@ -97,6 +101,42 @@ def found_elsewhere(names: Iterable[str], folder: Path) -> list[str]:
         for name in _beside(folder).intersection(map(_top, names))
         if not (_lies_in(sys.modules[name], folder / name) if name in sys.modules else _found_in(name, folder))
     )
+
+
+def own_modules(folder: Path) -> Mapping[str, ModuleType]:
+    """Return the modules of a folder that go by names of their own, by those that its files know them by."""
+    return _held.get(folder.resolve(), {})
+
+
+def loads(data: bytes, own: Mapping[str, ModuleType]) -> Any:
+    """
+    Unpickle what an app made: what it names of a module that has a name of its own is found there.
+
+    It may have been made where no other module had that name.
+
+    Parameters
+    ----------
+    data : bytes
+    own : mapping of str to ModuleType
+        As `own_modules` gives them.
+    """
+    return _Own(data, own).load() if own else pickle.loads(data)
+
+
+class _Own(pickle.Unpickler):
+    def __init__(self, data: bytes, own: Mapping[str, ModuleType]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._own = own
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("cloudpickle.cloudpickle", "subimport"):  # what stands for a module
+            return lambda one: self._own.get(one) or importlib.import_module(one)
+        found: Any = self._own.get(module)
+        if found is None:
+            return super().find_class(module, name)
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found
 
 
 def number(module: ModuleType, content: str) -> None:

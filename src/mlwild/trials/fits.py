@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 import cloudpickle
@@ -43,4 +42,4 @@ def refit(triangle: Triangle, rows: Held, labels: NDArray[Any], seed: int, fresh
             return made
         payload = cloudpickle.dumps(made)
         triangle.store.put(key, "model", lambda file: file.write(payload), rows=len(rows))
-    return pickle.loads(triangle.store.payload(key, "model").read_bytes())
+    return triangle.recipe.loads(triangle.store.payload(key, "model").read_bytes())

@@ -19,6 +19,7 @@ from mlwild import frames, models
 from mlwild.digest import bytes_digest, file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
+from mlwild.own_modules import loads
 from mlwild.triangle.store import Store, read_predictions, write_predictions
 from mlwild.triangle.survey import Survey
 
@@ -165,6 +166,8 @@ class Job:
         Whether it was live already: then it is a vintage, whatever it cannot predict.
     artefact : str
         Digest of the model that was live; no other is loaded, or made in its place. Empty if none was.
+    own : bytes
+        Modules of the app that go by names of their own, pickled; empty where none does.
     """
 
     fit_key: str
@@ -182,6 +185,7 @@ class Job:
     so_far: tuple[str, int] | None = None
     was_live: bool = False
     artefact: str = ""
+    own: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -312,7 +316,7 @@ def raised(problem: BaseException) -> str:
 def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
     noted = store.get(job.fit_key, "model")
     if noted is not None and job.artefact in ("", noted["digest"]):
-        return pickle.loads(store.payload(job.fit_key, "model").read_bytes()), False
+        return _loads(store.payload(job.fit_key, "model").read_bytes(), job), False
     picked = training_rows(rows.array("time"), rows.array("known_at"), job.opens, job.cutoff, job.after)
     n = count(picked)
     if not n and job.parent_key is None:
@@ -326,7 +330,7 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
         model = models.fit(pickle.loads(job.model), rows.features(picked), labels, job.seed)
     else:
         assert job.update is not None
-        parent = pickle.loads(store.payload(job.parent_key, "model").read_bytes())
+        parent = _loads(store.payload(job.parent_key, "model").read_bytes(), job)
         model = models.update(parent, pickle.loads(job.update), rows.features(picked), labels) if n else parent
     payload = cloudpickle.dumps(model)
     if job.artefact not in ("", made := bytes_digest(payload)):
@@ -337,5 +341,9 @@ def _model(job: Job, rows: Rows, store: Store) -> tuple[Any, bool]:
     if job.artefact:  # another that is there under the key is not what went live
         store.put(job.fit_key, "model", lambda file: file.write(payload), rows=n)
     elif not store.put_once(job.fit_key, "model", lambda file: file.write(payload), rows=n):
-        return pickle.loads(store.payload(job.fit_key, "model").read_bytes()), True  # another process was first
+        return _loads(store.payload(job.fit_key, "model").read_bytes(), job), True  # another process was first
     return model, True
+
+
+def _loads(data: bytes, job: Job) -> Any:
+    return loads(data, pickle.loads(job.own) if job.own else {})

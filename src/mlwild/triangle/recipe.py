@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from mlwild.clock import Duration
 from mlwild.digest import digest, fingerprint, version
 from mlwild.errors import AppError
+from mlwild.own_modules import loads, own_modules
 from mlwild.records import ALL, Vintage
 from mlwild.triangle import fitting
 from mlwild.triangle.fitting import Job
@@ -65,6 +67,15 @@ class Recipe:
             raise AppError(
                 f"models[{self.model!r}]: cannot be pickled, so it can be neither kept nor sent to workers: {problem}"
             ) from problem
+
+    @cached_property
+    def _own(self) -> Mapping[str, ModuleType]:
+        file = self.survey.app.file
+        return {} if file is None else own_modules(file.parent)
+
+    def loads(self, data: bytes) -> Any:
+        """Return what was pickled, with the modules of the app."""
+        return loads(data, self._own)
 
     def opens(self, vintage: Vintage) -> int:
         """Return the instant at which a vintage's training window opens."""
@@ -134,6 +145,7 @@ class Recipe:
             update=cloudpickle.dumps(app.update) if vintage.updates else None,
             was_live=vintage in self._pinned,
             artefact=self._artefacts.get(fit_key, ""),
+            own=cloudpickle.dumps(self._own) if self._own else b"",
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -374,7 +373,7 @@ class Triangle:
                 f"store: the model of {self.model!r}, vintage {vintage}, is gone or damaged, and cannot be made again"
             )
             raise StoreError(f"{gone}: {why}. Restore {path}.")
-        return pickle.loads(path.read_bytes())
+        return self.recipe.loads(path.read_bytes())
 
     def row_losses(self, vintage: Vintage, rows: NDArray[np.int64]) -> Floats:
         """Return a vintage's loss on some labelled rows, shape (n_rows,)."""
