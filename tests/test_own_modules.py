@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import mlwild as wild
 from mlwild.digest import fingerprint
 from mlwild.errors import AppError
 from mlwild.loading import load_again, load_tests
+from mlwild.own_modules import from_folder, loads, own_modules
 
 APP = """
 from pathlib import Path
@@ -93,8 +95,11 @@ def forget(folder: Path) -> None:
     sys.path.remove(str(folder))
 
 
-def test_each_app_has_the_modules_beside_it(apps):
+@pytest.mark.parametrize("found", [True, False])
+def test_each_app_has_the_modules_beside_it(apps, found):
     first = wild.load_app(apps / "first" / "app.py")
+    if not found:  # what is there already is the first one's, wherever it would be found now
+        sys.path.remove(str(apps / "first"))
     one = sys.modules["helper"], sys.modules["helper.deep"]
     second = wild.load_app(apps / "second" / "app.py")
     assert (made(first), made(second)) == (2.0, 3.0)
@@ -138,6 +143,32 @@ def test_an_app_that_is_loaded_again_and_its_tests_have_the_same_modules(apps):
     (apps / "second" / "app_tests.py").write_text("from helper import Mean\ndef test_kind():\n    return Mean\n")
     [test] = load_tests(apps / "second" / "app.py")
     assert test() is type(second.models["mean"])
+
+
+def test_what_is_there_from_the_same_folder_is_not_imported_again(apps):
+    first, file = wild.load_app(apps / "first" / "app.py"), apps / "second" / "other.py"
+    file.write_text("import plain\n" + APP)
+    (apps / "second" / "plain.py").touch()
+    wild.load_app(file)
+    one = sys.modules["plain"]
+    with from_folder(apps / "second"):
+        assert sys.modules["plain"] is one
+    with from_folder(apps / "second", anew=True):
+        again = wild.load_app(file)
+        assert importlib.import_module("plain") is not one
+        assert type(again.models["mean"]) is importlib.import_module("helper").Mean  # an app within is not set apart
+    assert sys.modules["plain"] is one
+    assert type(first.models["mean"]) is sys.modules["helper"].Mean
+
+
+def test_what_was_pickled_alone_names_modules_that_are_its_own(apps):
+    data = cloudpickle.dumps(wild.load_app(apps / "second" / "app.py").features)
+    forget(apps / "second")
+    wild.load_app(apps / "first" / "app.py")
+    wild.load_app(apps / "second" / "app.py")
+    frame = pd.DataFrame({"x": [1.0]})
+    assert pickle.loads(data)(frame)["x"][0] == 2.0  # the name is another's now
+    assert loads(data, own_modules(apps / "second"))(frame)["x"][0] == 3.0
 
 
 def test_what_lies_beside_the_app_comes_before_what_lies_where_a_process_runs(apps, monkeypatch):
