@@ -51,6 +51,9 @@ class Mean:
     def predict(self, X):
         return X.to_numpy()[:, 0] * FACTOR
 
+    class Kind:
+        pass
+
 def features(frame):
     return frame[["x"]] * FACTOR
 """
@@ -102,7 +105,7 @@ def test_each_app_has_the_modules_beside_it(apps, found):
         sys.path.remove(str(apps / "first"))
     one = sys.modules["helper"], sys.modules["helper.deep"]
     second = wild.load_app(apps / "second" / "app.py")
-    assert (made(first), made(second)) == (2.0, 3.0)
+    assert (made(first), made(second), elsewhere(second.features)) == (2.0, 3.0, 3.0)
     assert (sys.modules["helper"], sys.modules["helper.deep"]) == one  # what the process had, it has again
     assert type(first.models["mean"]) is not type(second.models["mean"])
 
@@ -162,13 +165,15 @@ def test_what_is_there_from_the_same_folder_is_not_imported_again(apps):
 
 
 def test_what_was_pickled_alone_names_modules_that_are_its_own(apps):
-    data = cloudpickle.dumps(wild.load_app(apps / "second" / "app.py").features)
+    app = wild.load_app(apps / "second" / "app.py")
+    data, kind = cloudpickle.dumps(app.features), cloudpickle.dumps(type(app.models["mean"]).Kind)
     forget(apps / "second")
     wild.load_app(apps / "first" / "app.py")
-    wild.load_app(apps / "second" / "app.py")
+    app = wild.load_app(apps / "second" / "app.py")
     frame = pd.DataFrame({"x": [1.0]})
     assert pickle.loads(data)(frame)["x"][0] == 2.0  # the name is another's now
     assert loads(data, own_modules(apps / "second"))(frame)["x"][0] == 3.0
+    assert loads(kind, own_modules(apps / "second")) is type(app.models["mean"]).Kind
 
 
 def test_what_lies_beside_the_app_comes_before_what_lies_where_a_process_runs(apps, monkeypatch):
@@ -190,13 +195,16 @@ def test_a_process_that_is_met_with_an_error_has_its_modules_again(apps):
     assert not any(type(finder).__name__ == "_Beside" for finder in sys.meta_path)
 
 
+@pytest.mark.parametrize("found", [True, False])
 @pytest.mark.parametrize("late", ["import helper", "import helper.deep", "from helper import features"])
-def test_an_import_that_would_find_another_module_by_then_is_refused(late, apps):
+def test_an_import_that_would_find_another_module_by_then_is_refused(late, found, apps):
     file = apps / "second" / "app.py"
     file.write_text(file.read_text().replace("    return helper.features(frame)", f"    {late}\n    return frame"))
     assert wild.load_app(file).features  # alone it finds its own
     forget(apps / "second")
     wild.load_app(apps / "first" / "app.py")
+    if not found:
+        sys.path.remove(str(apps / "first"))
     with pytest.raises(AppError, match="app.py imports helper in a function, and by then this process finds another"):
         wild.load_app(file)
 
