@@ -230,3 +230,29 @@ def test_a_score_without_a_promise_moves_nothing_but_the_window():
     assert (local.tracked.missed, local.tracked.outcomes) == (pytest.approx(0.1), 0)
     assert local.feed(np.zeros((2, 1)), [1.0, 3.0], [2.0, 2.0]) == 1
     assert local.tracked.outcomes == 2
+
+
+def _going(rng, kind):
+    place = np.arange(N)
+    return {
+        "numbers": np.column_stack([np.cumsum(rng.integers(1, 4, N)), place // 100]),
+        "months": (place // 700 % 12 + 1.0)[:, None],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["numbers", "months"])
+@pytest.mark.parametrize("period", [400, 2000])
+def test_what_only_goes_on_makes_no_radius_wide_or_narrow(kind, period):
+    """
+    Widths are fixed for a period, of which all rows lie beyond those that they were learned from.
+
+    8,000 rows of five seeds each: on average they were off by 3 to 33 %, and are as without such columns.
+    """
+    at = np.arange(N) // period
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(N, 2))
+        scores = np.abs(rng.normal(size=N) * (1 + np.abs(rows[:, 0])))
+        with_it = np.column_stack([rows, _going(rng, kind)])
+        ours, plain = (follow(one, scores, at, at + 1, level=0.9)[1][period:] for one in (with_it, rows))
+        assert abs(np.log(ours / plain)).mean() < 0.005

@@ -28,6 +28,8 @@ Bools = NDArray[np.bool_]
 RATE = 0.01
 #: A run of missing values, or of equal ones, so many times as long as the longest that was seen stands still.
 LONGER, SHORTEST_RUN = 3, 20
+#: What goes on is beyond what it can be from here on: so many times as far as it came in the history.
+FARTHER = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class Fences:
         Of the columns of times, with the nanoseconds of their unit.
     lasting : ndarray of shape (n_features,), optional
         Time for which a value may stand still, however many rows come meanwhile; None where nobody knows the times.
+    going : tuple of int
+        Features that are always further on than before, as dates and running numbers are.
     """
 
     names: tuple[str, ...]
@@ -63,6 +67,7 @@ class Fences:
     typical: Floats
     clocks: Mapping[str, tuple[Clock, int]] = field(default_factory=dict)
     lasting: Floats | None = None
+    going: tuple[int, ...] = ()
     near: bool = field(init=False, repr=False)
     _open: bool = field(init=False, repr=False)
 
@@ -100,9 +105,13 @@ class Fences:
         return bad if bad.any() else None
 
     def settled(self, rows: Floats) -> Floats:
-        """Return rows in which a word that may be new counts as the usual one: that it is new says nothing."""
+        """Return rows in which a new word, where it may be, and what goes on count as the usual: that says nothing."""
         new = np.isinf(rows) if self._open else None
-        return rows if new is None or not new.any() else np.where(new, self.typical, rows)
+        rows = rows if new is None or not new.any() else np.where(new, self.typical, rows)
+        if self.going:
+            rows = rows.copy(order="K")
+            rows[:, self.going] = self.typical[list(self.going)]
+        return rows
 
     def still(self, runs: Runs, rows: Floats, times: Floats | None, *, whole: bool) -> Bools | None:
         """Take rows into runs, and mark the values that have stood still for too long; None where none has."""
@@ -160,7 +169,8 @@ def learn_fences(
         Of the rows.
     """
     rows, _ = encoding.matrix(table)
-    terms = {**_inferred(table), **(given or {})}
+    inferred = _inferred(table)
+    terms = {**inferred, **(given or {})}
     n = len(encoding.names)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)
     gaps, news = np.asarray(np.isnan(rows).any(axis=0)), np.ones(n, dtype=bool)
@@ -195,7 +205,27 @@ def learn_fences(
             # Rows may come in another order than the history's: sorted, all that are alike stand on end.
             longest[place] = max(SHORTEST_RUN, LONGER * seen, common)
     lasting = None if times is None else _lasting(rows, times, longest)
-    return Fences(encoding.names, low, high, gaps, news, longest, typical, clocks, lasting)
+    going = tuple(place for place, name in enumerate(encoding.names) if name in inferred and _goes_on(inferred[name]))
+    for place in going:
+        known = rows[np.isfinite(rows[:, place]), place]
+        low[place], high[place] = _far(known, low[place], high[place])
+    return Fences(encoding.names, low, high, gaps, news, longest, typical, clocks, lasting, going)
+
+
+def _goes_on(column: Column) -> bool:
+    """Say whether a history has no limit on one side, as what is a clock or names things has none."""
+    return column.kind in ("number", "integer") and (column.low is None) != (column.high is None)
+
+
+def _far(known: Floats, low: float, high: float) -> tuple[float, float]:
+    """Return limits so far beyond what was seen that no counter gets there in ten times as long; others stay."""
+    least, most, far = float(known.min()), float(known.max()), np.finfo(np.float64)
+    with np.errstate(over="ignore"):
+        reach = min(FARTHER * (most - least), float(far.max) / 4)
+    return (
+        least - reach if low <= far.min else low,
+        most + reach if high >= far.max else high,
+    )
 
 
 def _lasting(rows: Floats, times: Floats, longest: Floats) -> Floats:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,13 @@ from mlwild.guards.fences import SHORTEST_RUN, learn_fences
 from mlwild.guards.filling import learn_filler
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
+from mlwild.guards.origins import learn_stream
 from mlwild.guards.outcomes import scores_of
 from mlwild.guards.runs import longest_runs
 from mlwild.guards.settings import Guard
 from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best, best_constant
-from mlwild.guards.watch import Stream, new_stream
 from mlwild.losses import Loss
 from mlwild.stats.local_radii import Radii
-from mlwild.stats.support import Support, learn_support
 
 Floats = NDArray[np.float64]
 
@@ -36,16 +34,8 @@ Floats = NDArray[np.float64]
 RECENT = 20_000
 #: Rows on which losses without a feature are measured, evenly spaced over those that were not learned from.
 SAMPLED = 1000
-#: A fifth of the rows that a stream of inputs is judged from, at least.
-FEWEST = 200
 #: Rows that get their radii together, where nobody says when outcomes were known.
 STRETCH = 50
-#: Rows that the support learns from, evenly spaced; and rows that it is tried and calibrated on, on end.
-MOST_LEARNED = 20_000
-#: Stretches of the history that are each judged by the others.
-FOLDS = 4
-#: Factors of p-values that are tried, until what came later in the history raises no alarm; above the last, none is.
-SLACKS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +180,9 @@ def learn_guard(
         *(_stage(one, known, (sample, whole), settings, alike) for one in chain),
         _constant(known, sample, whole, settings),
     ]
-    stream = _stream(encoding, known, settings)
+    rows = _finite(np.concatenate([encoding.matrix(table)[0] for table in (known.learned, known.held)]))
+    stream, going = learn_stream(rows, fences.typical, settings, fences.going)
+    fences = replace(fences, going=going)
     draws = learn_draws(settings.explore, known.ask, known.classes, whole, settings.refuse)
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
 
@@ -258,46 +250,6 @@ def _constant(known: Known, sample: Sample, whole: Sample, settings: Guard) -> S
         blocks=sample.blocks(few),
         sure=whole.sure(same),
     )
-
-
-def _stream(encoding: Encoding, known: Known, settings: Guard) -> Stream | None:
-    """
-    Learn where inputs come from, with as much slack as the history's own drift and weather ask for.
-
-    Each stretch of the history is judged by the others, and the latest rows by the earlier ones, as live rows will be:
-    honest rows come in spells, and no theory of rows that come in any order says how long. The slack is twice what lets
-    them all pass without an alarm.
-    """
-    rows = _finite(np.concatenate([encoding.matrix(table)[0] for table in (known.learned, known.held)]))
-    n = len(rows)
-    if n < 5 * FEWEST:
-        return None
-    # Drift shows at the end; rare spells show wherever they came, so that each stretch is judged by the others too.
-    edges = np.linspace(0, n, FOLDS + 1).astype(np.int64)
-    stretches = [(low, high, np.r_[0:low, high:n]) for low, high in pairwise(edges.tolist())]
-    last = n - min(3 * n // 10, MOST_LEARNED)
-    stretches.append((last, n, np.arange(last)))
-    slack = 1.0
-    for low, high, others in stretches:
-        tried = _support(rows[others])
-        slack = max(slack, _slack(tried, tried.p_values(rows[low:high]), settings))
-    return new_stream(_support(rows), 2.0 * slack, settings)
-
-
-def _slack(support: Support, p: Floats, settings: Guard) -> float:
-    """Return the least factor of p-values with which a stretch raises no alarm; infinite where none is small enough."""
-    for one in SLACKS:
-        if new_stream(support, one, settings).detector.feed_all(np.minimum(1.0, one * p))[1] is None:
-            return one
-    return math.inf
-
-
-def _support(rows: Floats) -> Support:
-    """Learn from the earlier rows, and calibrate on the latest."""
-    later = min(len(rows) // 4, MOST_LEARNED)
-    earlier = rows[: len(rows) - later]
-    picked = np.linspace(0, len(earlier) - 1, min(len(earlier), MOST_LEARNED)).round().astype(np.int64)
-    return learn_support(earlier[picked], rows[len(rows) - later :])
 
 
 def _finite(rows: Floats) -> Floats:

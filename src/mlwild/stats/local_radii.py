@@ -25,6 +25,8 @@ NEAREST = 100
 FEWEST = 60
 #: Outcomes within their radii after which what is hard is learned anew; after a miss it is at once.
 STEADY = 50
+#: Share of all that a column moved by which it got away from where it was, from which on it goes on.
+AWAY = 0.8
 _GREATEST = sys.float_info.max
 
 
@@ -123,7 +125,7 @@ class LocalRadii:
 
     Examples
     --------
-    >>> x = np.linspace(0, 1, 500)[:, None]
+    >>> x = np.random.default_rng(0).permutation(np.linspace(0, 1, 500))[:, None]
     >>> local = LocalRadii(level=0.8)
     >>> local.learn(x, x[:, 0])
     >>> local.radii(np.array([[0.1], [0.9]])).round(1)
@@ -234,6 +236,7 @@ class LocalRadii:
             if self._centre is None:
                 known = np.where(np.isfinite(rows), rows, np.nan)
                 self._centre = np.array([np.median(one[one == one]) if (one == one).any() else 0.0 for one in known.T])  # noqa: PLR0124
+            rows[:, _going_on(np.roll(rows, -self._at, axis=0))] = np.nan
             difficulty, hard = learn_difficulty(rows, scores, self._centre)
             order = np.argsort(hard, kind="stable")
             hard, shares = hard[order], (scores / hard)[order]
@@ -250,3 +253,14 @@ class LocalRadii:
         place = min(max(rank, 1), near) - 1
         every = np.lib.stride_tricks.sliding_window_view(shares, near)[blocks]
         return np.asarray(np.partition(every, place, axis=1)[:, place])
+
+
+def _going_on(rows: Floats) -> NDArray[np.bool_]:
+    """
+    Mark the columns that only go on, as dates, running numbers and the months of a summer do.
+
+    What was off early and late is all that they tell apart, and the rows to come lie beyond both.
+    """
+    steps = np.diff(rows, axis=0)
+    steps = np.where(np.isfinite(steps), steps, 0.0)
+    return np.asarray(np.abs(steps.sum(axis=0)) >= AWAY * np.abs(steps).sum(axis=0))
