@@ -197,3 +197,18 @@ def test_a_body_as_large_as_is_taken_needs_no_more_than_a_hundred_times_its_size
 def test_a_text_that_is_json_is_read_as_json_reads_it():
     text = b'{"a":[1,-2.5,1e3,true,null,"\\u00e9\\n"],"b":{}}'
     assert parsed(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "rows"),
+    [
+        ({"rows": [{"rows": 3, "t": 1}, {"rows": 4, "t": 2}], "id": "mine"}, [3.0, 4.0]),
+        ({"rows": 3, "t": 1}, [3.0]),
+        ({"rows": None, "t": 1}, [None]),
+    ],
+)
+def test_an_app_whose_column_is_called_rows_takes_many_rows_too(said, rows):
+    asked = held(READERS["ticks"], "predict", json.dumps(said).encode())
+    assert asked is not None
+    assert asked.columns[0] == rows
+    assert asked.id == said.get("id", "")

@@ -124,7 +124,8 @@ class Reader:
         said = parsed(body)
         if not isinstance(said, dict):
             raise RefusedError(422, 'The body must be an object: {"rows": [{...}, ...]}, or the fields of one row.')
-        batch = "rows" in said and "rows" not in self.columns.names
+        # A column may have that name too: none holds lists.
+        batch = "rows" in said and ("rows" not in self.columns.names or isinstance(said["rows"], list))
         named = said.pop("id", None) if batch or "id" not in self.columns.names else None
         if batch:
             rows = said.pop("rows")
