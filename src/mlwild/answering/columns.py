@@ -149,12 +149,15 @@ class Columns:
         Column of the event's time.
     key : str or None
         Column that names an event.
+    past : tuple of str
+        Columns that the app once had: callers who still give them are answered as if they did not, and told.
     """
 
     needed: tuple[Column, ...]
     hidden: tuple[str, ...]
     time: str
     key: str | None
+    past: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -163,13 +166,14 @@ class Columns:
             "hidden": list(self.hidden),
             "time": self.time,
             "key": self.key,
+            "past": list(self.past),
         }
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> Columns:
         """Return columns of plain data."""
         needed = tuple(Column(**one) for one in plain["needed"])
-        return Columns(needed, tuple(plain["hidden"]), plain["time"], plain["key"])
+        return Columns(needed, tuple(plain["hidden"]), plain["time"], plain["key"], tuple(plain["past"]))
 
     @property
     def names(self) -> tuple[str, ...]:

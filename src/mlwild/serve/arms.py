@@ -230,7 +230,11 @@ class Arms:
         what = await kept(self._order_of(arm, standing.live))  # as long as it takes: the history may be long
         async with asyncio.timeout(self._patience):
             pair = await Pair(what, self._deadline, standby=False).start()
-        if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
+        reads = {
+            **pair.told["columns"],
+            "past": told["columns"]["past"],
+        }  # what is ignored, the front process leaves out
+        if reads != told["columns"] or pair.told["classes"] != told["classes"]:
             pair.close()
             raise StoreError(f"serve: the {arm} reads other columns than the champion.")
         return pair

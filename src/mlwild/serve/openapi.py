@@ -32,6 +32,15 @@ _DAY = (
 _BARE, _ZONED = rf"^{_DAY}(T{_TIME})?$", rf"^{_DAY}T{_TIME}(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 
 
+#: A column that the app once had, and what is said to callers who still give it.
+_PAST = {"deprecated": True, "description": "The app reads it no longer: it is ignored."}
+_IGNORED = {
+    "ignored": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Only where there are any: fields that were given, and that the app reads no longer.",
+    }
+}
 #: How a key is given, where one is needed.
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -45,7 +54,8 @@ def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str
     row: dict[str, Any] = {
         "type": "object",
         "properties": {one.name: _column(one, one.name == columns.time) for one in columns.needed}
-        | {name: {} for name in columns.hidden},
+        | {name: {} for name in columns.hidden}
+        | dict.fromkeys(columns.past, _PAST),
         "additionalProperties": False,
     }
     if told["clock"] == "tick":
@@ -68,13 +78,13 @@ def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
-    flat = _flat(told)
+    flat, forms = _flat(told), _mlflow(rows, list(row["properties"]), columns.names)
     made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
         "paths": {
             "/predict": {"post": _post("Answer rows", asks, {"$ref": "#/components/schemas/Answer"})},
-            "/invocations": {"post": _post("Answer rows in the formats of MLflow", _mlflow(rows, columns.names), flat)},
+            "/invocations": {"post": _post("Answer rows in the formats of MLflow", forms, flat)},
             "/health": {"get": _get("Whether the process runs", "application/json")},
             "/ready": {
                 "get": _get(
@@ -141,7 +151,7 @@ def _answer(told: dict[str, Any]) -> dict[str, Any]:
     predictions = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
     fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
     classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
-    return {"type": "object", "properties": fields | classes, "required": ["id", "predictions"]}
+    return {"type": "object", "properties": fields | classes | _IGNORED, "required": ["id", "predictions"]}
 
 
 def _flat(told: dict[str, Any]) -> dict[str, Any]:
@@ -155,10 +165,10 @@ def _flat(told: dict[str, Any]) -> dict[str, Any]:
         },
         "statuses": {"type": "array", "items": how, "description": "Of each value, how it was made."},
     }
-    return {"type": "object", "properties": fields, "required": list(fields)}
+    return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
-def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _mlflow(rows: dict[str, Any], names: list[str], read: tuple[str, ...]) -> dict[str, Any]:
     data = {
         "type": "array",
         "items": {"type": "array"},
@@ -168,7 +178,12 @@ def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     split = {
         "type": "object",
         "properties": {
-            "columns": {"type": "array", "items": {"enum": list(names)}, "minItems": 1, "uniqueItems": True},
+            "columns": {
+                "type": "array",
+                "items": {"enum": names},
+                "contains": {"enum": list(read)},
+                "uniqueItems": True,
+            },
             "data": data,
             "index": {"type": "array"},
         },

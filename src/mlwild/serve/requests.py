@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -57,6 +58,8 @@ class Asked:
         Digest of the rows as they were sent, whatever columns are live; empty where the client named no id.
     dated : tuple of int
         Rows that gave no time, and got that of this machine's clock.
+    ignored : dict of str to int
+        Columns that the app once had, and in how many rows they stood.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Asked:
     absent: tuple[tuple[str, ...], ...]
     given: bytes = b""
     dated: tuple[int, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
     def digest(self, path: str) -> str:
         """Return what tells this request from another."""
@@ -192,11 +196,12 @@ class Reader:
         known = {*self.columns.names, *self.columns.hidden}
         lists: list[list[Any]] = [[] for _ in needed]
         absent = []
+        ignored: Counter[str] = Counter()
         for at, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise RefusedError(422, f"rows[{at}] must be an object of fields.")
             if not row.keys() <= known:
-                raise RefusedError(422, self._unknown(at, next(one for one in row if one not in known)))
+                ignored.update(self._past(at, [name for name in row if name not in known]))
             for column, made in zip(needed, lists, strict=True):
                 try:
                     made.append(column.read(row.get(column.name)))
@@ -207,10 +212,17 @@ class Reader:
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
         given = _digest(rows) if name else b""
         dated, late = self._times(lists)
-        asked = Asked(name, lists, len(rows), tuple(absent), given, dated)
+        asked = Asked(name, lists, len(rows), tuple(absent), given, dated, ignored)
         if late:
             raise FutureError(late, asked)
         return asked
+
+    def _past(self, at: int, names: list[str]) -> list[str]:
+        """Return the fields that are no columns: those that once were are ignored, and no others."""
+        for name in names:
+            if name not in self.columns.past:
+                raise RefusedError(422, self._unknown(at, name))
+        return names
 
     def _unknown(self, at: int, name: str) -> str:
         have = ", ".join(self.columns.names[:12]) + (", ..." if len(self.columns.names) > 12 else "")

@@ -20,7 +20,7 @@ class Terminal(Console):
 
 
 def terminal() -> Console:
-    """Return the console: colours on a terminal only; a pipe gets the whole width of a line; words stand as they are."""
+    """Return the console: colours on a terminal only; a pipe gets the whole width of a line; no word is a sign."""
     out = sys.stdout
     width = None if out.isatty() else 120
     return Terminal(file=out, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
