@@ -89,7 +89,9 @@ def test_callers_who_still_give_a_column_that_was_dropped_are_answered_and_told(
         assert "ignored" not in server.ask({"rows": [new]})[2]
         assert server.ask({"rows": [{"n": 3}]})[0] == 422
         assert server.ask({"rows": [new | {"m": 3}]})[0] == 422
-        assert [line["answer"].get("ignored") for line in read_log(server.served)] == [None, *[["n", "day"]] * 2, None]
+        assert server.ask({"instances": [list(new.values())]}, path="/invocations")[0] == 200
+        told = [line["answer"].get("ignored") for line in read_log(server.served)]
+        assert told == [None, ["n", "day"], ["n", "day"], None, None]
         figures = server.get("/metrics")[2]
         assert 'mlwild_ignored_rows_total{field="n"} 4.0' in figures
         assert 'mlwild_ignored_rows_total{field="day"} 2.0' in figures

@@ -6,6 +6,7 @@ import gc
 import json
 import time
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -212,3 +213,25 @@ def test_an_app_whose_column_is_called_rows_takes_many_rows_too(said, rows):
     assert asked is not None
     assert asked.columns[0] == rows
     assert asked.id == said.get("id", "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"instances": [[1, 2]]},
+        {"inputs": [[1, 2]]},
+        {"inputs": [{"rows": 1, "t": 2}, [1, 2]]},
+        {"dataframe_split": {"data": [[1, 2]]}},
+    ],
+)
+def test_values_without_names_are_refused_where_the_app_had_its_columns_in_another_order(said):
+    body = json.dumps(said).encode()
+    asked = held(READERS["ticks"], "invocations", body)
+    assert asked is not None
+    assert asked.columns[1][0] == 2
+    reader = Reader(replace(TICKED, reordered=True), 50, lambda: None)
+    with pytest.raises(RefusedError, match="Rows must name their columns"):
+        reader.invocations(body, None)
+    assert held(reader, "invocations", body) is None
+    named = {"dataframe_split": {"columns": ["rows", "t"], "data": [[1, 2]]}}
+    assert held(reader, "invocations", json.dumps(named).encode()) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlwild import __version__
-from mlwild.answering.columns import Column
+from mlwild.answering.columns import Column, Columns
 from mlwild.serve.arms import Standing
 
 _STATUS = ["normal", "degraded", "fallback", "refused"]
@@ -78,7 +78,7 @@ def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
-    flat, forms = _flat(told), _mlflow(rows, list(row["properties"]), columns.names)
+    flat, forms = _flat(told), _mlflow(rows, list(row["properties"]), columns)
     made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
@@ -168,7 +168,7 @@ def _flat(told: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
-def _mlflow(rows: dict[str, Any], names: list[str], read: tuple[str, ...]) -> dict[str, Any]:
+def _mlflow(rows: dict[str, Any], names: list[str], columns: Columns) -> dict[str, Any]:
     data = {
         "type": "array",
         "items": {"type": "array"},
@@ -181,22 +181,22 @@ def _mlflow(rows: dict[str, Any], names: list[str], read: tuple[str, ...]) -> di
             "columns": {
                 "type": "array",
                 "items": {"enum": names},
-                "contains": {"enum": list(read)},
+                "contains": {"enum": list(columns.names)},
                 "uniqueItems": True,
             },
             "data": data,
             "index": {"type": "array"},
         },
-        "required": ["data"],
+        "required": ["columns", "data"] if columns.reordered else ["data"],
         "additionalProperties": False,
     }
-    columns = {
+    lists = {
         "type": "object",
         "additionalProperties": {"type": "array", "minItems": 1},
         "minProperties": 1,
         "description": "Columns of one length, by their names.",
     }
-    inputs = {"anyOf": [rows, {"$ref": "#/components/schemas/Row"}, columns]}
+    inputs = {"anyOf": [rows, {"$ref": "#/components/schemas/Row"}, lists]}
     forms = {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": inputs}
     return {
         "oneOf": [

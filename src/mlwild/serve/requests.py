@@ -163,7 +163,7 @@ class Reader:
         if form == "dataframe_split":
             if not isinstance(given, dict) or not set(given) <= {"columns", "data", "index"}:
                 raise RefusedError(422, '"dataframe_split" must hold "columns" and "data".')
-            names, data = given.get("columns", self.columns.names), given.get("data")
+            names, data = given["columns"] if "columns" in given else self._in_order(), given.get("data")
             if not _texts(names) or len(set(names)) != len(names) or not isinstance(data, list):
                 raise RefusedError(
                     422, '"dataframe_split" must hold "columns", a list of names, and "data", a list of rows.'
@@ -177,8 +177,18 @@ class Reader:
             return [dict(zip(given, row, strict=True)) for row in zip(*lists, strict=True)]
         if not isinstance(given, list):
             raise RefusedError(422, f'"{form}" must be a list of rows.')
-        names = self.columns.names
-        return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(self._few(given))]
+        names = self._in_order() if any(isinstance(row, list) for row in self._few(given)) else ()
+        return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(given)]
+
+    def _in_order(self) -> tuple[str, ...]:
+        """Return what values are of that have no names; where they may be of others, they would be mistaken."""
+        if self.columns.reordered:
+            raise RefusedError(
+                422,
+                "Rows must name their columns, such as those of dataframe_records do: the app once had others, or in "
+                "another order, and values alone could be of those.",
+            )
+        return self.columns.names
 
     def _few(self, rows: list[Any]) -> list[Any]:
         """Refuse too many rows before anything is made of them."""
