@@ -129,5 +129,5 @@ def flat(body: str) -> str:
     said = json.loads(body)
     rows = said["predictions"]
     how = [{"status": one["status"], "cause": one["cause"]} for one in rows]
-    ignored = {name: said[name] for name in said if name == "ignored"}
-    return written({"predictions": [one["value"] for one in rows], "statuses": how, **ignored})
+    beside = {name: said[name] for name in ("classes", "ignored") if name in said}
+    return written({"predictions": [one["value"] for one in rows], "statuses": how, **beside})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mlwild import __version__
 from mlwild.answering.columns import Column, Columns
 from mlwild.serve.arms import Standing
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
 _STATUS = ["normal", "degraded", "fallback", "refused"]
 _ERRORS = {
     "400": "It is not UTF-8, no strict JSON, or its id cannot be one.",
@@ -15,10 +17,12 @@ _ERRORS = {
     "408": "The body did not come in time.",
     "409": "The id was used for another request.",
     "413": "Too many bytes or rows.",
-    "415": "It is not application/json; CSV is not read.",
+    "415": "It is not application/json in UTF-8, or it is compressed; CSV is not read.",
     "421": "The name of the host is not one that is answered to.",
     "422": "A row is not what the app reads.",
     "429": "Too many of your rows are waiting.",
+    "431": "The head of the request is too long.",
+    "500": "It could not be answered, by a fault of the server.",
     "503": "Too many rows or requests are waiting, or the answer could not be logged.",
 }
 
@@ -121,28 +125,42 @@ def _id() -> dict[str, Any]:
 
 
 def _value(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what a value may be, and what it is of; null where a row is refused."""
+    classes = told["classes"] or []
     if told["ask"] == "probabilities":
-        return {"type": ["array", "null"], "items": {"type": ["number", "null"]}}
+        made = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": len(classes)}
+        said = f"The probability of each class: {', '.join(map(_written, classes))}; null if refused."
+        return made | {"maxItems": len(classes), "description": said}
     if told["ask"] == "class":
-        return {"enum": [*told["classes"], None]}
-    return {"type": ["number", "null"]}
+        return {"enum": [*classes, None], "description": "The class; null if refused."}
+    what = f"The probability of {_written(classes[-1])}" if classes else "The prediction"
+    return {"type": ["number", "null"], "description": f"{what}; null if refused."}
+
+
+def _classes(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the classes beside probabilities of several."""
+    said = "Of each value, what its probabilities are of, in this order."
+    return {"classes": {"const": told["classes"], "description": said}} if told["ask"] == "probabilities" else {}
 
 
 def _prediction(told: dict[str, Any]) -> dict[str, Any]:
     text, number = {"type": "string"}, {"type": ["number", "null"]}
+    likely = {"type": ["array", "null"], "items": {"enum": told["classes"]}} if told["classes"] else {"type": "null"}
+    chance = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     fields = {
         "value": _value(told),
-        "low": number,
+        "low": number | {"description": "The outcome is to lie between low and high; null where that is not known."},
         "high": number,
-        "likely": {"type": ["array", "null"]},
-        "status": {"enum": _STATUS},
-        "cause": text,
-        "stage": text,
-        "vintage": text,
+        "likely": likely
+        | {"description": "The classes that the outcome is to be among; null where that is not known."},
+        "status": {"enum": _STATUS, "description": "How it was made; refused: there is no value."},
+        "cause": text | {"description": "Why it is not normal, in words."},
+        "stage": text | {"description": "Who answered: the champion, or whoever stands behind it."},
+        "vintage": text | {"description": "Which model answered."},
         "arm": {"enum": ["champion", "canary"]},
-        "expected_loss": number,
-        "chance": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "age_seconds": number,
+        "expected_loss": number | {"description": "What such an answer loses in the mean; null where it is not known."},
+        "chance": chance | {"description": "Of this answer among those that could have been drawn; 1: none was drawn."},
+        "age_seconds": number | {"description": "Since the newest label was known that there was."},
     }
     return {"type": "object", "properties": fields, "required": list(fields)}
 
@@ -150,14 +168,14 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
 def _answer(told: dict[str, Any]) -> dict[str, Any]:
     predictions = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
     fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
-    classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
-    return {"type": "object", "properties": fields | classes | _IGNORED, "required": ["id", "predictions"]}
+    fields |= _classes(told)
+    return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
 def _flat(told: dict[str, Any]) -> dict[str, Any]:
-    how = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
+    how: dict[str, Any] = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
     how["required"] = ["status", "cause"]
-    fields = {
+    fields: dict[str, Any] = {
         "predictions": {
             "type": "array",
             "items": _value(told),
@@ -165,6 +183,7 @@ def _flat(told: dict[str, Any]) -> dict[str, Any]:
         },
         "statuses": {"type": "array", "items": how, "description": "Of each value, how it was made."},
     }
+    fields |= _classes(told)
     return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
