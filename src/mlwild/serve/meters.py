@@ -103,7 +103,8 @@ class _Watched(Collector):
         troubled = float(bool(self._arms.trouble))
         yield GaugeMetricFamily("mlwild_troubled", "Whether something could not be loaded.", value=troubled)
         newest = standing.champion.told["newest"]
-        age = now_seconds() - newest if newest is not None else float("nan")
+        # Not below 0 where the clock has gone back: as in answers.
+        age = float("nan") if newest is None else max(now_seconds() - newest, 0.0)
         yield GaugeMetricFamily("mlwild_data_age_seconds", "Since the newest label was known.", value=age)
         yield CounterMetricFamily("mlwild_log_lines", "Lines of the log.", value=self._log.lines)
         yield CounterMetricFamily("mlwild_log_failures", "Writes that failed.", value=self._log.failures)
