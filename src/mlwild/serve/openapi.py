@@ -121,7 +121,8 @@ def _column(column: Column, when: bool) -> dict[str, Any]:
 
 
 def _id() -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
+    said = "Names the request: asked again under that name, it gets the same answer."
+    return {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$", "description": said}
 
 
 def _value(told: dict[str, Any]) -> dict[str, Any]:
