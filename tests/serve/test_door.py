@@ -168,6 +168,10 @@ def test_who_waits_to_send_his_body_is_told_to_and_answered(server):
         for _ in range(2):  # the connection stays open
             ask = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             line.sendall(f"{ask}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
-            assert line.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-            line.sendall(body)
-            assert line.recv(65536).startswith(b"HTTP/1.1 200 ")
+            with line.makefile("rb") as answer:
+                assert answer.readline() + answer.readline() == b"HTTP/1.1 100 Continue\r\n\r\n"
+                line.sendall(body)
+                assert answer.readline().startswith(b"HTTP/1.1 200 ")
+                heads = dict(one.decode().lower().strip().split(": ", 1) for one in iter(answer.readline, b"\r\n"))
+                assert "connection" not in heads
+                assert b"predictions" in answer.read(int(heads["content-length"]))
