@@ -136,6 +136,20 @@ def test_no_colours_outside_a_terminal(tmp_path):
     assert "\x1b" not in run("rehearse", "app.py", cwd=tmp_path).stdout
 
 
+def test_names_in_brackets_and_colons_are_shown_as_they_are(capsys):
+    from rich.table import Table
+
+    from mlwild.show.terminal import terminal
+
+    table = Table("km [/h]")
+    table.add_row('write extra = "allow" in [features]')
+    terminal().print(table)
+    terminal().print("Group length [bold] of a :cat: [/cm]: loss 0.5")
+    out = capsys.readouterr().out
+    for said in ("km [/h]", 'write extra = "allow" in [features]', "length [bold] of a :cat: [/cm]: loss"):
+        assert said in out
+
+
 def test_wrong_usage_exits_2(tmp_path):
     run("rehearse", "--nonsense", cwd=tmp_path, code=2)
     assert "there is no file 'none.py'" in run("rehearse", "none.py", cwd=tmp_path, code=2).stderr

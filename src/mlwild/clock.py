@@ -146,8 +146,21 @@ class Clock:
         """
         if self.kind == "tick":
             raise AppError("time: the time column holds integers, and no clock says which one is now.")
-        wall = _wall() if self.kind == "instant" else _wall().astimezone().replace(tzinfo=None)
-        return self.instant(wall)
+        return self._shown(_wall())
+
+    def at(self, seconds: float) -> int:
+        """
+        Return what `now` was at so many seconds since 1970 of this machine's time: clocks may have changed since.
+
+        Examples
+        --------
+        >>> Clock("instant").at(1.5)
+        1500000000
+        """
+        return self._shown(_EPOCH + timedelta(seconds=seconds))
+
+    def _shown(self, now: datetime) -> int:
+        return self.instant(now if self.kind == "instant" else now.astimezone().replace(tzinfo=None))
 
     def local(self, at: int) -> datetime:
         """Return the wall clock at an instant, to the microsecond."""

@@ -67,8 +67,10 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     Yields
     ------
     dict
-        A request: ``id``, ``at`` (seconds since 1970), ``arm``, and ``rows``: of each its key, time, features, and
-        ``answer``, the response.
+        A request: ``id``; ``at``, when it was answered, in seconds since 1970; ``vintage``; ``answer``, the response of
+        ``/predict``; and ``rows``, one for each of its ``predictions``: ``key``, ``time``, ``arm``, ``event`` (what was
+        asked) and ``features`` (what the model was fed). Times of columns are microseconds since 1970, dates are days.
+        What a shadow scored stands in lines of its own, whose rows have the arm ``shadow``: nobody was told that.
 
     Raises
     ------
@@ -82,6 +84,17 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     >>> _ = (folder / "00000001.jsonl").write_bytes(sealed('{"id":"a"}') + sealed('{"id":"b"}')[:9])
     >>> list(read_log(folder))
     [{'id': 'a'}]
+
+    What was Ada told, and why?
+
+    >>> said = '{"value": 0.3, "status": "degraded", "cause": "absent: price", "vintage": "8"}'
+    >>> line = '{"at": 1795774204.6, "rows": [{"arm": "champion", "event": {"who": "ada"}, "features": {"n": 4}}], '
+    >>> _ = (folder / "00000001.jsonl").write_bytes(sealed(line + '"answer": {"predictions": [' + said + "]}}"))
+    >>> for line in read_log(folder):
+    ...     for row, said in zip(line["rows"], line["answer"]["predictions"], strict=True):
+    ...         if row["event"]["who"] == "ada" and row["arm"] != "shadow":
+    ...             print(line["at"], said["value"], said["status"], said["cause"], said["vintage"], row["features"])
+    1795774204.6 0.3 degraded absent: price 8 {'n': 4}
     """
     begun = False
     for path in segments(Path(folder)):

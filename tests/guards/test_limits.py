@@ -9,7 +9,7 @@ import pytest
 from mlwild.contracts import infer
 from mlwild.contracts.column import Column
 from mlwild.guards.encoding import Encoding
-from mlwild.guards.fences import learn_fences
+from mlwild.guards.fences import Fences, learn_fences
 from tests.guards.small import N, made
 
 KINDS = [
@@ -98,3 +98,16 @@ def test_a_sensor_that_stands_still_is_told_all_the_same():
     rows = table.slice(0, 60).set_column(1, "z", pa.array([1.5] * 60)).to_pandas()
     found = guard.answer(rows, [lambda X: X["x"].fillna(0.0).to_numpy()], guard.watch())
     assert [place for place, cause in enumerate(found.cause) if "stood still" in cause] == list(range(20, 60))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (5400.0, "wait is 5,400, above 5,100"),  # 3.79 times the usual, as a gallon is of a litre
+        (1.5, "wait is 1.5, below 5: perhaps one part in 1,000 (such as kilo) of its unit"),
+    ],
+)
+def test_a_unit_is_only_guessed_where_growth_alone_does_not_reach(value, said):
+    one = np.ones(1)
+    fences = Fences(("wait",), 5 * one, 5100 * one, one < 0, one > 0, np.inf * one, 1425 * one)
+    assert fences.why(0, value) == said

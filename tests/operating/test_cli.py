@@ -83,7 +83,11 @@ def test_a_life_that_the_gate_keeps_from_beginning_is_exit_code_1_and_names_the_
         (("--every", "1h", "--dry-run", "--rule", "every 2"), "a plan is made once", 2),
         (("--every", "soon", "--rule", "every 2"), "'soon' is not a duration", 2),
         (("--every", "5", "--rule", "every 2"), "'5' is not a duration", 2),
-        (("--rule", "every 2", "--at", "1"), "no cutoff yet by 1", 4),
+        (
+            ("--rule", "every 2", "--at", "1"),
+            "no cutoff yet by 1; there is nothing to operate on. The first is at `start`, or after 8 periods of 50 ticks",
+            4,
+        ),
         (("--rule", "every 2", "--json", "no/x.json"), "there is no folder", 2),
         ((), "was not rehearsed", 2),
     ],

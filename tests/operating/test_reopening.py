@@ -131,10 +131,29 @@ def test_new_code_between_two_cutoffs_is_told_when_it_can_begin(how, tmp_path):
     assert getattr(wild.operating, how)(other, rule=RULE, store=tmp_path, **words).ticks[0].at == "450"
 
 
-@pytest.mark.parametrize(("every", "at"), [(25, 275), (100, 800)])
-def test_a_new_life_of_another_cadence_is_told_its_own_next_cutoff(every, at, tmp_path):
-    """Cutoffs are counted: the next one is that after as many as the life so far has done."""
+@pytest.mark.parametrize(("every", "at"), [(25, 425), (100, 500), (75, 475)])
+def test_a_new_life_of_another_cadence_begins_at_its_own_next_cutoff(every, at, tmp_path):
+    """The last tick was at 400, which of the cutoffs of either life that is: they are counted by another measure."""
     made, _ = begun(tmp_path)
-    made.now = 249 if every == 25 else 449
+    other, before = replace(made.app, every=every), files(tmp_path)
+    made.now = at - 1
     with pytest.raises(DataError, match=rf"when the data reach {at}\."):
-        wild.operate(replace(made.app, every=every), rule=RULE, reopen=True, store=tmp_path)
+        wild.operate(other, rule=RULE, reopen=True, store=tmp_path)
+    with pytest.raises(AppError, match=rf"Give {at} or later\.$"):
+        wild.operate(other, rule=RULE, reopen=True, begin=400, store=tmp_path)
+    assert files(tmp_path) == before
+    made.now = at + 1
+    done = wild.operate(other, rule=RULE, reopen=True, begin=at, store=tmp_path)
+    assert [one.at for one in done.ticks] == [str(at)]
+    assert done.live == status(tmp_path)[0].live != ""
+    assert wild.operate(other, store=tmp_path).ticks == ()
+
+
+def test_a_new_life_begins_where_the_history_does_now(tmp_path):
+    """Rows of the beginning are gone: there are fewer cutoffs than the life so far has done ticks."""
+    made, other = begun(tmp_path)
+    read = other.data
+    cut = replace(other, data=lambda: (rows := read())[rows["when"] >= 100])
+    with pytest.raises(DataError, match="the history begins elsewhere than before"):
+        wild.operate(replace(made.app, data=cut.data), store=tmp_path)
+    assert wild.operate(cut, rule=RULE, reopen=True, store=tmp_path).ticks[0].at == "450"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,8 @@ import pytest
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.operating.taking_over import _same, _wire
+from mlwild.clock import Clock
+from mlwild.operating.taking_over import _lines, _same, _wire
 from mlwild.serve.answers import Writer
 from mlwild.serve.requests import Asked
 from mlwild.serve.tickets import constant
@@ -241,3 +244,16 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
 )  # fmt: skip
 def test_cells_are_compared_as_requests_give_them(cell, said):
     assert _wire(cell) == said
+
+
+def test_where_times_have_no_zone_an_answer_is_dated_as_clocks_on_the_wall_were_then(tmp_path, monkeypatch):
+    instants = [pd.Timestamp(one) for one in ("2026-07-01T10:00Z", "2026-10-25T00:30Z", "2026-12-01T10:00Z")]
+    lines = b"".join(sealed(json.dumps({"at": one.timestamp()})) for one in instants)
+    (tmp_path / "00000001.jsonl").write_bytes(lines)
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        read = list(_lines(SimpleNamespace(clock=Clock("naive")), tmp_path, 0, 2**62))
+    time.tzset()
+    walls = [one.tz_convert("Europe/Berlin").tz_localize(None) for one in instants]
+    assert [pd.Timestamp(at) for _, at in read] == walls

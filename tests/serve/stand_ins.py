@@ -26,7 +26,8 @@ def say(message):
 time.sleep(float(os.environ.get("MLWILD_TEST_LOADING", 0)))
 say("loaded")
 time.sleep(float(os.environ.get("MLWILD_TEST_WARMING", 0)))
-columns = {"needed": [{"name": "word", "kind": "text"}], "hidden": [], "time": "when", "key": None}
+columns = {"needed": [{"name": "word", "kind": "text"}], "hidden": [], "time": "when", "key": None, "past": []}
+columns["reordered"] = False
 live = json.loads(os.environ.get("MLWILD_TEST_LIVE", "{}"))
 say({"vintage": config["key"], "constant": 0.0, "loss": None, "columns": columns, "classes": None, "unguarded": "",
      "live": live | {"live": config["key"]}})

@@ -19,6 +19,7 @@ import mlwild as wild
 from mlwild.answering.bundle import KIND
 from mlwild.answering.bundling import LATEST, bundle
 from mlwild.errors import StoreError
+from mlwild.rules import Every
 from mlwild.serve import read_log
 from mlwild.serve.keys import Keys
 from mlwild.triangle.store import Store
@@ -60,6 +61,54 @@ def test_another_vintage_is_put_in_place_without_a_failed_request(app_file):
         for line in read_log(server.served):
             assert {one["vintage"] for one in line["answer"]["predictions"]} == {line["vintage"]}
         server.until(lambda: len(server.workers) == 2, 40)  # the old ones are gone
+
+
+def test_callers_who_still_give_a_column_that_was_dropped_are_answered_and_told(app_file):
+    code, store = app_file.read_text(), app_file.parent / ".mlwild"
+    again = {"rule": Every(1), "reopen": True, "store": store, "jobs": 1}
+    with Server(app_file) as server:
+        assert server.ask({"rows": [row()]})[2].keys() == {"id", "predictions"}
+        later = code.replace('"n": np.arange(N) % 7, ', "").replace('"day": day, ', '"weekday": day.day_of_week, ')
+        app_file.write_text(later)
+        wild.operate(wild.load_app(app_file), at="2026-01-15", **again)
+        server.until(
+            lambda: "weekday" in server.get("/openapi.json")[2]["components"]["schemas"]["Row"]["properties"], 60
+        )
+        new = {"id": 1, "when": None, "x": 0.5, "city": "rome", "vip": True, "weekday": 3}
+        for path, body in {
+            "/predict": {"rows": [new, new | {"n": "whatever"}, row()]},
+            "/invocations": {"dataframe_records": [new, new | {"n": "whatever"}, row()]},
+        }.items():
+            code_, _, said = server.ask(body, path=path)
+            assert code_ == 200, said
+            assert said["ignored"] == ["n", "day"]
+            answers = said["predictions"] if path == "/predict" else said["statuses"]
+            assert [one["status"] for one in answers] == ["normal", "normal", "degraded"]
+            assert answers[2]["cause"] == "absent: weekday"
+        assert said["predictions"][0] == said["predictions"][1]
+        assert "ignored" not in server.ask({"rows": [new]})[2]
+        assert server.ask({"rows": [{"n": 3}]})[0] == 422
+        assert server.ask({"rows": [new | {"m": 3}]})[0] == 422
+        assert server.ask({"instances": [list(new.values())]}, path="/invocations")[0] == 200
+        told = [line["answer"].get("ignored") for line in read_log(server.served)]
+        assert told == [None, ["n", "day"], ["n", "day"], None, None]
+        figures = server.get("/metrics")[2]
+        assert 'mlwild_ignored_rows_total{field="n"} 4.0' in figures
+        assert 'mlwild_ignored_rows_total{field="day"} 2.0' in figures
+        properties = server.get("/openapi.json")[2]["components"]["schemas"]["Row"]["properties"]
+        assert properties["n"]["deprecated"]
+        # The code of before is brought back: who gives what is newer than it is answered too.
+        app_file.write_text(code)
+        wild.operate(wild.load_app(app_file), at="2026-01-17", **again)
+        server.until(
+            lambda: (
+                "deprecated" not in server.get("/openapi.json")[2]["components"]["schemas"]["Row"]["properties"]["n"]
+            ),
+            60,
+        )
+        _, _, said = server.ask({"rows": [row() | {"weekday": 3}]})
+        assert said["ignored"] == ["weekday"]
+        assert said["predictions"][0]["status"] == "normal"
 
 
 def test_what_cannot_be_loaded_is_not_put_in_place(app_file):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 
 import pytest
@@ -144,3 +145,33 @@ def test_what_is_held_of_bodies_that_go_on_coming_has_a_limit_and_whole_ones_are
         assert await crowd.ask("one", b"x", b"}") == 200
 
     crowded(work)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "code"), [("/predict", "text/csv", 415), ("/nowhere", "application/json", 404)]
+)
+def test_who_is_refused_before_he_sends_his_body_is_hung_up_on(server, path, kind, code):
+    """What he asks next would be taken for the body that he was told not to send."""
+    with socket.create_connection(("127.0.0.1", server.port), 10) as line:
+        ask = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 20\r\n"
+        line.sendall(ask.encode() + b"Expect: 100-continue\r\n\r\n")
+        said = b""
+        while part := line.recv(65536):
+            said += part
+    assert said.startswith(f"HTTP/1.1 {code} ".encode())
+    assert b"connection: close" in said
+
+
+def test_who_waits_to_send_his_body_is_told_to_and_answered(server):
+    body = b'{"rows":[{"x":0.5}]}'
+    with socket.create_connection(("127.0.0.1", server.port), 10) as line:
+        for _ in range(2):  # the connection stays open
+            ask = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            line.sendall(f"{ask}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+            with line.makefile("rb") as answer:
+                assert answer.readline() + answer.readline() == b"HTTP/1.1 100 Continue\r\n\r\n"
+                line.sendall(body)
+                assert answer.readline().startswith(b"HTTP/1.1 200 ")
+                heads = dict(one.decode().lower().strip().split(": ", 1) for one in iter(answer.readline, b"\r\n"))
+                assert "connection" not in heads
+                assert b"predictions" in answer.read(int(heads["content-length"]))

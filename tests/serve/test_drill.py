@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,12 +17,15 @@ import pytest
 from typer.testing import CliRunner
 
 import mlwild as wild
+from mlwild.answering.columns import Column, Columns
 from mlwild.card import server_drill_html
 from mlwild.cli import cli
 from mlwild.drilling import ServedCell, ServedDrill
-from mlwild.serve.drill import drill_server, driller, faults
+from mlwild.serve.drill import drill_server, driller, faults, nonsense
 from mlwild.serve.drill.faults import TROUBLES, Trouble
+from mlwild.serve.drill.rows import Rows
 from mlwild.serve.log import segments
+from mlwild.serve.requests import Reader, RefusedError
 
 
 def _forget(scene):
@@ -125,6 +129,19 @@ def _run_there(place):
         with contextlib.suppress(OSError):
             found.append(path.read_bytes())
     return [one for one in found if str(place).encode() in one]
+
+
+@pytest.mark.parametrize("name", ["rows", "x"])
+def test_no_nonsense_is_a_request_whatever_columns_are_called(name):
+    time_, column = Column("when", "integer", 0, 9), Column(name, "text")
+    reader = Reader(Columns((time_, column), (), "when", None), 50, lambda: None)
+    dated = Reader(Columns((Column("when", "time", zoned=True), column), (), "when", None), 50, lambda: 0)
+    some = nonsense.bodies(Rows([{name: "a"}], [0], time_, lambda: None), random.Random(0))
+    for _ in range(700):
+        body = next(some)
+        for one in (reader, dated):
+            with pytest.raises(RefusedError):
+                one.predict(body, None)
 
 
 def test_worst_comes_first_and_what_may_not_be_is_named():

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import jsonschema
 import pytest
 
 from mlwild import served as lines
@@ -214,7 +215,8 @@ def test_a_server_whose_disk_stalls_ends_within_its_grace(tmp_path, stall):
         ask.standing.shadow = SimpleNamespace(answer=answer, open_rows=0)
         assert (await ask({"x": 1.0}))[0] == 200
         await asyncio.wait_for(ask.front.finish(), 1)
-        assert "stalls" in ask.log.trouble
+        while "stalls" not in ask.log.trouble:  # noqa: ASYNC110  a thread began to write a little later
+            await asyncio.sleep(0.02)
         await asyncio.wait_for(ask.log.close(0.1), 1)
         stall.set()
 
@@ -459,3 +461,52 @@ def test_segments_that_were_moved_away_while_a_server_runs_are_missed_by_nobody(
 
     run(tmp_path, work)
     assert logged(tmp_path) == ["b", "c", "a"]
+
+
+KINDS = {
+    "mean": (None, 0.5, None, "The prediction"),
+    "probability": ([False, True], 0.5, [1], "The probability of true"),
+    "class": (["kept", "zurück"], 1.0, None, "The class"),
+    "probabilities": (["kept", "neu", "zurück"], [0.5, 0.25, 0.25], [0, 2], 'each class: "kept", "neu", "zurück"'),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_answered_is_what_the_description_says(tmp_path, kind):
+    classes, value, likely, said = KINDS[kind]
+
+    async def work(ask):
+        ask.standing.columns = replace(COLUMNS, past=("old",))
+        ask.standing.champion.told = TOLD | {"ask": kind, "classes": classes, "app": "little"}
+        given = ask.standing.answer
+
+        async def answer(asked, names):
+            reply, arms = await given(asked, names)
+            n = asked.n
+            made = reply.lists | {"value": [value] * n, "likely": [likely] * n, "chance": [1.0] * n}
+            if asked.columns[1][0] is None:
+                made |= {"status": ["refused"] * n, "value": [None] * n, "likely": [None] * n}
+            return Reply(made), arms
+
+        ask.standing.answer = answer
+        ask.front.follow(ask.standing)
+        _, _, told = await ask(path="/openapi.json")
+
+        def hold(path, got):
+            code, _, body = got
+            schema = told["paths"][path]["post"]["responses"][str(code)]["content"]["application/json"]["schema"]
+            jsonschema.Draft202012Validator({**schema, "components": told["components"]}).validate(body)
+            return body
+
+        for row in ({"x": 1.0}, {"x": 1.0, "old": "y"}, {"x": None}):
+            first = hold("/predict", await ask({"rows": [row]}))
+            second = hold("/invocations", await ask({"instances": [row]}, path="/invocations"))
+            assert second["predictions"] == [first["predictions"][0]["value"]]
+            for body in (first, second):
+                assert body.get("ignored") == (["old"] if "old" in row else None)
+                assert body.get("classes") == (classes if kind == "probabilities" else None)
+        for path in ("/predict", "/invocations"):
+            assert "error" in hold(path, await ask({"rows": [{"y": 1}]}, path=path))
+        assert said in told["components"]["schemas"]["Prediction"]["properties"]["value"]["description"]
+
+    run(tmp_path, work)

@@ -9,6 +9,7 @@ import random
 import struct
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -27,6 +28,7 @@ from mlwild.serve.drift import Drift
 from mlwild.serve.drill.clients import Crowd, Manner
 from mlwild.serve.drill.place import Running
 from mlwild.serve.drill.rows import DAY, Rows
+from mlwild.serve.meters import Meters
 from mlwild.serve.requests import FutureError, Reader
 from mlwild.served import sealed
 from tests.answering.test_ages import APP
@@ -387,3 +389,14 @@ def anew(server):
     for _ in range(2):
         before = tables(server.file)
         server.until(lambda before=before: tables(server.file) != before)
+
+
+@pytest.mark.parametrize(("hours", "age"), [(0, 1800), (-1, 0)])
+def test_the_age_of_the_data_in_the_figures_is_that_of_answers(jump, hours, age):
+    champion = SimpleNamespace(told={"newest": clock.now_seconds() - 1800})
+    arms = SimpleNamespace(now=SimpleNamespace(pairs={}, champion=champion), counts=Counter, swaps=0, trouble="")
+    meters = Meters()
+    meters.watch(arms, SimpleNamespace(lines=0, failures=0))
+    jump(hours)
+    (said,) = [line for line in meters.text().decode().splitlines() if line.startswith("mlwild_data_age_seconds ")]
+    assert float(said.split()[1]) == pytest.approx(age, abs=60)

@@ -6,6 +6,7 @@ import gc
 import json
 import time
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -197,3 +198,40 @@ def test_a_body_as_large_as_is_taken_needs_no_more_than_a_hundred_times_its_size
 def test_a_text_that_is_json_is_read_as_json_reads_it():
     text = b'{"a":[1,-2.5,1e3,true,null,"\\u00e9\\n"],"b":{}}'
     assert parsed(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "rows"),
+    [
+        ({"rows": [{"rows": 3, "t": 1}, {"rows": 4, "t": 2}], "id": "mine"}, [3.0, 4.0]),
+        ({"rows": 3, "t": 1}, [3.0]),
+        ({"rows": None, "t": 1}, [None]),
+    ],
+)
+def test_an_app_whose_column_is_called_rows_takes_many_rows_too(said, rows):
+    asked = held(READERS["ticks"], "predict", json.dumps(said).encode())
+    assert asked is not None
+    assert asked.columns[0] == rows
+    assert asked.id == said.get("id", "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"instances": [[1, 2]]},
+        {"inputs": [[1, 2]]},
+        {"inputs": [{"rows": 1, "t": 2}, [1, 2]]},
+        {"dataframe_split": {"data": [[1, 2]]}},
+    ],
+)
+def test_values_without_names_are_refused_where_the_app_had_its_columns_in_another_order(said):
+    body = json.dumps(said).encode()
+    asked = held(READERS["ticks"], "invocations", body)
+    assert asked is not None
+    assert asked.columns[1][0] == 2
+    reader = Reader(replace(TICKED, reordered=True), 50, lambda: None)
+    with pytest.raises(RefusedError, match="Rows must name their columns"):
+        reader.invocations(body, None)
+    assert held(reader, "invocations", body) is None
+    named = {"dataframe_split": {"columns": ["rows", "t"], "data": [[1, 2]]}}
+    assert held(reader, "invocations", json.dumps(named).encode()) is not None

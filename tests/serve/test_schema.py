@@ -33,7 +33,7 @@ def _sayable(said):
     body = said["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     forms = {next(iter(one["properties"])): one for one in body["oneOf"]}
     split = forms["dataframe_split"]["properties"]["dataframe_split"]
-    names = split["properties"].pop("columns")["items"]["enum"]
+    names = split["properties"].pop("columns")["contains"]["enum"]
     cells = [row["properties"][name] for name in names]
     split["properties"]["data"]["items"] = {
         "type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)

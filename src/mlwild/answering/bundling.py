@@ -19,6 +19,7 @@ from mlwild.answering.ages import Limit, learn_limits
 from mlwild.answering.apps import app_of
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
 from mlwild.answering.columns import Shape, learned
+from mlwild.answering.formerly import with_past
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.tables import known_now
 from mlwild.answering.telling import refusal, to_operator
@@ -108,6 +109,8 @@ def bundle(
             found = _whole(root, key)
             if found is None:
                 made = _made(pinned(app), root, life, live, arm)
+                if arm == CHAMPION:  # whoever runs beside it reads what it does, or is left out
+                    made = replace(made, columns=with_past(made.columns, root.root))
                 before, parts = root.get(key, KIND), [[part.key, part.digest] for part in made.parts]
                 if before is None or before["parts"] != parts:
                     root.put(key, KIND, lambda file: file.write(cloudpickle.dumps(made)), parts=parts)

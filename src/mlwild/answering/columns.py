@@ -149,12 +149,18 @@ class Columns:
         Column of the event's time.
     key : str or None
         Column that names an event.
+    past : tuple of str
+        Columns that the app once had: callers who still give them are answered as if they did not, and told.
+    reordered : bool
+        Whether the app once had as many columns, and others or in another order: values without names may be of those.
     """
 
     needed: tuple[Column, ...]
     hidden: tuple[str, ...]
     time: str
     key: str | None
+    past: tuple[str, ...] = ()
+    reordered: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -163,13 +169,16 @@ class Columns:
             "hidden": list(self.hidden),
             "time": self.time,
             "key": self.key,
+            "past": list(self.past),
+            "reordered": self.reordered,
         }
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> Columns:
         """Return columns of plain data."""
         needed = tuple(Column(**one) for one in plain["needed"])
-        return Columns(needed, tuple(plain["hidden"]), plain["time"], plain["key"])
+        lists = {name: tuple(plain[name]) for name in ("hidden", "past")}
+        return Columns(needed, **lists, time=plain["time"], key=plain["key"], reordered=plain["reordered"])
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from mlwild.errors import DataError
 from mlwild.guards.encoding import Encoding
 from mlwild.guards.runs import Runs, longest_runs, longest_spans
 from mlwild.stats.even_grids import FARTHEST
-from mlwild.stats.slips import commonest, likely_units
+from mlwild.stats.slips import commonest, fits_unit, likely_units
 from mlwild.wording import number
 
 Floats = NDArray[np.float64]
@@ -133,8 +133,10 @@ class Fences:
             return f"{name} is {shown}, {'before' if below else 'after'} {end}"
         said = f"{name} is {number(value)}, {'below' if below else 'above'} {number(float(limit))}"
         middle = float(self.typical[place])
-        units = likely_units(value / middle) if middle and np.isfinite(middle) else ()
-        return f"{said}: perhaps {units[0][1]} its unit" if units else said
+        found = likely_units(value / middle) if middle and np.isfinite(middle) else ()
+        # A feature has no unit that is known: what growth reaches too is no slip of one.
+        units = [words for factor, words in found if fits_unit(factor, "")]
+        return f"{said}: perhaps {units[0]} its unit" if units else said
 
     def why_still(self, place: int, value: float) -> str:
         """Say of a value that has stood still for too long what is wrong with it; a gap is told as one."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.app import App
+from mlwild.clock import WARM_UP
 from mlwild.compute import Jobs
 from mlwild.digest import digest
 from mlwild.errors import AppError, BusyError, DataError, StoreError
@@ -316,7 +317,10 @@ def due(app: App, events: Events, since: tuple[int, int] | None, at: str | int |
     if at is not None:
         edges = edges[edges <= instant_of(events.clock, at, "at")]
     if not len(edges):
-        raise DataError(f"data: no cutoff yet{'' if at is None else f' by {at}'}; there is nothing to operate on.")
+        raise DataError(
+            f"data: no cutoff yet{'' if at is None else f' by {at}'}; there is nothing to operate on. The first is at "
+            f"`start`, or after {WARM_UP} periods of {app.every_} with {app.min_rows} known labels: give more history."
+        )
     return np.asarray(edges)
 
 

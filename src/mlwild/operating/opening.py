@@ -101,7 +101,7 @@ def opened(
     events = history[0]
     first = _first(events.clock, edges, wish.begin)
     before = lived(ledger)
-    if before is not None and before.ticked >= first:
+    if before is not None and int(edges[first]) <= _until(before):
         raise _too_early(app, events, edges, before, wish.begin)
     name = _name(app, wish)
     if not isinstance(name, str):
@@ -235,14 +235,21 @@ def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> i
     return first
 
 
+def _until(life: Lived) -> int:
+    """Return the instant after which another life may begin, whose cutoffs may be counted otherwise."""
+    done = [one.at for one in life.decided if one.cutoff <= life.ticked]
+    return done[-1] if done else int(life.opened.body["edge"]) - 1
+
+
 def _too_early(
     app: App, events: Events, edges: NDArray[np.int64], before: Lived, begin: str | int | None
 ) -> AppError | DataError:
     """Return what says that a new life begins after the last tick of the one so far, and when that is."""
     last = next((fact.body["at"] for fact in reversed(before.facts) if fact.kind == "ticked"), before.opened.body["at"])
-    far = int(edges[-1]) + (before.ticked + 3 - len(edges)) * app.every_.exact + 2 * app.every_.exact
+    after = _until(before)
+    far = max(int(edges[-1]), after) + 3 * app.every_.exact
     ahead = events.clock.cutoffs(int(events.time[0]), far, app.every_, origin_of(app, events))
-    following = events.clock.show(int(ahead[ahead >= edges[0]][before.ticked + 1]))
+    following = events.clock.show(int(ahead[ahead > after][0]))
     if begin is not None:
         return AppError(
             f"begin: the life so far has done its tick at {last}, and a new one begins after that. Give {following} or "

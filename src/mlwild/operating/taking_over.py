@@ -103,10 +103,10 @@ def _lines(desk: Desk, folder: Path, begin: int, end: int) -> Iterator[tuple[dic
     if desk.clock.kind == "tick":
         yield from ((line, None) for line in read_served(folder))
         return
-    ahead = desk.clock.now() - int(now_seconds() * 1e9)  # of this machine's seconds
+    ahead = desk.clock.now() - int(now_seconds() * 1e9)  # of this machine's seconds, now: an hour more or less then
     since = (begin - ahead) / 1e9 - AHEAD
     for line in read_served(folder, since=since):
-        at = int(line["at"] * 1e9) + ahead
+        at = desk.clock.at(line["at"])
         if at <= end:
             yield line, at
 

@@ -59,7 +59,8 @@ class Writer:
             )
         ]
         classes = {} if self.ask != "probabilities" else {"classes": self.classes}
-        return written({"id": name, **classes, "predictions": rows})
+        ignored = {"ignored": list(asked.ignored)} if asked.ignored else {}
+        return written({"id": name, **classes, **ignored, "predictions": rows})
 
     def value(self, value: Any) -> Any:
         """Return a value as clients read it: a class by its name, one that was refused as null."""
@@ -125,6 +126,8 @@ def flat(body: str) -> str:
     >>> flat('{"predictions":[{"value":0.5,"status":"normal","cause":"","stage":"champion"}]}')
     '{"predictions":[0.5],"statuses":[{"status":"normal","cause":""}]}'
     """
-    rows = json.loads(body)["predictions"]
+    said = json.loads(body)
+    rows = said["predictions"]
     how = [{"status": one["status"], "cause": one["cause"]} for one in rows]
-    return written({"predictions": [one["value"] for one in rows], "statuses": how})
+    beside = {name: said[name] for name in ("classes", "ignored") if name in said}
+    return written({"predictions": [one["value"] for one in rows], "statuses": how, **beside})

@@ -230,7 +230,8 @@ class Arms:
         what = await kept(self._order_of(arm, standing.live))  # as long as it takes: the history may be long
         async with asyncio.timeout(self._patience):
             pair = await Pair(what, self._deadline, standby=False).start()
-        if pair.told["columns"] != told["columns"] or pair.told["classes"] != told["classes"]:
+        here, there = (replace(Columns.of(one["columns"]), past=(), reordered=False) for one in (told, pair.told))
+        if here != there or pair.told["classes"] != told["classes"]:
             pair.close()
             raise StoreError(f"serve: the {arm} reads other columns than the champion.")
         return pair

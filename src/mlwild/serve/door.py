@@ -28,6 +28,7 @@ PAGES = frozenset({"/predict", "/invocations", "/health", "/ready", "/metrics", 
 READ = {"/predict": '{"rows": [{...}]}', "/invocations": '{"dataframe_records": [{...}]}'}
 #: Those that probes ask for, and of HTTP/1.0 without a Host header: no page in a browser can ask so.
 PROBED = frozenset({"/health", "/ready", "/metrics"})
+_CLOSE = (b"connection", b"close")
 _HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -73,20 +74,23 @@ class Door:
         began, code = time.perf_counter(), 500
         reads = scope["method"] == "POST" and scope["path"] in READ
         client, inside = "", 0
+        headers = Headers(scope=scope)
+        # Its body may never come: what comes next on the connection would be taken for it.
+        waits = "expect" in headers
 
         async def told(message: Message) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
                 code = message["status"]
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, *([_CLOSE] if waits else [])]
             await send(message)
 
         try:
-            headers = Headers(scope=scope)
             client = scope["mlwild.client"] = self._admit(scope, headers)
             scope["mlwild.body"] = b""
             if reads:
                 scope["mlwild.body"] = await self._read(client, READ[scope["path"]], headers, receive)
+                waits = False
                 # Only now: bodies that never come would take every place, by however few callers.
                 self._inside.take(client, 1)
                 inside = 1

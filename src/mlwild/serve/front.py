@@ -255,6 +255,7 @@ class Front:
             self.meters.unlogged.inc(asked.n)
         end = time.perf_counter()
         self.meters.answered(reply, arms, middle - began)
+        self.meters.ignored(asked.ignored)
         if standing.shadow is not None:
             self._shadow(post, name, asked)
         timing = f"model;dur={1000 * reply.seconds:.2f}, answer;dur={1000 * (middle - began):.2f}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -33,6 +33,8 @@ class Meters:
         self.sync = Histogram("mlwild_log_sync_seconds", "Of a sync of the log.", buckets=SECONDS, registry=here)
         self.unlogged = Counter("mlwild_unlogged_rows", "Rows answered without being logged.", registry=here)
         self.unshadowed = Counter("mlwild_unshadowed_rows", "Rows that the shadow did not score.", registry=here)
+        said = "Rows by field that the app reads no longer."  # of names that were its columns: a caller makes up none
+        self._ignored = Counter("mlwild_ignored_rows", said, ["field"], registry=here)
         self._live = Gauge("mlwild_live_info", "What is live.", ["arm", "vintage"], registry=here)
         self._cached: dict[tuple[str, ...], Any] = {}
 
@@ -50,6 +52,11 @@ class Meters:
         self._answers.observe(seconds)
         for key, n in Tally(zip(reply["status"], arms, strict=True)).items():
             self._rows.labels(*key).inc(n)
+
+    def ignored(self, fields: Mapping[str, int]) -> None:
+        """Count rows that gave fields which are read no longer."""
+        for name, n in fields.items():
+            self._ignored.labels(name).inc(n)
 
     def follow(self, standing: Standing) -> None:
         """Say what is live."""
@@ -96,7 +103,8 @@ class _Watched(Collector):
         troubled = float(bool(self._arms.trouble))
         yield GaugeMetricFamily("mlwild_troubled", "Whether something could not be loaded.", value=troubled)
         newest = standing.champion.told["newest"]
-        age = now_seconds() - newest if newest is not None else float("nan")
+        # Not below 0 where the clock has gone back: as in answers.
+        age = float("nan") if newest is None else max(now_seconds() - newest, 0.0)
         yield GaugeMetricFamily("mlwild_data_age_seconds", "Since the newest label was known.", value=age)
         yield CounterMetricFamily("mlwild_log_lines", "Lines of the log.", value=self._log.lines)
         yield CounterMetricFamily("mlwild_log_failures", "Writes that failed.", value=self._log.failures)

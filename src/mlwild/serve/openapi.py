@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mlwild import __version__
-from mlwild.answering.columns import Column
+from mlwild.answering.columns import Column, Columns
 from mlwild.serve.arms import Standing
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
 _STATUS = ["normal", "degraded", "fallback", "refused"]
 _ERRORS = {
     "400": "It is not UTF-8, no strict JSON, or its id cannot be one.",
@@ -15,10 +17,12 @@ _ERRORS = {
     "408": "The body did not come in time.",
     "409": "The id was used for another request.",
     "413": "Too many bytes or rows.",
-    "415": "It is not application/json; CSV is not read.",
+    "415": "It is not application/json in UTF-8, or it is compressed; CSV is not read.",
     "421": "The name of the host is not one that is answered to.",
     "422": "A row is not what the app reads.",
     "429": "Too many of your rows are waiting.",
+    "431": "The head of the request is too long.",
+    "500": "It could not be answered, by a fault of the server.",
     "503": "Too many rows or requests are waiting, or the answer could not be logged.",
 }
 
@@ -32,6 +36,15 @@ _DAY = (
 _BARE, _ZONED = rf"^{_DAY}(T{_TIME})?$", rf"^{_DAY}T{_TIME}(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
 
 
+#: A column that the app once had, and what is said to callers who still give it.
+_PAST = {"deprecated": True, "description": "The app reads it no longer: it is ignored."}
+_IGNORED = {
+    "ignored": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Only where there are any: fields that were given, and that the app reads no longer.",
+    }
+}
 #: How a key is given, where one is needed.
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -45,7 +58,8 @@ def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str
     row: dict[str, Any] = {
         "type": "object",
         "properties": {one.name: _column(one, one.name == columns.time) for one in columns.needed}
-        | {name: {} for name in columns.hidden},
+        | {name: {} for name in columns.hidden}
+        | dict.fromkeys(columns.past, _PAST),
         "additionalProperties": False,
     }
     if told["clock"] == "tick":
@@ -68,13 +82,13 @@ def described(standing: Standing, most: int, *, keyed: bool = False) -> dict[str
         "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
     }
     asks = {"anyOf": [{"$ref": "#/components/schemas/Batch"}, {"$ref": "#/components/schemas/Row"}]}
-    flat = _flat(told)
+    flat, forms = _flat(told), _mlflow(rows, list(row["properties"]), columns)
     made: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": told["app"], "version": __version__},
         "paths": {
             "/predict": {"post": _post("Answer rows", asks, {"$ref": "#/components/schemas/Answer"})},
-            "/invocations": {"post": _post("Answer rows in the formats of MLflow", _mlflow(rows, columns.names), flat)},
+            "/invocations": {"post": _post("Answer rows in the formats of MLflow", forms, flat)},
             "/health": {"get": _get("Whether the process runs", "application/json")},
             "/ready": {
                 "get": _get(
@@ -107,32 +121,47 @@ def _column(column: Column, when: bool) -> dict[str, Any]:
 
 
 def _id() -> dict[str, Any]:
-    return {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
+    said = "Names the request: asked again under that name, it gets the same answer."
+    return {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,128}$", "description": said}
 
 
 def _value(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what a value may be, and what it is of; null where a row is refused."""
+    classes = told["classes"] or []
     if told["ask"] == "probabilities":
-        return {"type": ["array", "null"], "items": {"type": ["number", "null"]}}
+        made = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": len(classes)}
+        said = f"The probability of each class: {', '.join(map(_written, classes))}; null if refused."
+        return made | {"maxItems": len(classes), "description": said}
     if told["ask"] == "class":
-        return {"enum": [*told["classes"], None]}
-    return {"type": ["number", "null"]}
+        return {"enum": [*classes, None], "description": "The class; null if refused."}
+    what = f"The probability of {_written(classes[-1])}" if classes else "The prediction"
+    return {"type": ["number", "null"], "description": f"{what}; null if refused."}
+
+
+def _classes(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the classes beside probabilities of several."""
+    said = "Of each value, what its probabilities are of, in this order."
+    return {"classes": {"const": told["classes"], "description": said}} if told["ask"] == "probabilities" else {}
 
 
 def _prediction(told: dict[str, Any]) -> dict[str, Any]:
     text, number = {"type": "string"}, {"type": ["number", "null"]}
+    likely = {"type": ["array", "null"], "items": {"enum": told["classes"]}} if told["classes"] else {"type": "null"}
+    chance = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     fields = {
         "value": _value(told),
-        "low": number,
+        "low": number | {"description": "The outcome is to lie between low and high; null where that is not known."},
         "high": number,
-        "likely": {"type": ["array", "null"]},
-        "status": {"enum": _STATUS},
-        "cause": text,
-        "stage": text,
-        "vintage": text,
+        "likely": likely
+        | {"description": "The classes that the outcome is to be among; null where that is not known."},
+        "status": {"enum": _STATUS, "description": "How it was made; refused: there is no value."},
+        "cause": text | {"description": "Why it is not normal, in words."},
+        "stage": text | {"description": "Who answered: the champion, or whoever stands behind it."},
+        "vintage": text | {"description": "Which model answered."},
         "arm": {"enum": ["champion", "canary"]},
-        "expected_loss": number,
-        "chance": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "age_seconds": number,
+        "expected_loss": number | {"description": "What such an answer loses in the mean; null where it is not known."},
+        "chance": chance | {"description": "Of this answer among those that could have been drawn; 1: none was drawn."},
+        "age_seconds": number | {"description": "Since the newest label was known that there was."},
     }
     return {"type": "object", "properties": fields, "required": list(fields)}
 
@@ -140,14 +169,14 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
 def _answer(told: dict[str, Any]) -> dict[str, Any]:
     predictions = {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
     fields: dict[str, Any] = {"id": {"type": "string"}, "predictions": predictions}
-    classes = {"classes": {"type": "array"}} if told["ask"] == "probabilities" else {}
-    return {"type": "object", "properties": fields | classes, "required": ["id", "predictions"]}
+    fields |= _classes(told)
+    return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
 def _flat(told: dict[str, Any]) -> dict[str, Any]:
-    how = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
+    how: dict[str, Any] = {"type": "object", "properties": {"status": {"enum": _STATUS}, "cause": {"type": "string"}}}
     how["required"] = ["status", "cause"]
-    fields = {
+    fields: dict[str, Any] = {
         "predictions": {
             "type": "array",
             "items": _value(told),
@@ -155,10 +184,11 @@ def _flat(told: dict[str, Any]) -> dict[str, Any]:
         },
         "statuses": {"type": "array", "items": how, "description": "Of each value, how it was made."},
     }
-    return {"type": "object", "properties": fields, "required": list(fields)}
+    fields |= _classes(told)
+    return {"type": "object", "properties": fields | _IGNORED, "required": list(fields)}
 
 
-def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _mlflow(rows: dict[str, Any], names: list[str], columns: Columns) -> dict[str, Any]:
     data = {
         "type": "array",
         "items": {"type": "array"},
@@ -168,20 +198,25 @@ def _mlflow(rows: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     split = {
         "type": "object",
         "properties": {
-            "columns": {"type": "array", "items": {"enum": list(names)}, "minItems": 1, "uniqueItems": True},
+            "columns": {
+                "type": "array",
+                "items": {"enum": names},
+                "contains": {"enum": list(columns.names)},
+                "uniqueItems": True,
+            },
             "data": data,
             "index": {"type": "array"},
         },
-        "required": ["data"],
+        "required": ["columns", "data"] if columns.reordered else ["data"],
         "additionalProperties": False,
     }
-    columns = {
+    lists = {
         "type": "object",
         "additionalProperties": {"type": "array", "minItems": 1},
         "minProperties": 1,
         "description": "Columns of one length, by their names.",
     }
-    inputs = {"anyOf": [rows, {"$ref": "#/components/schemas/Row"}, columns]}
+    inputs = {"anyOf": [rows, {"$ref": "#/components/schemas/Row"}, lists]}
     forms = {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": inputs}
     return {
         "oneOf": [

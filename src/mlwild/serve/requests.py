@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -57,6 +58,8 @@ class Asked:
         Digest of the rows as they were sent, whatever columns are live; empty where the client named no id.
     dated : tuple of int
         Rows that gave no time, and got that of this machine's clock.
+    ignored : dict of str to int
+        Columns that the app once had, and in how many rows they stood.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Asked:
     absent: tuple[tuple[str, ...], ...]
     given: bytes = b""
     dated: tuple[int, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
     def digest(self, path: str) -> str:
         """Return what tells this request from another."""
@@ -124,7 +128,8 @@ class Reader:
         said = parsed(body)
         if not isinstance(said, dict):
             raise RefusedError(422, 'The body must be an object: {"rows": [{...}, ...]}, or the fields of one row.')
-        batch = "rows" in said and "rows" not in self.columns.names
+        # A column may have that name too: none holds lists.
+        batch = "rows" in said and ("rows" not in self.columns.names or isinstance(said["rows"], list))
         named = said.pop("id", None) if batch or "id" not in self.columns.names else None
         if batch:
             rows = said.pop("rows")
@@ -158,7 +163,7 @@ class Reader:
         if form == "dataframe_split":
             if not isinstance(given, dict) or not set(given) <= {"columns", "data", "index"}:
                 raise RefusedError(422, '"dataframe_split" must hold "columns" and "data".')
-            names, data = given.get("columns", self.columns.names), given.get("data")
+            names, data = given["columns"] if "columns" in given else self._in_order(), given.get("data")
             if not _texts(names) or len(set(names)) != len(names) or not isinstance(data, list):
                 raise RefusedError(
                     422, '"dataframe_split" must hold "columns", a list of names, and "data", a list of rows.'
@@ -172,8 +177,18 @@ class Reader:
             return [dict(zip(given, row, strict=True)) for row in zip(*lists, strict=True)]
         if not isinstance(given, list):
             raise RefusedError(422, f'"{form}" must be a list of rows.')
-        names = self.columns.names
-        return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(self._few(given))]
+        names = self._in_order() if any(isinstance(row, list) for row in self._few(given)) else ()
+        return [_dict(names, row, at) if isinstance(row, list) else row for at, row in enumerate(given)]
+
+    def _in_order(self) -> tuple[str, ...]:
+        """Return what values are of that have no names; where they may be of others, they would be mistaken."""
+        if self.columns.reordered:
+            raise RefusedError(
+                422,
+                "Rows must name their columns, such as those of dataframe_records do: the app once had others, or in "
+                "another order, and values alone could be of those.",
+            )
+        return self.columns.names
 
     def _few(self, rows: list[Any]) -> list[Any]:
         """Refuse too many rows before anything is made of them."""
@@ -191,11 +206,12 @@ class Reader:
         known = {*self.columns.names, *self.columns.hidden}
         lists: list[list[Any]] = [[] for _ in needed]
         absent = []
+        ignored: Counter[str] = Counter()
         for at, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise RefusedError(422, f"rows[{at}] must be an object of fields.")
             if not row.keys() <= known:
-                raise RefusedError(422, self._unknown(at, next(one for one in row if one not in known)))
+                ignored.update(self._past(at, [name for name in row if name not in known]))
             for column, made in zip(needed, lists, strict=True):
                 try:
                     made.append(column.read(row.get(column.name)))
@@ -206,10 +222,17 @@ class Reader:
                 raise RefusedError(422, f"rows[{at}] gives no field that the model reads.")
         given = _digest(rows) if name else b""
         dated, late = self._times(lists)
-        asked = Asked(name, lists, len(rows), tuple(absent), given, dated)
+        asked = Asked(name, lists, len(rows), tuple(absent), given, dated, ignored)
         if late:
             raise FutureError(late, asked)
         return asked
+
+    def _past(self, at: int, names: list[str]) -> list[str]:
+        """Return the fields that are no columns: those that once were are ignored, and no others."""
+        for name in names:
+            if name not in self.columns.past:
+                raise RefusedError(422, self._unknown(at, name))
+        return names
 
     def _unknown(self, at: int, name: str) -> str:
         have = ", ".join(self.columns.names[:12]) + (", ..." if len(self.columns.names) > 12 else "")

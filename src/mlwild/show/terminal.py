@@ -20,6 +20,7 @@ class Terminal(Console):
 
 
 def terminal() -> Console:
-    """Return the console: colours on a terminal only; a pipe gets the whole width of a line."""
+    """Return the console: colours on a terminal only; a pipe gets the whole width of a line; no word is a sign."""
     out = sys.stdout
-    return Terminal(file=out, highlight=False, width=None if out.isatty() else 120, soft_wrap=False)
+    width = None if out.isatty() else 120
+    return Terminal(file=out, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
