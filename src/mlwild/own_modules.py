@@ -62,9 +62,7 @@ def from_folder(folder: Path, *, anew: bool = False) -> Iterator[None]:
     finder = _Beside(folder, _beside(folder))
     before = {name: module for name, module in sys.modules.items() if _top(name) in finder.names}
     known = {} if anew else _held.get(folder, {})
-    aside = {
-        name: one for name, one in before.items() if anew or not _lies_in(one, folder / _top(name))
-    }
+    aside = {name: one for name, one in before.items() if anew or not _lies_in(one, folder / _top(name))}
     for name in aside:
         del sys.modules[name]
     sys.modules.update(known)
