@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlwild.drilling import Cell
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.gate import ready
 from mlwild.gate.run import judged
 from mlwild.gate.standard import standard
@@ -183,3 +183,18 @@ def test_a_trial_of_the_past_is_drilled_on_what_was_known_then(tmp_path):
     assert len(found.cells) == len(same.cells) >= 36
     assert str(found.cells) == str(same.cells)  # as text: NaN is not itself
     assert (found.trips, found.scale) == (same.trips, same.scale) == (0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"above_clean": -0.01}, "above_clean of 'survives drill' is -0.01, and needs to be a share from 0 to 1"),
+        ({"most_above": 50}, "most_above of 'survives drill' is 50"),
+        ({"trips": float("nan")}, "trips of 'survives drill' is nan"),
+        ({"seeds": 0}, "seeds of 'survives drill' is 0, and needs to be 1 at least"),
+        ({"rows": -1}, "rows of 'survives drill' is -1"),
+    ],
+)
+def test_limits_that_are_none_are_refused_where_the_test_is_written(more, said):
+    with pytest.raises(AppError, match=said):
+        ready.SurvivesDrill(**more)

@@ -220,6 +220,8 @@ def test_a_body_of_10_megabytes_is_refused(server):
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Type": "application/x-python-pickle"}, 415),
         ({"Content-Type": "application/json; charset=latin-1"}, 415),
+        ({"Content-Type": "application/json; v=1; charset=utf-16"}, 415),
+        ({"Content-Type": "application/jsonx"}, 415),
         ({"Content-Encoding": "gzip"}, 415),
         ({"Host": "evil.example"}, 421),
         ({"X-Request-Id": "a b"}, 400),
@@ -229,6 +231,12 @@ def test_a_body_of_10_megabytes_is_refused(server):
 def test_bad_headers_are_refused(server, headers, expected):
     code, _, said = server.ask(ROW, headers=headers)
     assert (code, set(said)) == (expected, {"error"})
+
+
+@pytest.mark.parametrize("more", ["", ";", "; charset=utf-8", ';charset="UTF-8"', "; profile=x", "; v=1; charset=utf8"])
+def test_what_else_is_said_of_a_body_makes_it_no_other(server, more):
+    code, _, said = server.ask(ROW, headers={"Content-Type": f"Application/JSON{more}"})
+    assert (code, said["predictions"][0]["status"]) == (200, "normal")
 
 
 def test_two_ids_in_one_head_are_refused(server):

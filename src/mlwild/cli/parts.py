@@ -47,7 +47,7 @@ def can_write(path: Path | None, option: str) -> None:
     if not path.absolute().parent.is_dir():
         raise AppError(f"{option}: there is no folder {str(path.parent)!r}.")
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise AppError(f"{option}: {str(path)!r} cannot be written.")
+        raise AppError(f"{option}: {str(path)!r} cannot be written: no leave, or a read-only disk. Name another file.")
 
 
 def write_json(path: Path | None, facts: object) -> None:

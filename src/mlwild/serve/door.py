@@ -120,9 +120,7 @@ class Door:
 
     async def _read(self, client: str, like: str, headers: Headers, receive: Receive) -> bytes:
         self._inside.check(client, 1)
-        kind, _, more = headers.get("content-type", "").partition(";")
-        charset = more.strip().lower().replace('"', "")
-        if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        if not _json(headers.get("content-type", "")):
             raise RefusedError(415, f"The body is to be application/json in UTF-8, such as {like}.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise RefusedError(415, "The body is not to be compressed.")
@@ -158,3 +156,12 @@ def _called(hosts: Container[str]) -> str:
     if ANY in hosts:
         return "is called by its address in figures, such as http://10.0.0.7:8000; with --host NAME it has a name"
     return "answers to localhost and to the name or address that it was started with only"
+
+
+def _json(kind: str) -> bool:
+    """Say whether a body is called JSON in UTF-8; what else is said of it (a profile, a version) makes it no other."""
+    named, *more = (part.strip().lower() for part in kind.split(";"))
+    said = [part.partition("=") for part in more]
+    return named == "application/json" and all(
+        value.strip(' "') in ("utf-8", "utf8") for name, _, value in said if name.strip() == "charset"
+    )

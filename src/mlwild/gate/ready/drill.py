@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from mlwild.errors import DataError
+from mlwild.errors import AppError, DataError
 from mlwild.gate.outcome import Outcome
 from mlwild.gate.ready.code.sameness import published
 from mlwild.gate.trial import Drilled, Harm, Trial
@@ -59,6 +59,11 @@ class SurvivesDrill:
     owner : str
         Who is to be asked.
 
+    Raises
+    ------
+    AppError
+        If a limit is no share, or there is no seed or row to go by.
+
     References
     ----------
     .. [1] Basiri, A., et al. (2016). Chaos engineering. IEEE Software, 33(3), 35-41.
@@ -80,6 +85,16 @@ class SurvivesDrill:
     owner: str = ""
     name: str = "survives drill"
     family: str = "operation"
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        for name in ("above_constant", "above_clean", "most_above", "most_missed", "trips", "short"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise AppError(f"tests: {name} of {self.name!r} is {value:g}, and needs to be a share from 0 to 1.")
+        for name in ("seeds", "rows"):
+            if getattr(self, name) < 1:
+                raise AppError(f"tests: {name} of {self.name!r} is {getattr(self, name)}, and needs to be 1 at least.")
 
     def objection(self, trial: Trial) -> str:
         """Say why it does not apply."""
