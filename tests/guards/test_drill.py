@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 from typer.testing import CliRunner
 
@@ -183,6 +183,43 @@ def test_classes_and_losses_of_sets_are_drilled_too(tmp_path):
     assert [stage["stage"] for stage in made.stages] == ["champion", "previous", "rate", "constant"]
 
 
+def _set_of_classes(labels, chances):
+    """One less the share of rows whose class is the likeliest: a loss of sets, by hand."""
+    return float((chances.argmax(axis=1) != labels).mean())
+
+
+def test_of_a_loss_of_sets_the_drill_tells_that_loss(tmp_path):
+    """The area under the curve of 600 rows, not the mean distance of a probability from 0 or 1."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"when": np.arange(2400), "x": rng.normal(size=2400), "z": rng.normal(size=2400)})
+    rows["y"] = (rng.random(2400) < 1 / (1 + np.exp(4 - 2 * rows["x"]))).astype(int)
+    app = _app(rows=rows, models={"line": LogisticRegression()}, loss="auc", features=lambda rows: rows[["x", "z"]])
+    made = drill(app, seeds=1, cutoffs=1, store=tmp_path)
+    assert made.scale == 1.0
+    for cell in made.cells:
+        assert cell.constant == 0.5, cell
+        # Some 40 rows are of the rarer class: a deviation of .02 to .03.
+        assert cell.clean == pytest.approx(made.stages[0]["loss"], abs=0.08), cell
+    told = {(cell.fault, cell.severity): cell for cell in made.cells}
+    assert told["sign flip", 1.0].bare > 0.7  # the curve is turned round
+    gone = told["model raises", 0.5]
+    assert (gone.answered, gone.loss) == (1.0, pytest.approx(gone.clean, abs=0.02))
+    assert abs(gone.gain) < 0.08
+    assert gone.bare_answered < 1
+
+
+def test_a_loss_of_sets_over_many_classes_is_drilled(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"when": np.arange(2400), "x": rng.normal(size=2400), "z": rng.normal(size=2400)})
+    rows["y"] = np.digitize(rows["x"] + 0.3 * rng.normal(size=2400), [-0.5, 0.5])
+    loss = wild.Loss(_set_of_classes, "wrong", per="set", predicts="probabilities", bounds=(0.0, 1.0))
+    app = _app(rows=rows, models={"line": LogisticRegression()}, loss=loss, features=lambda rows: rows[["x", "z"]])
+    made = drill(app, seeds=1, cutoffs=1, store=tmp_path)
+    assert min(cell.available for cell in made.cells) == 1
+    for cell in made.cells:
+        assert cell.clean == pytest.approx(made.stages[0]["loss"], abs=0.06), cell
+
+
 def test_faults_leave_the_rows_outside_of_their_stretch_alone():
     import pyarrow as pa
 
@@ -221,7 +258,7 @@ def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():
     def run(*seen):
         tripped = np.isin(np.arange(n), seen)
         same = np.ones(n)
-        return Run(np.zeros(n, dtype=np.int8), *[same] * 4, same > 0, same, same, tripped, 2, 8)
+        return Run(np.zeros(n, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8)
 
     rare = cell_of(fault, 0.1, [run(4), run(), run()])
     assert np.isnan([rare.detected, rare.recovered]).all()

@@ -72,6 +72,21 @@ def test_what_is_wrong_in_another_feature_is_seen_beside_what_goes_on(size):
         assert not [cause for cause in found[1] if any(name in cause for name in GOING)]
 
 
+@pytest.mark.parametrize("going", ["season", "word"])
+def test_what_the_latest_labelled_rows_had_breaks_no_limit(going):
+    """A season of which the first half year knows one side, and a word that came late: each row was told of."""
+    place = np.arange(N)
+    values = {
+        "season": np.sin(2 * np.pi * place / 7000),
+        "word": np.where(place < LEARNED, "old", np.where(place % 2, "new", "old")),
+    }
+    frame = _table(0).assign(**{going: values[going]})
+    guard = _learned(frame)
+    late = frame.iloc[LEARNED + HELD - 300 : LEARNED + HELD]
+    assert not _causes(_answered(guard, late))
+    assert not _causes(_answered(guard, frame.iloc[-LIVE:][:300]))
+
+
 @pytest.mark.parametrize("name", ["running number", "who", "year to date"])
 def test_a_counter_in_another_unit_is_told(name):
     frame = _table(0, [name])

@@ -223,7 +223,7 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
 def _scale(loss: Loss, clean: Iterable[Run]) -> float:
     """Return what losses range over: the loss's own range, or what the constant seldom exceeds."""
     wide = loss.bounds[1] - loss.bounds[0]
-    if loss.per == "row" and np.isfinite(wide):
+    if np.isfinite(wide):
         return float(wide)
     lost = np.concatenate([run.constant for run in clean])
     return float(np.quantile(lost[np.isfinite(lost)], 0.99))

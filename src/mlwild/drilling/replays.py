@@ -96,9 +96,11 @@ class Run:
     ----------
     status : ndarray of int8, shape (n_rows,)
     lost : ndarray of shape (n_rows,)
-        Loss of each answer; NaN where there was none.
+        Loss of each answer; NaN where there was none. Of a loss of sets, that of all answers to the stretch.
     bare, clean, constant : ndarray of shape (n_rows,)
         The same of the champion alone, of the champion without the fault, and of the constant.
+    gain : ndarray of shape (n_rows,)
+        By how much answers lose less than the champion alone, where both answer.
     finite : ndarray of bool, shape (n_rows,)
         Whether there was an answer, or a refusal in words.
     held : ndarray of shape (n_rows,)
@@ -116,6 +118,7 @@ class Run:
     bare: Floats
     clean: Floats
     constant: Floats
+    gain: Floats
     finite: NDArray[np.bool_]
     held: Floats
     oracle: Floats
@@ -149,7 +152,7 @@ class Replay:
         n = len(self.rows)
         begins, ends = (BATCH * round(share * n / BATCH) for share in (BEGINS, ENDS))  # whole requests
         self.scene = Scene(read.features.take(self.rows), begins, ends)
-        self.alone = self._lost(self._bare(self.scene.table, self.chain.predict[0]), np.arange(n))
+        self.usual = self._bare(self.scene.table, self.chain.predict[0])
 
     def clean(self) -> Run:
         """Ask for all rows as they came."""
@@ -172,7 +175,7 @@ class Replay:
     def _told(self, table: Any, order: Ints, failing: float = 0.0) -> Floats:
         """Return the loss of each row if the guard were told what is broken in it, and which share of calls fails."""
         guard, predict = self.chain.guard, self.chain.predict
-        clean, lost = self.scene.table.take(order), np.full(len(order), np.nan)
+        clean, value = self.scene.table.take(order), np.full((len(order), *self.usual.shape[1:]), np.nan)
         broken = np.column_stack([differs(table.column(name), clean.column(name)) for name in table.column_names])
         rows = np.arange(*self._stretch(order))
         # Calls of so many rows fail; which ones would say no more.
@@ -183,8 +186,8 @@ class Replay:
                 native = frames.from_arrow(table.take(picked), self.survey.kind, "features")
                 made = guard.knowing(native, asked, guard.watch(), broken[picked])
                 given = made.status != REFUSED
-                lost[picked[given]] = self._lost(made.value[given], order[picked[given]])
-        return lost
+                value[picked[given]] = made.value[given]
+        return self._lost(value, order)
 
     def _stretch(self, order: Ints) -> tuple[int, int]:
         """Return where the fault begins and ends among rows in an order."""
@@ -199,19 +202,28 @@ class Replay:
         status = np.concatenate([part.status for part in answers])
         value = np.concatenate([part.value for part in answers])
         given = status != REFUSED
-        finite = np.isfinite(value if value.ndim == 1 else value[:, 0])
-        lost = np.full(len(order), np.nan)
-        ok = given & finite
-        lost[ok] = self._lost(value[ok], order[ok])
-        bare = self._lost(self._bare(table, predict[0], (begins, ends)), order)
+        finite = _known(value)
+        value[~given] = np.nan
         constant = self.chain.guard.stages[-1].constant
         assert constant is not None
-        same = self._lost(np.broadcast_to(constant, (len(order), *constant.shape)), order)
+        bare, same = self._bare(table, predict[0], (begins, ends)), np.broadcast_to(constant, value.shape)
         labels = self.survey.labels[self.rows[order]]
         held = np.concatenate([_held(part, labels[place * BATCH :][:BATCH]) for place, part in enumerate(answers)])
         told = np.full(len(order), np.nan) if oracle is None else oracle
-        tripped = _tripped(answers, self.chain.guard)
-        return Run(status, lost, bare, self.alone[order], same, finite | ~given, held, told, tripped, begins, ends)
+        return Run(
+            status,
+            self._lost(value, order),
+            self._lost(bare, order),
+            self._lost(self.usual[order], order, value),
+            self._lost(same, order, value),
+            self._lost(bare, order, value) - self._lost(value, order, bare),
+            finite | ~given,
+            held,
+            told,
+            _tripped(answers, self.chain.guard),
+            begins,
+            ends,
+        )
 
     def _answered(
         self, table: Any, predict: Sequence[Predict], stretch: tuple[int, int], times: Floats
@@ -251,18 +263,32 @@ class Replay:
             parts.append(part)
         return np.concatenate(parts).astype(np.float64)
 
-    def _lost(self, value: Floats, order: Ints) -> Floats:
-        """Return the loss of each row; of losses of sets the error of each answer stands for it."""
-        labels = self.survey.labels[self.rows[order]]
-        made = np.full(len(value), np.nan)
-        ok = np.isfinite(value if value.ndim == 1 else value[:, 0])
-        if ok.any():
-            loss = self.survey.loss
-            if loss.per == "row":
+    def _lost(self, value: Floats, order: Ints, beside: Floats | None = None) -> Floats:
+        """
+        Return the loss of each row; NaN where there is no answer.
+
+        Of a loss of sets it is that of all rows of the stretch, or of all others, and of those alone that were answered
+        beside it too, if there are such.
+        """
+        labels, loss = self.survey.labels[self.rows[order]], self.survey.loss
+        made, ok = np.full(len(value), np.nan), _known(value)
+        if loss.per == "row":
+            if ok.any():
                 made[ok] = loss.rows(labels[ok], value[ok].astype(np.float32))
-            else:
-                made[ok] = np.abs(labels[ok] - value[ok])
+            return made
+        begins, ends = self._stretch(order)
+        place = np.arange(len(order))
+        lasts = (begins <= place) & (place < ends)
+        for part in (ok & lasts, ok & ~lasts):
+            both = part if beside is None else part & _known(beside)
+            rows = both if both.any() else part
+            if rows.any():
+                made[part] = loss.of_set(labels[rows], value[rows].astype(np.float32))
         return made
+
+
+def _known(value: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(value if value.ndim == 1 else value[:, 0]))
 
 
 def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
@@ -299,7 +325,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         len(lost),
         _mean(joined("oracle")),
         _mean(joined("held")),
-        _mean(bare - lost),
+        _mean(joined("gain")),
     )
 
 

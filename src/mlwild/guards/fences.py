@@ -167,8 +167,8 @@ def learn_fences(
     encoding : Encoding
     given : mapping of str to Column, optional
         The contract's terms, by feature.
-    times : ndarray of shape (n_rows,), optional
-        Of the rows.
+    times : ndarray of shape (n,), optional
+        Of the first n rows.
     """
     rows, _ = encoding.matrix(table)
     inferred = _inferred(table)
@@ -206,7 +206,7 @@ def learn_fences(
         elif (common := max(seen, commonest(rows[:, place]))) < len(rows) / BLOCKS:
             # Rows may come in another order than the history's: sorted, all that are alike stand on end.
             longest[place] = max(SHORTEST_RUN, LONGER * seen, common)
-    lasting = None if times is None else _lasting(rows, times, longest)
+    lasting = None if times is None else _lasting(rows[: len(times)], times, longest)
     going = tuple(place for place, name in enumerate(encoding.names) if name in inferred and _goes_on(inferred[name]))
     for place in going:
         known = rows[np.isfinite(rows[:, place]), place]

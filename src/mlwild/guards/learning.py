@@ -169,8 +169,9 @@ def learn_guard(
     if not n:
         raise DataError("guard: there is no labelled row that the models did not learn from. Wait for labels.")
     settings = settings or Guard()
-    encoding = Encoding.of(known.learned, known.kind)
-    fences = learn_fences(known.learned, encoding, terms, known.times)
+    history = _history(known)
+    encoding = Encoding.of(history, known.kind)
+    fences = learn_fences(history, encoding, terms, known.times)
     filler = learn_filler(encoding, known.learned)
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
     sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk)
@@ -180,11 +181,17 @@ def learn_guard(
         *(_stage(one, known, (sample, whole), settings, alike) for one in chain),
         _constant(known, sample, whole, settings),
     ]
-    rows = _finite(np.concatenate([encoding.matrix(table)[0] for table in (known.learned, known.held)]))
-    stream, going = learn_stream(rows, fences.typical, settings, fences.going)
+    stream, going = learn_stream(_finite(encoding.matrix(history)[0]), fences.typical, settings, fences.going)
     fences = replace(fences, going=going)
     draws = learn_draws(settings.explore, known.ask, known.classes, whole, settings.refuse)
     return Guarded(encoding, fences, stream, tuple(stages), sample, known.ask, known.classes, settings, draws)
+
+
+def _history(known: Known) -> Any:
+    """Return all rows that are known, in order of time: who lives has learned from the held ones too, or will soon."""
+    import pyarrow as pa
+
+    return pa.concat_tables([known.learned, known.held.cast(known.learned.schema)]).unify_dictionaries()
 
 
 def _stage(
