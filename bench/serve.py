@@ -200,6 +200,9 @@ def rival(kind: str, model: Path, folder: Path) -> Iterator[int | None]:
         time.sleep(2)
         yield port
     finally:
+        process.terminate()  # who ends by himself ends his workers, that are in groups of their own
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

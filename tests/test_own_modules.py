@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -131,10 +132,11 @@ def test_a_model_of_another_app_is_the_same_bytes_in_every_process(apps):
         "import mlwild as w, cloudpickle, hashlib; w.load_app('first/app.py'); "
         "print(hashlib.sha256(cloudpickle.dumps(w.load_app('second/app.py').models['mean'])).hexdigest())"
     )
-    told = {
-        subprocess.run([sys.executable, "-c", say], capture_output=True, check=True, cwd=apps).stdout for _ in range(2)
-    }
-    assert len(told) == 1
+    keeps = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}  # the first one compiles, the second reads what it kept
+    command = [sys.executable, "-c", say]
+    told = [subprocess.run(command, capture_output=True, check=True, cwd=apps, env=keeps).stdout for _ in range(2)]
+    assert list(apps.glob("first/helper/__pycache__/*.pyc"))
+    assert told[0] == told[1]
 
 
 def test_an_app_that_is_loaded_again_and_its_tests_have_the_same_modules(apps):

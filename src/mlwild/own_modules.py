@@ -10,9 +10,9 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from mlwild.digest import bytes_digest, digest
@@ -23,17 +23,33 @@ _held: dict[Path, dict[str, ModuleType]] = {}
 _open: list[Path] = []
 
 
+class _Anew(SourceFileLoader):
+    """Compiles a file, whatever is cached: what travels by value is pickled otherwise when it was read from a cache."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        made: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return made
+
+
 @dataclass(frozen=True)
 class _Beside:
-    """Finds the modules of some names in one folder alone."""
+    """Finds the modules of some names in one folder alone; others have the names of some."""
 
     folder: Path
     names: frozenset[str]
+    others: frozenset[str]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, [str(self.folder)], target) if path is None and name in self.names else None
+        top = _top(name)
+        if top not in self.names:
+            return None
+        found = PathFinder.find_spec(name, [str(self.folder)] if path is None else path, target)
+        by_value = top in self.others or not _found_in(top, self.folder)
+        if found is not None and by_value and isinstance(found.loader, SourceFileLoader):
+            found.loader = _Anew(found.loader.name, found.loader.path)
+        return found
 
 
 @contextmanager
@@ -59,13 +75,15 @@ def from_folder(folder: Path, *, anew: bool = False) -> Iterator[None]:
     if _open[-1:] == [folder]:  # an app within an exported model
         yield
         return
-    finder = _Beside(folder, _beside(folder))
-    before = {name: module for name, module in sys.modules.items() if _top(name) in finder.names}
+    names = _beside(folder)
+    before = {name: module for name, module in sys.modules.items() if _top(name) in names}
     known = {} if anew else _held.get(folder, {})
     aside = {name: one for name, one in before.items() if anew or not _lies_in(one, folder / _top(name))}
     for name in aside:
         del sys.modules[name]
     sys.modules.update(known)
+    others = frozenset(map(_top, aside))
+    finder = _Beside(folder, names, others)
     sys.meta_path.insert(0, finder)
     _open.append(folder)
     try:
@@ -73,10 +91,7 @@ def from_folder(folder: Path, *, anew: bool = False) -> Iterator[None]:
     finally:
         _open.pop()
         sys.meta_path.remove(finder)
-        made = {
-            name: one for name, one in sys.modules.items() if _top(name) in finder.names and before.get(name) is not one
-        }
-        others = {_top(name) for name in aside}
+        made = {name: one for name, one in sys.modules.items() if _top(name) in names and before.get(name) is not one}
         taken = {top for top in map(_top, made) if top in others or not _found_in(top, folder)}
         for name in [one for one in made if _top(one) in taken]:
             del sys.modules[name]
