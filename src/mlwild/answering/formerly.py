@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlwild.answering.columns import Columns
 from mlwild.disk import write_atomically
+from mlwild.errors import StoreError
 
 #: Beside the ledger: the columns that callers were ever asked for, in order, the newest last; and how often kept.
 FILE, MOST = "columns.json", 1000
@@ -27,7 +28,7 @@ def with_past(columns: Columns, folder: Path) -> Columns:
     Raises
     ------
     StoreError
-        If the note cannot be written.
+        If the note cannot be read, or written.
 
     Examples
     --------
@@ -54,11 +55,15 @@ def with_past(columns: Columns, folder: Path) -> Columns:
 
 
 def _noted(path: Path) -> list[dict[str, list[str]]]:
-    """Return what was asked for before; nothing where there is no note, or none that can be read."""
+    """Return what was asked for before; nothing where there is no note, or a damaged one: then it begins anew."""
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return []
+    except OSError as problem:  # what it says is not lost: it is not written over
+        raise StoreError(
+            f"store: {path} cannot be read: {problem.strerror}. Give leave, or put its disk back."
+        ) from None
     return [one for one in found if _sound(one)] if isinstance(found, list) else []
 
 

@@ -34,10 +34,9 @@ GOES, RISES, NEARLY, SHOWN = 0.95, 0.5, 0.9, 1000
 
 
 class _Tried(NamedTuple):
-    """What a stretch asks for: slack of the stream, and of rows by themselves; what most strange rows have beyond."""
+    """What a stretch asks for: slack of the stream; and what most of its rows that are strange have beyond others."""
 
     slack: float
-    alone: float
     beyond: list[int]
 
 
@@ -73,8 +72,8 @@ def learn_stream(
     --------
     >>> x = np.random.default_rng(0).normal(size=(2000, 2))
     >>> stream, going = learn_stream(np.column_stack([x, np.arange(2000.0)]), np.zeros(3), Guard())
-    >>> going, stream.slack, stream.alone
-    ((2,), 2.0, 1.0)
+    >>> going, stream.slack
+    ((2,), 2.0)
     """
     n = len(rows)
     if n < 5 * FEWEST:
@@ -96,9 +95,8 @@ def learn_stream(
         if more:  # all is judged anew without these
             going, tried = going + more, []
             left = _without(rows, going, typical)
-    slack, alone = max(one.slack for one in tried), max(one.alone for one in tried)
-    made = new_stream(_support(left), 2.0 * slack, settings, 2.0 * alone if alone > 1.0 else 1.0)
-    return made, tuple(sorted(going))
+    slack = max(one.slack for one in tried)
+    return new_stream(_support(left), 2.0 * slack, settings), tuple(sorted(going))
 
 
 def _without(rows: Floats, going: list[int], typical: Floats) -> Floats:
@@ -124,12 +122,11 @@ def _tried(others: Floats, rows: Floats, settings: Guard) -> _Tried:
     slack = _slack(support, np.maximum(p, 1.0 / (support.n + 1.0)), settings)
     strange, most = p <= settings.fdr, int(max(SPELLS, settings.fdr) * len(rows))
     if strange.sum() <= most:
-        return _Tried(slack, 1.0, [])
+        return _Tried(slack, [])
     gaps = np.isnan(others)
     low, high = np.where(gaps, np.inf, others).min(axis=0), np.where(gaps, -np.inf, others).max(axis=0)
     beyond = ((rows[strange] < low) | (rows[strange] > high)).mean(axis=0)
-    least = max(float(np.sort(p)[most]), np.finfo(np.float64).tiny)
-    return _Tried(slack, settings.fdr / least, np.flatnonzero(beyond > max(0.5, NEARLY * beyond.max())).tolist())
+    return _Tried(slack, np.flatnonzero(beyond > max(0.5, NEARLY * beyond.max())).tolist())
 
 
 def _slack(support: Support, p: Floats, settings: Guard) -> float:

@@ -94,8 +94,6 @@ class Stream:
         Sum of their -log(p).
     quiet : int
         Rows on end of which none was strange by itself.
-    alone : float
-        Factor of the p-values of single rows.
     """
 
     support: Support
@@ -107,7 +105,6 @@ class Stream:
     looked: int = 0
     surprise: float = 0.0
     quiet: int = 0
-    alone: float = 1.0
     _recent: Recent = field(init=False, repr=False)
     _strange: Recent = field(init=False, repr=False)
 
@@ -117,7 +114,7 @@ class Stream:
 
     def begun(self) -> Stream:
         """Return the stream as it is before any row."""
-        return Stream(self.support, self.slack, self.fdr, self.detector, alone=self.alone)
+        return Stream(self.support, self.slack, self.fdr, self.detector)
 
     def feed(
         self, rows: Floats, hurt: Bools | None = None, *, near: bool = False
@@ -155,7 +152,7 @@ class Stream:
             return []
         known = rows if len(at) == len(rows) else rows[at]
         p = self.support.tail(known, near=near)
-        out = outlying_rows(p if self.alone == 1.0 else np.minimum(1.0, self.alone * p), rate=self.fdr)
+        out = outlying_rows(p, rate=self.fdr)
         strange = self._alone(known, at, out)
         if self.slack < math.inf:
             if len(out):  # what is told of a row by itself need not be told of the stream
@@ -303,7 +300,6 @@ def _spells(out: Ints, quiet: int) -> list[Ints]:
     return np.split(out, np.flatnonzero(usual > CALM))
 
 
-def new_stream(support: Support, slack: float, settings: Guard, alone: float = 1.0) -> Stream:
+def new_stream(support: Support, slack: float, settings: Guard) -> Stream:
     """Return the stream before any row."""
-    detector = PDetector(settings.run_length, calibration=support.n)
-    return Stream(support, slack, settings.fdr, detector, alone=alone)
+    return Stream(support, slack, settings.fdr, PDetector(settings.run_length, calibration=support.n))
