@@ -1,5 +1,7 @@
 """Frames of any kind, and what is odd in them: cells, gaps, words, times."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 from mlwild.errors import DataError
 from mlwild.guards import Candidate, Known, learn_guard
+from mlwild.guards import encoding as encoding_module
+from mlwild.guards.encoding import Encoding
 from mlwild.guards.runs import Runs, longest_runs
 from mlwild.losses import named
 from tests.guards.small import N, made, two
@@ -167,6 +171,45 @@ def test_times_are_compared_in_the_unit_that_was_learned():
         rows = pa.table({"at": pa.array(at[900:903].astype(f"datetime64[{unit}]")), "a": [0.1, 0.2, 0.3]})
         found = guard.answer(rows, [lambda X: np.zeros(len(X))], guard.watch())
         assert found.words == ["normal"] * 3, (unit, found.cause)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_one_row_with_times_is_read_as_it_is_among_others(unit, zone, monkeypatch):
+    """In the tenth of the time, too: not through Arrow."""
+    at = pd.date_range("1969-12-30", periods=9, freq="7h", tz=zone).as_unit(unit)
+    frame = pd.DataFrame({"at": at, "word": list("abcabcabc"), "a": np.arange(9.0), "n": pd.array([1, None, 3] * 3)})
+    frame.loc[[3, 6], "at"] = pd.NaT
+    encoding = Encoding.of(pa.Table.from_pandas(frame, preserve_index=False), "pandas")
+    whole, unread = encoding.matrix(encoding.read(frame)[0])
+    assert not unread
+    monkeypatch.setattr(encoding_module.frames, "to_arrow", None)
+    one_by_one = [encoding.numbers(frame.iloc[[place]]) for place in range(len(frame))]
+    np.testing.assert_array_equal(np.vstack(one_by_one), whole)
+
+
+@pytest.mark.parametrize(
+    ("learned", "given"),
+    [
+        (pd.Timestamp("2024-01-02 03:04:05.678"), 1704164645678),
+        (pd.Timestamp("2024-01-02 03:04:05.678"), "2024-01-02"),
+        (pd.Timestamp("2024-01-02 03:04:05.678"), datetime(2024, 1, 2, tzinfo=UTC)),
+        (pd.Timestamp("2024-01-02 03:04:05.678"), date(2024, 1, 2)),
+        (date(2024, 1, 2), 19724),
+        (date(2024, 1, 2), pd.Timestamp("2024-01-02 03:04:05.678")),
+        (7.0, pd.Timestamp("2024-01-02 03:04:05.678")),
+    ],
+    ids=str,
+)
+def test_a_cell_of_another_kind_than_was_learned_is_not_read_the_quick_way(learned, given):
+    encoding = Encoding.of(pa.Table.from_pandas(pd.DataFrame({"at": [learned] * 3, "a": 1.0})), "pandas")
+    assert encoding.numbers(pd.DataFrame({"at": [given], "a": [2.0]})) is None
+    assert encoding.numbers(pd.DataFrame({"at": [given] * 2, "a": [2.0] * 2})) is None
+
+
+def test_numbers_where_words_were_learned_are_no_places_of_words():
+    encoding = Encoding.of(pa.table({"x0": ["a", "b"], "x1": [1.0, 2.0]}), "numpy")
+    assert encoding.numbers(np.array([[1.0, 2.0]])) is None
 
 
 def test_a_word_that_may_be_new_is_no_strange_row():

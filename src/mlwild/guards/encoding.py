@@ -47,12 +47,16 @@ class Encoding:
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _listed: list[str] = field(init=False, repr=False, compare=False)
     _of_each: tuple[Mapping[str, int] | None, ...] = field(init=False, repr=False, compare=False)
+    _times: tuple[tuple[str, bool] | None, ...] = field(init=False, repr=False, compare=False)
+    _plain: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Keep what every request asks for."""
         object.__setattr__(self, "_names", tuple(self.schema.names))
         object.__setattr__(self, "_listed", list(self.schema.names))
         object.__setattr__(self, "_of_each", tuple(self.words.get(name) for name in self.schema.names))
+        object.__setattr__(self, "_times", tuple(map(_unit, self.schema)))
+        object.__setattr__(self, "_plain", not self.words and not any(self._times))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,11 +194,11 @@ class Encoding:
         time that the way through Arrow takes.
         """
         if isinstance(native, np.ndarray):
-            fits = native.dtype.kind in "iufb" and native.shape[1:] == (len(self.schema),)
+            fits = self._plain and native.dtype.kind in "iufb" and native.shape[1:] == (len(self.schema),)
             return np.asarray(native, dtype=np.float64) if fits else None
         if type(native).__module__.partition(".")[0] != "pandas" or not native.columns.equals(self._index):
             return None
-        if not self.words:
+        if self._plain:
             values = native.to_numpy()
             if values.dtype.kind in "iufb":
                 return np.asarray(values, dtype=np.float64)
@@ -209,16 +213,31 @@ class Encoding:
 
     def _one(self, values: Any) -> Floats | None:
         made = np.empty((1, len(values)))
-        for place, (value, words) in enumerate(zip(values, self._of_each, strict=True)):
+        for place, (value, words, time) in enumerate(zip(values, self._of_each, self._times, strict=True)):
             if value is None or (isinstance(value, float) and math.isnan(value)):
                 made[0, place] = np.nan
             elif words is not None and isinstance(value, str):
                 made[0, place] = words.get(value, STRANGE)
-            elif words is None and isinstance(value, int | float | np.number | np.bool_):
+            elif time is not None and type(value).__name__ == "Timestamp":
+                if (value.unit, value.tzinfo is not None) != time:
+                    return None
+                made[0, place] = value.asm8.view(np.int64)
+            elif words is None and time is None and isinstance(value, int | float | np.number | np.bool_):
                 made[0, place] = value
-            else:  # a time, a number for a word, a gap of another kind
+            elif type(value).__name__ in ("NaTType", "NAType"):
+                made[0, place] = np.nan
+            else:  # a time of another unit, a number for a word, a word for a number
                 return None
         return made
+
+
+def _unit(column: Any) -> tuple[str, bool] | None:
+    """Return the unit of a column of times, none of dates, and whether they have a zone; None of what is no time."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        return column.type.unit, column.type.tz is not None
+    return ("", False) if pa.types.is_temporal(column.type) else None
 
 
 def _worth(column: Any) -> Any:
