@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from mlwild import digest as digests
 from mlwild.digest import digest, file_digest, fingerprint, row_hashes, version
 
 # -- digest --------------------------------------------------------------------------------------
@@ -359,6 +360,47 @@ def test_functions_that_call_each_other_end(tmp_path, monkeypatch):
     first = fingerprint(one.even)
     assert first != fingerprint(one.odd)
     assert first != fingerprint(_load(tmp_path, source.format(2), "users_app", monkeypatch, folder="b").even)
+
+
+def test_code_that_all_names_each_other_is_told_once(tmp_path, monkeypatch):
+    """There are more ways through four modules of a function and a class than could be gone in a year."""
+    parts = [f"users_part{k}" for k in range(4)]
+    every = ", ".join(f"{one}.f, {one}.C" for one in parts)
+    source = f"import {', '.join(parts)}\ndef f(x):\n    return {every}\nclass C:\n    def g(self):\n        return {every}\n"
+    made = [_load(tmp_path, "", one, monkeypatch) for one in parts]
+    for module in made:
+        exec(source, vars(module))
+    told = []
+    monkeypatch.setattr(digests, "_describe_code", lambda code: told.append(code) or [code.co_name])
+    fingerprint(made[0].f)
+    assert len(told) == len(set(map(id, told))) == 2 * len(parts)
+
+
+def test_what_a_module_is_asked_for_on_the_way_back_counts(tmp_path, monkeypatch):
+    """`features` asks `one`, which asks `two`, which asks `one` for something else."""
+    found = []
+    for place, factor in enumerate((2, 3, 2)):
+        folder = str(place)
+        _load(tmp_path, "", "users_one", monkeypatch, folder=folder)
+        _load(
+            tmp_path,
+            "import users_one\ndef g(x):\n    return users_one.h(x)\n",
+            "users_two",
+            monkeypatch,
+            folder=folder,
+        )
+        source = f"import users_two\ndef f(x):\n    return users_two.g(x)\ndef h(x):\n    return {factor} * x\n"
+        exec(compile(source, "users_one", "exec"), vars(sys.modules["users_one"]))
+        app = "import users_one\ndef features(events):\n    return users_one.f(events)\n"
+        found.append(fingerprint(_load(tmp_path, app, "users_app", monkeypatch, folder=folder).features))
+    assert found[0] != found[1]
+    assert found[0] == found[2]
+
+
+def test_functions_in_a_set_are_told_in_no_order(tmp_path, monkeypatch):
+    source = "def a(x):\n    return b(x)\ndef b(x):\n    return x\nEACH = {a, b, len}\ndef features(x):\n    return EACH, b\n"
+    found = {fingerprint(_load(tmp_path, source, "users_app", monkeypatch, folder=str(k)).features) for k in range(9)}
+    assert len(found) == 1
 
 
 def test_function_whose_closure_is_not_filled_yet_has_a_fingerprint():

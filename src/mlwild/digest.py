@@ -9,14 +9,16 @@ import functools
 import hashlib
 import importlib.metadata
 import sys
-import sysconfig
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlwild.installed import is_installed
 
 RowHashes = NDArray[np.uint64]
 
@@ -145,22 +147,51 @@ def fingerprint(thing: Any) -> str:
     >>> fingerprint(half) == fingerprint(other)
     False
     """
-    return digest(*_describe(thing, set()))
+    return digest(*_describe(thing, _Walk()))
 
 
-def _describe(thing: Any, open_: set[int]) -> Iterable[Any]:
-    """Yield what tells a thing apart; `open_` holds the ids on the way down, against cycles."""
+@dataclass(frozen=True)
+class _Walk:
+    """
+    Where a description has come to.
+
+    Parameters
+    ----------
+    path : set of int
+        Ids on the way down, against cycles.
+    told : dict
+        The user's functions and classes so far, and of their modules what was asked of each. All is told once: of code
+        that names other code, and is named by it, there are more ways through it than anybody can wait for.
+    """
+
+    path: set[int] = field(default_factory=set)
+    told: dict[tuple[int, frozenset[str]], tuple[int, Any]] = field(default_factory=dict)
+
+    def again(self, thing: Any, names: frozenset[str] = frozenset()) -> str:
+        """Return a word for what was told before; empty, and take it down, the first time."""
+        if (id(thing), names) in self.told:
+            return f"again {self.told[id(thing), names][0]}"
+        self.told[id(thing), names] = len(self.told), thing  # held, so that nothing else gets its id
+        return ""
+
+    def aside(self) -> _Walk:
+        """Return a walk that goes on from here and leaves no trace."""
+        return _Walk(set(self.path), dict(self.told))
+
+
+def _describe(thing: Any, walk: _Walk) -> Iterable[Any]:
+    """Yield what tells a thing apart."""
     if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
         yield repr(thing)
-    elif id(thing) in open_:
+    elif id(thing) in walk.path:
         yield "cycle"
     else:
-        open_.add(id(thing))
-        yield from _describe_inside(thing, open_)
-        open_.discard(id(thing))
+        walk.path.add(id(thing))
+        yield from _describe_inside(thing, walk)
+        walk.path.discard(id(thing))
 
 
-def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
+def _describe_inside(thing: Any, walk: _Walk) -> Iterable[Any]:
     if isinstance(thing, np.ndarray) and thing.dtype.kind != "O":
         yield digest(thing)
     elif isinstance(thing, np.generic):
@@ -169,34 +200,34 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
         yield "mapping"
         for key in sorted(thing, key=repr):
             yield repr(key)
-            yield from _describe(thing[key], open_)
+            yield from _describe(thing[key], walk)
     elif isinstance(thing, set | frozenset):
         yield "set"
-        yield from sorted(digest(*_describe(item, open_)) for item in thing)
+        yield from sorted(digest(*_describe(item, walk.aside())) for item in thing)  # in no order
     elif isinstance(thing, list | tuple | np.ndarray):
         yield f"sequence {len(thing)}"
         for item in thing:
-            yield from _describe(item, open_)
+            yield from _describe(item, walk)
     elif isinstance(thing, functools.partial):
         yield "partial"
-        yield from _describe((thing.func, thing.args, thing.keywords), open_)
+        yield from _describe((thing.func, thing.args, thing.keywords), walk)
     elif isinstance(thing, types.MethodType):
         yield "method"
-        yield from _describe((thing.__self__, thing.__func__), open_)
+        yield from _describe((thing.__self__, thing.__func__), walk)
     elif isinstance(thing, types.FunctionType):
-        yield from _describe_function(thing, open_)
+        yield from _describe_function(thing, walk)
     elif isinstance(getattr(thing, "__wrapped__", None), types.FunctionType):  # functools.cache
         yield "wrapped"
-        yield from _describe(thing.__wrapped__, open_)
+        yield from _describe(thing.__wrapped__, walk)
     elif isinstance(thing, types.BuiltinFunctionType) and not isinstance(thing.__self__, types.ModuleType | None):
         yield f"bound {thing.__name__}"  # the get of some dictionary
-        yield from _describe(thing.__self__, open_)
+        yield from _describe(thing.__self__, walk)
     elif isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
         yield from _origin(getattr(thing, "__module__", None) or thing.__name__, thing.__name__)
     elif isinstance(thing, type):
-        yield from _describe_class(thing, open_)
+        yield from _describe_class(thing, walk)
     else:
-        yield from _describe_class(type(thing), open_)
+        yield from _describe_class(type(thing), walk)
         # An estimator is what its parameters are; any other object what it would be pickled as.
         parameters = getattr(thing, "get_params", None)
         # One that refuses to be cloned (a frozen estimator) is what it was fitted to.
@@ -205,7 +236,7 @@ def _describe_inside(thing: Any, open_: set[int]) -> Iterable[Any]:
             state: Any = _pickled(thing)
         else:
             state = parameters(deep=False) if callable(parameters) else _state(thing)
-        yield from _describe(state, open_)
+        yield from _describe(state, walk)
 
 
 def _pickled(thing: Any) -> str:
@@ -229,15 +260,18 @@ def _state(thing: Any) -> Any:
     return parts if isinstance(parts, str) else [list(p) if isinstance(p, Iterator) else p for p in parts]
 
 
-def _describe_function(function: types.FunctionType, open_: set[int]) -> Iterable[Any]:
+def _describe_function(function: types.FunctionType, walk: _Walk) -> Iterable[Any]:
     if not is_users(function.__module__):
         yield from _origin(function.__module__, function.__qualname__)
         return
+    if again := walk.again(function):
+        yield again
+        return
     yield "function"
     yield from _describe_code(function.__code__)
-    yield from _describe((function.__defaults__, function.__kwdefaults__), open_)
-    yield from _describe([_inside(cell) for cell in function.__closure__ or ()], open_)
-    yield from _describe_names(names_in(function.__code__), function.__globals__, open_)
+    yield from _describe((function.__defaults__, function.__kwdefaults__), walk)
+    yield from _describe([_inside(cell) for cell in function.__closure__ or ()], walk)
+    yield from _describe_names(names_in(function.__code__), function.__globals__, walk)
 
 
 def _inside(cell: types.CellType) -> Any:
@@ -247,17 +281,17 @@ def _inside(cell: types.CellType) -> Any:
         return "empty cell"
 
 
-def _describe_names(names: set[str], space: Mapping[str, Any], open_: set[int]) -> Iterable[Any]:
+def _describe_names(names: set[str], space: Mapping[str, Any], walk: _Walk) -> Iterable[Any]:
     """Yield what the names of a piece of code stand for, in the user's modules too: ``helpers.clean``."""
     for name in sorted(names & set(space)):
         yield name
         value = space[name]
-        if isinstance(value, types.ModuleType) and is_users(value.__name__) and id(value) not in open_:
-            open_.add(id(value))
-            yield from _describe_names(names, vars(value), open_)
-            open_.discard(id(value))
+        if not (isinstance(value, types.ModuleType) and is_users(value.__name__)):
+            yield from _describe(value, walk)
+        elif again := walk.again(value, frozenset(names)):
+            yield again
         else:
-            yield from _describe(value, open_)
+            yield from _describe_names(names, vars(value), walk)
 
 
 def names_in(code: types.CodeType) -> set[str]:
@@ -280,21 +314,23 @@ def _describe_code(code: types.CodeType) -> Iterable[Any]:
             yield repr(step.argval)
 
 
-def _describe_class(kind: type, open_: set[int]) -> Iterable[Any]:
+def _describe_class(kind: type, walk: _Walk) -> Iterable[Any]:
     yield from _origin(kind.__module__, kind.__qualname__)
-    if is_users(kind.__module__):
+    if is_users(kind.__module__) and (again := walk.again(kind)):
+        yield again
+    elif is_users(kind.__module__):
         for base in kind.__bases__:
-            yield from _describe(base, open_)
+            yield from _describe(base, walk)
         for name, value in sorted(vars(kind).items()):
             if isinstance(value, property):
                 yield name
-                yield from _describe([value.fget, value.fset, value.fdel], open_)
+                yield from _describe([value.fget, value.fset, value.fdel], walk)
             elif isinstance(value, types.FunctionType | staticmethod | classmethod):
                 yield name
-                yield from _describe(getattr(value, "__func__", value), open_)
+                yield from _describe(getattr(value, "__func__", value), walk)
             elif not name.startswith("__"):
                 yield name
-                yield from _describe(value, open_)
+                yield from _describe(value, walk)
 
 
 def is_users(module: str | None) -> bool:
@@ -305,10 +341,7 @@ def is_users(module: str | None) -> bool:
         return module == "__main__"
     if path is None:
         return True
-    installed = [sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib")]
-    return not any(Path(path).is_relative_to(folder) for folder in installed) and not (module or "").startswith(
-        "mlwild."
-    )
+    return not is_installed(path) and not (module or "").startswith("mlwild.")
 
 
 @functools.cache

@@ -1,11 +1,11 @@
 """Errors that a user can act on: what is wrong, where, and what to do."""
 
-import sysconfig
 import traceback
 from pathlib import Path
 
+from mlwild.installed import is_installed
+
 _OURS = str(Path(__file__).parent)
-_PYTHONS = sysconfig.get_path("stdlib")
 
 
 class MlwildError(Exception):
@@ -54,8 +54,8 @@ def users_place(problem: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(problem.__traceback__)
-        if "site-packages" not in frame.filename
-        and not frame.filename.startswith(("<frozen", _OURS, _PYTHONS))
+        if not frame.filename.startswith(("<frozen", _OURS))
+        and not is_installed(frame.filename)
         # Compiled packages name their sources, which are nowhere on this machine.
         and not frame.filename.endswith((".pyx", ".pxi"))
     ]

@@ -6,7 +6,6 @@ import importlib
 import io
 import pickle
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from mlwild.digest import bytes_digest, digest
+from mlwild.installed import installed_folders, recorded
 
 #: Modules that go by a name of their own, by their folder and the name that its files know them by.
 _held: dict[Path, dict[str, ModuleType]] = {}
@@ -221,7 +221,7 @@ def _found_in(name: str, folder: Path) -> bool:
 
 def _installed(name: str) -> bool:
     """Say whether a module is built in or lies among what is installed; this package itself may lie elsewhere."""
-    paths = sysconfig.get_paths()
-    installed = [paths[one] for one in ("stdlib", "platstdlib", "purelib", "platlib")]
-    ours = name == __name__.partition(".")[0]
-    return ours or name in sys.builtin_module_names or PathFinder.find_spec(name, installed) is not None
+    ours, places = name == __name__.partition(".")[0], tuple(sys.path)
+    if ours or name in sys.builtin_module_names or any(name in recorded(place) for place in places if place):
+        return True
+    return PathFinder.find_spec(name, installed_folders(places)) is not None

@@ -91,5 +91,5 @@ def _print_users_part(problem: BaseException) -> None:
 
 def _ours(problem: BaseException) -> str:
     frames = traceback.extract_tb(problem.__traceback__)
-    mine = [frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename]
+    mine = [frame for frame in frames if frame.filename.startswith(_OURS)]
     return f"{Path(mine[-1].filename).name}, line {mine[-1].lineno}, in {mine[-1].name}"
