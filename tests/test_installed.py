@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mlwild import digest
-from mlwild.cli import guarded
+from mlwild.cli.guarded import _ours
 from mlwild.digest import fingerprint, is_users, version
 from mlwild.errors import users_place
 from mlwild.installed import is_installed
@@ -97,4 +97,4 @@ def test_where_ours_went_wrong_is_said_wherever_we_lie(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(IsADirectoryError) as caught:
         digest.file_digest(tmp_path)
-    assert guarded._ours(caught.value).startswith("digest.py, line ")
+    assert _ours(caught.value).startswith("digest.py, line ")
