@@ -205,6 +205,23 @@ def test_a_life_that_goes_on_while_it_is_read(tmp_path):
         assert client.get("/api/apps/busy/facts").json()["total"] == len(Ledger(ledger.path).facts)
 
 
+def test_a_life_of_one_period_shows_what_was_promised_of_it(tmp_path):
+    long_life(tmp_path, "young", 1)
+    with browser(tmp_path) as client:
+        page = client.get("/apps/young").text
+    drawn = {
+        kind: [
+            [float(at) for at in re.split("[ L]", path)]
+            for path in re.findall(rf'd="M([\d. L]+)Z?" class="{kind}"', page)
+        ]
+        for kind in ("band", "fresh")
+    }
+    band, line = (max(paths, key=lambda path: max(path[::2]) - min(path[::2])) for paths in drawn.values())
+    assert (min(band[::2]), max(band[::2])) == (min(line[::2]), max(line[::2]))
+    assert max(line[::2]) - min(line[::2]) > 300
+    assert min(band[1::2]) < line[1] == line[3] < max(band[1::2])
+
+
 def test_an_app_that_is_removed_is_gone(tmp_path):
     ledger = long_life(tmp_path, "gone", 3)
     with browser(tmp_path) as client:

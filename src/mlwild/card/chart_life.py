@@ -53,8 +53,9 @@ def life(sheet: Mapping[str, Any], width: int) -> Markup:
         text(0, 12, f"Mean {loss_name(sheet)} by period", "tick"),
         key(single=size == 1),
         axes.vertical(y, box, 7),
-        bands(low, high, middle, y) if len(came) > 1 else Markup(""),
+        bands(low, high, middle, y),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(promised)]), class_="fresh"),
+        _alone(promised, middle, y),
         tag("path", d=polyline([(middle(k), _placed(v, y)) for k, v in enumerate(came)]), class_="line"),
         _dots(came, middle, y),
         broken(low, high, came, middle, y) if size == 1 else _missed(periods, edges, bottom),
@@ -84,6 +85,16 @@ def _column(periods: Sequence[Period], name: str, size: int) -> Values:
 
 def _placed(value: float | None, y: Scale) -> float | None:
     return None if value is None else y(value)
+
+
+def _alone(promised: Values, x: Scale, y: Scale) -> Markup:
+    """Return a line as wide as its period for each promise between none, as the first of a life: a line needs two."""
+    around, half = [None, *promised, None], (x(1) - x(0)) / 2
+    return join(
+        tag("path", d=polyline([(x(k) - half, y(v)), (x(k) + half, y(v))]), class_="fresh")
+        for k, v in enumerate(promised)
+        if v is not None and around[k] is None and around[k + 2] is None
+    )
 
 
 def _dots(came: Values, x: Scale, y: Scale) -> Markup:
