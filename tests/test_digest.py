@@ -562,7 +562,9 @@ def test_fingerprints_are_the_same_in_another_process(tmp_path):
                 log.info("fitting %s", X in WORDS or FRAME)
                 return self
 
-        print(fingerprint([features, Model(3), Mine(Mine(5)), Mine, WORDS, re.compile("x")]))
+        BY_FUNCTION = {features: 1, third: 2, (clean, "x"): 3, make(5): 4, len: 5}
+
+        print(fingerprint([BY_FUNCTION, features, Model(3), Mine(Mine(5)), Mine, WORDS, re.compile("x")]))
         """)
     )
     runs = [

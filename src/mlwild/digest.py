@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,9 @@ def _describe_inside(thing: Any, walk: _Walk) -> Iterable[Any]:
         yield repr(thing)
     elif isinstance(thing, Mapping):
         yield "mapping"
-        for key in sorted(thing, key=repr):
-            yield repr(key)
-            yield from _describe(thing[key], walk)
+        for word, value in sorted(((_word(key, walk), value) for key, value in thing.items()), key=itemgetter(0)):
+            yield word
+            yield from _describe(value, walk)
     elif isinstance(thing, set | frozenset):
         yield "set"
         yield from sorted(digest(*_describe(item, walk.aside())) for item in thing)  # in no order
@@ -237,6 +238,12 @@ def _describe_inside(thing: Any, walk: _Walk) -> Iterable[Any]:
         else:
             state = parameters(deep=False) if callable(parameters) else _state(thing)
         yield from _describe(state, walk)
+
+
+def _word(key: Any, walk: _Walk) -> str:
+    """Return what stands for a key; a function's own word is its address, which is another in each process."""
+    said = repr(key)
+    return digest(*_describe(key, walk.aside())) if " at 0x" in said else said
 
 
 def _pickled(thing: Any) -> str:
