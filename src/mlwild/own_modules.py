@@ -221,7 +221,10 @@ def _found_in(name: str, folder: Path) -> bool:
 
 def _installed(name: str) -> bool:
     """Say whether a module is built in or lies among what is installed; this package itself may lie elsewhere."""
-    ours, places = name == __name__.partition(".")[0], tuple(sys.path)
-    if ours or name in sys.builtin_module_names or any(name in recorded(place) for place in places if place):
+    places = tuple(sys.path)
+    folders = installed_folders(places)
+    if name == __name__.partition(".")[0] or name in sys.builtin_module_names:
         return True
-    return PathFinder.find_spec(name, installed_folders(places)) is not None
+    if PathFinder.find_spec(name, folders) is not None:
+        return True
+    return any(name in recorded(place) for place in places if place and place not in folders)
