@@ -255,6 +255,12 @@ def test_ctrl_c_while_a_module_is_imported_is_no_fault_of_the_app(tmp_path):
 
 
 SLOW_MODEL = GOOD.replace("def train(X, y):", "def train(X, y):\n    import time; time.sleep(0.4)")
+#: Says that it is at work, and is for as long as it is told to wait.
+WAITING_MODEL = GOOD.replace(
+    "def train(X, y):",
+    "def train(X, y):\n    import time; from pathlib import Path; Path('works').touch()\n"
+    "    while Path('wait').exists(): time.sleep(0.02)",
+)
 
 
 def _until(condition, seconds=60):
@@ -288,13 +294,15 @@ def test_ctrl_c_keeps_what_was_fitted_and_says_how_to_go_on(tmp_path):
 
 
 def test_two_rehearsals_of_one_app_at_once_are_refused(tmp_path):
-    (tmp_path / "app.py").write_text(SLOW_MODEL)
+    (tmp_path / "app.py").write_text(WAITING_MODEL)
+    (tmp_path / "wait").touch()
     first = subprocess.Popen([*MLWILD, "rehearse", "app.py", "--jobs", "1"], cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:
-        _until(lambda: list((tmp_path / ".mlwild" / "memo").rglob("*.arrow.json")))
+        _until((tmp_path / "works").exists)
         said = run("rehearse", "app.py", "--json", "out.json", cwd=tmp_path, code=4).stderr
         assert f"process {first.pid} is rehearsing 'little'" in said
         assert not (tmp_path / "out.json").exists()
+        (tmp_path / "wait").unlink()
         assert first.wait(timeout=60) == 0
     finally:
         first.kill()
