@@ -224,10 +224,14 @@ def replaced(tmp_path_factory):
         ("at,q\n2026-02-01,1.5\n", "tables['weather']: column 'z' is gone."),
         ("at,z\n2026-02-01,wet\n", "tables['weather']: column 'z' holds text, not numbers."),
         ("at,z\n", "tables['weather']: the table has no row."),
+        (
+            "at,z\n2026-02-01T00:00:00Z,2\n",
+            "tables['weather']: column 'at' holds times with a zone, not times without a zone.",
+        ),
         ("at,z,q\n2026-02-01,2,new\n", ""),
         ("at,z\n2026-02-01,\n", ""),
     ],
-    ids=["gone", "text", "no row", "whole numbers and another column", "a gap"],
+    ids=["gone", "text", "no row", "zone", "whole numbers and another column", "a gap"],
 )
 def test_tables_of_which_no_features_can_be_made_are_refused_and_those_that_are_there_go_on(
     replaced, said, why, tmp_path
