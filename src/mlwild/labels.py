@@ -160,6 +160,9 @@ def _codes(events: Frame, labels: Frame, key: str) -> tuple[Ints, Ints]:
         )
     if mine.dtype.kind not in "iu":
         mine, theirs = mine.astype(str), theirs.astype(str)
+    elif np.uint64 in (mine.dtype, theirs.dtype) and mine.dtype != theirs.dtype:
+        # Side by side they would be fractions, and great numbers that are neighbours the same one.
+        mine, theirs = mine.astype(object), theirs.astype(object)
     codes = np.unique(np.concatenate([mine, theirs]), return_inverse=True)[1].astype(np.int64)
     # An event without a name has no label.
     return np.where(nameless, -1, codes[: len(mine)]), codes[len(mine) :]

@@ -65,6 +65,15 @@ def test_any_kind_of_table_will_do_and_the_events_keep_theirs(kind):
     assert found.known_at[found.labelled].tolist() == want["at"].dropna().astype(int).tolist()
 
 
+@pytest.mark.parametrize(("events", "labels"), [("int64", "uint64"), ("uint64", "int64"), ("int32", "uint64")])
+def test_great_numbers_with_a_sign_and_without_name_the_same_events(events, labels):
+    names = np.arange(60) + (0 if events == "int32" else 2**62)
+    mine = pd.DataFrame({"id": names.astype(events), "when": np.arange(60), "a": 0.0})
+    theirs = pd.DataFrame({"id": names.astype(labels), "y": np.arange(60) * 10.0, "at": np.arange(60) + 5})
+    found, _ = read_events(app_of(mine, theirs))
+    assert found.label.tolist() == theirs["y"].tolist()
+
+
 def mended(labels):
     """Return labels of which some change, and some of events that are not there."""
     some = labels.sort_values("at").iloc[100:140:4].copy()
