@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import mlwild as wild
-from mlwild.answering import bundle
+from mlwild.answering import bundle, service_of
 from mlwild.answering.batch import asked, keeping, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables
@@ -205,6 +205,42 @@ def test_a_canary_from_another_file_has_the_side_tables_of_that_file(keyed, text
         assert list(load_bundle(*bundle(keyed, store=folder)).tables) == ["weather"]
     finally:
         wild.operating.end_challenge(app, store=folder)
+
+
+#: Rows of another kind of frame; without `x`, told by how many columns there are; and with a column more.
+POLARS = PLAIN.replace('return pd.DataFrame({"id"', 'return __import__("polars").DataFrame({"id"').replace(
+    'pd.DataFrame({"x": frame["x"]})', 'frame.with_columns(wide=frame["x"] * 2)[["wide"]]'
+)
+FEWER = PLAIN.replace('"x": x, "y"', '"y"').replace('{"x": frame["x"]}', '{"n": frame["id"] * 0.0 + frame.shape[1]}')
+MORE = PLAIN.replace('"x": x, "y"', '"x": x, "w": x, "y"')
+
+
+def canary_of(keyed, text):
+    """Return what answers for a canary from another file, which runs no longer then."""
+    file = keyed.with_name("canary.py")
+    file.write_text(text.replace("max_iter=20", "max_iter=6"))
+    app, folder = wild.load_app(keyed), keyed.parent / ".mlwild"
+    challenge(app, file, share=0.3, store=folder, jobs=1)
+    try:
+        store, key, mark = bundle(keyed, store=folder, arm="canary")
+        return service_of(store, load_bundle(store, key, mark))
+    finally:
+        wild.operating.end_challenge(app, store=folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "features"), [(POLARS, {"wide": [1.0]}), (FEWER, {"n": [3.0]})], ids=["kind", "fewer"]
+)
+def test_a_canary_from_another_file_is_given_rows_as_its_own_data_are(keyed, text, features):
+    service = canary_of(keyed, text)
+    assert service.bundle.columns.names == ("id", "when", "x")  # as requests give them
+    made = service.answer({"id": [7], "when": [1_771_000_000_000_000], "x": [0.5]})
+    assert (made.features, made.stage) == (features, ["champion"])
+
+
+def test_a_canary_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed):
+    with pytest.raises(StoreError, match="the canary reads a column 'w' that the champion's data do not have"):
+        canary_of(keyed, MORE)
 
 
 @pytest.fixture(scope="module")

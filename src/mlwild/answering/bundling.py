@@ -49,7 +49,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 17"
+VERSION = "bundle 18"
 #: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
 LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.
@@ -225,7 +225,7 @@ def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[P
 
 def _bundle(
     desk: Desk,
-    own: Desk,  # a challenger from another file has side tables of its own
+    own: Desk,  # a challenger from another file has rows and side tables of its own
     triangle: Triangle,
     live: Live,
     of: tuple[str, Mapping[str, Any]],
@@ -235,11 +235,18 @@ def _bundle(
     (arm, told), (chain, why) = of, guarded
     survey, name, events = triangle.survey, triangle.model, desk.events
     app = survey.app
-    schema = events.frame.to_arrow()
+    given, read = events.frame.to_arrow().schema, own.events.frame.to_arrow()
     late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
     model = app.models[name]
     if isinstance(model, Forecast):
         late = [one for one in late if one != model.column]
+    late = list(dict.fromkeys(late))
+    columns, reads = (learned(one, hidden=late, time=app.time, key=app.key) for one in (given, read.schema))
+    if (lacks := columns.unfilled(reads)) is not None:
+        raise StoreError(
+            f"serve: the {arm} reads a column {lacks!r} that the champion's data do not have, or hold otherwise: "
+            "requests give the champion's columns. Put it in place with mlwild deploy, or have it do without."
+        )
     last = None if chain is None else chain.guard.stages[-1]
     file = desk.app.root / str(told["file"]) if told.get("file") else desk.app.file
     return Bundle(
@@ -253,10 +260,10 @@ def _bundle(
         unguarded=why,
         ask=survey.ask,
         classes=survey.classes,
-        columns=learned(schema.schema, hidden=list(dict.fromkeys(late)), time=app.time, key=app.key),
-        data=Shape.of(schema),
+        columns=columns,
+        data=Shape.of(read),
         learned=Shape.of(survey.features),
-        data_kind=str(events.frame.implementation),
+        data_kind=str(own.events.frame.implementation),
         kind=survey.kind,
         tables=Tables({key: known_now(table) for key, table in own.tables.items()}),
         limits=_limits(own, triangle),

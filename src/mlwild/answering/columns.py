@@ -185,6 +185,23 @@ class Columns:
         """Names of what a row gives."""
         return tuple(one.name for one in self.needed)
 
+    def unfilled(self, other: Columns) -> str | None:
+        """
+        Return the first column of another app that rows of these columns do not fill; None where they fill all.
+
+        Examples
+        --------
+        >>> mine, rival = (Columns((Column(name, "number"),), (), "t", None) for name in "xz")
+        >>> mine.unfilled(rival), mine.unfilled(mine)
+        ('z', None)
+        """
+        given = {one.name: (one.kind, one.zoned) for one in self.needed}
+        for one in other.needed:
+            found = given.get(one.name)
+            if found != (one.kind, one.zoned) and not (found == ("integer", False) and one.kind == "number"):
+                return one.name
+        return None
+
 
 def learned(schema: Any, *, hidden: Sequence[str], time: str, key: str | None) -> Columns:
     """Return the columns that a request must have, of the Arrow schema of an app's data."""
