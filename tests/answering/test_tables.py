@@ -213,6 +213,10 @@ POLARS = PLAIN.replace('return pd.DataFrame({"id"', 'return __import__("polars")
 )
 FEWER = PLAIN.replace('"x": x, "y"', '"y"').replace('{"x": frame["x"]}', '{"n": frame["id"] * 0.0 + frame.shape[1]}')
 MORE = PLAIN.replace('"x": x, "y"', '"x": x, "w": x, "y"')
+USED = MORE.replace('{"x": frame["x"]}', '{"x": frame["w"]}')
+ELSE = PLAIN.replace('"x": x, "y"', '"x": np.where(x > 0, "up", "down"), "y"').replace(
+    'frame["x"]}', 'frame["x"] == "up"}'
+)
 
 
 def canary_of(keyed, text):
@@ -229,7 +233,9 @@ def canary_of(keyed, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "features"), [(POLARS, {"wide": [1.0]}), (FEWER, {"n": [3.0]})], ids=["kind", "fewer"]
+    ("text", "features"),
+    [(POLARS, {"wide": [1.0]}), (FEWER, {"n": [3.0]}), (MORE, {"x": [0.5]})],
+    ids=["kind", "fewer", "more"],
 )
 def test_a_canary_from_another_file_is_given_rows_as_its_own_data_are(keyed, text, features):
     service = canary_of(keyed, text)
@@ -238,9 +244,16 @@ def test_a_canary_from_another_file_is_given_rows_as_its_own_data_are(keyed, tex
     assert (made.features, made.stage) == (features, ["champion"])
 
 
-def test_a_canary_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed):
-    with pytest.raises(StoreError, match="the canary reads a column 'w' that the champion's data do not have"):
-        canary_of(keyed, MORE)
+def test_a_canary_that_was_mended_and_begun_again_is_bundled_anew_though_its_model_is_the_same(keyed):
+    for text in (PLAIN, PLAIN.replace('{"x": frame["x"]}', '{"x": frame["x"] + 0.0}')):
+        made = canary_of(keyed, text).answer({"id": [7], "when": [1_771_000_000_000_000], "x": [0.5]})
+        assert (made.features, made.stage) == ({"x": [0.5]}, ["champion"])
+
+
+@pytest.mark.parametrize(("text", "column"), [(USED, "w"), (ELSE, "x")], ids=["more", "of another kind"])
+def test_a_canary_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed, text, column):
+    with pytest.raises(StoreError, match=f"the canary reads a column '{column}' that the champion's data do not have"):
+        canary_of(keyed, text)
 
 
 @pytest.fixture(scope="module")

@@ -198,22 +198,23 @@ class Columns:
         """Names of what a row gives."""
         return tuple(one.name for one in self.needed)
 
-    def unfilled(self, other: Columns) -> str | None:
+    def unfilled(self, other: Columns) -> list[str]:
         """
-        Return the first column of another app that rows of these columns do not fill; None where they fill all.
+        Return the columns of another app that rows of these columns do not fill.
 
         Examples
         --------
         >>> mine, rival = (Columns((Column(name, "number"),), (), "t", None) for name in "xz")
         >>> mine.unfilled(rival), mine.unfilled(mine)
-        ('z', None)
+        (['z'], [])
         """
         given = {one.name: (one.kind, one.zoned) for one in self.needed}
-        for one in other.needed:
-            found = given.get(one.name)
-            if found != (one.kind, one.zoned) and not (found == ("integer", False) and one.kind == "number"):
-                return one.name
-        return None
+        whole = {one.name for one in self.needed if one.kind == "integer"}  # fills a column of fractions too
+        return [
+            one.name
+            for one in other.needed
+            if given.get(one.name) != (one.kind, one.zoned) and not (one.name in whole and one.kind == "number")
+        ]
 
 
 def learned(schema: Any, *, hidden: Sequence[str], time: str, key: str | None) -> Columns:
