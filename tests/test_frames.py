@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gzip
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import duckdb
 import narwhals.stable.v2 as nw
@@ -491,3 +492,15 @@ def test_a_nullable_column_of_pandas_that_holds_fractions_by_now_is_one_of_fract
     assert back["n"][:2].tolist() == [1.25, 0.0]
     assert back["n"].isna().tolist() == [False, False, True]
     assert back["x"].tolist() == first["x"].tolist()
+
+
+@pytest.mark.parametrize("folder", ["old [1]", "a*", "what?"])
+def test_the_folder_of_an_app_is_no_pattern(tmp_path, folder):
+    root = tmp_path / folder
+    (root / "parts").mkdir(parents=True)
+    (root / "parts" / "a.csv").write_text("x\n1\n")
+    (root / "parts" / "b.csv").write_text("x\n2\n")
+    for source in ("parts/*.csv", Path("parts/*.csv"), "parts/[ab].csv", "**/*.csv"):
+        assert frames.load(source, "data", root=root, kind="pandas")["x"].to_list() == [1, 2]
+    with pytest.raises(DataError, match=r"no file matches .*none\.csv"):
+        frames.load("none.csv", "data", root=root, kind="pandas")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
             f"{field}: {source!r} is neither a function that returns a table nor a path of Parquet or CSV files."
         )
     pattern = str(source if Path(source).is_absolute() else root / source)
-    paths = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute
+    # The folder that the app lies in is no pattern, whatever its name.
+    sought = pattern if Path(source).is_absolute() else os.path.join(glob.escape(str(root)), source)  # noqa: PTH118
+    paths = sorted(glob.glob(sought, recursive=True))  # noqa: PTH207  a pattern may be absolute
     if not paths:
         raise DataError(f"{field}: no file matches {pattern!r}. Check the path; globs are allowed.")
     import pyarrow as pa

@@ -104,8 +104,8 @@ def with_labels(
     AppError
         If the events have the columns too.
     DataError
-        If a key, a label or a time is missing, a label was known before its event, or two values of one event at once;
-        none of these where labels are read as of an earlier instant.
+        If a key, a label or a time is missing, a label was known before its event, two values of one event at once, or
+        no label is of an event that is there; none of these where labels are read as of an earlier instant.
     """
     both = [name for name in (label, known_at) if name in events.columns]
     if both:
@@ -138,6 +138,8 @@ def with_labels(
     at, changed = _last(order, label_code, unlike, int(max(event_code.max(initial=-1), label_code.max(initial=-1))) + 1)
     position = np.where(event_code >= 0, at[event_code], -1) if len(at) else np.full(len(event_code), -1)
     strange = ~np.isin(label_code, event_code)
+    if until is None and len(strange) and strange.all() and (event_code >= 0).any():
+        raise _none_meets(events, labels, key, int(np.argmax(event_code >= 0)))
     example = _example(labels, key, strange, changed, label_code)
     told = Told(
         len(known), int(np.isin(np.flatnonzero(changed), event_code).sum()), int(strange.sum()), example, unsound
@@ -160,6 +162,9 @@ def _codes(events: Frame, labels: Frame, key: str) -> tuple[Ints, Ints]:
         )
     if mine.dtype.kind not in "iu":
         mine, theirs = mine.astype(str), theirs.astype(str)
+    elif np.uint64 in (mine.dtype, theirs.dtype) and mine.dtype != theirs.dtype:
+        # Side by side they would be fractions, and great numbers that are neighbours the same one.
+        mine, theirs = mine.astype(object), theirs.astype(object)
     codes = np.unique(np.concatenate([mine, theirs]), return_inverse=True)[1].astype(np.int64)
     # An event without a name has no label.
     return np.where(nameless, -1, codes[: len(mine)]), codes[len(mine) :]
@@ -232,6 +237,17 @@ def _contradiction(order: Ints, bad: NDArray[np.bool_], known: Ints, where: tupl
     return DataError(
         f"labels: {key}={name} has two labels, both known at {clock.show(int(known[first]))}, in rows {first} and "
         f"{second}: which one counts cannot be told. Keep one, or give the later its own time."
+    )
+
+
+def _none_meets(events: Frame, labels: Frame, key: str, named: int) -> DataError:
+    """Say how the two tables name events, where no label finds its own."""
+    ours, theirs = (
+        frames.values(one, key, "key")[0][row : row + 1].tolist() for one, row in ((events, named), (labels, 0))
+    )
+    return DataError(
+        f"labels: none of {len(labels):,} labels is of an event that is there: by {key!r} the events are named as "
+        f"{ours[0]!r} is, and the labels as {theirs[0]!r}. Make them the same."
     )
 
 

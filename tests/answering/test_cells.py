@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlwild.answering.batch.cells import each, of_arrow, of_decimal, of_texts
-from mlwild.answering.columns import Column
+from mlwild.answering.columns import Column, Shape, WrongValueError, learned
+from mlwild.frames import from_arrow, to_arrow
 
 NUMBER, WHOLE = Column("x", "number"), Column("n", "integer", -128, 127)
 TRUTH, TEXT = Column("v", "boolean"), Column("t", "text")
@@ -136,6 +137,31 @@ def test_times_that_no_table_holds_are_missing(column, kind):
     )
     assert values == [None, 0, None]
     assert all("between 1678 and 2262" in wrong[row] for row in (0, 2))
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars", "pyarrow"])
+def test_a_time_or_date_without_end_is_read_as_the_history_holds_it(frame):
+    us = pa.timestamp("us")
+    schema = pa.schema({"when": us, "until": us, "day": pa.date32(), "fine": pa.timestamp("ns"), "x": pa.float64()})
+    columns = {one.name: one for one in learned(schema, hidden=(), time="when", key=None).needed}
+    end = dt.datetime.fromisoformat("9999-12-31T23:59:59")
+    micros, days = columns["until"].read(end.isoformat()), columns["day"].read("9999-12-31")
+    assert of_arrow(columns["until"], pa.array([end], us)) == ([micros], {})
+    assert of_arrow(columns["day"], pa.array([end.date()])) == ([days], {})
+    shape = Shape.of(schema.empty_table())
+    made = from_arrow(shape.table({"until": [micros], "day": [days]}, 1), frame)
+    found = to_arrow(made, "data")[0]
+    assert found.column("until")[0].as_py() == end
+    assert str(found.column("day")[0].as_py())[:10] == "9999-12-31"
+    # Events are counted in nanoseconds, and so are columns that hold them.
+    for name in ("when", "fine"):
+        with pytest.raises(WrongValueError, match="needs a time between 1678 and 2262"):
+            columns[name].read(end.isoformat())
+    [day] = learned(pa.schema({"day": pa.date32()}), hidden=(), time="day", key=None).needed
+    with pytest.raises(WrongValueError, match="needs a date between 1678 and 2262"):
+        day.read("9999-12-31")
+    with pytest.raises(pa.ArrowInvalid):
+        shape.table({"fine": [micros]}, 1)
 
 
 def test_nanoseconds_are_cut_as_a_text_would_be():

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import mlwild as wild
-from mlwild.answering import bundle
+from mlwild.answering import bundle, service_of
 from mlwild.answering.batch import asked, keeping, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables
@@ -207,6 +207,55 @@ def test_a_canary_from_another_file_has_the_side_tables_of_that_file(keyed, text
         wild.operating.end_challenge(app, store=folder)
 
 
+#: Rows of another kind of frame; without `x`, told by how many columns there are; and with a column more.
+POLARS = PLAIN.replace('return pd.DataFrame({"id"', 'return __import__("polars").DataFrame({"id"').replace(
+    'pd.DataFrame({"x": frame["x"]})', 'frame.with_columns(wide=frame["x"] * 2)[["wide"]]'
+)
+FEWER = PLAIN.replace('"x": x, "y"', '"y"').replace('{"x": frame["x"]}', '{"n": frame["id"] * 0.0 + frame.shape[1]}')
+MORE = PLAIN.replace('"x": x, "y"', '"x": x, "w": x, "y"')
+USED = MORE.replace('{"x": frame["x"]}', '{"x": frame["w"]}')
+ELSE = PLAIN.replace('"x": x, "y"', '"x": np.where(x > 0, "up", "down"), "y"').replace(
+    'frame["x"]}', 'frame["x"] == "up"}'
+)
+
+
+def canary_of(keyed, text):
+    """Return what answers for a canary from another file, which runs no longer then."""
+    file = keyed.with_name("canary.py")
+    file.write_text(text.replace("max_iter=20", "max_iter=6"))
+    app, folder = wild.load_app(keyed), keyed.parent / ".mlwild"
+    challenge(app, file, share=0.3, store=folder, jobs=1)
+    try:
+        store, key, mark = bundle(keyed, store=folder, arm="canary")
+        return service_of(store, load_bundle(store, key, mark))
+    finally:
+        wild.operating.end_challenge(app, store=folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [(POLARS, {"wide": [1.0]}), (FEWER, {"n": [3.0]}), (MORE, {"x": [0.5]})],
+    ids=["kind", "fewer", "more"],
+)
+def test_a_canary_from_another_file_is_given_rows_as_its_own_data_are(keyed, text, features):
+    service = canary_of(keyed, text)
+    assert service.bundle.columns.names == ("id", "when", "x")  # as requests give them
+    made = service.answer({"id": [7], "when": [1_771_000_000_000_000], "x": [0.5]})
+    assert (made.features, made.stage) == (features, ["champion"])
+
+
+def test_a_canary_that_was_mended_and_begun_again_is_bundled_anew_though_its_model_is_the_same(keyed):
+    for text in (PLAIN, PLAIN.replace('{"x": frame["x"]}', '{"x": frame["x"] + 0.0}')):
+        made = canary_of(keyed, text).answer({"id": [7], "when": [1_771_000_000_000_000], "x": [0.5]})
+        assert (made.features, made.stage) == ({"x": [0.5]}, ["champion"])
+
+
+@pytest.mark.parametrize(("text", "column"), [(USED, "w"), (ELSE, "x")], ids=["more", "of another kind"])
+def test_a_canary_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed, text, column):
+    with pytest.raises(StoreError, match=f"the canary reads a column '{column}' that the champion's data do not have"):
+        canary_of(keyed, text)
+
+
 @pytest.fixture(scope="module")
 def replaced(tmp_path_factory):
     """Return the file of an app whose side table is a file beside it, once that is there."""
@@ -224,10 +273,14 @@ def replaced(tmp_path_factory):
         ("at,q\n2026-02-01,1.5\n", "tables['weather']: column 'z' is gone."),
         ("at,z\n2026-02-01,wet\n", "tables['weather']: column 'z' holds text, not numbers."),
         ("at,z\n", "tables['weather']: the table has no row."),
+        (
+            "at,z\n2026-02-01T00:00:00Z,2\n",
+            "tables['weather']: column 'at' holds times with a zone, not times without a zone.",
+        ),
         ("at,z,q\n2026-02-01,2,new\n", ""),
         ("at,z\n2026-02-01,\n", ""),
     ],
-    ids=["gone", "text", "no row", "whole numbers and another column", "a gap"],
+    ids=["gone", "text", "no row", "zone", "whole numbers and another column", "a gap"],
 )
 def test_tables_of_which_no_features_can_be_made_are_refused_and_those_that_are_there_go_on(
     replaced, said, why, tmp_path

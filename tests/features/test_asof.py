@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -69,4 +71,16 @@ def test_keys_are_compared_as_what_they_are():
     assert shared([pa.array([great])], [pa.array([great + 1])], (1, 1))[1].tolist() == [-1]
     zoned = pa.array([0], pa.timestamp("s", "UTC")), pa.array([0], pa.timestamp("us", "UTC"))
     assert shared([zoned[0]], [zoned[1]], (1, 1))[1].tolist() == [0]
+    days = pa.array([1, 2, None], pa.date32())
+    for kind in (pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ns")):
+        assert [part.tolist() for part in shared([days], [days.cast(kind)], (3, 3))] == [[0, 1, 2], [0, 1, 2]]
+    open_ended = pa.array([date(9999, 12, 31)])
+    for kind in (pa.date32(), pa.timestamp("us")):
+        assert shared([open_ended], [open_ended.cast(kind)], (1, 1))[1].tolist() == [0]
+    assert shared([open_ended.cast(pa.timestamp("us"))], [open_ended.cast(pa.timestamp("us"))], (1, 1))[1].tolist() == [
+        0
+    ]
+    assert shared([open_ended], [days.cast(pa.timestamp("ns"))], (1, 3))[1].tolist() == [-1, -1, -1]
+    noon = pa.array([43_200], pa.timestamp("s"))
+    assert shared([pa.array([0], pa.date32())], [noon], (1, 1))[1].tolist() == [-1]
     assert shared([pa.nulls(1)], [pa.array(["a", None])], (1, 2))[1].tolist() == [-1, 0]

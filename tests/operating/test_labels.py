@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 import mlwild as wild
 from mlwild import rules
 from mlwild.errors import AppError, DataError
+from mlwild.frames import eager
+from mlwild.labels import with_labels
 from mlwild.ledger import Ledger
 from mlwild.operating import operate
 from mlwild.operating.lived import lived
@@ -63,6 +66,28 @@ def test_any_kind_of_table_will_do_and_the_events_keep_theirs(kind):
     want = whole_of(events, labels)
     assert found.label[found.labelled].tolist() == want["y"].dropna().tolist()
     assert found.known_at[found.labelled].tolist() == want["at"].dropna().astype(int).tolist()
+
+
+@pytest.mark.parametrize(("events", "labels"), [("int64", "uint64"), ("uint64", "int64"), ("int32", "uint64")])
+def test_great_numbers_with_a_sign_and_without_name_the_same_events(events, labels):
+    names = np.arange(60) + (0 if events == "int32" else 2**62)
+    mine = pd.DataFrame({"id": names.astype(events), "when": np.arange(60), "a": 0.0})
+    theirs = pd.DataFrame({"id": names.astype(labels), "y": np.arange(60) * 10.0, "at": np.arange(60) + 5})
+    found, _ = read_events(app_of(mine, theirs))
+    assert found.label.tolist() == theirs["y"].tolist()
+
+
+@pytest.mark.parametrize("name", [lambda k: f"{k:04d}", str, lambda k: float(k) + 0.5], ids=str)
+def test_where_no_label_is_of_an_event_it_is_said_how_both_are_named(name):
+    """A gap makes fractions of the whole numbers of a pandas frame; some export pads them with zeros."""
+    events = pd.DataFrame({"id": [np.nan, *range(1, 60)], "when": np.arange(60), "a": 0.0})
+    labels = pd.DataFrame({"id": [name(k) for k in range(1, 60)], "y": 1.0, "at": 100})
+    said = f"none of 59 labels is of an event that is there: by 'id' the events are named as 1.0 is, and the labels as {name(1)!r}"
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_events(app_of(events, labels))
+    both = (eager(events, "data"), eager(labels, "labels"))
+    told = with_labels(*both, key="id", label="y", known_at="at", until=100)[1]
+    assert told.strange == 59  # they may come yet
 
 
 def mended(labels):

@@ -233,6 +233,36 @@ def test_what_was_answered_after_the_end_of_a_period_is_left_to_the_tick(tmp_pat
     assert logged.loc[596:599, "x"].to_numpy() == pytest.approx(x[596:600], abs=0)
 
 
+def test_events_whose_times_are_dates_are_taken_over_too(tmp_path):
+    n = 600
+    x = np.random.default_rng(0).normal(size=n)
+    day = np.datetime64("2026-01-01") + np.arange(n) // 6
+    rows = pa.table({"id": np.arange(n), "on": pa.array(day.tolist(), pa.date32()), "x": x, "y": 2 * x})
+    app = wild.App(
+        name="dated", data=lambda: rows, time="on", label="y", delay="3D", key="id", loss="absolute", every="10D",
+        start="2026-01-21", features=lambda frame: frame.select(["x"]),
+        models={"none": lambda X, y: lambda X: np.zeros(len(X))}, logged=wild.Stored("log", tmp_path / "warehouse"),
+    )  # fmt: skip
+    folder = tmp_path / "operate" / "dated" / "served"
+    folder.mkdir(parents=True)
+
+    def line(row, days=0):
+        """Log an answer that was given at nine on the event's day; its date may be said otherwise."""
+        said = int(day[row].astype(int))
+        answer = {"predictions": [{"value": 0.0, "vintage": "1", "status": "normal"}]}
+        event = {"id": row, "on": said + days, "x": float(x[row])}
+        asked = [{"key": row, "arm": "champion", "event": event, "features": {"x": 7.0}}]
+        return sealed(json.dumps({"id": "a", "at": said * 86_400.0 + 32_400, "rows": asked, "answer": answer}))
+
+    lines = [*(line(row) for row in range(500, 510)), *(line(row, days=1) for row in range(510, 515))]
+    (folder / "00000001.jsonl").write_bytes(b"".join(lines))
+    wild.operate(app, rule=rules.Every(1), begin="2026-04-01", store=tmp_path)
+    assert ledger_of(SimpleNamespace(app=app), tmp_path).of("observed")[0].body["served"] == {"served": 10, "unlike": 5}
+    logged = log_of(tmp_path).set_index("_event").sort_index()
+    assert logged.loc[500:509, "x"].tolist() == [7.0] * 10
+    assert logged.loc[510:514, "x"].to_numpy() == pytest.approx(x[510:515], abs=0)
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [

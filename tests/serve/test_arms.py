@@ -257,6 +257,22 @@ def test_where_a_canary_and_the_champion_both_fail_what_is_expected_to_lose_less
     assert (arms, reply["status"], reply["expected"]) == ([who] * 3, [status] * 3, [expected] * 3)
 
 
+@pytest.mark.parametrize("status", ["fallback", "refused"])
+def test_a_canary_that_fails_at_once_leaves_the_champion_the_whole_deadline(monkeypatch, status):
+    stand_in(monkeypatch)
+
+    async def asked():
+        champion = await Pair(Kept("root", "1", "digest"), 0.6).start()
+        standing = Standing(Live({"live": "1", "canary": {"share": 1.0}}), None, champion, Said(status, None))
+        # Its model takes half of the deadline, as it may.
+        reply, arms = await standing.answer(Asked("", [["model waits"]], 1, ((),)), ["a"])
+        assert (reply["status"], reply["stage"], arms) == (["normal"], ["champion"], [CHAMPION])
+        champion.close()
+        await until(lambda: champion.workers == [])
+
+    run(asked())
+
+
 def test_an_answer_on_its_way_when_the_arms_change_still_gets_the_champions(monkeypatch):
     stand_in(monkeypatch)
 

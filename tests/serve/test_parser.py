@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mlwild.answering.columns import Column, Columns
+from mlwild.answering.columns import FURTHEST, Column, Columns
 from mlwild.serve.requests import Asked, Reader, RefusedError, parsed
 
 SECRET = "s3cr3t"
@@ -24,7 +24,7 @@ CLOCKED = Columns(
         Column("x", "number"),
         Column("city", "text"),
         Column("vip", "boolean"),
-        Column("day", "date"),
+        Column("day", "date", far=FURTHEST),
         Column("bare", "time"),
         Column("tags", "other"),
     ),

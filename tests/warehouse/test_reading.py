@@ -17,6 +17,24 @@ from mlwild.warehouse import StoredTable, add
 from tests.operating.worlds import ledger_of, operated
 from tests.support import drifting, small_app
 
+
+@pytest.mark.parametrize(
+    "folder", ["My orders", "Aufträge 東", "it's", "a#b", "100%", "{x}", "a?b*", '"q"', "<b>", "a:b", "~"]
+)
+def test_a_table_is_kept_and_read_in_a_folder_of_any_name(tmp_path, folder):
+    home, rows = tmp_path / folder, pa.table({"id": [1, 2], "at": [1, 2], "x": [0.5, 1.5]})
+    add("t", rows, key="id", time="at", warehouse=home)
+    add("t", pa.table({"id": [3], "at": [3], "x": [2.5]}), warehouse=home)
+    assert StoredTable(home / "t").read()["x"].to_pylist() == [0.5, 1.5, 2.5]
+
+
+@pytest.mark.parametrize("folder", ["old [1]", "a|b", "a^b", "a%20b", "a\\b", "a\tb"])
+def test_a_folder_that_the_library_reads_as_another_is_refused(tmp_path, folder):
+    with pytest.raises(DataError, match=r"data: 't' cannot be kept in .*in the name of a folder"):
+        add("t", pa.table({"id": [1], "at": [1]}), key="id", time="at", warehouse=tmp_path / folder)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"lock"}
+
+
 ROW = st.tuples(st.integers(0, 8), st.integers(0, 30), st.integers(0, 3), st.integers(0, 40))
 
 

@@ -186,6 +186,25 @@ def test_a_page_whose_server_has_ended_says_so(tmp_path):
 
 
 @with_chromium
+def test_a_page_that_is_left_open_says_what_is_wrong_and_goes_on_when_it_is_mended(tmp_path):
+    path = long_life(tmp_path, "watched", 12).path
+    sound = path.read_bytes()
+    with playwright.sync_playwright() as driver, served_here(Workspace(tmp_path)) as address:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address + "apps/watched")
+        path.write_bytes(sound.replace(b'"rows": ', b'"rows": 1', 1))
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.get_by_text("ledger.jsonl does not agree with its digest").wait_for()
+        assert page.title() == "(1) Not shown · mlwild"
+        assert page.locator("#lost").is_hidden()
+        path.write_bytes(sound)
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.get_by_role("heading", name="watched").wait_for()
+        browser.close()
+
+
+@with_chromium
 @pytest.mark.parametrize("width", [390, 1400])
 def test_no_page_is_wider_than_the_window(tmp_path, width):
     name = "an-app-whose-name-somebody-wrote-out-in-full-for-all-regions-and-both-kinds-of-customer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -145,3 +146,12 @@ def test_what_goes_wrong_tells_nothing_of_the_machine(tmp_path):
                 assert "Traceback" not in answer.text
                 assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert client.get("/").status_code == 200  # the rest is there all the same
+
+
+def test_a_store_that_is_named_from_where_one_is_leaves_no_part_of_its_place_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "c", "d", "e", "f", ".mlwild", "b/../a"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        here = Workspace(Path(name))
+        for place in (Path(name).resolve(), Path(name).absolute(), Path(name)):
+            assert here.placeless(f"versions: {place}/mlflow.db is unsound") == "versions: mlflow.db is unsound"

@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from mlwild import rules
@@ -231,6 +232,20 @@ def test_an_app_that_is_removed_is_gone(tmp_path):
         assert answer.status_code == 404
         assert "No app &#39;gone&#39; is in operation here." in answer.text
         assert "No app is in operation" in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")], ids=["gone", "empty"]
+)
+def test_an_app_that_is_live_and_has_lost_its_ledger_is_not_said_to_be_out_of_operation(tmp_path, lose):
+    ledger = long_life(tmp_path, "lost", 3)
+    (ledger.path.parent / "live.json").write_text('{"live": "2"}')
+    lose(ledger.path)
+    said = "ledger: operate/lost/ledger.jsonl is gone or empty, and live.json beside it says that something is live."
+    with browser(tmp_path) as client:
+        assert said[:-1] in client.get("/").text
+        assert said in client.get("/apps/lost").text
+        assert client.get("/api/apps/lost").json()["error"].startswith(said)
 
 
 def test_a_ledger_is_read_again_only_when_it_has_changed(tmp_path):

@@ -98,6 +98,29 @@ def _hanging(app: App, frame: Frame, tables: Tables, name: str, whole: Any) -> t
     )
 
 
+def hangs_on(app: App, frame: Frame, tables: Tables, column: str) -> bool:
+    """
+    Say whether features of some events are others where a column of theirs is missing, or cannot be made then.
+
+    Parameters
+    ----------
+    app : App
+    frame : Frame of n_events
+    tables : Tables
+        All that is known of them.
+    column : str
+    """
+    tried = frames.take(frame, _spread(frame.shape[0], TRIED))
+    whole, _ = make_features(app, tried, tables)
+    try:
+        blank = frames.blank(tried, [column], np.ones(tried.shape[0], dtype=bool))
+        without, _ = make_features(app, blank, tables)
+    except Exception:  # noqa: BLE001  the user's function may raise anything: without the column there is no feature
+        return True
+    names = whole.column_names
+    return names != without.column_names or not all(_equal(whole.column(one), without.column(one)) for one in names)
+
+
 def _equal(one: Any, other: Any) -> bool:
     first, second = ([None if cell != cell else cell for cell in column.to_pylist()] for column in (one, other))  # noqa: PLR0124
     return first == second

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.answering.ages import Limit, learn_limits
+from mlwild.answering.ages import Limit, hangs_on, learn_limits
 from mlwild.answering.apps import app_of
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
-from mlwild.answering.columns import Shape, learned
+from mlwild.answering.columns import Columns, Shape, learned
 from mlwild.answering.formerly import with_past
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.tables import known_now
@@ -49,7 +49,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 17"
+VERSION = "bundle 19"
 #: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
 LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.
@@ -101,7 +101,8 @@ def bundle(
             "Restore it, or put the new one in place with mlwild deploy."
         )
     # A bundle names the app's file: one that was copied or moved with its store is another.
-    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, code_of(app), str(app.file), _beside(app))
+    code = code_of(app), _rivals_code(life, arm)
+    key = digest(VERSION, json.dumps(live.body, sort_keys=True), arm, *code, str(app.file), _beside(app))
     found = _whole(root, key)
     if found is None:
         # Two who bundle the same make other bytes: the later would take the file from under the earlier's workers.
@@ -140,6 +141,12 @@ def _drop_left_over(root: Store) -> None:
             root.drop(key, KIND)
 
 
+def _rivals_code(life: Lived, arm: str) -> str:
+    """Return what names the code of a challenger: edited, and begun anew, it may have a model of the same bytes."""
+    trial = trial_of(life)
+    return "" if arm == CHAMPION or trial is None else json.dumps(trial.body["made_of"], sort_keys=True)
+
+
 def _beside(app: App) -> str:
     """Return a digest of what answers rest on beside what is live: the guard, who falls back, the contract."""
     declared = None if app.contract is None else app.root / app.contract
@@ -173,6 +180,7 @@ def _made(app: App, root: Store, life: Lived, live: Live, arm: str) -> Bundle:
     own = desk
     if arm != CHAMPION:
         triangle, path, own = _rival(desk, triangle, life, cutoff)
+        _refuse_unfilled(desk, own, triangle, arm)
     chain, why = _chain(triangle, path, cutoff)
     return _bundle(desk, own, triangle, live, (arm, told), (chain, why), _parts(root, chain, told))
 
@@ -191,6 +199,27 @@ def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Tr
     there = rivals_desk(desk, trial.body)
     made = rival_of(desk, triangle, cutoff, trial.body, told_of(life, trial), there=there)
     return made, [rival_vintage(one, made) for one in life.path], there
+
+
+def _refuse_unfilled(desk: Desk, own: Desk, triangle: Triangle, arm: str) -> None:
+    """Refuse a challenger that reads what requests do not hold: they give what the champion reads."""
+    app, model = triangle.survey.app, triangle.survey.app.models[triangle.model]
+    given, read = (_columns(one.events, app, model) for one in (desk, own))
+    for name in given.unfilled(read):
+        if name in given.names or hangs_on(app, own.events.frame, Tables(own.tables), name):
+            raise StoreError(
+                f"serve: the {arm} reads a column {name!r} that the champion's data do not have, or hold otherwise: "
+                "requests give the champion's columns. Put it in place with mlwild deploy, or have it do without."
+            )
+
+
+def _columns(events: Events, app: App, model: Any) -> Columns:
+    """Return what requests are to give of some events."""
+    late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
+    if isinstance(model, Forecast):
+        late = [one for one in late if one != model.column]
+    hidden = list(dict.fromkeys(late))
+    return learned(events.frame.to_arrow().schema, hidden=hidden, time=app.time, key=app.key)
 
 
 def _chain(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> tuple[Chain | None, str]:
@@ -225,7 +254,7 @@ def _parts(root: Store, chain: Chain | None, told: Mapping[str, Any]) -> tuple[P
 
 def _bundle(
     desk: Desk,
-    own: Desk,  # a challenger from another file has side tables of its own
+    own: Desk,  # a challenger from another file has rows and side tables of its own
     triangle: Triangle,
     live: Live,
     of: tuple[str, Mapping[str, Any]],
@@ -235,11 +264,8 @@ def _bundle(
     (arm, told), (chain, why) = of, guarded
     survey, name, events = triangle.survey, triangle.model, desk.events
     app = survey.app
-    schema = events.frame.to_arrow()
-    late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
+    read = own.events.frame.to_arrow()
     model = app.models[name]
-    if isinstance(model, Forecast):
-        late = [one for one in late if one != model.column]
     last = None if chain is None else chain.guard.stages[-1]
     file = desk.app.root / str(told["file"]) if told.get("file") else desk.app.file
     return Bundle(
@@ -253,10 +279,10 @@ def _bundle(
         unguarded=why,
         ask=survey.ask,
         classes=survey.classes,
-        columns=learned(schema.schema, hidden=list(dict.fromkeys(late)), time=app.time, key=app.key),
-        data=Shape.of(schema),
+        columns=_columns(events, app, model),
+        data=Shape.of(read),
         learned=Shape.of(survey.features),
-        data_kind=str(events.frame.implementation),
+        data_kind=str(own.events.frame.implementation),
         kind=survey.kind,
         tables=Tables({key: known_now(table) for key, table in own.tables.items()}),
         limits=_limits(own, triangle),

@@ -22,8 +22,10 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-#: Microseconds since 1970 that nanoseconds in 64 bits can hold.
-FAR = 9_223_000_000_000_000
+#: Microseconds since 1970 that nanoseconds in 64 bits can hold, and that years of four digits can.
+FAR, FURTHEST = 9_223_000_000_000_000, 253_402_300_799_999_999
+#: Microseconds of a day.
+DAY = 86_400_000_000
 
 
 class WrongValueError(ValueError):
@@ -44,6 +46,8 @@ class Column:
         Of whole numbers: least and greatest that the column can hold.
     zoned : bool
         Of times: whether they have a time zone.
+    far : int
+        Of times and dates: microseconds since 1970, either way, that the column can hold.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Column:
     low: int = 0
     high: int = 0
     zoned: bool = False
+    far: int = FAR
 
     def read(self, value: Any) -> Any:
         """
@@ -93,9 +98,12 @@ class Column:
             return self._instant(value)
         if kind == "date":
             try:
-                return (date.fromisoformat(value) - _EPOCH.date()).days
+                days = (date.fromisoformat(value) - _EPOCH.date()).days
             except (TypeError, ValueError):
                 raise WrongValueError("needs a date such as 2026-01-31") from None
+            if abs(days) > self.far // DAY:
+                raise WrongValueError(self.beyond)
+            return days
         raise WrongValueError("cannot be given in a request: its column holds no plain values")
 
     def _instant(self, value: Any) -> int:
@@ -108,9 +116,14 @@ class Column:
         except (TypeError, ValueError, OverflowError):
             raise WrongValueError(f"needs a time such as {need}") from None
         made = span // _MICROSECOND
-        if abs(made) > FAR:
-            raise WrongValueError("needs a time between 1678 and 2262")
+        if abs(made) > self.far:
+            raise WrongValueError(self.beyond)
         return made
+
+    @property
+    def beyond(self) -> str:
+        """Why a time or a date is refused that the column cannot hold."""
+        return f"needs a {self.kind} between {'1678 and 2262' if self.far == FAR else '1 and 9999'}"
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -185,16 +198,36 @@ class Columns:
         """Names of what a row gives."""
         return tuple(one.name for one in self.needed)
 
+    def unfilled(self, other: Columns) -> list[str]:
+        """
+        Return the columns of another app that rows of these columns do not fill.
+
+        Examples
+        --------
+        >>> mine, rival = (Columns((Column(name, "number"),), (), "t", None) for name in "xz")
+        >>> mine.unfilled(rival), mine.unfilled(mine)
+        (['z'], [])
+        """
+        given = {one.name: (one.kind, one.zoned) for one in self.needed}
+        whole = {one.name for one in self.needed if one.kind == "integer"}  # fills a column of fractions too
+        return [
+            one.name
+            for one in other.needed
+            if given.get(one.name) != (one.kind, one.zoned) and not (one.name in whole and one.kind == "number")
+        ]
+
 
 def learned(schema: Any, *, hidden: Sequence[str], time: str, key: str | None) -> Columns:
     """Return the columns that a request must have, of the Arrow schema of an app's data."""
-    needed = tuple(_column(field) for field in schema if field.name not in hidden)
+    needed = tuple(_column(field, time) for field in schema if field.name not in hidden)
     return Columns(needed, tuple(name for name in hidden if name in schema.names), time, key)
 
 
-def _column(field: Any) -> Column:
+def _column(field: Any, time: str) -> Column:
     import pyarrow as pa
 
+    # The time of events is counted in nanoseconds; other columns may say that something has no end, by the year 9999.
+    far = FAR if field.name == time or getattr(field.type, "unit", "") == "ns" else FURTHEST
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_boolean(kind):
         return Column(field.name, "boolean")
@@ -208,9 +241,9 @@ def _column(field: Any) -> Column:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return Column(field.name, "text")
     if pa.types.is_timestamp(kind):
-        return Column(field.name, "time", zoned=kind.tz is not None)
+        return Column(field.name, "time", zoned=kind.tz is not None, far=far)
     if pa.types.is_date(kind):
-        return Column(field.name, "date")
+        return Column(field.name, "date", far=far)
     return Column(field.name, "other")
 
 
@@ -262,7 +295,8 @@ def _array(values: Sequence[Any], kind: Any) -> Any:
 
     if pa.types.is_timestamp(kind):
         made = pa.array(values, pa.timestamp("us", kind.tz))
-        return made if made.type == kind else made.cast(kind, safe=False)
+        # What is finer is cut; what a column cannot hold is never another time.
+        return made if made.type == kind else made.cast(kind, safe=kind.unit == "ns")
     if pa.types.is_float64(kind):
         return pa.array(values, kind)
     if pa.types.is_date(kind):

@@ -79,12 +79,20 @@ def _refuse_others(name: str, before: SideTable, now: SideTable) -> None:
     for column in was.column_names:
         if column not in found.column_names:
             raise DataError(f"tables[{name!r}]: column {column!r} is gone. Bring it back; features may be made of it.")
-        wanted, kind = kind_of(was.column(column)), kind_of(found.column(column))
+        wanted, kind = _kind(was.column(column)), _kind(found.column(column))
         if wanted != kind and not {wanted, kind} <= NUMBERS and "empty" not in {wanted, kind}:
             raise DataError(
                 f"tables[{name!r}]: column {column!r} holds {HOLDS.get(kind, kind)}, not {HOLDS.get(wanted, wanted)}. "
                 "Mend it; features may be made of it."
             )
+
+
+def _kind(column: Any) -> str:
+    """Return the kind of a column; times with a zone and times without one cannot be held against each other."""
+    kind = kind_of(column)
+    if kind != "time":
+        return kind
+    return "times with a zone" if getattr(column.type, "tz", None) else "times without a zone"
 
 
 def refreshed(

@@ -15,8 +15,8 @@ def shared(left: Sequence[Any], right: Sequence[Any], sizes: tuple[int, int]) ->
     """
     Return the keys of the left rows as numbers, and those of the right rows as the same numbers.
 
-    Whole numbers and fractions are compared as numbers, words as words, all else as text. A missing key (null or NaN)
-    is a key of its own: it matches a missing one.
+    Whole numbers and fractions are compared as numbers, words as words, dates as their midnights, all else as text. A
+    missing key (null or NaN) is a key of its own: it matches a missing one.
 
     Parameters
     ----------
@@ -76,9 +76,13 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
         return left.cast(pa.int64(), safe=False), right.cast(pa.int64(), safe=False)
     if _words(a) and _words(b):
         return left.cast(pa.large_string()), right.cast(pa.large_string())
-    if types.is_timestamp(a) and types.is_timestamp(b) and (a.tz is None) == (b.tz is None):
+    if types.is_timestamp(a) and types.is_timestamp(b) and a != b and (a.tz is None) == (b.tz is None):
         kind = pa.timestamp("ns", a.tz)
         return left.cast(kind), right.cast(kind)
+    if _wall(a) and _wall(b) and a != b:
+        # Frames turn a date into its midnight; nanoseconds hold no date beyond 2262, such as that of "until further".
+        kind = pa.timestamp("us")
+        return left.cast(kind, safe=False), right.cast(kind, safe=False)
     return (left, right) if a == b and not types.is_nested(a) else (_text(left), _text(right))
 
 
@@ -114,6 +118,12 @@ def _number(kind: Any) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _wall(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None))
 
 
 def _words(kind: Any) -> bool:

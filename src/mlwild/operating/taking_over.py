@@ -116,10 +116,11 @@ class _Said:
 
     def __init__(self, known: Events, time: str, ticks: bool) -> None:
         self.known, self.table, self.time, self.ticks = known, known.frame.to_arrow(), time, ticks
+        self.unit = 1 if ticks else _unit(self.table.column(time).type)
 
     def agrees(self, event: int, said: Mapping[str, Any], at: int | None) -> bool:
         """Say whether a request gave what the data hold of an event, at its time, and before its label was known."""
-        asked = said[self.time] if self.ticks else 1_000 * said[self.time]
+        asked = self.unit * said[self.time]
         if abs(asked - int(self.known.time[event])) > (0 if self.ticks else NEAR):
             return False
         if self.known.known_at[event] <= max(asked, asked if at is None else at) and not self.ticks:
@@ -130,6 +131,13 @@ class _Said:
             if name not in self.table.column_names or not _same(self.table.column(name), event, value):
                 return False
         return True
+
+
+def _unit(kind: Any) -> int:
+    """Return the nanoseconds of what a request counts: days of dates, microseconds of all other times."""
+    import pyarrow as pa
+
+    return 86_400 * 10**9 if pa.types.is_date(kind) else 1_000
 
 
 def _same(column: Any, event: int, value: Any) -> bool:

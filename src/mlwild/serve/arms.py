@@ -31,7 +31,7 @@ LOOK, AGAIN = 0.5, 30.0
 PATIENCE, MORE = 60.0, 4.0
 #: Seconds between two notes that the bundles of those who answer are in use.
 TOUCH = 600.0
-#: Share of the deadline that a canary may take: then there is time for the champion.
+#: Share of the deadline that a canary may take: the champion has the rest.
 CANARY_TIME = 0.6
 #: Seconds that answers on their way get after a change.
 DRAIN = 30.0
@@ -98,19 +98,25 @@ class Standing:
                 arms[row] = arm
         return placed([(at, reply) for _, at, reply in parts], n), arms
 
-    async def _some(self, asked: Asked, rows: list[int], share: float = 1.0) -> list[tuple[str, list[int], Reply]]:
+    async def _some(
+        self, asked: Asked, rows: list[int], within: float | None = None
+    ) -> list[tuple[str, list[int], Reply]]:
         if not rows:
             return []
-        within = self.champion.deadline * share
         return [(CHAMPION, rows, await self.champion.answer(_rows(asked, rows), len(rows), within))]
 
     async def _tried(self, canary: Pair, asked: Asked, rows: list[int]) -> list[tuple[str, list[int], Reply]]:
         """Let the canary answer; what it cannot, or not in time, the champion does, or whoever is expected better."""
+        loop, deadline = asyncio.get_running_loop(), self.champion.deadline
+        began = loop.time()
         reply = await canary.answer(_rows(asked, rows), len(rows), canary.deadline * CANARY_TIME)
+        # A canary that fails at once leaves the champion all the time that it would have had without it.
+        left = deadline * (1 + len(rows) / 1000) - (loop.time() - began)
         failed = [place for place, status in enumerate(reply["status"]) if status in ("fallback", "refused")]
         if not failed:
             return [(CANARY, rows, reply)]
-        [(_, _, back)] = await self._some(asked, [rows[place] for place in failed], 1 - CANARY_TIME)
+        within = max(left / (1 + len(failed) / 1000), deadline * (1 - CANARY_TIME))
+        [(_, _, back)] = await self._some(asked, [rows[place] for place in failed], within)
         # A champion that has failed as well may have nothing as good as what the canary fell back on.
         given = [at for at, place in enumerate(failed) if _rank(back, at) <= _rank(reply, place)]
         over = [failed[at] for at in given]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ from mlwild.warehouse.description import BATCH, KEY, KNOWN, OWN, ROW, Descriptio
 WAREHOUSE = ".mlwild/warehouse"
 #: Name under which batches are numbered in the table's own log.
 WRITER = "mlwild"
+#: What the library of the open format cannot read in a path, or reads as another one.
+_MISREAD = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
 #: Nothing is ever removed: a version that a model learned from can be read again.
 _KEPT = {
     "delta.appendOnly": "true",
@@ -123,7 +127,19 @@ class StoredTable:
         """Return the rows as the open format's library has them; None before the first."""
         from deltalake import DeltaTable
 
-        return DeltaTable(self.rows) if DeltaTable.is_deltatable(str(self.rows)) else None
+        place = self._place()
+        return DeltaTable(place) if DeltaTable.is_deltatable(place) else None
+
+    def _place(self) -> str:
+        """Return the folder of the rows, if the open format's library takes it for that: it reads it as an address."""
+        place = str(self.rows.absolute())
+        odd = _MISREAD.search(place)
+        if odd is not None:
+            raise DataError(
+                f"data: {self.name!r} cannot be kept in {str(self.folder.parent)!r}: the library of its format cannot "
+                f"read {odd[0]!r} in the name of a folder. Rename that, or keep the tables elsewhere."
+            )
+        return place
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -165,7 +181,7 @@ class StoredTable:
         properties = CommitProperties(custom_metadata={WRITER: body}, app_transactions=[Transaction(WRITER, number)])
         with writing(self.rows):
             write_deltalake(
-                str(self.rows),
+                self._place(),
                 reader,
                 mode="append",
                 schema_mode="merge",
@@ -222,7 +238,7 @@ class StoredTable:
         condition = acknowledged if condition is None else condition & acknowledged
         delta = self.delta()
         # Files of this machine, read by Arrow itself: the library's own file system calls back into a Python that ends.
-        files = sorted(uri.removeprefix("file://") for uri in delta.file_uris())
+        files = sorted(unquote(uri.removeprefix("file://")) for uri in delta.file_uris())
         whole = ds.dataset(files, format="parquet", schema=pa.schema(delta.schema()))
         return whole.to_table(columns=list(columns), filter=condition)
 

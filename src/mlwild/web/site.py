@@ -96,7 +96,7 @@ def _troubles(app: FastAPI, workspace: Workspace, render: Render) -> None:
     def answer(request: Request, code: int, said: str) -> Response:
         if request.url.path.startswith("/api"):
             return JSONResponse({"error": said}, status_code=code)
-        return render("wrong.html", code=code, title="Not shown", said=said)
+        return render("wrong.html", code=code, title="Not shown", called=int(code >= 500), said=said)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, problem: HTTPException) -> Response:

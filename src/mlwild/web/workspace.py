@@ -15,7 +15,7 @@ from mlwild.errors import AppError, StoreError
 from mlwild.ledger import Ledger
 from mlwild.operating import Status, status
 from mlwild.operating.life_sheet import life_sheet
-from mlwild.operating.status import state_in
+from mlwild.operating.status import LEDGER, gone, state_in
 from mlwild.rehearsal import sheet_in
 from mlwild.versions import Run, place_of
 from mlwild.versions import runs as runs_on_record
@@ -119,22 +119,29 @@ class Workspace:
 
     def life(self, app: str) -> Read:
         """Return the ledger of an app in operation, and its life."""
-        gone = HTTPException(404, f"No app {app[:80]!r} is in operation here.")
+        unknown = HTTPException(404, f"No app {app[:80]!r} is in operation here.")
         if not plain_name(app):
-            raise gone
+            raise unknown
         try:
-            return self.lives.at(self.store / "operate" / app / "ledger.jsonl")
+            return self.lives.at(self.store / "operate" / app / LEDGER)
         except (FileNotFoundError, NotADirectoryError):
-            raise gone from None
+            self._refuse_lost(app)
+            raise unknown from None
 
     def sheet(self, app: str) -> dict[str, Any]:
         """Return a life as plain data."""
         sheet = self.life(app).sheet
         if sheet is None:
+            self._refuse_lost(app)
             raise HTTPException(404, f"The life of {app!r} was not opened yet. Run mlwild operate.")
         # What kept an app from being operated at all is no fact of its ledger.
         kept = state_in(self.store / "operate" / app)
         return sheet if kept is None else sheet | {"status": kept.as_dict()}
+
+    def _refuse_lost(self, app: str) -> None:
+        """Say of an app whose ledger has been lost what the first page says: something is live."""
+        if said := gone(self.store / "operate" / app):
+            raise StoreError(f"{said}.")
 
     def rehearsed(self) -> list[str]:
         """Return the apps whose last rehearsal has a card here."""
@@ -157,7 +164,8 @@ class Workspace:
 
     def placeless(self, said: str) -> str:
         """Return a sentence without the place of the store on this machine."""
-        for place in {str(self.store.resolve()), str(self.store.absolute()), str(self.store)} - {"."}:
+        places = {str(self.store.resolve()), str(self.store.absolute()), str(self.store)} - {"."}
+        for place in sorted(places, key=len, reverse=True):  # the end of a place may be another one
             said = said.replace(place + "/", "")
         return said
 

@@ -7,16 +7,14 @@ from decimal import Decimal
 from math import isfinite, nan
 from typing import Any
 
-from mlwild.answering.columns import FAR, Column, WrongValueError
+from mlwild.answering.columns import DAY, Column, WrongValueError
 
 #: Texts that stand for a missing value in a column that holds no text.
 GAPS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>"})
 #: Frames write the 1 and 0 of databases, with gaps, as 1.0 and 0.0.
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_DAY = 86_400_000_000
 #: Digits of a whole number of 64 bits.
 _DIGITS = 20
-_FAR_DAY = "needs a date between 1678 and 2262"
 
 #: Cells as a column holds them, and what is wrong with some, by row.
 Read = tuple[list[Any], dict[int, str]]
@@ -154,17 +152,17 @@ def of_arrow(column: Column, array: Any) -> Read:
     if pa.types.is_timestamp(given):
         micros = _micros(array)
         if kind == "time" and (given.tz is not None) == column.zoned:
-            return _within(micros, FAR, "needs a time between 1678 and 2262")
-        if kind == "date" and given.tz is None and not any(one is not None and one % _DAY for one in micros):
-            return _within([None if one is None else one // _DAY for one in micros], FAR // _DAY, _FAR_DAY)
+            return _within(micros, column.far, column.beyond)
+        if kind == "date" and given.tz is None and not any(one is not None and one % DAY for one in micros):
+            return _within([None if one is None else one // DAY for one in micros], column.far // DAY, column.beyond)
         return each(column, array.cast(pa.string()).to_pylist())
     if pa.types.is_date(given):
         days = array.cast(pa.date32()).cast(pa.int32()).to_pylist()
         if kind == "date":
-            return _within(days, FAR // _DAY, _FAR_DAY)
+            return _within(days, column.far // DAY, column.beyond)
         if kind == "time" and not column.zoned:
-            micros = [None if one is None else one * _DAY for one in days]
-            return _within(micros, FAR, "needs a time between 1678 and 2262")
+            micros = [None if one is None else one * DAY for one in days]
+            return _within(micros, column.far, column.beyond)
     return each(column, _cells(array))
 
 

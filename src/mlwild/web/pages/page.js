@@ -49,8 +49,7 @@ if (document.body.hasAttribute("data-live")) {
   const look = async () => {
     if (document.hidden) return;
     try {
-      const answer = await fetch(location.href);
-      if (!answer.ok) throw new Error(answer.status);
+      const answer = await fetch(location.href);  // what is wrong is a page too
       const now = new DOMParser().parseFromString(await answer.text(), "text/html");
       const [old, fresh] = [document.querySelector("main"), now.querySelector("main")];
       const writing = document.activeElement && document.activeElement.matches("input, select");
