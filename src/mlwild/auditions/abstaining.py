@@ -34,7 +34,7 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
     Return what would have been answered in each period so far, at a stated risk.
 
     How sure the champion must be is learned at the beginning of each period as a guard learns it: on labelled rows that
-    a model as it was some periods before had not learned from. Then the period's own rows are answered by it or not.
+    it had not learned from, or a model as it was some periods before in its stead. Then the period's own rows are answered by it or not.
 
     Parameters
     ----------
@@ -110,7 +110,8 @@ def _threshold(triangle: Triangle, live: Vintage, period: int, risk: float) -> f
     """Return how sure answers must be, as it was known when a period began; None where nothing was."""
     survey, grid = triangle.survey, triangle.survey.grid
     since = since_of(survey, period)
-    stand_in = triangle.freshest(live.window, since)
+    # One that is older than the rows did not learn from them: it is judged itself, as a guard judges it.
+    stand_in = live if live.cutoff <= since else triangle.freshest(live.window, since)
     if stand_in is None or since >= period:
         return None
     rows = np.arange(int(grid.row_start[since]), int(grid.row_start[period]))
