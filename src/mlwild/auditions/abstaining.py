@@ -34,7 +34,8 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
     Return what would have been answered in each period so far, at a stated risk.
 
     How sure the champion must be is learned at the beginning of each period as a guard learns it: on labelled rows that
-    it had not learned from, or a model as it was some periods before in its stead. Then the period's own rows are answered by it or not.
+    it had not learned from, or that a model as it was some periods before had not, in its stead. Then the period's own
+    rows are answered by it or not.
 
     Parameters
     ----------

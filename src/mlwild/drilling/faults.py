@@ -229,7 +229,7 @@ FAULTS = (
 
 @dataclass
 class Failing:
-    """A champion that fails in a share of its calls while a fault lasts; it keeps the first row of the first of them."""
+    """A champion that fails in a share of its calls while a fault lasts, and keeps the first row of the first such."""
 
     predict: Predict
     how: str
