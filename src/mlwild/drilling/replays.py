@@ -170,7 +170,7 @@ class Replay:
         if fault.change is None:
             failing: tuple[Predict, ...] = (Failing(first, fault.model, severity, rng), *self.chain.predict[1:])
             sound = np.zeros((len(order), table.num_columns), dtype=bool)
-            return self._asked(table, order, failing, self._told(table, order, sound, severity), sound.any(axis=1))
+            return self._asked(table, order, failing, self._told(table, order, sound, severity), sound[:, 0])
         made = fault.change(self.scene, rng, severity)
         if made is None:
             return None
@@ -304,7 +304,7 @@ class Replay:
 
 def _moved(order: Ints, n: int) -> NDArray[np.bool_]:
     """Mark the rows that came in another's place, or again."""
-    return order != np.arange(n) if len(order) == n else np.diff(order, prepend=-1) == 0
+    return np.asarray(order != np.arange(n) if len(order) == n else np.diff(order, prepend=-1) == 0)
 
 
 def _known(value: Floats) -> NDArray[np.bool_]:
