@@ -95,6 +95,7 @@ def test_a_risk_that_cannot_be_had_answers_nothing(tmp_path):
     found = abstained(triangle, path, 1, risk=1e-6)
     assert (found["answered"], found["wrong"], found["of"], found["worst"]) == (0.0, None, 0, None)
     assert "none of" in found["said"]
+    assert f"{found['n']:,} labelled rows of {found['periods']} periods" in found["said"]
     assert abstained(triangle, [], 1, risk=0.1) is None
 
 

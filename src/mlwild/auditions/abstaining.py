@@ -50,11 +50,11 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
     Returns
     -------
     dict or None
-        ``risk``; ``answered``, the share of the ``n`` rows of ``periods``; ``wrong``, the share of those answers that
-        named another class than came, and ``all_wrong`` if every row were answered; ``worst``, the greatest share of
-        wrong answers in a period, with ``from`` and ``to``; and ``kept``, in how many periods it was ``risk`` at most,
-        of ``of`` in which anything was answered; and ``said``, the same as a sentence. None where no period can be
-        looked at.
+        ``risk``; ``answered``, the share of the ``n`` labelled rows of ``periods``; ``wrong``, the share of those
+        answers that named another class than came, and ``all_wrong`` if every row were answered; ``worst``, the
+        greatest share of wrong answers in a period, with ``from`` and ``to``; and ``kept``, in how many periods it was
+        ``risk`` at most, of ``of`` in which anything was answered; and ``said``, the same as a sentence. None where no
+        period can be looked at.
     """
     survey, grid = triangle.survey, triangle.survey.grid
     answered = wrong = missed = n = kept = of = periods = 0
@@ -96,7 +96,7 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
 
 def _said(found: dict[str, Any]) -> str:
     """Say what abstaining means, the worst period too."""
-    risk, rows = f"{found['risk']:.3g}", f"{found['n']:,} rows of {found['periods']} periods"
+    risk, rows = f"{found['risk']:.3g}", f"{found['n']:,} labelled rows of {found['periods']} periods"
     if found["wrong"] is None:
         return f"At a risk of {risk} none of {rows} would have been answered: {found['all_wrong']:.1%} would be wrong."
     worst, when = found["worst"], f"{found['worst']['from']} to {found['worst']['to']}"
