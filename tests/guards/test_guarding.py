@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import KDTree
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression, SGDRegressor
 
@@ -72,6 +73,38 @@ def test_who_measures_did_not_learn_from_what_it_is_measured_on(tmp_path):
     assert champion.n == 1000
     assert champion.loss > 0.5
     assert len(made.guard.stages) == 3
+
+
+class Neighbour:
+    """Says what came of the row that is most like it in x and z: it is always right of rows that it learned from."""
+
+    def fit(self, X, y):
+        self.classes_, self.tree, self.y = np.array([0, 1]), KDTree(X[:, :2]), y
+        return self
+
+    def predict_proba(self, X):
+        one = self.y[self.tree.query(np.nan_to_num(X[:, :2]))[1]].astype(float)
+        return np.column_stack([1 - one, one])
+
+
+def test_a_risk_is_kept_without_several_features_by_who_learned_from_all_that_is_known(tmp_path):
+    """A fifth of its answers to rows that come are wrong; of those that it learned from it remembers each."""
+    rows = _rows(4000).assign(
+        a=np.random.default_rng(1).normal(size=4000), b=np.random.default_rng(2).normal(size=4000)
+    )
+    rows["y"] = (rows["y"] > 0).astype(int)
+    app = _app(rows, models={"neighbour": Neighbour()}, loss="brier", guard=Guard(risk=0.05), fallback=[],
+               features=lambda rows: rows[["x", "z", "a", "b"]].to_numpy())  # fmt: skip
+    triangle = _triangle(app, tmp_path)
+    later = slice(2500, 4000)
+    live, came = rows[["x", "z", "a", "b"]].to_numpy()[later], rows["y"].to_numpy()[later]
+    live[:, 2:] = np.nan
+    made = chain_of(triangle, [Vintage(20)], 20)  # made at this very cutoff, from all rows before 2,500
+    found = made.guard.answer(live, made.predict, made.guard.watch())
+    given = found.status != 3
+    assert not given.any() or ((found.value[given] > 0.5) != came[given]).mean() < 0.07
+    # One that was made before the rows that it is measured by is as sure of those that come.
+    assert [stage.apart for stage in chain_of(triangle, [Vintage(5)] * 16, 20).guard.stages] == [True, True]
 
 
 def _same(radii, other):

@@ -53,12 +53,15 @@ class Candidate:
     radii : Radii, optional
         How far off its answers may be, as its life so far showed. Default: as the stand-in's answers to the held rows
         show.
+    apart : bool
+        Whether who answers learned from none of those rows, as the stand-in did not.
     """
 
     name: str
     vintage: str
     predict: Predict
     radii: Radii | None = None
+    apart: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +231,7 @@ def _stage(
         ways={fill: {name: ways[fill] for name, ways in each.items()} for fill in sample.filler.ways},
         alike=tuple(together),
         nothing=None if blind else best(sample.ways(one.predict, names, before)),
+        apart=one.apart,
     )
 
 

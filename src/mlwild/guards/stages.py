@@ -100,6 +100,8 @@ class Stage:
         Features that say nearly the same, and what it loses without all of them, by what stands in their place.
     nothing : Gone, optional
         What it loses without any feature.
+    apart : bool
+        Whether it learned from none of the rows that losses are measured on: else it is surer of them than of others.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Stage:
     ways: Mapping[str, Mapping[str, Gone]] = field(default_factory=dict)
     alike: tuple[tuple[frozenset[str], Mapping[str, Gone]], ...] = ()
     nothing: Gone | None = None
+    apart: bool = True
 
     @property
     def whole(self) -> Gone:
@@ -320,7 +323,9 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
         before, after = sample.blocks(whole), found.blocks
         risen = [known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)]
         blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
-    return Gone(loss, found.fill, found.wider, blocks, found.sure)
+    # How sure is sure enough is seen on rows that it did not learn from alone: of others it knows the answer.
+    sure = found.sure if stage.apart or sample.risk is None else math.inf
+    return Gone(loss, found.fill, found.wider, blocks, sure)
 
 
 def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:
