@@ -139,7 +139,7 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
             continue
         links.append(Link(name, vintage, of.recipe.fit_key(vintage), _answers(of, vintage)))
         radii = _of_life(of, path, cutoff, held) if name == "champion" else None
-        chain.append(Candidate(name, str(vintage), _answers(of, stand_in), radii))
+        chain.append(Candidate(name, str(vintage), _answers(of, stand_in), radii, vintage.cutoff <= since))
     if not links or links[0].name != "champion":
         raise DataError(f"guard: vintage {live} cannot be measured at cutoff {cutoff}. Wait for more labels.")
     known = Known(

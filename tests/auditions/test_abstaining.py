@@ -95,6 +95,7 @@ def test_a_risk_that_cannot_be_had_answers_nothing(tmp_path):
     found = abstained(triangle, path, 1, risk=1e-6)
     assert (found["answered"], found["wrong"], found["of"], found["worst"]) == (0.0, None, 0, None)
     assert "none of" in found["said"]
+    assert f"{found['n']:,} labelled rows of {found['periods']} periods" in found["said"]
     assert abstained(triangle, [], 1, risk=0.1) is None
 
 
@@ -106,6 +107,40 @@ def test_card_and_terminal_say_it(tmp_path, capsys):
     show_sheet(made.sheet)
     assert said[:60] in " ".join(capsys.readouterr().out.split())
     assert "abstains" not in wild.rehearse(_app(1, guard=Guard()), store=tmp_path / "store").sheet["fallback"]
+
+
+class Turning(Known):
+    """Learns which way the world goes, and is then as sure as it would be right to be."""
+
+    def fit(self, X, y):
+        self.way = np.sign(np.corrcoef(X["x"], y)[0, 1])
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, :: int(self.way)]
+
+
+def test_of_a_champion_that_stays_it_is_its_own_answers_that_say_how_sure_it_must_be(tmp_path):
+    """The world turns round and it stays: newer models, which turned too, keep the risk; it does not, and is silent."""
+    plain = _app(3)
+    rows = plain.data()
+    rows["x"] *= np.where(rows["when"] < 2500, 1, -1)
+    app = replace(plain, models={"turning": Turning()}, data=lambda: rows, windows=(600,))
+    triangle, path = _built(app, tmp_path)
+    stays = [Vintage(0, "600")] * len(path)
+    found = abstained(triangle, stays, 1, risk=0.1)
+    labels, edges = triangle.survey.labels, triangle.survey.grid.edges
+    p = triangle.predictions(stays[0]).astype(float)
+    first = len(labels) - len(p)
+    sure, fails = np.maximum(p, 1 - p), (p > 0.5) != labels[first:]
+    answered = wrong = 0
+    for period in range(1, triangle.survey.grid.periods):
+        begin, end = (int(one) - first for one in edges[period : period + 2])
+        held = slice(int(edges[max(period - 4, 0)]) - first, begin - 9)
+        given = sure[begin:end] >= guaranteed_threshold(sure[held], fails[held].astype(float), risk=0.1).value
+        answered, wrong = answered + given.sum(), wrong + fails[begin:end][given].sum()
+    assert found["answered"] == pytest.approx(answered / found["n"], abs=0.005)
+    assert found["wrong"] == pytest.approx(wrong / answered, abs=0.005)
 
 
 class Picky(Known):

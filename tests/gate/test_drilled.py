@@ -43,6 +43,15 @@ def test_a_guard_that_keeps_all_limits_passes_and_its_worst_fault_is_the_estimat
     assert found.n == 2000
 
 
+def test_where_nothing_is_ever_lost_there_is_no_range_and_the_loss_itself_is_told():
+    test, cell = ready.SurvivesDrill(), replace(GOOD, loss=0.0, clean=0.0, constant=0.0, oracle=0.0, bare=0.0)
+    for loss, verdict in ((0.0, "pass"), (0.3, "fail")):
+        cells = (replace(cell, loss=loss),)
+        trial = SimpleNamespace(events=range(1000), drilled=lambda _, cells=cells: Drilled(cells, 2000, 0, 0.0))
+        found = test.judge(trial)
+        assert (found.verdict, found.estimate) == (verdict, loss)
+
+
 def test_what_no_guard_would_have_lost_is_reported_and_turns_nothing_red():
     found = _judge(replace(GOOD, bare=0.72, gain=-0.3), GOOD)
     assert found.verdict == "pass"

@@ -251,19 +251,60 @@ def test_what_is_printed_begins_with_the_worst(found, capsys):
     assert "nan" not in said.lower().replace("model returns nan", "")
 
 
+def _run(*seen, first=2, over=8):
+    """Ten rows, of which a fault lasts from the third to the eighth."""
+    tripped, same = np.isin(np.arange(10), seen), np.ones(10)
+    return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over)
+
+
 def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():
     """One replay of three saw it in its third row: that says nothing of when it is seen."""
-    n, fault = 10, FAULTS[0]
-
-    def run(*seen):
-        tripped = np.isin(np.arange(n), seen)
-        same = np.ones(n)
-        return Run(np.zeros(n, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8)
-
-    rare = cell_of(fault, 0.1, [run(4), run(), run()])
+    fault = FAULTS[0]
+    rare = cell_of(fault, 0.1, [_run(4), _run(), _run()])
     assert np.isnan([rare.detected, rare.recovered]).all()
-    often = cell_of(fault, 0.1, [run(4), run(6), run()])
+    often = cell_of(fault, 0.1, [_run(4), _run(6), _run()])
     assert (often.detected, often.recovered) == (4.0, 0.0)
+
+
+def test_delays_are_counted_from_the_rows_that_were_befallen():
+    """Of a stretch of which a tenth is befallen the first rows are as they should be; what stands still ends early."""
+    late = cell_of(FAULTS[0], 0.1, [_run(2, 5, 6, first=5, over=6)])
+    assert (late.detected, late.recovered) == (0.0, 1.0)  # the third row was taken for faulty before anything befell
+    nothing = _run(first=8, over=8)  # no call failed in this replay
+    seen = cell_of(FAULTS[0], 0.1, [_run(5, first=5), nothing, nothing])
+    assert (seen.detected, seen.recovered) == (0.0, 0.0)
+    assert np.isnan(cell_of(FAULTS[0], 0.1, [nothing]).detected)
+
+
+def test_what_is_seen_in_the_first_row_or_call_that_it_befalls_is_seen_at_once(found):
+    cells = {(cell.fault, cell.severity): cell for cell in found.cells}
+    for name in ("empty rows", "unit slip", "model returns NaN"):
+        for severity in SEVERITIES:
+            assert cells[name, severity].detected == 0, (name, severity)
+
+
+def _earned(labels, made):
+    """A hundred for each row, less the error."""
+    return 100.0 - np.abs(labels - made)
+
+
+def test_what_is_earned_is_drilled_as_what_is_lost(found, tmp_path):
+    """The same errors, turned round and moved by a hundred: nothing but the sign and the place of losses changes."""
+    loss = wild.Loss(_earned, "earned", better="greater")
+    made = drill(_app(loss=loss), seeds=2, cutoffs=2, store=tmp_path)
+    assert made.scale == pytest.approx(found.scale, rel=0.02)  # from what is seldom undercut, not from 0
+    assert [(one.fault, one.severity) for one in made.costly] == [(one.fault, one.severity) for one in found.costly]
+    for one, other in zip(made.cells, found.cells, strict=True):
+        assert (one.fault, one.severity) == (other.fault, other.severity)
+        for name in ("loss", "bare", "clean", "constant", "oracle"):
+            assert getattr(one, name) + 100 == pytest.approx(getattr(other, name), nan_ok=True, abs=1e-4)
+
+
+def test_a_constant_that_is_seldom_off_has_a_range_too(tmp_path):
+    """Of one row in 200 the outcome is not 0: the constant loses nothing on 99 % of rows, and losses still range."""
+    rows = _rows()
+    rows["y"] = np.where(np.arange(2400) % 200 == 7, 5.0, 0.0)
+    assert drill(_app(rows=rows), seeds=1, cutoffs=1, store=tmp_path).scale == 5.0
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import KDTree
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression, SGDRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 from mlwild import App, Forecast, Guard
 from mlwild.errors import AppError, DataError
@@ -72,6 +75,57 @@ def test_who_measures_did_not_learn_from_what_it_is_measured_on(tmp_path):
     assert champion.n == 1000
     assert champion.loss > 0.5
     assert len(made.guard.stages) == 3
+
+
+class Neighbour:
+    """Says what came of the row that is most like it in x and z: it is always right of rows that it learned from."""
+
+    def fit(self, X, y):
+        self.classes_, self.tree, self.y = np.array([0, 1]), KDTree(X[:, :2]), y
+        return self
+
+    def predict_proba(self, X):
+        one = self.y[self.tree.query(np.nan_to_num(X[:, :2]))[1]].astype(float)
+        return np.column_stack([1 - one, one])
+
+
+def test_a_risk_is_kept_without_several_features_by_who_learned_from_all_that_is_known(tmp_path):
+    """A fifth of its answers to rows that come are wrong; of those that it learned from it remembers each."""
+    rows = _rows(4000).assign(
+        a=np.random.default_rng(1).normal(size=4000), b=np.random.default_rng(2).normal(size=4000)
+    )
+    rows["y"] = (rows["y"] > 0).astype(int)
+    app = _app(rows, models={"neighbour": Neighbour()}, loss="brier", guard=Guard(risk=0.05), fallback=[],
+               features=lambda rows: rows[["x", "z", "a", "b"]].to_numpy())  # fmt: skip
+    triangle = _triangle(app, tmp_path)
+    later = slice(2500, 4000)
+    live, came = rows[["x", "z", "a", "b"]].to_numpy()[later], rows["y"].to_numpy()[later]
+    live[:, 2:] = np.nan
+    made = chain_of(triangle, [Vintage(20)], 20)  # made at this very cutoff, from all rows before 2,500
+    found = made.guard.answer(live, made.predict, made.guard.watch())
+    given = found.status != 3
+    assert not given.any() or ((found.value[given] > 0.5) != came[given]).mean() < 0.07
+    # One that was made before the rows that it is measured by is as sure of those that come.
+    assert [stage.apart for stage in chain_of(triangle, [Vintage(5)] * 16, 20).guard.stages] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "model", [DecisionTreeRegressor(random_state=0), ExtraTreesRegressor(20, random_state=0)], ids=["tree", "trees"]
+)
+def test_what_gaps_cost_one_who_remembers_whole_rows_is_not_held_against_what_it_remembers(model, tmp_path):
+    """2,000 rows without two features: of the trees a loss of 1.73 was told, where 0.94 came."""
+    rows = _rows(4500).assign(a=np.random.default_rng(1).normal(size=4500))
+    app = _app(rows, models={"model": model}, fallback=[], features=lambda rows: np.nan_to_num(rows[["x", "z", "a"]]))
+    triangle = _triangle(app, tmp_path)
+    live, came = rows[["x", "z", "a"]].to_numpy()[2500:], rows["y"].to_numpy()[2500:]
+    live[:, 1:] = np.nan
+    made = chain_of(triangle, [Vintage(20)], 20)
+    found = made.guard.answer(live, made.predict, made.guard.watch())
+    lost = np.abs(found.value - came)
+    assert found.expected.mean() == pytest.approx(lost.mean(), rel=0.1)
+    held = ((found.low <= came) & (came <= found.high)).mean()
+    assert 0.9 - 4 * np.sqrt(0.09 / 1000) < held < 0.97  # a thousand rows say how wide
+    assert np.median(found.high - found.low) < 2.5 * 2 * np.quantile(lost, 0.9)
 
 
 def _same(radii, other):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyRegressor
 
 import mlwild as wild
-from mlwild.triangle.settled import settled
+from mlwild.triangle.settled import complete, settled
 from mlwild.triangle.survey import survey
 
 DAYS = 210
@@ -50,6 +50,22 @@ def test_labels_for_few_rows_settle_by_their_delay():
         ready = settled(found, cutoff)
         # Ten days after a week's last day are two weeks after its end.
         assert ready.tolist() == [True] * (cutoff - 2) + [False] * 2
+
+
+def test_labels_that_came_after_the_end_complete_a_period_that_no_cutoff_saw_settled():
+    """Half of the labels come after 25 days: the last weeks have all of theirs only if those of later are there too."""
+    there = _survey(lambda day, rng: np.where(rng.random(len(day)) < 0.5, 0.0, 25.0))
+    assert not settled(there, there.grid.periods)[-3:].any()
+    assert complete(there).all()
+
+    def until_now(day, rng):
+        late = np.where(rng.random(len(day)) < 0.5, 0.0, 25.0)
+        return np.where(day + late < DAYS, late, np.nan)
+
+    cut = _survey(until_now)
+    assert complete(cut).tolist() == settled(cut, cut.grid.periods).tolist()
+    assert complete(cut)[:-4].all()
+    assert not complete(cut)[-3:].any()
 
 
 def test_half_known_weeks_wait_for_the_other_half():

@@ -68,7 +68,7 @@ class Answered:
     stage, vintage : list of str
         Who answered: the stage of the chain, and its vintage.
     expected : ndarray of float64, shape (n,)
-        Mean loss of such answers, as measured beforehand; NaN where it was not.
+        Mean loss of the stage on such rows, as measured beforehand; NaN where it was not.
     chance : ndarray of float64, shape (n,)
         Probability with which such a row is given just this answer; 1 where nothing is drawn at random.
     age : float

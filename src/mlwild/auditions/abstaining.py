@@ -34,7 +34,8 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
     Return what would have been answered in each period so far, at a stated risk.
 
     How sure the champion must be is learned at the beginning of each period as a guard learns it: on labelled rows that
-    a model as it was some periods before had not learned from. Then the period's own rows are answered by it or not.
+    it had not learned from, or that a model as it was some periods before had not, in its stead. Then the period's own
+    rows are answered by it or not.
 
     Parameters
     ----------
@@ -49,11 +50,11 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
     Returns
     -------
     dict or None
-        ``risk``; ``answered``, the share of the ``n`` rows of ``periods``; ``wrong``, the share of those answers that
-        named another class than came, and ``all_wrong`` if every row were answered; ``worst``, the greatest share of
-        wrong answers in a period, with ``from`` and ``to``; and ``kept``, in how many periods it was ``risk`` at most,
-        of ``of`` in which anything was answered; and ``said``, the same as a sentence. None where no period can be
-        looked at.
+        ``risk``; ``answered``, the share of the ``n`` labelled rows of ``periods``; ``wrong``, the share of those
+        answers that named another class than came, and ``all_wrong`` if every row were answered; ``worst``, the
+        greatest share of wrong answers in a period, with ``from`` and ``to``; and ``kept``, in how many periods it was
+        ``risk`` at most, of ``of`` in which anything was answered; and ``said``, the same as a sentence. None where no
+        period can be looked at.
     """
     survey, grid = triangle.survey, triangle.survey.grid
     answered = wrong = missed = n = kept = of = periods = 0
@@ -95,7 +96,7 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
 
 def _said(found: dict[str, Any]) -> str:
     """Say what abstaining means, the worst period too."""
-    risk, rows = f"{found['risk']:.3g}", f"{found['n']:,} rows of {found['periods']} periods"
+    risk, rows = f"{found['risk']:.3g}", f"{found['n']:,} labelled rows of {found['periods']} periods"
     if found["wrong"] is None:
         return f"At a risk of {risk} none of {rows} would have been answered: {found['all_wrong']:.1%} would be wrong."
     worst, when = found["worst"], f"{found['worst']['from']} to {found['worst']['to']}"
@@ -110,7 +111,8 @@ def _threshold(triangle: Triangle, live: Vintage, period: int, risk: float) -> f
     """Return how sure answers must be, as it was known when a period began; None where nothing was."""
     survey, grid = triangle.survey, triangle.survey.grid
     since = since_of(survey, period)
-    stand_in = triangle.freshest(live.window, since)
+    # One that is older than the rows did not learn from them: it is judged itself, as a guard judges it.
+    stand_in = live if live.cutoff <= since else triangle.freshest(live.window, since)
     if stand_in is None or since >= period:
         return None
     rows = np.arange(int(grid.row_start[since]), int(grid.row_start[period]))

@@ -13,6 +13,7 @@ from mlwild.auditions.past import Procedure
 from mlwild.compute import Jobs
 from mlwild.splits import OfFolds, Read
 from mlwild.triangle.folds import OutOfFold, cross_validate
+from mlwild.triangle.settled import complete
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +35,8 @@ class Promises:
     made : ndarray of shape (n_schemes, n_procedures, n_cutoffs)
         Estimates of the loss of the period that opens at each cutoff; NaN where there is none.
     came : ndarray of shape (n_procedures, n_cutoffs)
-        What the period lost, over all labels that ever came.
+        What the period lost, over all labels that ever came; NaN where many are still to come: those that come early
+        are seldom like those that come late.
     floor : ndarray of shape (n_procedures, n_cutoffs)
         Absolute error that sampling alone gives.
     next : ndarray of shape (n_schemes,)
@@ -112,7 +114,8 @@ def promises(
                     alike[found[row].window, cutoff] = likeness(found[row].triangles[0].survey, rows, cutoff)
                 likely = alike.get((found[row].window, cutoff))
                 made[place, row, cutoffs.index(cutoff)] = _fold_loss(found[row], out, likely)
-    came = np.array([one.realised[list(cutoffs)] for one in found])
+    there = complete(found[0].triangles[0].survey)
+    came = np.array([np.where(there, one.realised, np.nan)[list(cutoffs)] for one in found])
     floor = np.array([one.floor[list(cutoffs)] for one in found])
     return Promises(tuple(schemes), tuple(found), cutoffs, made, came, floor, following)
 

@@ -21,6 +21,7 @@ from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.triangle import Tally, Triangle
 from mlwild.triangle.fitting import training_rows
+from mlwild.triangle.settled import complete
 
 Floats = NDArray[np.float64]
 #: A stage's name, its triangle, who answers in each period (and the one to come), and the first of these periods.
@@ -53,11 +54,11 @@ def stage_losses(
     list of dict
         In the order of the chain, and last what is drawn at random where the app explores: ``stage``, ``vintage``
         (empty for the constant and for draws), ``loss`` (mean over ``n`` rows of
-        ``periods``), ``worst`` (the period with the greatest mean loss), ``estimate``, ``low`` and ``high`` of the next
-        period's mean loss (None where too little is known), ``kept`` of ``of`` such promises in the past, ``better`` of
-        ``against`` periods in which it lost less than the constant, ``record``: what was promised of each period
-        from what was known at its beginning, and what came; and ``intervals``: how many outcomes its answers' own
-        intervals or sets held, as of `covered`.
+        ``periods``), ``worst`` (the period with the greatest mean loss, if possible of those of which about all labels
+        are there), ``estimate``, ``low`` and ``high`` of the next period's mean loss (None where too little is known),
+        ``kept`` of ``of`` such promises in the past, ``better`` of ``against`` periods in which it lost less than the
+        constant, ``record``: what was promised of each period from what was known at its beginning, and what came; and
+        ``intervals``: how many outcomes its answers' own intervals or sets held, as of `covered`.
     """
     rows = _rows(triangles, path, began)
     made = [_measured(*row, level=level) for row in rows]
@@ -187,7 +188,9 @@ def _measured(name: str, triangle: Triangle, path: tuple[Vintage, ...], began: i
     losses, weights = of_stage.realised.copy(), of_stage.weights
     losses[:began] = np.nan
     known = np.flatnonzero(np.isfinite(losses) & (weights > 0))
-    worst = int(known[np.argmax(losses[known])]) if len(known) else None
+    whole = known[complete(survey)[known]]
+    pool = whole if len(whole) else known  # labels that come early may be the worst ones
+    worst = int(pool[np.argmax(losses[pool])]) if len(pool) else None
     promise = promised_of_life(triangle, path, began, delay=grid.usual_delay, level=level, most=MOST_CUTOFFS)
     keys = ("cutoffs", "promised", "promised_low", "promised_high", "came")
     return {

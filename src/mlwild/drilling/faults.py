@@ -229,18 +229,21 @@ FAULTS = (
 
 @dataclass
 class Failing:
-    """A champion that fails in a share of its calls while a fault lasts."""
+    """A champion that fails in a share of its calls while a fault lasts, and keeps the first row of the first such."""
 
     predict: Predict
     how: str
     severity: float
     rng: np.random.Generator
     lasts: bool = field(default=False)
+    at: int = field(default=0)
+    first: int | None = field(default=None)
 
     def __call__(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Answer, or fail."""
         if not self.lasts or self.rng.random() >= self.severity:
             return self.predict(X)
+        self.first = self.at if self.first is None else self.first
         if self.how == "raises":
             raise ArithmeticError
         if self.how == "hangs":  # whoever waits gives up at the deadline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -220,13 +220,21 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
     )
 
 
-def _scale(loss: Loss, clean: Iterable[Run]) -> float:
-    """Return what losses range over: the loss's own range, or what the constant seldom exceeds."""
+def _scale(loss: Loss, clean: Sequence[Run]) -> float:
+    """
+    Return what losses range over: the loss's own range, or from its least value to what the constant seldom exceeds.
+
+    Of a loss without a least value (what is earned, turned round) it begins where answers without a fault seldom lie
+    below. A constant that is hardly ever off is taken where it is.
+    """
     wide = loss.bounds[1] - loss.bounds[0]
     if np.isfinite(wide):
         return float(wide)
-    lost = np.concatenate([run.constant for run in clean])
-    return float(np.quantile(lost[np.isfinite(lost)], 0.99))
+    lost, usual = (np.concatenate([getattr(run, name) for run in clean]) for name in ("constant", "clean"))
+    lost, usual = lost[np.isfinite(lost)], usual[np.isfinite(usual)]
+    least = loss.least if np.isfinite(loss.least) else float(np.quantile(np.append(lost, usual), 0.01))
+    most = float(np.quantile(lost, 0.99))
+    return most - least if most > least else float(max(lost.max(), usual.max())) - least
 
 
 def _replay(triangle: Triangle, cutoff: int) -> Replay:

@@ -53,11 +53,11 @@ class Cell:
         Mean loss of the champion on the same rows without the fault, and of the constant: of those that were answered;
         of all where none was.
     detected : float
-        Median rows from the first that was befallen to the first that was taken for faulty, over all replays; NaN if in
-        half of them or more none was.
+        Median rows from the first that was befallen to the first that was taken for faulty from then on, over all
+        replays in which one was befallen; NaN if in half of those or more none was seen.
     recovered : float
-        Median rows from the end of the fault until answers are normal again, where it was seen; NaN if they never are
-        or `detected` is NaN.
+        Median rows from the last that was befallen (of a model that fails: from the end of the stretch) until answers
+        are normal again, where it was seen; NaN if they never are or `detected` is NaN.
     n : int
         Rows in all.
     oracle : float
@@ -111,6 +111,8 @@ class Run:
         Whether the guard took the row, or who was to answer it, for faulty.
     begins, ends : int
         The fault lasts from the one row to before the other.
+    first, over : int
+        The first row that was befallen, and that from which on none is any more; the same where none was.
     """
 
     status: NDArray[np.int8]
@@ -125,6 +127,8 @@ class Run:
     tripped: NDArray[np.bool_]
     begins: int
     ends: int
+    first: int
+    over: int
 
 
 class Replay:
@@ -156,7 +160,8 @@ class Replay:
 
     def clean(self) -> Run:
         """Ask for all rows as they came."""
-        return self._asked(self.scene.table, np.arange(len(self.rows)), self.chain.predict, None)
+        order = np.arange(len(self.rows))
+        return self._asked(self.scene.table, order, self.chain.predict, None, np.zeros(len(order), dtype=bool))
 
     def run(self, fault: Fault, severity: float, seed: int) -> Run | None:
         """Ask for all rows, with a fault; None where it finds no hold."""
@@ -164,19 +169,21 @@ class Replay:
         order, table, first = np.arange(len(self.rows)), self.scene.table, self.chain.predict[0]
         if fault.change is None:
             failing: tuple[Predict, ...] = (Failing(first, fault.model, severity, rng), *self.chain.predict[1:])
-            return self._asked(table, order, failing, self._told(table, order, severity))
+            sound = np.zeros((len(order), table.num_columns), dtype=bool)
+            return self._asked(table, order, failing, self._told(table, order, sound, severity), sound[:, 0])
         made = fault.change(self.scene, rng, severity)
         if made is None:
             return None
-        if isinstance(made, np.ndarray):
-            return self._asked(table.take(made), made, self.chain.predict, self._told(table.take(made), made))
-        return self._asked(made, order, self.chain.predict, self._told(made, order))
+        table, order = (table.take(made), made) if isinstance(made, np.ndarray) else (made, order)
+        clean = self.scene.table.take(order)
+        broken = np.column_stack([differs(table.column(name), clean.column(name)) for name in table.column_names])
+        hit = broken.any(axis=1) | _moved(order, len(self.rows))
+        return self._asked(table, order, self.chain.predict, self._told(table, order, broken), hit)
 
-    def _told(self, table: Any, order: Ints, failing: float = 0.0) -> Floats:
+    def _told(self, table: Any, order: Ints, broken: NDArray[np.bool_], failing: float = 0.0) -> Floats:
         """Return the loss of each row if the guard were told what is broken in it, and which share of calls fails."""
         guard, predict = self.chain.guard, self.chain.predict
-        clean, value = self.scene.table.take(order), np.full((len(order), *self.usual.shape[1:]), np.nan)
-        broken = np.column_stack([differs(table.column(name), clean.column(name)) for name in table.column_names])
+        value = np.full((len(order), *self.usual.shape[1:]), np.nan)
         rows = np.arange(*self._stretch(order))
         # Calls of so many rows fail; which ones would say no more.
         fails = np.arange(len(rows)) < round(failing * len(rows))
@@ -196,9 +203,15 @@ class Replay:
             return begins, ends
         return int(np.searchsorted(order, begins)), int(np.searchsorted(order, ends))  # some came twice
 
-    def _asked(self, table: Any, order: Ints, predict: Sequence[Predict], oracle: Floats | None) -> Run:
+    def _asked(
+        self, table: Any, order: Ints, predict: Sequence[Predict], oracle: Floats | None, hit: NDArray[np.bool_]
+    ) -> Run:
         begins, ends = self._stretch(order)
         answers = self._answered(table, predict, (begins, ends), self.survey.time[self.rows[order]].astype(np.float64))
+        struck = begins + np.flatnonzero(hit[begins:])
+        first, over = (int(struck[0]), int(struck[-1]) + 1) if len(struck) else (ends, ends)
+        if isinstance(predict[0], Failing):
+            first = ends if predict[0].first is None else predict[0].first
         status = np.concatenate([part.status for part in answers])
         value = np.concatenate([part.value for part in answers])
         given = status != REFUSED
@@ -223,6 +236,8 @@ class Replay:
             _tripped(answers, self.chain.guard),
             begins,
             ends,
+            first,
+            over,
         )
 
     def _answered(
@@ -233,7 +248,7 @@ class Replay:
         watch = guard.watch()
         for place, at in enumerate(range(0, table.num_rows, BATCH)):
             if isinstance(predict[0], Failing):
-                predict[0].lasts = stretch[0] <= at < stretch[1]
+                predict[0].at, predict[0].lasts = at, stretch[0] <= at < stretch[1]
             native = frames.from_arrow(table.slice(at, BATCH), self.survey.kind, "features")
             try:
                 part = guard.answer(native, predict, watch, now=APART * place, times=times[at : at + BATCH])
@@ -287,6 +302,11 @@ class Replay:
         return made
 
 
+def _moved(order: Ints, n: int) -> NDArray[np.bool_]:
+    """Mark the rows that came in another's place, or again."""
+    return np.asarray(order != np.arange(n) if len(order) == n else np.diff(order, prepend=-1) == 0)
+
+
 def _known(value: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(value if value.ndim == 1 else value[:, 0]))
 
@@ -301,10 +321,12 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
     lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
     detected, recovered = [], []
     for run in runs:
-        seen = np.flatnonzero(run.tripped[run.begins : run.ends])
+        if run.first == run.over:  # no row was befallen: there is nothing to be seen
+            continue
+        seen = np.flatnonzero(run.tripped[run.first : run.ends])
         detected.append(int(seen[0]) if len(seen) else np.inf)
         if len(seen):
-            after = np.flatnonzero(~run.tripped[run.ends :])
+            after = np.flatnonzero(~run.tripped[run.over :])
             recovered.append(int(after[0]) if len(after) else np.inf)
     # Where some are refused, those that are answered are not as hard as all: each is held against itself.
     given = np.isfinite(lost) if np.isfinite(lost).any() else np.ones(len(lost), dtype=bool)

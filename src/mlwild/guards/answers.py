@@ -36,7 +36,8 @@ class Answers:
     stage : ndarray of int8, shape (n_rows,)
         Place of who answered in the chain; -1 where it was refused, -2 where it was drawn at random.
     expected : ndarray of shape (n_rows,)
-        Mean loss of such answers, as measured beforehand; NaN where it was refused.
+        Mean loss of the stage on such rows, as measured beforehand, also on those that it is not sure enough of for a
+        risk; NaN where it was refused.
     cause : ndarray of str, shape (n_rows,)
         Why an answer is not normal; empty where it is.
     chance : ndarray of shape (n_rows,)

@@ -53,12 +53,15 @@ class Candidate:
     radii : Radii, optional
         How far off its answers may be, as its life so far showed. Default: as the stand-in's answers to the held rows
         show.
+    apart : bool
+        Whether who answers learned from none of those rows, as the stand-in did not.
     """
 
     name: str
     vintage: str
     predict: Predict
     radii: Radii | None = None
+    apart: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +207,11 @@ def _stage(
         raise DataError(f"guard: {one.name!r} gives no answer to rows of the history, and can be no stage of a chain.")
     before = sample.answers(one.predict)
     assert before is not None
-    each = {name: sample.ways(one.predict, (name,), before) for name in names}
+    off = sample.off(before)
+    each = {name: sample.ways(one.predict, (name,), off) for name in names}
     nothing = sample.answers(one.predict, names)
     blind = nothing is not None and bool(np.array_equal(nothing, before))
-    together = [] if blind else [(group, sample.ways(one.predict, sorted(group), before)) for group in alike]
+    together = [] if blind else [(group, sample.ways(one.predict, sorted(group), off)) for group in alike]
     low, high = _range(known, predictions)
     first = np.asarray(predictions if predictions.ndim == 1 else predictions[:, 0], dtype=np.float64)
     seen = float(longest_runs(first[:, None])[0])
@@ -227,7 +231,9 @@ def _stage(
         sure=whole.sure(predictions),
         ways={fill: {name: ways[fill] for name, ways in each.items()} for fill in sample.filler.ways},
         alike=tuple(together),
-        nothing=None if blind else best(sample.ways(one.predict, names, before)),
+        nothing=None if blind else best(sample.ways(one.predict, names, off)),
+        apart=one.apart,
+        off=off,
     )
 
 

@@ -31,8 +31,10 @@ class Guard:
         Expected loss above which no answer is given; default none, so that every request is answered.
     risk : float, optional
         Share of answers that may be wrong, in (0, 1): whose likeliest class is not the one that came. Rows of which a
-        stage is less sure than that takes are not answered. How sure it must be is learned, so that the promise holds
-        with a chance of 95 % for rows that come as the history's latest did. Only where a loss asks for probabilities.
+        stage is less sure than that takes are not answered, nor rows without several features by a stage that learned
+        from the history's latest: of those it knows the answer. How sure it must be is learned, so that the promise
+        holds with a chance of 95 % for rows that come as the history's latest did. Only where a loss asks for
+        probabilities.
     explore : Explore, optional
         In fallback, draw a share of the answers at random, so that what comes of other answers is seen too.
     low, high : float, optional

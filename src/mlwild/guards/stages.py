@@ -100,6 +100,10 @@ class Stage:
         Features that say nearly the same, and what it loses without all of them, by what stands in their place.
     nothing : Gone, optional
         What it loses without any feature.
+    apart : bool
+        Whether it learned from none of the rows that losses are measured on: else it is surer of them than of others.
+    off : float
+        What nine in ten errors on the sample stay within; NaN where nobody knows.
     """
 
     name: str
@@ -118,6 +122,8 @@ class Stage:
     ways: Mapping[str, Mapping[str, Gone]] = field(default_factory=dict)
     alike: tuple[tuple[frozenset[str], Mapping[str, Gone]], ...] = ()
     nothing: Gone | None = None
+    apart: bool = True
+    off: float = math.nan
 
     @property
     def whole(self) -> Gone:
@@ -277,7 +283,13 @@ class Sample:
         made = None if predict is None else few.answers(predict)
         return made is not None and bool((made != made[0]).any())
 
-    def ways(self, predict: Predict, names: Sequence[str], before: NDArray[Any] | None = None) -> dict[str, Gone]:
+    def off(self, predictions: NDArray[Any]) -> float:
+        """Return what nine in ten errors stay within; NaN for classes, and where there are too few."""
+        if predictions.ndim != 1 or len(self.labels) < 20:
+            return math.nan
+        return float(np.quantile(np.abs(self.labels - predictions), 0.9))
+
+    def ways(self, predict: Predict, names: Sequence[str], off: float = math.nan) -> dict[str, Gone]:
         """
         Return what a stage loses without some features, by what stands in their place.
 
@@ -285,8 +297,8 @@ class Sample:
         ----------
         predict : callable
         names : sequence of str
-        before : ndarray, optional
-            Its predictions with all of them.
+        off : float
+            What nine in ten errors stay within with all of them.
         """
         found = {}
         for fill in self.filler.ways:
@@ -295,7 +307,7 @@ class Sample:
             if made is None or not math.isfinite(loss):
                 found[fill] = Gone(math.inf, fill)
                 continue
-            wider = 1.0 if before is None else _wider(self.labels, before, made)
+            wider = max(self.off(made) / off, 1.0) if off > 0 else 1.0
             found[fill] = Gone(loss, fill, wider, self.blocks(made), self.sure(made))
         return found
 
@@ -310,25 +322,19 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
     whole = sample.answers(model)
     if whole is None:
         return Gone(math.inf)
-    found = best(sample.ways(model, names, whole))
-    # The stage may have learned from the sample: what it loses more there is told, not what it loses.
+    found = best(sample.ways(model, names, stage.off))
     each = [stage.gone[name] for name in names]
-    rise = max(found.loss - sample.lost(whole), 0.0)
+    # Who learned from the sample knows the answers to its whole rows: beside those, gaps would cost far too much.
+    rise = max(found.loss - (sample.lost(whole) if stage.apart else stage.loss), 0.0)
     loss = max(stage.loss + rise, *(one.loss for one in each))
     blocks: tuple[float, ...] = ()
     if math.isfinite(loss):
-        before, after = sample.blocks(whole), found.blocks
+        before, after = sample.blocks(whole) if stage.apart else stage.blocks, found.blocks
         risen = [known + max(new - old, 0.0) for known, new, old in zip(stage.blocks, after, before, strict=True)]
         blocks = tuple(max(parts) for parts in zip(risen, *(one.blocks for one in each), strict=True))
-    return Gone(loss, found.fill, found.wider, blocks, found.sure)
-
-
-def _wider(labels: NDArray[Any], before: NDArray[Any], after: NDArray[Any]) -> float:
-    """Return by how much nine in ten errors grow, for numbers."""
-    if before.ndim != 1 or len(labels) < 20:
-        return 1.0
-    old, new = (float(np.quantile(np.abs(labels - one), 0.9)) for one in (before, after))
-    return max(new / old, 1.0) if old > 0 else 1.0
+    # How sure is sure enough is seen on rows that it did not learn from alone: of others it knows the answer.
+    sure = found.sure if stage.apart or sample.risk is None else math.inf
+    return Gone(loss, found.fill, max(found.wider, *(one.wider for one in each)), blocks, sure)
 
 
 def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any]) -> float:

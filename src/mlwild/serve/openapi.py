@@ -159,7 +159,7 @@ def _prediction(told: dict[str, Any]) -> dict[str, Any]:
         "stage": text | {"description": "Who answered: the champion, or whoever stands behind it."},
         "vintage": text | {"description": "Which model answered."},
         "arm": {"enum": ["champion", "canary"]},
-        "expected_loss": number | {"description": "What such an answer loses in the mean; null where it is not known."},
+        "expected_loss": number | {"description": "Mean loss of the stage on such rows, answered or not, or null."},
         "chance": chance | {"description": "Of this answer among those that could have been drawn; 1: none was drawn."},
         "age_seconds": number | {"description": "Since the newest label was known that there was."},
     }

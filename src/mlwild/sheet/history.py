@@ -14,6 +14,7 @@ from mlwild.records import Prices, Vintage
 from mlwild.sheet.figures import LEVEL, bounds, finite, least
 from mlwild.stats.bootstrap import Interval, mean_interval, resampled_interval, sum_interval
 from mlwild.triangle import Survey, Triangle
+from mlwild.triangle.settled import complete
 
 Floats = NDArray[np.float64]
 
@@ -81,12 +82,14 @@ def _period(survey: Survey, k: int) -> dict[str, Any]:
 
 
 def worst_period(life: Life, triangle: Triangle) -> dict[str, Any] | None:
-    """Return the period with the greatest mean loss, with its interval and the number searched."""
+    """Return the period with the greatest mean loss of which about all labels are there, and the number searched."""
     survey = triangle.survey
     grid, loss = survey.grid, survey.loss
     enough = life.weight > 0
     large = enough & (grid.labelled[life.first :] >= survey.app.min_rows)
-    pool = np.flatnonzero(large if large.any() else enough)
+    # Of one that waits for many of its labels those are there that come early, and they may be the worst.
+    whole = large & complete(survey)[life.first :]
+    pool = np.flatnonzero(next((one for one in (whole, large) if one.any()), enough))
     if not len(pool):
         return None
     means = life.loss[pool] / life.weight[pool]

@@ -11,6 +11,7 @@ from mlwild.app import App
 from mlwild.clock import NEVER
 from mlwild.records import Prices
 from mlwild.triangle import Survey, Tally, Triangle
+from mlwild.triangle.settled import complete
 from mlwild.wording import between, number
 
 
@@ -31,6 +32,12 @@ def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list
         said.append(
             f"Fewer than {app.min_rows} labels in {len(small)} of {grid.periods} periods ({dates}{more}): too few to "
             "judge a period alone."
+        )
+    waits = np.flatnonzero(~complete(survey) & (grid.labelled > 0))
+    if len(waits):
+        said.append(
+            f"{len(waits)} of {grid.periods} periods, the first from {clock.show(int(grid.edges[waits[0]]))} on, may "
+            "still wait for many of their labels: they count with those that came, and are not judged alone."
         )
     rest = len(survey.time) - int(grid.row_start[-1])
     if rest:

@@ -44,3 +44,26 @@ def settled(survey: Survey, cutoff: int) -> NDArray[np.bool_]:
     done = (labelled > 0) & ((share >= SETTLED) | (come >= SETTLED))
     usual = np.median(share[done]) if done.any() else 0.0
     return np.asarray(done & (share >= FEWEST * usual))
+
+
+def complete(survey: Survey) -> NDArray[np.bool_]:
+    """
+    Say of each period of a history whether about all labels that it ever gets are there.
+
+    It is settled at the end of the history; or as many of its rows have a label as is usual of those that are, with
+    the labels that came after that end, which no cutoff knew of.
+
+    Parameters
+    ----------
+    survey : Survey
+
+    Returns
+    -------
+    ndarray of bool, shape (n_periods,)
+        A period without any label is not.
+    """
+    grid = survey.grid
+    done = settled(survey, grid.periods)
+    share = grid.labelled / np.maximum(grid.rows, 1)
+    usual = np.median(share[done]) if done.any() else 1.0
+    return np.asarray(done | ((grid.labelled > 0) & (share >= SETTLED * usual)))

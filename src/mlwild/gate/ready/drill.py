@@ -30,7 +30,8 @@ class SurvivesDrill:
     much more than an oracle would, the same guard told which values are wrong; rows without a fault trip the guard more
     often than `trips`; over all cells, intervals and sets hold in the median a share of outcomes that falls short of
     what they are to hold by more than `short`. Losses are held against their range: the loss's own where it is finite,
-    else what the constant's loss exceeds on one row in a hundred.
+    else from its least value (if it has none, from what is lost less than on one row in a hundred without a fault) to
+    what the constant's loss exceeds on one row in a hundred.
 
     A feature that nothing replaces is lost under some faults whatever the guard does; that is why not all cells have to
     be near the clean ones. What an oracle would not lose either, the guard did not find out.
@@ -122,7 +123,7 @@ class SurvivesDrill:
         missed = [one for one in told if one.loss > min(one.constant, max(one.clean, one.oracle) + near)]
         facts: dict[str, Any] = {
             "n": found.clean_rows,
-            "estimate": (worst.loss - worst.constant) / found.scale,
+            "estimate": (worst.loss - worst.constant) / (found.scale or 1.0),  # 0 where nothing was ever lost
             "limit": self.above_constant,
             "parts": tuple(_part(one) for one in found.cells),
         }
