@@ -77,7 +77,9 @@ def test_great_numbers_with_a_sign_and_without_name_the_same_events(events, labe
     assert found.label.tolist() == theirs["y"].tolist()
 
 
-@pytest.mark.parametrize("name", [lambda k: f"{k:04d}", str, lambda k: float(k) + 0.5], ids=["padded", "text", "fraction"])
+@pytest.mark.parametrize(
+    "name", [lambda k: f"{k:04d}", str, lambda k: float(k) + 0.5], ids=["padded", "text", "fraction"]
+)
 def test_where_no_label_is_of_an_event_it_is_said_how_both_are_named(name):
     """A gap makes fractions of the whole numbers of a pandas frame; some export pads them with zeros."""
     events = pd.DataFrame({"id": [np.nan, *range(1, 60)], "when": np.arange(60), "a": 0.0})
