@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mlwild import digest
+from mlwild import digest, own_modules
 from mlwild.cli.guarded import _ours
 from mlwild.digest import fingerprint, is_users, version
 from mlwild.errors import users_place
@@ -84,6 +84,31 @@ def test_what_lies_beside_an_installed_package_is_the_users_own(tmp_path, loaded
     assert is_installed(str(tmp_path / NAME / "inner.py"))
     assert not is_installed(str(tmp_path / "app.py"))
     assert not is_installed(str(tmp_path / "wildly_own" / "inner.py"))
+
+
+def test_what_is_installed_beside_an_app_is_not_looked_into_though_nobody_else_finds_it(tmp_path):
+    """The folder of an app is on no path but its own."""
+    _install(tmp_path)
+    assert is_installed(str(tmp_path / NAME / "inner.py"))
+    assert not is_installed(str(tmp_path / "helpers" / "inner.py"))
+
+
+def test_a_package_that_is_found_where_it_was_installed_to_is_no_module_of_an_apps_own(tmp_path, loaded):
+    _install(tmp_path)
+    (tmp_path / "helpers.py").write_text("")
+    assert not own_modules._installed(NAME)
+    loaded(tmp_path)
+    assert own_modules._installed(NAME)
+    assert not own_modules._installed("helpers")
+
+
+def test_records_that_cannot_be_read_name_nothing(tmp_path):
+    (tmp_path / "odd-1.0.dist-info" / "RECORD").mkdir(parents=True)
+    (tmp_path / "torn-1.0.dist-info").mkdir()
+    (tmp_path / "torn-1.0.dist-info" / "RECORD").write_bytes(b"\xff\xfe,,\n\n,,\n")
+    assert not is_installed(str(tmp_path / "odd" / "inner.py"))
+    assert not is_installed(str(tmp_path / "app.py"))
+    assert not is_installed("<string>")
 
 
 def test_the_place_that_is_named_is_the_users(tmp_path, loaded):

@@ -16,7 +16,7 @@ def is_installed(file: str) -> bool:
     """
     Say whether a file belongs to Python or to an installed package, wherever that was installed to.
 
-    Packages lie in the folders of this Python, in those of the user or of the system, or in any folder of `sys.path`
+    Packages lie in the folders of this Python, in those of the user or of the system, or in any folder
     (``pip install --target``) where the record of a distribution names them. One that is installed to be edited lies
     with its source, and is the user's own.
 
@@ -39,11 +39,8 @@ def _is_installed(file: str, places: tuple[str, ...]) -> bool:
     found = Path(file)
     if any(found.is_relative_to(folder) for folder in installed_folders(places)):
         return True
-    return any(
-        found.relative_to(place).parts[:1] and found.relative_to(place).parts[0].partition(".")[0] in recorded(place)
-        for place in places
-        if place and found.is_relative_to(place)
-    )
+    # A folder with the file's package and a record of it, on the path or not: beside an app it need not be.
+    return any(found.relative_to(place).parts[0].partition(".")[0] in recorded(str(place)) for place in found.parents)
 
 
 @cache
@@ -61,7 +58,11 @@ def recorded(folder: str) -> frozenset[str]:
     """Return the modules and packages that distributions have recorded as installed to a folder."""
     made: set[str] = set()
     for record in Path(folder).glob("*.dist-info/RECORD"):
-        for line in record.read_text(encoding="utf-8").splitlines():
+        try:
+            lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:  # somebody else's, in a folder above: what it names is not ours to read, and no reason to end
+            continue
+        for line in lines:
             top = line.partition(",")[0].strip('"').partition("/")[0]
             made.add(top.partition(".")[0])
     return frozenset(made - {""})
