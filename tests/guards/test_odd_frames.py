@@ -173,6 +173,24 @@ def test_times_are_compared_in_the_unit_that_was_learned():
         assert found.words == ["normal"] * 3, (unit, found.cause)
 
 
+def test_times_and_durations_of_another_unit_are_what_they_are_however_far():
+    """In nanoseconds the year 9999 is beyond whole numbers: it was told as 1816."""
+    at = pd.date_range("2024-01-01", periods=N, freq="h", unit="ns")
+    since = pd.to_timedelta(np.random.default_rng(0).uniform(1, 90, N), unit="D").as_unit("ns")
+    table = pa.table({"at": at, "since": since, "a": np.random.default_rng(1).normal(size=N)})
+    guard = made(table, np.arange(N, dtype=float), lambda X: np.zeros(len(X)))
+    for unit in ("s", "us", "ns"):
+        rows = pa.table({"at": at[900:903].as_unit(unit), "since": since[900:903].as_unit(unit), "a": [0.1, 0.2, 0.3]})
+        found = guard.answer(rows, [lambda X: np.zeros(len(X))], guard.watch())
+        assert found.words == ["normal"] * 3, (unit, found.cause)
+    far = pa.table({"at": pa.array([253402214400], pa.timestamp("s")), "since": since[:1], "a": [0.1]})
+    found = guard.answer(far, [lambda X: np.zeros(len(X))], guard.watch())
+    assert ", after 20" in found.cause[0]
+    long = pa.table({"at": at[:1], "since": pa.array([10**12], pa.duration("s")), "a": [0.1]})
+    found = guard.answer(long, [lambda X: np.zeros(len(X))], guard.watch())
+    assert found.cause[0] == "since does not fit the other features"
+
+
 @pytest.mark.parametrize("zone", [None, "Europe/Paris"])
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_one_row_with_times_is_read_as_it_is_among_others(unit, zone, monkeypatch):

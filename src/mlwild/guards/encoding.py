@@ -172,7 +172,10 @@ class Encoding:
             column = table.column(name)
             if column.null_count == table.num_rows:
                 continue
+            was = self.schema.field(name).type
             wanted, kind = kind_of(self.schema.field(name)), kind_of(column)
+            if pa.types.is_duration(was) and pa.types.is_duration(column.type):  # of whatever unit
+                wanted = kind
             if wanted != kind and not {wanted, kind} <= NUMBERS:
                 unread[name] = f"holds {HOLDS.get(kind, kind)}, not {HOLDS.get(wanted, wanted)}"
             elif kind == "text":
@@ -181,9 +184,10 @@ class Encoding:
                 codes = np.array([*(known.get(word, STRANGE) for word in found), np.nan])
                 made[:, place] = codes[places]  # place -1, a missing word, is the last
             else:
-                if kind == "time":  # in the unit that was learned
-                    column = column.cast(self.schema.field(name).type, safe=False)
                 made[:, place] = frames.matrix(pa.table({name: _worth(column)}))[:, 0]
+                if pa.types.is_temporal(was) and column.type != was and nanoseconds(column.type) != nanoseconds(was):
+                    # In the unit that was learned; as fractions, since far times are beyond whole numbers of some.
+                    made[:, place] *= nanoseconds(column.type) / nanoseconds(was)
         return made, unread
 
     def numbers(self, native: Any) -> Floats | None:
@@ -238,6 +242,15 @@ def _unit(column: Any) -> tuple[str, bool] | None:
     if pa.types.is_timestamp(column.type):
         return column.type.unit, column.type.tz is not None
     return ("", False) if pa.types.is_temporal(column.type) else None
+
+
+def nanoseconds(kind: Any) -> int:
+    """Return how many nanoseconds one of a column of times, dates or durations is."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
+    return 86_400 * 10**9 if pa.types.is_date32(kind) else 10**6
 
 
 def _worth(column: Any) -> Any:

@@ -15,7 +15,7 @@ from mlwild.contracts.inference import BLOCKS
 from mlwild.contracts.periods import times_of
 from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
-from mlwild.guards.encoding import Encoding
+from mlwild.guards.encoding import Encoding, nanoseconds
 from mlwild.guards.runs import Runs, longest_runs, longest_spans
 from mlwild.stats.even_grids import FARTHEST
 from mlwild.stats.slips import commonest, fits_unit, likely_units
@@ -187,7 +187,7 @@ def learn_fences(
                 low[place] = -np.inf if column.low is None else float(column.low)  # type: ignore[arg-type]
                 high[place] = np.inf if column.high is None else float(column.high)  # type: ignore[arg-type]
             if column.kind == "time" and kind_of(table.column(name)) == "time":
-                clock, unit = clocks[name] = times_of(table.column(name), name)[1], _unit(table.column(name).type)
+                clock, unit = clocks[name] = times_of(table.column(name), name)[1], nanoseconds(table.column(name).type)
                 low[place] = -np.inf if column.low is None else clock.parse(column.low, "low") / unit
                 high[place] = np.inf if column.high is None else clock.parse(column.high, "high") / unit
             news[place] = not (column.kind == "category" and column.most_new == 0)
@@ -242,15 +242,6 @@ def _lasting(rows: Floats, times: Floats, longest: Floats) -> Floats:
         return np.full(len(longest), -1.0)
     made = np.minimum(longest * apart.mean(), LONGER * longest_spans(rows, times))
     return np.asarray(made - apart[apart > 0].min())  # within one step of the times any number of rows may come
-
-
-def _unit(kind: Any) -> int:
-    """Return how many nanoseconds one of a column of times is."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(kind):
-        return {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
-    return 86_400 * 10**9 if pa.types.is_date32(kind) else 10**6
 
 
 def _inferred(table: Any) -> Mapping[str, Column]:
