@@ -64,6 +64,15 @@ ELSEWHERE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _nobody_elses(monkeypatch):
+    """Models that other tests have loaded leave their modules, and the folders of their code on the path."""
+    for name in [one for one in sys.modules if one.partition(".")[0] == "helper"]:
+        monkeypatch.delitem(sys.modules, name)
+    left = [place for place in sys.path if not any((Path(place) / name).exists() for name in ("helper.py", "helper"))]
+    monkeypatch.setattr(sys, "path", left)
+
+
 @pytest.fixture
 def apps(tmp_path, monkeypatch):
     """Two apps whose files, and whose modules, have the same names; what is imported is forgotten afterwards."""
