@@ -101,6 +101,13 @@ def test_what_is_no_delay_is_refused(value):
         delay_of(value, "tables.delay")
 
 
+@pytest.mark.parametrize("value", ["2013-02-19T00:00Z", datetime(2013, 2, 19, tzinfo=UTC)])
+def test_a_zone_is_refused_where_times_have_none(value):
+    with pytest.raises(AppError, match=r"start: '2013-02-19.*' has a time zone, and the times of the data have none"):
+        NAIVE.parse(value, "start")
+    assert NEW_YORK.parse(value, "start") == NAIVE.parse("2013-02-19", "start")
+
+
 # -- walls and instants --------------------------------------------------------------------------
 
 
@@ -231,7 +238,7 @@ def test_point_in_time_with_a_zone_keeps_it():
     for value in ("2013-02-19T12:00+01:00", datetime(2013, 2, 19, 11, tzinfo=UTC)):
         assert NEW_YORK.parse(value, "start") == _ns("2013-02-19 11:00", "UTC")
     aware = datetime(2013, 2, 19, 12, tzinfo=timezone(timedelta(hours=1)))
-    assert NAIVE.parse(aware, "start") == _ns("2013-02-19 11:00")
+    assert BERLIN.parse(aware, "start") == _ns("2013-02-19 11:00", "UTC")
 
 
 @pytest.mark.parametrize("value", ["yesterday", "19.02.2013", "2013-02-30", 20130219.5, None])

@@ -224,7 +224,7 @@ class Clock:
         Raises
         ------
         AppError
-            If it cannot be read.
+            If it cannot be read, or has a time zone where the times have none.
         """
         if self.kind == "tick":
             if isinstance(value, int | np.integer) and not isinstance(value, bool):
@@ -240,6 +240,10 @@ class Clock:
             )
         except ValueError as problem:
             raise AppError(f"{field}: {value!r} is not a date such as '2013-02-19'.") from problem
+        if self.kind == "naive" and wall.tzinfo is not None:  # nobody knows where the wall clock of the times hangs
+            raise AppError(
+                f"{field}: {str(value)!r} has a time zone, and the times of the data have none. Leave it out."
+            )
         return self.instant(wall)
 
     def add(self, at: int, duration: Duration, times: int = 1) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from shlex import quote
 
@@ -200,16 +199,7 @@ def instant_of(clock: Clock, value: str | int, field: str) -> int:
     if clock.kind == "tick" and isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = int(value)
-    if clock.kind == "naive" and _zoned(value):
-        raise AppError(f"{field}: {value!r} has a time zone, and the times of the data have none. Leave it out.")
     return clock.parse(value, field)
-
-
-def _zoned(value: str | int) -> bool:
-    try:
-        return datetime.fromisoformat(str(value)).tzinfo is not None
-    except ValueError:  # `Clock.parse` says what is wrong
-        return False
 
 
 def settles(survey: Survey) -> int:
