@@ -460,3 +460,31 @@ def test_rows_or_labels_that_stop_coming_are_an_alarm(tmp_path):
         found.ticks[-1].facts["promised"]["estimate"]
     }
     assert found.ticks[-1].facts["promised"]["estimate"] > 0.2
+
+
+def _cut(rows):
+    return rows[(rows["when"] < 50) | (rows["when"] >= 150)]
+
+
+def _unlabelled(rows):
+    return rows.assign(y=rows["y"].mask(rows["when"] < 150))
+
+
+def _two_forgotten(rows):
+    return rows.drop(rows.index[[7, 20]])
+
+
+@pytest.mark.parametrize("change", [_cut, _unlabelled, _two_forgotten])
+def test_rows_or_labels_of_before_that_are_gone_are_an_alarm(tmp_path, change):
+    made = world(n=900)
+    tick_by_tick(made, tmp_path, rules.Never(), moments=[401])
+    before, more = (int((made.known <= moment).sum()) for moment in (400, 450))
+    made.whole = change(made.whole)
+    made.known, made.now = made.known[made.whole.index], 451
+    [done] = wild.operate(made.app, store=tmp_path).ticks
+    said = {
+        _cut: "100 rows of the 400 of the last tick are gone: was the source cut, or emptied?",
+        _unlabelled: f"{150 - (more - before)} labels of the {before} of the last tick are gone: was the source cut, or emptied?",
+        _two_forgotten: "",
+    }
+    assert done.alarm == status(tmp_path)[0].alarm == said[change]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mlwild.errors import BlockedError, DataError, MlwildError, StoreError, users_place
 from mlwild.ledger import Fact
 from mlwild.operating.contracted import because_of, broken
@@ -23,6 +25,10 @@ from mlwild.operating.taking_over import take_over
 from mlwild.records import Decided, Vintage
 from mlwild.step import State, begin, refuse, step
 from mlwild.triangle import Triangle
+from mlwild.wording import things
+
+#: Share of what was there at the last tick that may be gone: a person who asked to be forgotten, a row given twice.
+GONE = 0.01
 
 
 @dataclass(frozen=True)
@@ -157,20 +163,26 @@ def _observed(desk: Desk, triangle: Triangle, cutoff: int, served: dict[str, Any
     survey = triangle.survey
     _, arrival, counts = survey.arrivals
     now, before = len(survey.time), int(survey.grid.row_start[cutoff - 1])
-    last = [fact.body["all_rows"] for fact in desk.lived().facts if fact.kind == "observed"]
+    known = int(np.count_nonzero(survey.known_at <= survey.grid.edges[cutoff]))
+    last = next((fact.body for fact in reversed(desk.lived().facts) if fact.kind == "observed"), {})
+    gone = _gone("row", before, last.get("all_rows")) or _gone("label", known, last.get("all_labels"))
     # First, so that versions name the log with these rows.
     noted = note_features(desk, triangle, cutoff)
     seen = {
         "at": _shown(desk, cutoff),
         "rows": int(survey.grid.rows[cutoff - 1]),
         # Rows of earlier periods that were not there at the last tick (below 0: that are gone).
-        "late": before - last[-1] if last else 0,
+        "late": before - last["all_rows"] if last else 0,
         "all_rows": now,
+        "all_labels": known,
         "labels": int(counts[arrival == cutoff].sum()),
         "data": survey.data_digest,
         "tables": desk.versions(),
         **_of_labels(desk, cutoff),
-        "alarm": _dried_up(desk, triangle, cutoff) or broken(desk, cutoff, triangle) or served.get("unread", ""),
+        "alarm": _dried_up(desk, triangle, cutoff)
+        or gone
+        or broken(desk, cutoff, triangle)
+        or served.get("unread", ""),
     } | noted
     if served:
         seen["served"] = served
@@ -184,6 +196,14 @@ def _of_labels(desk: Desk, cutoff: int) -> dict[str, Any]:
     counts = {} if told is None else {"changed_labels": told.changed, "strange_labels": told.strange}
     # As they were known then: refused by anybody who had read them, and corrected since.
     return counts | ({"unsound_labels": events.unsound} if events.unsound else {})
+
+
+def _gone(what: str, now: int, before: int | None) -> str:
+    """Say whether many of what was there at the last tick are not there any more; empty if they are."""
+    lost = (before or 0) - now
+    if not before or lost <= GONE * before:
+        return ""
+    return f"{things(lost, what)} of the {before:,} of the last tick are gone: was the source cut, or emptied?"
 
 
 def _dried_up(desk: Desk, triangle: Triangle, cutoff: int) -> str:
