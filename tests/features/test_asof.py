@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -84,3 +85,28 @@ def test_keys_are_compared_as_what_they_are():
     noon = pa.array([43_200], pa.timestamp("s"))
     assert shared([pa.array([0], pa.date32())], [noon], (1, 1))[1].tolist() == [-1]
     assert shared([pa.nulls(1)], [pa.array(["a", None])], (1, 2))[1].tolist() == [-1, 0]
+
+
+#: Keys of one column that are the same: with gaps frames hold whole numbers as fractions, databases as decimals.
+SAME = {
+    "text": pa.array(["7", "-2", None, "0", "10000000000000000", "1.5"]),
+    "text of fractions": pa.array(["7.0", "-2.0", None, "0.0", "10000000000000000", "1.5"]),
+    "fractions": pa.array([7.0, -2.0, float("nan"), -0.0, 1e16, 1.5]),
+    "decimals": pa.array(["7.00", "-2", None, "0", "1E+16", "1.50"]).cast(pa.decimal128(30, 2)),
+}
+
+
+#: Words beside words are compared as they are.
+PAIRS = [pair for pair in product(SAME, SAME) if "fractions" in pair or "text of fractions" not in pair]
+
+
+@pytest.mark.parametrize(("left", "right"), PAIRS)
+def test_whole_numbers_are_the_same_key_however_a_frame_holds_them(left, right):
+    ours, theirs = shared([SAME[left]], [SAME[right]], (6, 6))
+    assert theirs.tolist() == ours.tolist() == list(range(6))
+
+
+def test_whole_numbers_and_decimals_are_the_same_key():
+    whole, decimals = pa.array([7, -2, None]), pa.array(["7.00", "-2.00", None]).cast(pa.decimal128(9, 2))
+    assert shared([whole], [decimals], (3, 3))[1].tolist() == [0, 1, 2]
+    assert shared([decimals], [whole], (3, 3))[1].tolist() == [0, 1, 2]

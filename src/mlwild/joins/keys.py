@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ def shared(left: Sequence[Any], right: Sequence[Any], sizes: tuple[int, int]) ->
     """
     Return the keys of the left rows as numbers, and those of the right rows as the same numbers.
 
-    Whole numbers and fractions are compared as numbers, words as words, dates as their midnights, all else as text. A
-    missing key (null or NaN) is a key of its own: it matches a missing one.
+    Whole numbers and fractions are compared as numbers, words as words, dates as their midnights, all else as text,
+    where 1.0 is "1": frames turn whole numbers with gaps into fractions. A missing key (null or NaN) is a key of its
+    own: it matches a missing one.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ def _coded(left: Any, right: Any) -> tuple[Codes, Codes, int]:
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
     """Return two columns in a type that both can be compared in."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     types = pa.types
     left, right = _plain(left), _plain(right)
@@ -83,7 +86,12 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
         # Frames turn a date into its midnight; nanoseconds hold no date beyond 2262, such as that of "until further".
         kind = pa.timestamp("us")
         return left.cast(kind, safe=False), right.cast(kind, safe=False)
-    return (left, right) if a == b and not types.is_nested(a) else (_text(left), _text(right))
+    if a == b and not types.is_nested(a):
+        return left, right
+    left, right = _text(left), _text(right)
+    if types.is_floating(a) or types.is_floating(b):  # words may have been fractions, too
+        left, right = (pc.replace_substring_regex(one, r"^(-?\d+)\.0$", r"\1") for one in (left, right))
+    return left, right
 
 
 def _plain(array: Any) -> Any:
@@ -110,8 +118,14 @@ def _text(array: Any) -> Any:
 
     gaps = array.is_null(nan_is_null=True).to_pylist()
     return pa.array(
-        [None if gap else str(value) for value, gap in zip(array.to_pylist(), gaps, strict=True)], pa.large_string()
+        [None if gap else _said(value) for value, gap in zip(array.to_pylist(), gaps, strict=True)], pa.large_string()
     )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _number(kind: Any) -> bool:
