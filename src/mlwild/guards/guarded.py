@@ -141,14 +141,14 @@ class Guarded:
             table, unread, same = self.encoding.read(native)
             rows, strange = self.encoding.matrix(table)
             unread, native = unread | strange, native if same else table
-        columns = np.asfortranarray(rows)  # what is done column by column is done on end
-        whole = len(rows) > 1 and self.fences.keep(columns)
-        found = None if whole else self.fences.broken(columns)
+        rows = np.asfortranarray(rows)  # what is done column by column is done on end
+        whole = len(rows) > 1 and self.fences.keep(rows)
+        found = None if whole else self.fences.broken(rows)
         stuck = self.fences.still(watch.runs, rows, times, whole=whole) if self.settings.stuck else None
         broken = self._unusable(rows, (found, stuck), unread, stale or {})
         hurt = None if broken is None else np.asarray(broken.any(axis=1))
         near = whole and self.fences.near
-        unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(columns), hurt, near=near)
+        unfit = [] if watch.stream is None else watch.stream.feed(self.fences.settled(rows), hurt, near=near)
         if not unfit and (hurt is None or not hurt.any()):
             steps = steps_of(self._order(predict, watch, (), len(rows))) if None in predict else self._steps
             return self._chain(native, (rows, predict, watch, now), Lot(np.arange(len(rows)), steps)), rows
@@ -385,7 +385,10 @@ class Guarded:
         good = np.asarray(good.all(axis=1)) if good.ndim == 2 else good
         if math.isfinite(stage.still) and watch is not None:  # none where features are left out
             first = value if value.ndim == 1 else value[:, 0]
-            standing = watch.still[place].feed(np.ascontiguousarray(first)[:, None], np.array([stage.still]))
+            sane = bool(good.all())  # none is NaN
+            standing = watch.still[place].feed(
+                np.ascontiguousarray(first)[:, None], np.array([stage.still]), whole=sane
+            )
             if standing is not None and self.sample.varies(predict[place]):  # it is the rows that are alike
                 watch.still[place], standing = Runs.of(1), None
             good = good if standing is None else good & ~standing[:, 0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +77,12 @@ class Difficulty:
         return found
 
     def of_one(self, *parts: Floats) -> float:
-        """Return the same of one row, to the last bit, in half the time."""
-        off = np.concatenate([part[0] for part in parts])
-        off -= self.centre
-        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is made one below
-            made = float(off.dot(self.side)) + float(np.abs(off, out=off).dot(self.far))
-        if not math.isfinite(made):
+        """Return the same of one row, to the last bit, in a fifth of the time."""
+        made, row = 0.0, chain.from_iterable(part[0].tolist() for part in parts)
+        for x, (centre, far, side) in zip(row, self._each, strict=True):
+            off = x - centre
+            made += abs(off) * far + off * side
+        if not math.isfinite(made):  # what is no number is made one there
             return float(self.of(*parts)[0])
         return max(made + self.intercept, 0.0) + self.floor
 
@@ -91,21 +93,33 @@ class Difficulty:
 
     def _of(self, parts: Sequence[Floats]) -> Floats:
         """Return what all columns add."""
-        off, first = np.empty((len(parts[0]), len(self.centre))), 0
+        off, first = np.empty((len(self.centre), len(parts[0]))), 0
         for part in parts:
             span = slice(first, first + part.shape[1])
             first = span.stop
-            np.subtract(part, self.centre[span], out=off[:, span])
-        # Row by row, each on end: a product of matrices may differ in the last bit from one row to many.
+            np.subtract(part.T, self.centre[span, None], out=off[span])
         with np.errstate(invalid="ignore", over="ignore"):  # what is no number is made one below
-            made = np.vecdot(off, self.side)
-            made += np.vecdot(np.abs(off, out=off), self.far)
+            made = self._added(off)
             whole = math.isfinite(made.sum())
         if not whole:
             odd = np.flatnonzero(~np.isfinite(made))
             off = _deviations(np.concatenate([part[odd] for part in parts], axis=1), self.centre)
-            made[odd] = np.vecdot(off, self.side) + np.vecdot(np.abs(off), self.far)
-        return np.asarray(made)
+            made[odd] = self._added(np.ascontiguousarray(off.T))
+        return made
+
+    def _added(self, off: Floats) -> Floats:
+        """Return what deviations add, of shape (n_columns, n_rows); they are used up."""
+        made = np.abs(off)
+        made *= self.far[:, None]
+        off *= self.side[:, None]
+        made += off
+        # Column by column, in order: a product of matrices may differ in the last bit from one row to many, and so does
+        # the sum of a single row.
+        return np.asarray(made.sum(axis=0) if off.shape[1] > 1 else made.cumsum(axis=0)[-1])
+
+    @cached_property
+    def _each(self) -> list[tuple[float, float, float]]:
+        return list(zip(self.centre.tolist(), self.far.tolist(), self.side.tolist(), strict=True))
 
 
 def learn_difficulty(rows: Floats, scores: Floats, centre: Floats) -> tuple[Difficulty, Floats]:

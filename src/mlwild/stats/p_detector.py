@@ -169,9 +169,8 @@ class PDetector:
         for end in (float(p.min()), float(p.max())):  # NaN, if there is any
             self._check(end)
         walk = _walked(p, self.calibration, self.delta)
-        values = _recursed(walk, np.array(self.value)[:, None])
-        # What is beyond all numbers comes after an alarm.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all numbers comes after an alarm
+            values = _recursed(walk, np.array(self.value)[:, None])
             mixed, limit = values.sum(axis=0), self.run_length * len(POWERS)
         over = [] if mixed.max() < limit else np.flatnonzero(~(mixed < limit)).tolist()
         last = over[0] if over else len(p) - 1
@@ -222,19 +221,18 @@ def _recursed(walk: Floats, begin: Floats) -> Floats:
     begin : ndarray of shape (n_series, 1)
     """
     n, low, high = walk.shape[1], float(walk.min()), float(walk.max())
-    with np.errstate(over="ignore", invalid="ignore"):
-        if n > 1 and high - low > 2 * FARTHEST:
-            half = n // 2
-            first = _recursed(walk[:, :half], begin)
-            rest = _recursed(walk[:, half:] - walk[:, half - 1 : half], first[:, -1:])
-            return np.concatenate([first, rest], axis=1)
-        unit = low / 2 + high / 2
-        product = np.exp(walk - unit)
-        made = np.empty_like(product)
-        made[:, :1] = math.exp(min(unit, _LARGEST)) * (1.0 + begin)
-        np.divide(1.0, product[:, :-1], out=made[:, 1:])
-        np.cumsum(made, axis=1, out=made)
-        made *= product
+    if n > 1 and high - low > 2 * FARTHEST:
+        half = n // 2
+        first = _recursed(walk[:, :half], begin)
+        rest = _recursed(walk[:, half:] - walk[:, half - 1 : half], first[:, -1:])
+        return np.concatenate([first, rest], axis=1)
+    unit = low / 2 + high / 2
+    product = np.exp(walk - unit)
+    made = np.empty_like(product)
+    made[:, :1] = math.exp(min(unit, _LARGEST)) * (1.0 + begin)
+    np.divide(1.0, product[:, :-1], out=made[:, 1:])
+    made.cumsum(axis=1, out=made)
+    made *= product
     return made
 
 
