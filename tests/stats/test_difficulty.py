@@ -54,6 +54,8 @@ def test_a_row_alone_is_as_hard_as_in_company_to_the_last_bit():
         assert found.of_one(all_of_it) == found.of(np.vstack([rows[:5], all_of_it]))[5]
     wide = np.vstack([rows, rows, rows])
     assert found.of(wide).tolist() == many.tolist() * 3
+    for n in (2, 3, 8, 9, difficulty._CELLS // 20 + 1):  # the last leaves one row for a block of its own
+        assert found.of(wide[:n]).tolist() == (many.tolist() * 3)[:n]
     assert found.of(rows[:, :13], rows[:, 13:]).tolist() == many.tolist()
     gaps = np.where(np.arange(500)[:, None] % 7, rows, np.nan)
     assert found.of(gaps)[1] == many[1]
