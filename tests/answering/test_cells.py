@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlwild.answering.batch.cells import each, of_arrow, of_decimal, of_texts
-from mlwild.answering.columns import Column, Shape, WrongValueError, learned
+from mlwild.answering.shapes import Shape
+from mlwild.columns import Column, WrongValueError, learned
 from mlwild.frames import from_arrow, to_arrow
 
 NUMBER, WHOLE = Column("x", "number"), Column("n", "integer", -128, 127)

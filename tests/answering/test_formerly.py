@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlwild.answering.columns import Column, Columns
 from mlwild.answering.formerly import FILE, with_past
+from mlwild.columns import Column, Columns
 from mlwild.errors import StoreError
 
 AT, X = Column("at", "time"), Column("x", "number")

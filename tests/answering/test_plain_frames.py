@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlwild import frames
-from mlwild.answering.columns import FAR, Shape
 from mlwild.answering.plain_frames import PlainFrames
+from mlwild.answering.shapes import Shape
+from mlwild.columns import FAR
 
 NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 TIMES = st.none() | st.integers(-FAR, FAR)

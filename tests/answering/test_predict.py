@@ -373,7 +373,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(operated, files, 
 
 def test_a_forecast_and_classes_have_their_columns():
     from mlwild.answering.batch.outputs import Layout
-    from mlwild.answering.columns import Column
+    from mlwild.columns import Column
 
     layout = Layout(
         (("value_", Column("value", "text")),), ("value_a", "value_b"), "probabilities", np.array(["a", "b"])

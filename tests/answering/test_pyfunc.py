@@ -21,8 +21,8 @@ import pandas as pd
 import pytest
 
 import mlwild as wild
-from mlwild.answering.columns import Column, Columns
 from mlwild.answering.pyfunc import MANIFEST, of_frame
+from mlwild.columns import Column, Columns
 from mlwild.digest import digest, file_digest
 from mlwild.errors import AppError, DataError, StoreError
 from mlwild.exporting import save_pyfunc

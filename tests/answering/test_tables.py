@@ -17,8 +17,8 @@ from mlwild.answering import bundle, service_of
 from mlwild.answering.batch import asked, keeping, run
 from mlwild.answering.bundle import load_bundle
 from mlwild.answering.tables import KIND, load_tables
-from mlwild.errors import DataError, StoreError
-from mlwild.operating import challenge
+from mlwild.errors import AppError, DataError, StoreError
+from mlwild.operating import challenge, challenge_of, change_share
 from mlwild.rules import Every
 from tests.answering.test_ages import APP
 
@@ -251,9 +251,23 @@ def test_a_canary_that_was_mended_and_begun_again_is_bundled_anew_though_its_mod
 
 
 @pytest.mark.parametrize(("text", "column"), [(USED, "w"), (ELSE, "x")], ids=["more", "of another kind"])
-def test_a_canary_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed, text, column):
-    with pytest.raises(StoreError, match=f"the canary reads a column '{column}' that the champion's data do not have"):
+def test_a_challenger_that_reads_what_requests_do_not_give_is_not_put_beside_the_champion(keyed, text, column):
+    reads = f"reads a column '{column}' that the champion's data do not have"
+    with pytest.raises(AppError, match=f"share: 'canary' {reads}"):
         canary_of(keyed, text)
+    folder, file = keyed.parent / ".mlwild", keyed.with_name("canary.py")
+    with pytest.raises(AppError, match="none runs beside"):
+        challenge_of(wild.load_app(keyed), store=folder)
+    # In shadow it is scored, and answers nothing: neither by a share that is asked for later nor for the log.
+    challenge(wild.load_app(keyed), file, store=folder, jobs=1)
+    try:
+        with pytest.raises(AppError, match=f"share: 'canary' {reads}"):
+            change_share(wild.load_app(keyed), 0.3, store=folder, jobs=1)
+        assert challenge_of(wild.load_app(keyed), store=folder).share == 0
+        with pytest.raises(StoreError, match=f"the shadow {reads}"):
+            bundle(keyed, store=folder, arm="shadow")
+    finally:
+        wild.operating.end_challenge(wild.load_app(keyed), store=folder)
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 import mlwild as wild
-from mlwild.answering.columns import Column, Columns
 from mlwild.card import server_drill_html
 from mlwild.cli import cli
+from mlwild.columns import Column, Columns
 from mlwild.drilling import ServedCell, ServedDrill
 from mlwild.serve.drill import drill_server, driller, faults, nonsense
 from mlwild.serve.drill.faults import TROUBLES, Trouble

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 
 from mlwild import served as lines
-from mlwild.answering.columns import Column, Columns
 from mlwild.answering.service import FIELDS
+from mlwild.columns import Column, Columns
 from mlwild.serve import front as module
 from mlwild.serve import ids, read_log
 from mlwild.serve import log as logs

@@ -20,8 +20,8 @@ import mlwild as wild
 from mlwild import clock
 from mlwild.answering import bundle
 from mlwild.answering.bundle import load_bundle
-from mlwild.answering.columns import Column
 from mlwild.answering.tables import KIND, load_tables, refreshed
+from mlwild.columns import Column
 from mlwild.rules import Every
 from mlwild.serve import read_log
 from mlwild.serve.drift import Drift

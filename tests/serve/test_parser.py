@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mlwild.answering.columns import FURTHEST, Column, Columns
+from mlwild.columns import FURTHEST, Column, Columns
 from mlwild.serve.requests import Asked, Reader, RefusedError, parsed
 
 SECRET = "s3cr3t"

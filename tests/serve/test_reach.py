@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 from mlwild.answering import bundle, service_of
 from mlwild.answering.bundle import load_bundle
-from mlwild.answering.columns import Columns
+from mlwild.columns import Columns
 from mlwild.answering.live import Live
 from mlwild.serve.arms import Standing
 from mlwild.serve.door import Door

@@ -13,10 +13,11 @@ from mlwild import frames
 from mlwild.app import App
 from mlwild.frames import Frame
 from mlwild.guards.guarded import Stale
+from mlwild.triangle.hanging import TRIED, equal, spread
 from mlwild.triangle.survey import Tables, make_features
 
-#: Events of the history whose rows' ages are looked at, and on which it is tried what hangs on a table.
-LOOKED, TRIED = 5_000, 200
+#: Events of the history whose rows' ages are looked at.
+LOOKED = 5_000
 #: Share of the history's rows that may be older, and how many times as old as the others a row may be.
 OLDER, TIMES = 0.001, 2
 
@@ -70,8 +71,8 @@ def learn_limits(app: App, frame: Frame, tables: Tables, time: NDArray[np.int64]
     if app.features is None or not tables or not len(time):
         return {}
     made: dict[str, Limit] = {}
-    looked = frames.take(frame, _spread(len(time), LOOKED))
-    tried = frames.take(frame, _spread(len(time), TRIED))
+    looked = frames.take(frame, spread(len(time), LOOKED))
+    tried = frames.take(frame, spread(len(time), TRIED))
     whole, _ = make_features(app, tried, tables)
     for name, table in tables.items():
         ages = table.ages(looked.to_native())
@@ -94,36 +95,8 @@ def _hanging(app: App, frame: Frame, tables: Tables, name: str, whole: Any) -> t
         return tuple(whole.column_names)
     same = {one for one in whole.column_names if one in without.column_names}
     return tuple(
-        one for one in whole.column_names if one not in same or not _equal(whole.column(one), without.column(one))
+        one for one in whole.column_names if one not in same or not equal(whole.column(one), without.column(one))
     )
-
-
-def hangs_on(app: App, frame: Frame, tables: Tables, column: str) -> bool:
-    """
-    Say whether features of some events are others where a column of theirs is missing, or cannot be made then.
-
-    Parameters
-    ----------
-    app : App
-    frame : Frame of n_events
-    tables : Tables
-        All that is known of them.
-    column : str
-    """
-    tried = frames.take(frame, _spread(frame.shape[0], TRIED))
-    whole, _ = make_features(app, tried, tables)
-    try:
-        blank = frames.blank(tried, [column], np.ones(tried.shape[0], dtype=bool))
-        without, _ = make_features(app, blank, tables)
-    except Exception:  # noqa: BLE001  the user's function may raise anything: without the column there is no feature
-        return True
-    names = whole.column_names
-    return names != without.column_names or not all(_equal(whole.column(one), without.column(one)) for one in names)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    first, second = ([None if cell != cell else cell for cell in column.to_pylist()] for column in (one, other))  # noqa: PLR0124
-    return first == second
 
 
 def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
@@ -161,7 +134,3 @@ def overdue(limits: Mapping[str, Limit], tables: Tables, events: Any) -> Stale:
             else:  # of two tables the first is blamed
                 made[feature] = (before | late | none, [one or two for one, two in zip(why, said, strict=True)])
     return made
-
-
-def _spread(n: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.answering.ages import Limit
-from mlwild.answering.columns import Columns, Shape
+from mlwild.answering.shapes import Shape
+from mlwild.columns import Columns
 from mlwild.digest import bytes_digest
 from mlwild.errors import StoreError
 from mlwild.guards.guarded import Guarded

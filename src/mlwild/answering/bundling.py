@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.answering.ages import Limit, hangs_on, learn_limits
+from mlwild.answering.ages import Limit, learn_limits
 from mlwild.answering.apps import app_of
 from mlwild.answering.bundle import KIND, Bundle, Part, load_model
-from mlwild.answering.columns import Columns, Shape, learned
 from mlwild.answering.formerly import with_past
 from mlwild.answering.live import Live, checked, read_live
+from mlwild.answering.shapes import Shape
 from mlwild.answering.tables import known_now
 from mlwild.answering.telling import refusal, to_operator
 from mlwild.app import App
@@ -40,6 +40,7 @@ from mlwild.operating.lived import Lived, lived, vintage_of
 from mlwild.operating.opening import code_of, same_code
 from mlwild.operating.shadowing import rival_of, rival_vintage, rivals_desk
 from mlwild.operating.status import LEDGER
+from mlwild.operating.unfilled import columns_asked, unfilled
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
 from mlwild.triangle import Survey, Triangle, growing
@@ -49,7 +50,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 20"
+VERSION = "bundle 21"
 #: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
 LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.
@@ -203,23 +204,11 @@ def _rival(desk: Desk, triangle: Triangle, life: Lived, cutoff: int) -> tuple[Tr
 
 def _refuse_unfilled(desk: Desk, own: Desk, triangle: Triangle, arm: str) -> None:
     """Refuse a challenger that reads what requests do not hold: they give what the champion reads."""
-    app, model = triangle.survey.app, triangle.survey.app.models[triangle.model]
-    given, read = (_columns(one.events, app, model) for one in (desk, own))
-    for name in given.unfilled(read):
-        if name in given.names or hangs_on(app, own.events.frame, Tables(own.tables), name):
-            raise StoreError(
-                f"serve: the {arm} reads a column {name!r} that the champion's data do not have, or hold otherwise: "
-                "requests give the champion's columns. Put it in place with mlwild deploy, or have it do without."
-            )
-
-
-def _columns(events: Events, app: App, model: Any) -> Columns:
-    """Return what requests are to give of some events."""
-    late = [one for one in (app.label, app.known_at, *app.outcomes, app.propensity) if one]
-    if isinstance(model, Forecast):
-        late = [one for one in late if one != model.column]
-    hidden = list(dict.fromkeys(late))
-    return learned(events.frame.to_arrow().schema, hidden=hidden, time=app.time, key=app.key)
+    if name := unfilled(desk, own, triangle):
+        raise StoreError(
+            f"serve: the {arm} reads a column {name!r} that the champion's data do not have, or hold otherwise: "
+            "requests give the champion's columns. Put it in place with mlwild deploy, or have it do without."
+        )
 
 
 def _chain(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> tuple[Chain | None, str]:
@@ -279,7 +268,7 @@ def _bundle(
         unguarded=why,
         ask=survey.ask,
         classes=survey.classes,
-        columns=_columns(events, app, model),
+        columns=columns_asked(events, app, model),
         data=Shape.of(read),
         learned=Shape.of(survey.features),
         data_kind=str(own.events.frame.implementation),

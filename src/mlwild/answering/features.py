@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mlwild import frames
 from mlwild.answering.ages import Limit, overdue
-from mlwild.answering.columns import Shape
 from mlwild.answering.plain_frames import PlainFrames
+from mlwild.answering.shapes import Shape
 from mlwild.app import App
 from mlwild.declared import takes_tables
 from mlwild.errors import DataError

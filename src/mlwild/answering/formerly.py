@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from mlwild.answering.columns import Columns
+from mlwild.columns import Columns
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
 
@@ -33,7 +33,7 @@ def with_past(columns: Columns, folder: Path) -> Columns:
     Examples
     --------
     >>> import tempfile
-    >>> from mlwild.answering.columns import Column
+    >>> from mlwild.columns import Column
     >>> folder, at, x = Path(tempfile.mkdtemp()), Column("at", "time"), Column("x", "number")
     >>> with_past(Columns((at, x), ("y",), "at", None), folder).past
     ()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlwild import frames
-from mlwild.answering.columns import Shape
+from mlwild.answering.shapes import Shape
 
 
 @dataclass(frozen=True)

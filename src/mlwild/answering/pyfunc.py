@@ -23,8 +23,8 @@ from mlwild.answering.batch.given import Given, began_of, given
 from mlwild.answering.batch.inputs import BATCH
 from mlwild.answering.batch.outputs import NEWEST, Layout
 from mlwild.answering.bundle import load_bundle
-from mlwild.answering.columns import Column, Columns
 from mlwild.answering.service import AppService, assembled
+from mlwild.columns import Column, Columns
 from mlwild.digest import digest, file_digest
 from mlwild.errors import DataError, StoreError
 from mlwild.loading import load_app

@@ -41,8 +41,10 @@ from mlwild.operating.shadowing import (
     refused,
     rival_of,
     rival_vintage,
+    rivals_desk,
 )
 from mlwild.operating.status import keep_status
+from mlwild.operating.unfilled import unfilled
 from mlwild.rehearsal import STORE
 from mlwild.triangle import Triangle
 
@@ -177,7 +179,8 @@ def challenge(
         body: dict[str, Any] = {"name": name, "file": file, "made_of": code_of(other)}
         body["at"] = desk.clock.show(int(desk.edges[cutoff]))
         triangle = desk.triangle(cutoff)
-        rival = rival_of(desk, triangle, cutoff, body)
+        there = rivals_desk(desk, body)
+        rival = rival_of(desk, triangle, cutoff, body, there=there)
         ours, theirs = losses_before(life, triangle, rival)
         a_period = usual_rows(triangle)
         said = "as asked"
@@ -186,7 +189,7 @@ def challenge(
         plan = planned(theirs, ours, least=least, level=level)
         body |= {"plan": asdict(plan), "why_least": said, "a_period": a_period, "by": _user()}
         if share:
-            body |= _answering(replace(desk, gate=gate, today=today), rival, body, (), share)
+            body |= _answering(replace(desk, gate=gate, today=today), (rival, there), body, (), share)
         else:
             body |= artefact(desk, rival, rival_vintage(life.path[-1], rival), ())[0]
         return _noted(desk, Fact("challenged", cutoff, body))
@@ -267,20 +270,26 @@ def change_share(
         body: dict[str, Any] = {"name": name, "share": share, "was": was, "by": _user()}
         if share:
             told = told_of(life, begun)
-            rival = rival_of(desk, desk.triangle(cutoff), cutoff, begun.body, told)
-            body |= _answering(replace(desk, gate=gate, today=today), rival, begun.body, told, share)
+            there = rivals_desk(desk, begun.body)
+            rival = rival_of(desk, desk.triangle(cutoff), cutoff, begun.body, told, there=there)
+            body |= _answering(replace(desk, gate=gate, today=today), (rival, there), begun.body, told, share)
         return _noted(desk, Fact("shared", cutoff, body))
 
 
 def _answering(
-    desk: Desk, rival: Triangle, body: Mapping[str, Any], told: Sequence[Fact], share: float
+    desk: Desk, other: tuple[Triangle, Desk], body: Mapping[str, Any], told: Sequence[Fact], share: float
 ) -> dict[str, Any]:
     """Return the artefact that is to answer a share from now on, if it is there and the gate lets it."""
-    name, life = str(body["name"]), desk.lived()
+    (rival, there), name, life = other, str(body["name"]), desk.lived()
     if is_published(rival):
         raise AppError(
             f"share: {name!r} is a published forecast: there is no model that a server could answer with. Leave out "
             "the share, and it runs in shadow."
+        )
+    if body["file"] and (column := unfilled(desk, there, rival)):
+        raise AppError(
+            f"share: {name!r} reads a column {column!r} that the champion's data do not have, or hold otherwise, and "
+            "requests give the champion's columns. Have it do without, or leave out the share: it runs in shadow then."
         )
     made, why = artefact(desk, rival, rival_vintage(life.path[-1], rival), told)
     if why:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mlwild.answering.bundle import KIND
-from mlwild.answering.columns import Columns
 from mlwild.answering.live import Live, checked, read_live
 from mlwild.answering.telling import tell
+from mlwild.columns import Columns
 from mlwild.errors import MlwildError, StoreError
 from mlwild.operating.beside import CANARY, CHAMPION, SHADOW
 from mlwild.operating.publishing import FILE

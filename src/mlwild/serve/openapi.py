@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mlwild import __version__
-from mlwild.answering.columns import Column, Columns
+from mlwild.columns import Column, Columns
 from mlwild.serve.arms import Standing
 
 _written = json.JSONEncoder(ensure_ascii=False).encode

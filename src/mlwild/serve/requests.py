@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from mlwild.answering.columns import Columns, WrongValueError
 from mlwild.clock import text_of
+from mlwild.columns import Columns, WrongValueError
 from mlwild.serve.tickets import Lists
 
 #: Microseconds that an event may lie ahead of now: clocks differ, and a day may have begun elsewhere.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite, nan
 from typing import Any
 
-from mlwild.answering.columns import DAY, Column, WrongValueError
+from mlwild.columns import DAY, Column, WrongValueError
 
 #: Texts that stand for a missing value in a column that holds no text.
 GAPS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>"})

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlwild.answering.batch.cells import Read
-from mlwild.answering.columns import Column, Columns
 from mlwild.answering.service import Answered
 from mlwild.clock import Clock, now_seconds
+from mlwild.columns import Column, Columns
 
 #: Microseconds that an event may lie ahead of the beginning: clocks differ, and a day may have begun elsewhere.
 AHEAD = 86_400_000_000

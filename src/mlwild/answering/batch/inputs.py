@@ -14,7 +14,7 @@ from typing import Any
 
 from mlwild.answering.batch.cells import Read, each, of_arrow, of_texts
 from mlwild.answering.batch.given import Given, given
-from mlwild.answering.columns import Column, Columns
+from mlwild.columns import Column, Columns
 from mlwild.csv_files import other_sign
 from mlwild.errors import AppError, DataError
 

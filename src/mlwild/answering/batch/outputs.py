@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from mlwild.answering.batch.given import Given, noted
 from mlwild.answering.bundle import Bundle
-from mlwild.answering.columns import Column
 from mlwild.answering.service import Answered
+from mlwild.columns import Column
 
 #: Batches that make a row group of a Parquet file.
 GROUP = 100

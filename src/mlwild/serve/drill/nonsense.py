@@ -21,7 +21,7 @@ def bodies(rows: Rows, draw: random.Random) -> Iterator[bytes]:
 
     Examples
     --------
-    >>> from mlwild.answering.columns import Column
+    >>> from mlwild.columns import Column
     >>> some = bodies(Rows([{"x": 1.0}], [0], Column("t", "integer"), lambda: None), random.Random(0))
     >>> [len(next(some)) > 0 for _ in range(3)]
     [True, True, True]

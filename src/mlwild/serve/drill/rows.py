@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mlwild.answering.columns import Column, Columns
 from mlwild.app import App
+from mlwild.columns import Column, Columns
 from mlwild.errors import DataError
 from mlwild.triangle.survey import read_events
 
