@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     PredictionError
         If the shape is wrong or a prediction is not finite.
     """
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows, X = X.shape[0] if hasattr(X, "shape") else len(X), own(X)  # noqa: N806
     if ask.startswith("probab") and hasattr(model, "predict_proba"):
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)
@@ -190,6 +191,34 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     if ask.startswith("probab") and ((out < -_DUST) | (out > 1 + _DUST)).any():
         raise PredictionError(f"a probability is {out.min():.3g} or {out.max():.3g}, outside [0, 1]")
     return out.astype(np.float32)
+
+
+def own(X: Any) -> Any:  # noqa: N803
+    """
+    Return features that a model may change as it likes: the caller goes by them too, and may ask another model of them.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0]])
+    >>> made = own(X)
+    >>> made -= 1.0
+    >>> X.tolist()
+    [[1.0, 2.0]]
+    """
+    if isinstance(X, np.ndarray):
+        return X.copy(order="K")
+    package = type(X).__module__.partition(".")[0]
+    if package == "pandas":
+        return X.copy(deep=not _lazy_copies())
+    return X.clone() if package == "polars" else X  # Arrow's cannot be changed
+
+
+@cache
+def _lazy_copies() -> bool:
+    """Say whether pandas copies what is written to, once it is."""
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) >= 3
 
 
 def _plain(value: Any) -> Any:

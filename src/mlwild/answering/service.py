@@ -222,7 +222,7 @@ class AppService:
         parts = []
         for row in range(len(native)):
             one = native if len(native) == 1 else self.maker.one(native, row)
-            said = np.asarray(serving.predict(self.fitted[0], one), dtype=np.float64)
+            said = np.asarray(serving.predict(self.fitted[0], models.own(one)), dtype=np.float64)
             parts.append(said.reshape(1, -1) if bundle.ask == "probabilities" else said.reshape(-1)[:1])
         values = np.concatenate(parts)
         models.refuse_unfinite(values)
