@@ -7,10 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDRegressor
 
 import mlwild as wild
+from mlwild import models
 from mlwild.errors import AppError, MlwildError
 from mlwild.rules import Every, Never
 from tests.support import Line, small_app
@@ -160,3 +163,23 @@ def test_an_app_is_pickled_the_same_by_every_process_whatever_python_has_cached(
     said = [subprocess.run(words, capture_output=True, text=True, check=True, env=plain).stdout for _ in range(2)]
     assert said[0] == said[1]
     assert len(said[0].strip()) == 64
+
+
+def test_an_estimator_whose_constructor_copies_what_it_is_given_is_fitted():
+    """CatBoost's does so with the names of its categories; scikit-learn's clone takes that for a mistake."""
+
+    class Copies(BaseEstimator):
+        def __init__(self, columns=None):
+            self.columns = list(columns)
+
+        def fit(self, X, y):
+            self.mean_ = y.mean()
+            return self
+
+        def predict(self, X):
+            return np.full(len(X), self.mean_)
+
+    model = Copies(["city"])
+    made = models.fit(model, np.zeros((4, 1)), np.arange(4.0), 0)
+    assert models.predict(made, np.zeros((2, 1)), "value", None).tolist() == [1.5, 1.5]
+    assert not hasattr(model, "mean_")

@@ -103,7 +103,10 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any]
     if hasattr(model, "get_params"):
         from sklearn.base import clone
 
-        made = clone(model)
+        try:
+            made = clone(model)
+        except RuntimeError:  # its constructor copies a list that it is given, as CatBoost's does `cat_features`
+            made = copy.deepcopy(model)
     else:
         made = copy.deepcopy(model)
     states = [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]
@@ -160,9 +163,9 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     if ask.startswith("probab") and hasattr(model, "predict_proba"):
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)
+        seen = np.asarray(getattr(model, "classes_", classes))
         if raw.ndim == 1:
             raw = np.column_stack([1 - raw, raw])
-        seen = np.asarray(getattr(model, "classes_", classes))
         made = np.zeros((n_rows, len(classes)))
         if raw.shape != (n_rows, len(seen)):
             raise PredictionError(f"predict_proba gave shape {raw.shape} for {n_rows} rows")
