@@ -164,6 +164,8 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)
         seen = np.asarray(getattr(model, "classes_", classes))
+        if n_rows == 1 and raw.ndim < 2:  # `squeeze` takes away rows too, where there is but one
+            raw = raw.reshape(1, -1) if raw.size == len(seen) else raw.ravel()
         if raw.ndim == 1:
             raw = np.column_stack([1 - raw, raw])
         made = np.zeros((n_rows, len(classes)))
@@ -188,6 +190,8 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
             if out.ndim == 2 and out.shape[1] == 1:
                 out = out[:, 0]
     wanted = (n_rows, len(classes)) if ask == "probabilities" and classes is not None else (n_rows,)
+    if n_rows == 1 and out.ndim < len(wanted) and out.size == wanted[-1]:
+        out = out.reshape(wanted)
     if out.shape != wanted:
         raise PredictionError(f"predictions have shape {out.shape}, need {wanted}")
     refuse_unfinite(out)
