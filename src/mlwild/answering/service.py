@@ -20,7 +20,7 @@ from mlwild.app import App
 from mlwild.clock import now_seconds
 from mlwild.guards import Answers
 from mlwild.guards.answers import DRAWN, FALLBACK, no_answers
-from mlwild.guards.asking import LATE
+from mlwild.guards.asking import EARNED, LATE, PART
 from mlwild.guards.exploring import AT_RANDOM
 from mlwild.guards.stages import Predict
 from mlwild.guards.watch import Watch
@@ -28,7 +28,7 @@ from mlwild.models import Forecast, PredictionError
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables
 
-#: Calls that finding the rows whose features cannot be made may take.
+#: Calls that finding the rows whose features cannot be made may take if none succeeds; more are earned as by models.
 TRIES = 64
 #: Seconds before the same trouble is told again.
 AGAIN = 60.0
@@ -154,7 +154,7 @@ class AppService:
         n = len(next(iter(rows.values())))
         if isinstance(self.fitted[0], Forecast):
             return self._forecast(rows[self.fitted[0].column], n)
-        return _joined(list(self._tried(rows, n, stage, [TRIES], made)))
+        return _joined(list(self._tried(rows, n, stage, [TRIES, max(n // PART - TRIES, 0)], made)))
 
     def use(self, tables: Tables) -> None:
         """Make features of other side tables from now on."""
@@ -186,12 +186,13 @@ class AppService:
             raise  # the process is of no use any more: another takes over
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's function may raise anything
             if n > 1 and left[0] > 0:
-                half = n // 2
-                first = {name: column[:half] for name, column in rows.items()}
-                second = {name: column[half:] for name, column in rows.items()}
-                return [*self._tried(first, half, stage, left), *self._tried(second, n - half, stage, left)]
+                places = slice(0, n // 2), slice(n // 2, n)
+                halves = [({name: cells[at] for name, cells in rows.items()}, at.stop - at.start) for at in places]
+                return [one for half, size in halves for one in self._tried(half, size, stage, left)]
             self._tell(problem)
             return [self._drawn(self._constants(n, f"features raised {type(problem).__name__}"))]
+        earned = min(EARNED, left[1])
+        left[:] = left[0] + earned, left[1] - earned
         if made is not None:  # of halves it is not called: the other may not have its features
             made()
         guard = self.bundle.guard
