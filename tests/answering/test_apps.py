@@ -228,14 +228,21 @@ def test_rows_whose_features_cannot_be_made_cost_no_others_theirs_however_many_t
     rng, n = np.random.default_rng(0), 600
     x, bad = rng.uniform(-1, 1, n), rng.permutation(n) < n // 30
     x[bad] = 0.123456
-    found = service.answer({"when": [0] * n, "x": x.tolist(), "z": rng.uniform(-1, 1, n).tolist()})
+    rows = {"when": [0] * n, "x": x.tolist(), "z": rng.uniform(-1, 1, n).tolist()}
+    found = service.answer(rows)
     assert [one == "features raised KeyError" for one in found.cause] == bad.tolist()
     assert {one for one, broken in zip(found.stage, bad, strict=True) if not broken} == {"champion"}
     # Where nearly all rows are so, they are not asked for one by one.
-    calls, made = [], service.maker.make
-    service.maker = SimpleNamespace(make=lambda *given: calls.append(1) or made(*given))
+    calls, maker = [], service.maker
+    service.maker = SimpleNamespace(make=lambda *given: calls.append(1) or maker.make(*given))
     service.answer({"when": [0] * n, "x": [0.123456] * n, "z": [0.1] * n})
     assert len(calls) < 140
+    # Where somebody waits, it takes no more calls than at first once the time for it is up.
+    calls.clear()
+    service.maker, service.haste = SimpleNamespace(**{name: getattr(maker, name) for name in ("overdue", "times")}), 0.0
+    service.maker.make = lambda *given: calls.append(1) or maker.make(*given)
+    assert set(service.answer(rows).stage) == {"champion", "constant"}
+    assert len(calls) < 90
 
 
 def test_a_bundle_is_made_once_and_again_when_what_is_live_changes(tmp_path):
