@@ -7,10 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDRegressor
 
 import mlwild as wild
+from mlwild import models
 from mlwild.errors import AppError, MlwildError
 from mlwild.rules import Every, Never
 from tests.support import Line, small_app
@@ -160,3 +163,58 @@ def test_an_app_is_pickled_the_same_by_every_process_whatever_python_has_cached(
     said = [subprocess.run(words, capture_output=True, text=True, check=True, env=plain).stdout for _ in range(2)]
     assert said[0] == said[1]
     assert len(said[0].strip()) == 64
+
+
+def test_an_estimator_whose_constructor_copies_what_it_is_given_is_fitted():
+    """CatBoost's does so with the names of its categories; scikit-learn's clone takes that for a mistake."""
+
+    class Copies(BaseEstimator):
+        def __init__(self, columns=None):
+            self.columns = list(columns)
+
+        def fit(self, X, y):
+            self.mean_ = y.mean()
+            return self
+
+        def predict(self, X):
+            return np.full(len(X), self.mean_)
+
+    model = Copies(["city"])
+    made = models.fit(model, np.zeros((4, 1)), np.arange(4.0), 0)
+    assert models.predict(made, np.zeros((2, 1)), "value", None).tolist() == [1.5, 1.5]
+    assert not hasattr(model, "mean_")
+
+
+class Squeezed:
+    """Answers as `squeeze` leaves them: a row that is alone is none any more."""
+
+    def __init__(self, answer, classes=None):
+        self.answer = np.array(answer)
+        self.classes_ = None if classes is None else np.array(classes)
+
+    def predict(self, X):
+        return np.repeat(self.answer[None], len(X), axis=0).squeeze()
+
+    predict_proba = predict
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "classes", "known", "said"),
+    [
+        ("value", [2.5], None, None, 2.5),
+        ("probability", 0.25, "ab", "ab", 0.25),
+        ("probability", [0.75, 0.25], "ab", "ab", 0.25),
+        ("probabilities", [0.5, 0.2, 0.3], "abc", "abc", [0.5, 0.2, 0.3]),
+        ("probabilities", [0.5, 0.5], "ac", "abc", [0.5, 0.0, 0.5]),
+        ("class", ["b"], "ab", "ab", 1.0),
+    ],
+)
+def test_a_row_alone_is_answered_as_among_others(ask, answer, classes, known, said):
+    """Where a model takes its only row away, rehearsals and files were answered, and requests of one row were not."""
+    model = Squeezed(answer, None if classes is None else list(classes))
+    known = None if known is None else np.array(list(known))
+    for n in (1, 4):
+        found = models.predict(model, np.zeros((n, 2)), ask, known)
+        assert found.tolist() == np.repeat(np.array([said], dtype=np.float32), n, axis=0).tolist()
+    with pytest.raises(models.PredictionError, match="shape"):
+        models.predict(Squeezed([1.0, 2.0, 3.0, 4.0]), np.zeros((1, 2)), "value", None)

@@ -82,7 +82,7 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
+def held(path: Path, refusal: Callable[[str], str]) -> Iterator[IO[bytes]]:
     """
     Hold a lock; it goes with the process, however that ends.
 
@@ -92,6 +92,11 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
         Made if it is not there.
     refusal : callable
         Returns the sentence for who comes second, given who holds it.
+
+    Yields
+    ------
+    file
+        What is held: another may stand under its name by now.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[None]:
         with suppress(OSError):  # who holds it is told as a courtesy: on a full disk it is not
             file.truncate(0)
             file.write(f"process {os.getpid()}".encode())
-        yield
+        yield file
 
 
 def is_held(path: Path) -> bool:

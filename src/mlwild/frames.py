@@ -156,14 +156,14 @@ def to_arrow(native: Any, field: str) -> tuple[Any, str]:
     if isinstance(native, np.ndarray):
         if native.ndim != 2:
             raise DataError(f"{field}: returned an array of shape {native.shape}; need (rows, columns).")
-        columns = {f"x{i}": np.ascontiguousarray(native[:, i]) for i in range(native.shape[1])}
-        return pa.table(columns), "numpy"
+        return pa.table({f"x{i}": np.ascontiguousarray(native[:, i]) for i in range(native.shape[1])}), "numpy"
     frame = eager(native, field)
     try:
-        table = frame.to_arrow()
+        return frame.to_arrow(), str(frame.implementation)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
         raise DataError(f"{field}: a column holds values of mixed kinds: {problem}") from problem
-    return table, str(frame.implementation)
+    except (pa.ArrowNotImplementedError, TypeError, OverflowError) as problem:  # sparse, complex, beyond 64 bits
+        raise DataError(f"{field}: a column holds what no table of Arrow does: {problem}") from problem
 
 
 def need(frame: Frame, columns: Sequence[str], field: str) -> None:

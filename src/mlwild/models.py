@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,10 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any]
     if hasattr(model, "get_params"):
         from sklearn.base import clone
 
-        made = clone(model)
+        try:
+            made = clone(model)
+        except RuntimeError:  # its constructor copies a list that it is given, as CatBoost's does `cat_features`
+            made = copy.deepcopy(model)
     else:
         made = copy.deepcopy(model)
     states = [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]
@@ -155,13 +159,15 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
     PredictionError
         If the shape is wrong or a prediction is not finite.
     """
-    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_rows, X = X.shape[0] if hasattr(X, "shape") else len(X), own(X)  # noqa: N806
     if ask.startswith("probab") and hasattr(model, "predict_proba"):
         assert classes is not None
         raw = np.asarray(model.predict_proba(X), dtype=np.float64)
+        seen = np.asarray(getattr(model, "classes_", classes))
+        if n_rows == 1 and raw.ndim < 2:  # `squeeze` takes away rows too, where there is but one
+            raw = raw.reshape(1, -1) if raw.size == len(seen) else raw.ravel()
         if raw.ndim == 1:
             raw = np.column_stack([1 - raw, raw])
-        seen = np.asarray(getattr(model, "classes_", classes))
         made = np.zeros((n_rows, len(classes)))
         if raw.shape != (n_rows, len(seen)):
             raise PredictionError(f"predict_proba gave shape {raw.shape} for {n_rows} rows")
@@ -184,12 +190,42 @@ def predict(model: Any, X: Any, ask: str, classes: NDArray[Any] | None) -> NDArr
             if out.ndim == 2 and out.shape[1] == 1:
                 out = out[:, 0]
     wanted = (n_rows, len(classes)) if ask == "probabilities" and classes is not None else (n_rows,)
+    if n_rows == 1 and out.ndim < len(wanted) and out.size == wanted[-1]:
+        out = out.reshape(wanted)
     if out.shape != wanted:
         raise PredictionError(f"predictions have shape {out.shape}, need {wanted}")
     refuse_unfinite(out)
     if ask.startswith("probab") and ((out < -_DUST) | (out > 1 + _DUST)).any():
         raise PredictionError(f"a probability is {out.min():.3g} or {out.max():.3g}, outside [0, 1]")
     return out.astype(np.float32)
+
+
+def own(X: Any) -> Any:  # noqa: N803
+    """
+    Return features that a model may change as it likes: the caller goes by them too, and may ask another model of them.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0]])
+    >>> made = own(X)
+    >>> made -= 1.0
+    >>> X.tolist()
+    [[1.0, 2.0]]
+    """
+    if isinstance(X, np.ndarray):
+        return X.copy(order="K")
+    package = type(X).__module__.partition(".")[0]
+    if package == "pandas":
+        return X.copy(deep=not _lazy_copies())
+    return X.clone() if package == "polars" else X  # Arrow's cannot be changed
+
+
+@cache
+def _lazy_copies() -> bool:
+    """Say whether pandas copies what is written to, once it is."""
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) >= 3
 
 
 def _plain(value: Any) -> Any:

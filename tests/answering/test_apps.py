@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from textwrap import dedent
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,39 @@ def test_features_that_raise_are_answered_for_and_only_at_their_rows(tmp_path, c
     assert np.isfinite(found.value).all()
     assert len(found.features["x"]) == 5
     assert "secret" in capfd.readouterr().err  # for the operator
+
+
+def test_rows_whose_features_cannot_be_made_cost_no_others_theirs_however_many_they_are(tmp_path):
+    """A word that the function knows nothing of, in one row of thirty: alone, all others are answered by the model."""
+    more = dedent("""
+        def guarded(frame):
+            if (frame["x"] == 0.123456).any():
+                raise KeyError("secret")
+            return frame[["x", "z"]]
+        import dataclasses
+        app = dataclasses.replace(app, features=guarded)
+    """)
+    file = written(tmp_path, "pandas", more)
+    wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
+    service = answering(file)
+    rng, n = np.random.default_rng(0), 600
+    x, bad = rng.uniform(-1, 1, n), rng.permutation(n) < n // 30
+    x[bad] = 0.123456
+    rows = {"when": [0] * n, "x": x.tolist(), "z": rng.uniform(-1, 1, n).tolist()}
+    found = service.answer(rows)
+    assert [one == "features raised KeyError" for one in found.cause] == bad.tolist()
+    assert {one for one, broken in zip(found.stage, bad, strict=True) if not broken} == {"champion"}
+    # Where nearly all rows are so, they are not asked for one by one.
+    calls, maker = [], service.maker
+    service.maker = SimpleNamespace(make=lambda *given: calls.append(1) or maker.make(*given))
+    service.answer({"when": [0] * n, "x": [0.123456] * n, "z": [0.1] * n})
+    assert len(calls) < 140
+    # Where somebody waits, it takes no more calls than at first once the time for it is up.
+    calls.clear()
+    service.maker, service.haste = SimpleNamespace(**{name: getattr(maker, name) for name in ("overdue", "times")}), 0.0
+    service.maker.make = lambda *given: calls.append(1) or maker.make(*given)
+    assert set(service.answer(rows).stage) == {"champion", "constant"}
+    assert len(calls) < 90
 
 
 def test_a_bundle_is_made_once_and_again_when_what_is_live_changes(tmp_path):

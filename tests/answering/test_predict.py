@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -369,6 +371,27 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(operated, files, 
             wild.predict(operated, files / "in.csv", out)
     assert wild.predict(operated, files / "in.csv", out).resumed >= 1_000
     assert out.read_bytes() == answers.read_bytes()
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_not_told_as_another_process(operated, files, tmp_path, monkeypatch):
+    """Whoever holds the output cannot write down that it does."""
+
+    class Full(io.FileIO):
+        def write(self, *_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = Path.open
+
+    def opened(path, *words, **named):
+        full = path.parent.name.endswith(".predict") and path.name in ("lock", "rows")
+        return Full(path, "a+") if full else before(path, *words, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        with pytest.raises(StoreError, match=r"the disk of .* is full"):
+            wild.predict(operated, files / "in.csv", tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+    wild.predict(operated, files / "in.csv", tmp_path / "out.csv")
 
 
 def test_a_forecast_and_classes_have_their_columns():

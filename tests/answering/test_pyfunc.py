@@ -270,6 +270,18 @@ def test_columns_that_arrow_does_not_know_are_read_cell_by_cell():
         assert ["x needs a number" in why for why in found.why] == [row in wrong for row in range(3)]
 
 
+def test_categories_of_mixed_kinds_periods_and_masks_are_read_as_what_each_cell_is():
+    columns = Columns((Column("x", "number"),), (), "at", None)
+    periods = pd.period_range("2026-01", periods=3, freq="M")  # each is kept as a whole number
+    for given, known in (
+        (pd.Categorical([1, "a", 2.5]), [1.0, None, 2.5]),
+        (periods, [None] * 3),
+        (periods.astype("category"), [None] * 3),
+        (pd.Series([np.ma.masked, 0.5, 1], dtype=object), [None, 0.5, 1.0]),
+    ):
+        assert of_frame(pd.DataFrame({"x": given}), columns, None).columns["x"] == known
+
+
 def test_what_is_no_table_is_refused_in_a_sentence(rows, loaded):
     model = loaded._model_impl  # what MLflow's own check of the signature lets pass differs from release to release
     frame = rows.iloc[:2]
@@ -277,6 +289,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(rows, loaded):
         ("rows", "str is no table"),
         ({"x": 1.0}, "dict is no table"),
         (pd.concat([frame, frame[["x"]]], axis=1), "there are two columns 'x'"),
+        (frame.set_axis(range(frame.shape[1]), axis=1), "or none with a column that is read; those are id, when, x"),
     ):
         with pytest.raises(DataError, match=said):
             model.predict(given)

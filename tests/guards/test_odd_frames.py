@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlwild import frames
 from mlwild.errors import DataError
 from mlwild.guards import Candidate, Known, learn_guard
 from mlwild.guards import encoding as encoding_module
@@ -281,3 +282,37 @@ def test_a_gap_is_told_as_missing_however_long_it_lasts():
     assert not [one for one in found.cause if "stood still" in one]
     longest = guard.fences.longest[0]
     assert found.cause[-1] == f"a has been missing for more than {longest:,.0f} rows"
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ([10**400, 1, 2], ["number", "holds a value that was never learned from"]),
+        ([2**64, 1, 2], ["number", "is 1.845e+19, above"]),
+        ([1 + 2j, 0, 0], ["number", "holds a value that was never learned from"]),
+        (["high", 1, 2], ["number", "holds"]),
+    ],
+    ids=["beyond floats", "beyond 64 bits", "complex", "word"],
+)
+def test_times_beside_a_column_that_no_table_holds_are_times(n, odd, told):
+    rng = np.random.default_rng(0)
+    when = np.datetime64("2026-01-01", "us") + rng.integers(0, 86_400, 800) * np.timedelta64(1, "s")
+    table = pa.table({"number": rng.normal(size=800), "when": when})
+    guard = learn_guard(
+        Known(
+            table.slice(0, 400), np.zeros(400), table.slice(400), rng.normal(size=400), "pandas", named("absolute"), "value", 0
+        ),
+        [Candidate("model", "1", lambda X: np.zeros(len(X)))],
+    )  # fmt: skip
+    rows = pd.DataFrame({"number": pd.Series(odd[:n], dtype=object), "when": when[:n]})
+    found = guard.answer(rows, [lambda X: np.zeros(len(X))], guard.watch())
+    assert found.cause[0].startswith(" ".join(told))
+    assert "when" not in "".join(found.cause)
+    assert "number" not in "".join(found.cause[1:])
+
+
+@pytest.mark.parametrize("kind", ["Sparse[float64]", "complex128"])
+def test_a_column_of_a_kind_that_arrow_lacks_is_told_in_a_sentence(kind):
+    with pytest.raises(DataError, match="features: a column holds"):
+        frames.to_arrow(pd.DataFrame({"x": np.zeros(3)}).astype(kind), "features")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -81,12 +81,12 @@ class GuardedModel:
             frame = pd.DataFrame(model_input)
         except (TypeError, ValueError) as problem:
             raise DataError(f"input: {type(model_input).__name__} is no table. Give a frame, or columns.") from problem
-        if not len(frame):
+        names = bundle.columns.names
+        if not len(frame) or not any(one in frame.columns for one in names):
             # MLflow drops what has no name of a column, such as an array's cells, and the rows with it.
-            names = bundle.columns.names
             have = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
             raise DataError(f"input: there is no row, or none with a column that is read; those are {have}.")
-        twice = next((one for one in bundle.columns.names if (frame.columns == one).sum() > 1), None)
+        twice = next((one for one in names if (frame.columns == one).sum() > 1), None)
         if twice is not None:
             raise DataError(f"input: there are two columns {twice!r}. Rename one.")
         layout, began = replace(Layout.of(bundle), ids=()), began_of(bundle.clock)
@@ -115,10 +115,13 @@ def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
             return None
         values = frame[column.name]
         if values.dtype != object:
-            try:
-                return of_arrow(column, frames.to_arrow(values.to_frame(), "input")[0].column(0))
-            except (pa.ArrowNotImplementedError, TypeError):  # sparse, complex, of 128 bits
-                values = values.astype(object)
+            # Sparse, complex, of 128 bits; categories of mixed kinds.
+            with contextlib.suppress(pa.ArrowNotImplementedError, TypeError, DataError):
+                typed = frames.to_arrow(values.to_frame(), "input")[0].column(0)
+                kind = typed.type.value_type if pa.types.is_dictionary(typed.type) else typed.type
+                if not isinstance(kind, pa.BaseExtensionType):  # a period would be its number
+                    return of_arrow(column, typed)
+            values = values.astype(object)
         return each(column, [None if one is pd.NA else _plain(one) for one in values.tolist()])
 
     return given(columns, len(frame), cells, {}, began)
@@ -126,6 +129,8 @@ def of_frame(frame: Any, columns: Columns, began: int | None) -> Given:
 
 def _plain(value: Any) -> Any:
     """Return an object of Python or NumPy as JSON would have given it."""
+    if value is np.ma.masked:  # beneath the mask there is a number
+        return None
     if hasattr(value, "isoformat"):  # a date, a time; NaT is the text of its name
         return None if value != value else value.isoformat()  # noqa: PLR0124
     if isinstance(value, Decimal):
@@ -158,7 +163,7 @@ def _load_pyfunc(path: str) -> GuardedModel:
         return _loaded(folder, told)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _uncached() -> Iterator[None]:
     """Import modules from their source alone: bytecode beside them has no digest, and the folder may be another's."""
     before = sys.dont_write_bytecode, sys.pycache_prefix

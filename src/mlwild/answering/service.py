@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from mlwild.answering.bundle import Bundle, load_model
 from mlwild.answering.features import Maker
 from mlwild.answering.plain_frames import PlainFrames
 from mlwild.answering.telling import tell
+from mlwild.answering.tries import Tries
 from mlwild.app import App
 from mlwild.clock import now_seconds
 from mlwild.guards import Answers
@@ -28,8 +30,6 @@ from mlwild.models import Forecast, PredictionError
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables
 
-#: Calls that finding the rows whose features cannot be made may take.
-TRIES = 64
 #: Seconds before the same trouble is told again.
 AGAIN = 60.0
 #: Names of the lists of an answer, in order.
@@ -114,6 +114,8 @@ class AppService:
         The models of the chain, in order; the `Forecast` that is live, alone.
     clock : callable
         Seconds that only rise: a stage that failed too often is asked again after some of them.
+    haste : float
+        Of `Tries`.
     """
 
     app: App
@@ -121,6 +123,7 @@ class AppService:
     maker: Maker
     fitted: Sequence[Any]
     clock: Callable[[], float] = time.monotonic
+    haste: float = math.inf
     _told: dict[str, float] = field(default_factory=dict, repr=False)
     _watch: Watch | None = field(default=None, repr=False)
 
@@ -154,7 +157,7 @@ class AppService:
         n = len(next(iter(rows.values())))
         if isinstance(self.fitted[0], Forecast):
             return self._forecast(rows[self.fitted[0].column], n)
-        return _joined(list(self._tried(rows, n, stage, [TRIES], made)))
+        return _joined(list(self._tried(rows, n, stage, Tries(n, self.haste), made)))
 
     def use(self, tables: Tables) -> None:
         """Make features of other side tables from now on."""
@@ -170,28 +173,23 @@ class AppService:
             guard.answer(row, self._asked(stage), guard.watch())
 
     def _tried(
-        self,
-        rows: Mapping[str, list[Any]],
-        n: int,
-        stage: int,
-        left: list[int],
-        made: Callable[[], None] | None = None,
+        self, rows: Mapping[str, list[Any]], n: int, stage: int, tries: Tries, made: Callable[[], None] | None = None
     ) -> list[Answered]:
         """Answer some rows; where features cannot be made, their halves, until those to blame are alone."""
-        left[0] -= 1
+        tries.spend()
         try:
             native, logged = self.maker.make(rows, n)
             stale, times = self.maker.overdue(rows, n), self.maker.times(rows)
         except MemoryError:
             raise  # the process is of no use any more: another takes over
         except (Exception, SystemExit) as problem:  # noqa: BLE001  the user's function may raise anything
-            if n > 1 and left[0] > 0:
-                half = n // 2
-                first = {name: column[:half] for name, column in rows.items()}
-                second = {name: column[half:] for name, column in rows.items()}
-                return [*self._tried(first, half, stage, left), *self._tried(second, n - half, stage, left)]
+            if n > 1 and tries.any:
+                places = slice(0, n // 2), slice(n // 2, n)
+                halves = [({name: cells[at] for name, cells in rows.items()}, at.stop - at.start) for at in places]
+                return [one for half, size in halves for one in self._tried(half, size, stage, tries)]
             self._tell(problem)
             return [self._drawn(self._constants(n, f"features raised {type(problem).__name__}"))]
+        tries.earn()
         if made is not None:  # of halves it is not called: the other may not have its features
             made()
         guard = self.bundle.guard
@@ -222,7 +220,7 @@ class AppService:
         parts = []
         for row in range(len(native)):
             one = native if len(native) == 1 else self.maker.one(native, row)
-            said = np.asarray(serving.predict(self.fitted[0], one), dtype=np.float64)
+            said = np.asarray(serving.predict(self.fitted[0], models.own(one)), dtype=np.float64)
             parts.append(said.reshape(1, -1) if bundle.ask == "probabilities" else said.reshape(-1)[:1])
         values = np.concatenate(parts)
         models.refuse_unfinite(values)

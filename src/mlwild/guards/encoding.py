@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -137,18 +138,22 @@ class Encoding:
         else:
             frame = frames.eager(native, "features")
             cells = [(name, frame[name].to_list()) for name in frame.columns]
-        made = []
-        for name, values in cells:
-            known: list[Any]
-            missing = list(map(_gap, values))
-            if name in self.words:
-                known = [value if isinstance(value, str) else f"<{type(value).__name__}>" for value in values]
-                kind = pa.string()
-            else:
-                known = [_figure(value) for value in values]
-                kind = pa.float64()
-            made.append(pa.array([None if gap else one for gap, one in zip(missing, known, strict=True)], kind))
+        made = [self._of_cells(name, values) for name, values in cells]
         return pa.Table.from_arrays(made, names=[name for name, _ in cells])
+
+    def _of_cells(self, name: str, values: list[Any]) -> Any:
+        import pyarrow as pa
+
+        gaps = list(map(_gap, values))
+        held = [None if gap else one for gap, one in zip(gaps, values, strict=True)]
+        if name in self.words:
+            return pa.array(
+                [one if one is None or isinstance(one, str) else f"<{type(one).__name__}>" for one in held], pa.string()
+            )
+        if name in self._listed and pa.types.is_temporal(self.schema.field(name).type):
+            with suppress(pa.ArrowInvalid, TypeError, OverflowError):  # times, or what else they all are: it is told
+                return pa.array(held)
+        return pa.array([None if one is None else _figure(one) for one in held], pa.float64())
 
     def matrix(self, table: Any) -> tuple[Floats, dict[str, str]]:
         """
@@ -227,7 +232,7 @@ class Encoding:
                     return None
                 made[0, place] = value.asm8.view(np.int64)
             elif words is None and time is None and isinstance(value, int | float | np.number | np.bool_):
-                made[0, place] = value
+                made[0, place] = _figure(value) if type(value) is int else value  # one may be beyond all floats
             elif type(value).__name__ in ("NaTType", "NAType"):
                 made[0, place] = np.nan
             else:  # a time of another unit, a number for a word, a word for a number

@@ -27,6 +27,10 @@ from mlwild.errors import MlwildError, StoreError
 from mlwild.serve.messages import LOADED, MADE, READ, TABLES, Box, packed, slate
 from mlwild.triangle.store import Store
 
+#: Seconds, and as many for a thousand rows, that finding rows whose features cannot be made may take beyond the first
+#: calls: a part of the deadlines that servers have.
+HASTE = 0.1
+
 
 def main() -> None:
     """
@@ -61,6 +65,7 @@ def _loaded(config: Mapping[str, Any], line: socket.socket) -> tuple[AppService,
     tables = config.get("tables")
     service = service_of(store, bundle, None if tables is None else load_tables(store, *tables))
     line.sendall(packed(LOADED))
+    service.haste = HASTE
     service.warm()
     if service.watch is not None:
         service.watch.salt = os.urandom(16)  # what it draws, no other worker does

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlwild.answering.apps import app_that_made
 from mlwild.answering.batch import outputs
@@ -237,8 +237,8 @@ def _locked(wish: Wish) -> Iterator[None]:
     """Hold the output; a folder that was made for nothing is taken away again."""
     lock = wish.folder / _LOCK
     busy = f"is answering into {wish.output.name}. Wait until it has finished."
-    with held(lock, lambda owner: f"output: {owner} {busy}"):
-        if not _is_ours(lock):  # who held it finished while this one waited, and took the file away
+    with held(lock, lambda owner: f"output: {owner} {busy}") as file:
+        if not _stands(lock, file):  # who held it finished while this one waited, and took the file away
             raise BusyError(f"output: another process has just finished {wish.output.name}.")
         try:
             yield
@@ -247,9 +247,10 @@ def _locked(wish: Wish) -> Iterator[None]:
                 _clear(wish.folder)
 
 
-def _is_ours(lock: Path) -> bool:
+def _stands(lock: Path, file: IO[bytes]) -> bool:
+    """Say whether a file is still what stands under its name; on a full disk it does not say whose it is."""
     try:
-        return lock.read_text() == f"process {os.getpid()}"
+        return os.path.samestat(lock.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
 
