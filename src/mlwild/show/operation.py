@@ -192,6 +192,8 @@ def came_said(body: Mapping[str, Any]) -> str:
     word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
     if body.get("replaced"):  # there was an interval: of another model than the one that ended the period
         word = f"not judged, as {body['replaced']} was replaced"
+    if body.get("undefined"):
+        return f"{body['from']}: not defined on {things(body['undefined'], 'label')}, not judged"
     return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 
