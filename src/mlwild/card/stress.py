@@ -20,6 +20,7 @@ from mlwild.card.words import (
     decimals_for,
     half_width,
     interval,
+    metric,
     number,
     percent,
     span,
@@ -79,7 +80,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "app": report["app"],
         "model": report["model"],
-        "loss": report["loss"].replace("_", " "),
+        "loss": metric(report["loss"]),
         "unit": unit,
         "every": span(report["every"]),
         "headline": _headline(answered[0], unit, digits) if answered else None,

@@ -84,7 +84,7 @@ class Rollback:
         Last finished tick: from its period on the older vintage counts as live.
     price : float
     unit, loss : str
-        Currency; name of the loss.
+        Currency; name of the loss, where a metric was turned round with that.
     held : int
         Ticks for which the rule must keep what was put back.
     ways : tuple of Way
@@ -213,7 +213,7 @@ def rollback(
         at=desk.clock.show(int(desk.edges[cutoff])),
         price=float(body["price"]),  # type: ignore[arg-type]
         unit="" if prices is None else prices.unit,
-        loss=app.loss_.name,
+        loss=app.loss_.title,
         held=hold,
         ways=ways,
         dry=dry,
