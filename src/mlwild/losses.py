@@ -94,6 +94,11 @@ class Loss:
         return f"1 - {self.name}" if self.bounds == (0.0, 1.0) else f"minus {self.name}"
 
     @property
+    def counted(self) -> str:
+        """What a mean of it is taken over: a ``row``, or a ``period`` where it is one of a set."""
+        return "row" if self.per == "row" else "period"
+
+    @property
     def classifies(self) -> bool:
         """Whether labels are classes."""
         return self.predicts != "value"

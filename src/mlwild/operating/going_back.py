@@ -91,6 +91,8 @@ class Rollback:
         All that one could have gone back to, the newest first.
     dry : bool
         Whether nothing was done.
+    counted : str
+        What their `n` counts: ``row`` or ``period``.
     """
 
     app: str
@@ -103,6 +105,7 @@ class Rollback:
     held: int
     ways: tuple[Way, ...]
     dry: bool
+    counted: str = "row"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -217,6 +220,7 @@ def rollback(
         held=hold,
         ways=ways,
         dry=dry,
+        counted=app.loss_.counted,
     )
 
 
