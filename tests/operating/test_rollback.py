@@ -152,6 +152,34 @@ def test_of_a_loss_of_sets_periods_are_counted_and_said(tmp_path, capsys):
         challenge(app, "rate", store=tmp_path)
 
 
+def test_rows_that_stand_for_others_count_for_them_in_a_rollback_too(tmp_path):
+    """A label that is seen one time in ten stands for ten: so say the life's periods, and so does going back."""
+    rows, app = _ranked("brier", 2400, feedback="selective", propensity="p")
+    done = wild.operate(app, rule=rules.Every(20), begin=1200, store=tmp_path)
+    live, other = int(done.live), 22
+    way = next(one for one in rollback(app, dry=True, store=tmp_path).ways if one.vintage == str(other))
+    since = next(int(tick.at) for tick in done.ticks if tick.action == "retrain")
+    part = rows[rows["when"].between(since, int(done.until) - 1) & rows["y"].notna()]
+    weight, lost = 1 / part["p"], {}
+    for vintage in (live, other):
+        learned = rows[: 100 + 50 * vintage].dropna(subset="y")
+        made = LogisticRegression().fit(learned[["a"]], learned["y"]).predict_proba(part[["a"]])[:, 1]
+        lost[vintage] = (made - part["y"]) ** 2
+    ours, theirs = (float(np.average(lost[one], weights=weight)) for one in (live, other))
+    assert abs(theirs - lost[other].mean()) > 0.01
+    assert (way.n, way.live_loss, way.loss) == (
+        len(part),
+        pytest.approx(ours, abs=1e-6),
+        pytest.approx(theirs, abs=1e-6),
+    )
+    assert way.gain == pytest.approx(ours - theirs, abs=1e-6)
+    assert way.low < way.gain < way.high
+    told = [one for tick in done.ticks for one in tick.facts["scored"]["periods"] if int(one["from"]) >= since]
+    assert np.average([one["loss"] for one in told], weights=[one["n"] for one in told]) == pytest.approx(
+        ours, abs=1e-6
+    )
+
+
 def test_what_is_held_stays_for_so_many_ticks(tmp_path):
     made = world()
     tick_by_tick(made, tmp_path, rules.Every(1), moments=[451])
