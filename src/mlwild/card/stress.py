@@ -26,6 +26,7 @@ from mlwild.card.words import (
     span,
     with_unit,
 )
+from mlwild.wording import digits_apart
 
 Row = dict[str, Any]
 
@@ -162,7 +163,10 @@ def _record(one: Mapping[str, Any], digits: int) -> Row:
 
 
 def _broken(one: Mapping[str, Any], digits: int) -> str:
-    came = number(one["came"], digits) if known(one["came"]) else "no answer"
+    if not known(one["came"]):
+        return f"{one['cutoff']}: no answer came, {number(one['high'], digits)} was promised"
+    digits = digits_apart(one["came"], one["high"], digits, number)
+    came = number(one["came"], digits)
     return f"{one['cutoff']}: {came} came, {number(one['high'], digits)} was promised"
 
 
