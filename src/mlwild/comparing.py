@@ -141,16 +141,16 @@ def compare_app(
     if losses.period is not None:
         rows += f" in {count(len(np.unique(losses.period)))} periods of {sheet['every']}"
     late = f"; labels come about {count(losses.lag)} rows late" if losses.lag > 1 and losses.unit == "row" else ""
-    facts = f"{rows}, each scored by the newest vintage of each model at its time; loss {sheet['loss']['name']}{late}."
+    facts = f"{rows}, each scored by the newest vintage of each model at its time; loss {app.loss_.title}{late}."
     return found, facts, [f"{name!r} is left out: no vintage of it could be made." for name in left_out(rehearsal)]
 
 
 def measure_of(app: App) -> dict[str, str]:
     """Return what the models of an app are compared by: name, unit, and that lower is better."""
     loss = app.loss_
-    turned = "1 \u2212 " if loss.better == "greater" else ""  # a metric that is better when greater is turned round
+    title = loss.title.replace("1 - ", "1 \u2212 ", 1)
     per = "per event" if loss.per == "row" else "mean over periods"
-    return {"name": f"mean loss ({turned}{loss.name})", "unit": f"{loss.unit} {per}".strip(), "better": "lower"}
+    return {"name": f"mean loss ({title})", "unit": f"{loss.unit} {per}".strip(), "better": "lower"}
 
 
 def left_out(rehearsal: Rehearsal) -> list[str]:

@@ -78,6 +78,27 @@ class Loss:
         return 0.0 if self.bounds == (0.0, 1.0) else -high
 
     @property
+    def title(self) -> str:
+        """
+        What is minimised, for a reader: a metric that was turned round says how.
+
+        Examples
+        --------
+        >>> named("brier").title, named("auc").title
+        ('brier', '1 - auc')
+        >>> Loss(lambda y, p: -abs(y - p), name="gain", better="greater").title
+        'minus gain'
+        """
+        if self.better == "lower":
+            return self.name
+        return f"1 - {self.name}" if self.bounds == (0.0, 1.0) else f"minus {self.name}"
+
+    @property
+    def counted(self) -> str:
+        """What a mean of it is taken over: a ``row``, or a ``period`` where it is one of a set."""
+        return "row" if self.per == "row" else "period"
+
+    @property
     def classifies(self) -> bool:
         """Whether labels are classes."""
         return self.predicts != "value"

@@ -125,7 +125,7 @@ def _report(
     return StressReport(
         app=app.name,
         model=app.live,
-        loss=app.loss_.name,
+        loss=app.loss_.title,
         unit=app.loss_.unit,
         every=str(app.every_),
         worst=_ordered([one for one in found if one is not None]),

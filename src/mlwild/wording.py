@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from math import isfinite
 from typing import Any
@@ -29,6 +29,18 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:.{digits}g}"
     text = f"{float(f'{value:.{digits}g}'):,.10f}".rstrip("0").rstrip(".")
     return text if text not in ("-0", "0") else f"{value:.{digits}g}"
+
+
+def digits_apart(one: float, other: float, digits: int = 3, write: Callable[[float, int], str] = number) -> int:
+    """
+    Return how many digits two numbers that differ are written with, so that they look as if they did.
+
+    Examples
+    --------
+    >>> digits_apart(1.2614, 1.2598), digits_apart(1.2614, 1.31), digits_apart(1.5, 1.5)
+    (4, 3, 3)
+    """
+    return next((n for n in range(digits, digits + 14) if write(one, n) != write(other, n)), digits)
 
 
 def between(low: float | None, high: float | None, digits: int = 3) -> str:

@@ -97,3 +97,17 @@ def test_what_cannot_be_planned_is_said():
         planned(rng.normal(size=50), np.zeros(50), least=0.0)
     none = standing(np.zeros(0), np.zeros(0), planned(rng.normal(size=50), np.zeros(50), least=0.1), periods=0)
     assert (none.verdict, none.difference) == ("not settled", None)
+
+
+def test_where_periods_are_counted_periods_are_said():
+    rng = np.random.default_rng(3)
+    past = rng.normal(size=200)
+    plan = planned(past, np.zeros(200), least=0.4, unit="period")
+    gap = np.append(rng.uniform(-1, 1, size=40), 9.0)
+    said = standing(gap, np.zeros(41), plan, periods=41).said
+    assert "after 41 periods" in said
+    assert "1 periods differed by more than" in said
+    assert "periods are planned" in said
+    assert "rows" not in said
+    with pytest.raises(DataError, match="There are 29 labelled periods"):
+        planned(past[:29], np.zeros(29), least=0.1, unit="period")

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import mlwild as wild
 from mlwild.comparisons import Counts, Folds, Losses, Runs, Strategies, compare_models, how_long
@@ -100,6 +101,23 @@ def test_two_models_get_the_interval_of_fixed_b_and_many_the_confidence_set():
     assert set(several.best_set) == {MANY.names[place] for place in kept} == {"a", "b"}
     better = step_m(MANY.losses[:, 3], MANY.losses[:, :3]).better
     assert several.tables["benchmark"]["better"] == [MANY.names[place] for place in better]
+
+
+def test_a_better_model_that_is_seen_and_cannot_be_named_is_said_so():
+    """Poor models beside it cost one test its power, and not the other: its p-value stood behind "none is shown to be"."""
+    rng = np.random.default_rng(3)
+    old = rng.normal(size=60)
+    new = old - 0.026 + 0.1 * rng.normal(size=60)
+    poor = {f"poor{k}": old + 0.5 * k + 0.3 * rng.normal(size=60) for k in (1, 2)}
+    found = wild.compare({"old": old, "new": new} | poor, benchmark="old")
+    held = found.tables["benchmark"]
+    assert held["better"] == []
+    by_itself = stats.ttest_1samp(new - old, 0.0, alternative="less").pvalue
+    assert held["p"] == pytest.approx(by_itself, abs=0.02)
+    assert held["p"] < 0.05
+    said = next(one for one in found.said if "narrower question" in one)
+    assert "yes (SPA, p" in said
+    assert "cannot be told which (StepM)" in said
 
 
 def test_periods_and_groups_are_the_unit_where_they_are_known():

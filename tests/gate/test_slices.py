@@ -16,6 +16,20 @@ def test_groups_like_the_champions_are_fine_and_few_rows_are_told(tmp_path):
     assert len(found.parts) == 3
 
 
+def test_groups_with_too_few_rows_to_be_held_against_the_champion_are_told(tmp_path):
+    rows = clicks()
+    rows.loc[::40, "shop"] = "west"
+    trial = trial_of(click_app(rows), tmp_path)
+    many = {
+        kind: int((rows.loc[trial.events.rows, "shop"] == kind).sum()) for kind in ("east", "north", "south", "west")
+    }
+    few = [kind for kind, n in many.items() if n < 100]
+    found = GroupsNotWorse().judge(trial)
+    assert few == ["west"]
+    assert {part["group"] for part in found.parts} == {f"shop={kind}" for kind in many if kind != "west"}
+    assert found.said == "none of 3 groups loses more than the champion allows; 1 more has fewer than 100 rows"
+
+
 def test_a_group_left_behind_is_red_and_named(tmp_path):
     rows = clicks(8_000, effect=2.0, flipped="south")
     trial = trial_of(click_app(rows), tmp_path)

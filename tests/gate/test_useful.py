@@ -9,6 +9,7 @@ import pytest
 from mlwild.gate import baselines
 from mlwild.gate.ready.useful import BeatsBaselines, NotWorse, baselines_of
 from mlwild.losses import named
+from mlwild.wording import number
 from tests.gate.made import Logit, click_app, clicks, trial_of
 
 
@@ -45,6 +46,26 @@ def test_a_model_with_signal_beats_the_baselines(tmp_path):
     found = BeatsBaselines().judge(trial_of(click_app(), tmp_path))
     assert found.verdict == "pass", found.said
     assert found.high < 0
+
+
+def test_the_sentence_and_the_numbers_are_of_the_same_baseline(tmp_path):
+    """They are those of the baseline that comes nearest; the sentence was of the constant, whichever that was."""
+    rows = clicks(4_000, effect=2.0)
+    rows["mood"] = np.arange(len(rows)) // 1_000 % 2  # what is usual changes: the last labels know, a constant does not
+    rows["y"] = np.where(np.random.default_rng(1).random(len(rows)) < 0.5, rows["mood"], rows["y"])
+    trial = trial_of(click_app(rows, features=lambda frame: frame[["a", "b", "mood"]]), tmp_path)
+    found, held = BeatsBaselines().judge(trial), trial.events
+    truth, ours = held.labels, trial.model.predictions(held)
+
+    def lost(p):
+        return float(-np.log(np.where(truth == 1, p, 1 - p)).mean())
+
+    gaps = {f"{name} is": lost(ours) - lost(theirs) for name, theirs in baselines_of(trial).items()}
+    assert found.verdict == "pass", found.said
+    assert found.estimate == pytest.approx(max(gaps.values()), rel=1e-5)
+    nearest = max(gaps, key=gaps.get)
+    assert nearest != "a constant is"
+    assert f"its loss less that of {nearest} {number(found.estimate, 3)}" in found.said
 
 
 def test_a_model_that_says_the_opposite_is_red(tmp_path):
@@ -97,7 +118,10 @@ def test_a_twin_is_not_worse_and_a_shrunk_one_is(tmp_path):
     )
     found = NotWorse().judge(_with(trial, worse))
     assert found.verdict == "fail"
-    assert "%" in found.said
+    ours, theirs = (one.losses(trial.events).mean() for one in (worse, trial.champion))
+    # Of the difference, not of the limit, beside which it stood.
+    assert f"; the difference is {number(100 * (ours / theirs - 1), 2)} % of the champion's loss" in found.said
+    assert not found.said.partition("the limit is")[2].split(";")[0].endswith(")")
 
 
 def test_improvement_has_to_be_shown(tmp_path):

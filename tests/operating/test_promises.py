@@ -5,13 +5,17 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 import mlwild as wild
 from mlwild import rules
 from mlwild.ledger import Fact
 from mlwild.operating import promises, status
 from mlwild.operating.promises import ALPHA, LEVEL
+from mlwild.show.operation import came_said
 from mlwild.stats.sequential import risk_violation
 from tests.operating.worlds import World, world
 from tests.support import drifting, small_app
@@ -83,6 +87,34 @@ def test_a_promise_is_kept_at_both_its_ends(tmp_path, monkeypatch):
     told = [one for tick in done.ticks for one in tick.facts["scored"]["periods"]]
     assert len(told) >= 5
     assert all(one["loss"] == 0.0 and one["kept"] is True for one in told)
+
+
+def test_a_period_whose_loss_is_not_defined_breaks_no_promise(tmp_path):
+    """Of one class alone there is no AUC: every row was answered, and nothing came that could lie outside."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"when": np.arange(1200), "a": rng.normal(size=1200)})
+    rows["y"] = (rng.random(1200) < 1 / (1 + np.exp(1.5 - rows["a"]))).astype(float)
+    rows.loc[rows["when"].between(900, 949) | rows["when"].between(1050, 1099), "y"] = 0.0
+    app = wild.App(
+        name="seldom", data=lambda: rows, time="when", label="y", delay=0, features=lambda rows: rows[["a"]],
+        models={"logit": LogisticRegression()}, loss="auc", every=50, start=100,
+    )  # fmt: skip
+    done = wild.operate(app, rule=rules.Never(), begin=800, store=tmp_path)
+    told = {int(one["from"]): one for tick in done.ticks for one in tick.facts["scored"]["periods"]}
+    model, kept, judged = LogisticRegression().fit(rows[["a"]][:800], rows["y"][:800]), 0, 0
+    for at, one in told.items():
+        part = rows[rows["when"].between(at, at + 49)]
+        if not part["y"].any():
+            assert (one["loss"], one["kept"], one.get("undefined")) == (None, None, 50)
+            continue
+        lost = 1 - roc_auc_score(part["y"], model.predict_proba(part[["a"]])[:, 1])
+        assert one["loss"] == pytest.approx(lost, abs=1e-6)
+        if one["kept"] is not None:
+            judged, kept = judged + 1, kept + (one["low"] <= lost <= one["high"])
+    assert {900, 1050} < set(told)
+    found = status(tmp_path)[0]
+    assert (found.kept, found.of) == (kept, judged)
+    assert "not defined on 50 labels, not judged" in came_said(told[900])
 
 
 @pytest.mark.parametrize(("losses", "kept"), [([1.0, 3.0, 2.0, 1.0], False), ([1.0, 2.0, 2.5, 1.0], True)])

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.errors import AppError, StoreError
+from mlwild.errors import AppError, DataError, StoreError
 from mlwild.ledger import Ledger
 from mlwild.lives import fold
-from mlwild.operating import rollback, status
+from mlwild.operating import challenge, rollback, status
 from mlwild.operating.lived import lived
 from mlwild.records import FallBack, Vintage
 from mlwild.rules.view import Decision
-from mlwild.show.operation import came_said, promise_said
+from mlwild.show.operation import came_said, promise_said, show_rollback
 from mlwild.stats.paired import fixed_b
 from mlwild.triangle import build
 from mlwild.triangle.store import Store
@@ -104,6 +108,76 @@ def test_what_going_back_would_have_cost_is_what_plain_loops_give(tmp_path):
     assert way.gain == pytest.approx(float((ours - theirs).mean()))
     want = fixed_b(ours, theirs)
     assert (way.low, way.high) == (pytest.approx(want.low), pytest.approx(want.high))
+
+
+def _ranked(loss="auc", n=900, **fields):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"when": np.arange(n), "a": rng.normal(size=n)})
+    slope = np.where(rows["when"] < n // 2, 1.5, -1.5)
+    rows["y"] = (rng.random(n) < 1 / (1 + np.exp(-slope * rows["a"]))).astype(float)
+    rows["p"] = np.clip(1 / (1 + np.exp(-1.5 * rows["a"])), 0.1, 1.0)
+    if "propensity" in fields:
+        rows.loc[rng.random(n) > rows["p"], "y"] = np.nan
+    app = wild.App(
+        name="ranked", data=lambda: rows, time="when", label="y", delay=0, features=lambda rows: rows[["a"]],
+        models={"logit": LogisticRegression(), "rate": DummyClassifier()}, loss=loss, every=50, start=100, **fields,
+    )  # fmt: skip
+    return rows, app
+
+
+def test_of_a_loss_of_sets_periods_are_counted_and_said(tmp_path, capsys):
+    """Three numbers, one a period, are not three rows."""
+    rows, app = _ranked()
+    done = wild.operate(app, rule=rules.Every(4), begin=300, store=tmp_path)
+    since = max(int(tick.at) for tick in done.ticks if tick.action == "retrain")
+    found = rollback(app, dry=True, store=tmp_path)
+    way = found.ways[0]
+    earlier = next(one for one in reversed(done.ticks) if one.facts["decided"]["live"] == way.vintage)
+    learned = 100 + 50 * int(way.vintage)
+    model = LogisticRegression().fit(rows[["a"]][:learned], rows["y"][:learned])
+    lost = []
+    for begins in range(since, int(done.until), 50):
+        part = rows[rows["when"].between(begins, begins + 49)]
+        lost.append(1 - roc_auc_score(part["y"], model.predict_proba(part[["a"]])[:, 1]))
+    assert earlier.cutoff >= int(way.vintage)
+    assert (way.n, way.loss) == (len(lost), pytest.approx(np.mean(lost), abs=1e-6))
+    assert way.n > 1
+    show_rollback(found)
+    said = capsys.readouterr().out
+    assert "periods since" in said
+    assert "its 1 - auc" in said
+    assert "On the labelled periods since" in said
+    assert "rows" not in said
+    with pytest.raises(DataError, match=r"There are \d+ labelled periods that both models answer; a plan takes 30"):
+        challenge(app, "rate", store=tmp_path)
+
+
+def test_rows_that_stand_for_others_count_for_them_in_a_rollback_too(tmp_path):
+    """A label that is seen one time in ten stands for ten: so say the life's periods, and so does going back."""
+    rows, app = _ranked("brier", 2400, feedback="selective", propensity="p")
+    done = wild.operate(app, rule=rules.Every(20), begin=1200, store=tmp_path)
+    live, other = int(done.live), 22
+    way = next(one for one in rollback(app, dry=True, store=tmp_path).ways if one.vintage == str(other))
+    since = next(int(tick.at) for tick in done.ticks if tick.action == "retrain")
+    part = rows[rows["when"].between(since, int(done.until) - 1) & rows["y"].notna()]
+    weight, lost = 1 / part["p"], {}
+    for vintage in (live, other):
+        learned = rows[: 100 + 50 * vintage].dropna(subset="y")
+        made = LogisticRegression().fit(learned[["a"]], learned["y"]).predict_proba(part[["a"]])[:, 1]
+        lost[vintage] = (made - part["y"]) ** 2
+    ours, theirs = (float(np.average(lost[one], weights=weight)) for one in (live, other))
+    assert abs(theirs - lost[other].mean()) > 0.01
+    assert (way.n, way.live_loss, way.loss) == (
+        len(part),
+        pytest.approx(ours, abs=1e-6),
+        pytest.approx(theirs, abs=1e-6),
+    )
+    assert way.gain == pytest.approx(ours - theirs, abs=1e-6)
+    assert way.low < way.gain < way.high
+    told = [one for tick in done.ticks for one in tick.facts["scored"]["periods"] if int(one["from"]) >= since]
+    assert np.average([one["loss"] for one in told], weights=[one["n"] for one in told]) == pytest.approx(
+        ours, abs=1e-6
+    )
 
 
 def test_what_is_held_stays_for_so_many_ticks(tmp_path):

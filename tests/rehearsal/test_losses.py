@@ -7,9 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import mlwild as wild
+from mlwild import rules
+from mlwild.card import card_html
+from mlwild.comparing import measure_of
 from mlwild.errors import DataError
+from mlwild.records import Vintage
+from mlwild.show.operation import show_operation
+from mlwild.show.sheet import show_sheet
 from tests.support import Line, Logit, drifting, small_app
 
 
@@ -60,14 +67,55 @@ def test_a_loss_of_a_set_has_a_triangle_too(tmp_path):
     frame = drifting()
     frame["y"] = (frame["y"] > 0).astype(int)
     made = wild.rehearse(small_app(frame, models={"logit": Logit()}, loss="auc"), store=tmp_path)
-    from sklearn.metrics import roc_auc_score
-
     first = made.triangles[0]
     vintage = next(iter(first.scores))
     total, weight = first.matrix([vintage])
     predicted = first.predictions(vintage)[:100]
     assert total[0, 0] / weight[0, 0] == pytest.approx(1 - roc_auc_score(frame["y"][200:300], predicted))
     assert made.sheet["worst_period"]["low"] < made.sheet["worst_period"]["loss"]
+
+
+def test_a_metric_that_was_turned_round_is_named_as_what_is_shown(tmp_path, capsys):
+    """One minus the AUC is not called the AUC, on any face; and no event has a share of it."""
+    frame = drifting(900)
+    frame["y"] = (frame["y"] > 0).astype(int)
+    app = small_app(frame, models={"logit": Logit(), "line": Logit()}, loss="auc")
+    made = wild.rehearse(app, store=tmp_path)
+    done = wild.operate(app, rule=rules.Never(), begin=500, store=tmp_path)
+    show_sheet(made.sheet)
+    show_operation(done)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "loss 1 - auc, a cutoff" in said
+    assert "a mean 1 - auc more than" in said or "a mean 1 - auc above" in said
+    assert "promised 1 - auc" in said
+    assert "per event" not in said
+    model = made.triangles[0].predictions(Vintage(int(done.live)))
+    told = {int(one["from"]): one for tick in done.ticks for one in tick.facts["scored"]["periods"]}
+    part = frame[frame["when"].between(500, 599) & (frame["known"] <= 600)]
+    assert told[500]["loss"] == pytest.approx(1 - roc_auc_score(part["y"], model[part.index - 500]))
+    page = (tmp_path / "operate" / app.name / "card.html").read_text(encoding="utf-8")
+    assert "Mean 1 − auc by period" in page
+    assert "promised 1 − auc" in page
+    assert measure_of(app)["name"] == "mean loss (1 − auc)"
+
+
+def test_a_metric_without_a_greatest_value_is_named_by_its_negative(tmp_path):
+    """What is minimised of a gain is its negative; one minus it was said, which is another number."""
+    gain = wild.Loss(lambda y, p: 3.0 - (y - p) ** 2, "gain", better="greater", bounds=(-np.inf, 3.0))
+    frame = drifting(900)
+    app = small_app(frame, models={"line": Line(), "other": Line()}, loss=gain)
+    made = wild.rehearse(app, store=tmp_path)
+    sheet, triangle = made.sheet, made.triangles[0]
+    row = next(one for one in sheet["rules"] if one["name"] == "never")
+    first = triangle.freshest("all", 0)
+    rows = frame[200 : 200 + len(triangle.predictions(first))]
+    made_of = (rows["y"] - triangle.predictions(first)) ** 2 - 3.0
+    assert row["loss"] == pytest.approx(float(made_of.mean()), rel=1e-5)
+    assert sheet["loss"]["title"] == "minus gain"
+    html = card_html(sheet)
+    assert "minus gain" in html
+    assert "1 − gain" not in html
+    assert measure_of(app)["name"] == "mean loss (minus gain)"
 
 
 def test_several_classes_are_scored_by_their_probabilities(tmp_path):

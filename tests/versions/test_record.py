@@ -8,8 +8,11 @@ import subprocess
 import sys
 from typing import get_args
 
+import numpy as np
 import pytest
 
+from mlwild import compare
+from mlwild.comparisons import read_experiments
 from mlwild.errors import AppError, StoreError
 from mlwild.gate.outcome import Word
 from mlwild.versions import Made, left, place_of, record, run_of, runs
@@ -18,6 +21,7 @@ from mlwild.versions.place import client_of
 from mlwild.versions.provenance import MOST
 from mlwild.versions.reading import _asked, _run
 from mlwild.versions.recording import TAG, experiment_of
+from mlwild.web.runs import Asked
 from tests.support import drifting, small_app
 
 
@@ -36,6 +40,19 @@ def test_a_run_comes_back_as_it_was(tmp_path):
     assert files["card.html"].decode() == pages["card.html"]
     assert json.loads(files["sheet.json"])["n"] == 1.0
     assert b"# Python" in files["packages.txt"]
+
+
+def test_what_is_better_when_greater_is_no_loss_on_record(tmp_path):
+    """An accuracy of 0.82 was kept as a loss of 0.82: the better of two stood there as the worse."""
+    shares = {"a": [0.8, 0.79, 0.81, 0.8], "b": [0.83, 0.82, 0.84, 0.82]}
+    rows = [f"{name},{seed},{one}" for name, seen in shares.items() for seed, one in enumerate(seen)]
+    (tmp_path / "runs.csv").write_text("\n".join(["model,seed,accuracy", *rows]))
+    found = compare(read_experiments(tmp_path / "runs.csv", metric="accuracy", by=["model"]))
+    kept = record("runs", "comparison", Made(found.as_dict()), store=tmp_path).metrics
+    of = {name: value for name, value in kept.items() if " of " in name}
+    assert of == {f"score of {name}": pytest.approx(np.mean(seen)) for name, seen in shares.items()}
+    assert all(Asked(metric=name).greatest for name in of)
+    assert not Asked(metric="loss of a").greatest
 
 
 def test_one_query_reads_what_mlflows_own_search_reads(tmp_path):

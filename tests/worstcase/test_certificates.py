@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlwild.card.stress import _broken
+from mlwild.show.stress import record_said
 from mlwild.stats.worst import next_worst
 from mlwild.stressors import Own
 from mlwild.worstcase.certificates import Scored, certify, groups_of, periods_of, record_of, score
@@ -129,3 +131,11 @@ def test_a_model_that_answers_no_more_has_broken_its_promise(tmp_path):
     scored = _stress(replay_of(app, tmp_path), [warmer])
     assert any(one.came == np.inf and not one.kept for one in scored)
     assert record_of("stress", scored).worst.came == np.inf
+
+
+def test_a_bound_that_was_passed_by_little_does_not_look_kept():
+    """1.2614 came and 1.2598 was promised: both were written as 1.26."""
+    broken = record_of("period", [Scored("period", "5000", "one period", 1.2598, 1.2614)])
+    assert "1.261 came, 1.26 was promised" in record_said(broken)
+    assert _broken({"cutoff": "5000", "came": 1.2614, "high": 1.2598}, 2) == "5000: 1.261 came, 1.260 was promised"
+    assert _broken({"cutoff": "5000", "came": None, "high": 1.2598}, 2) == "5000: no answer came, 1.26 was promised"

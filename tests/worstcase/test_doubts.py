@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ import mlwild as wild
 from mlwild import stressors as st
 from mlwild.errors import AppError
 from mlwild.stressing import _ordered
+from mlwild.wording import number
 from mlwild.worstcase.curves import Curve, Point, Stressed, stressed
 from mlwild.worstcase.kept import hardest
 from mlwild.worstcase.report import WorstCase
+from mlwild.worstcase.vector import of_groups
 from tests.gate.made import Line, click_app, clicks, replay_of, small_app, trial_of
 
 
@@ -236,3 +239,21 @@ def test_what_chance_explains_heads_no_page():
     period = WorstCase("period", "one", 0.8, 1.0, 0.95, 40, "periods", 40, "")
     window = WorstCase("window", "four", 1.5, np.nan, 0.95, 4, "periods", 1, "")
     assert [one.kind for one in _ordered([slice_, period, window])] == ["window", "period", "slice"]
+
+
+def test_where_another_group_lost_more_than_the_one_with_the_highest_bound_it_is_named():
+    """The row of the worst group said 1.34 where another had lost 1.46: the one may lose more, the other did."""
+    rng = np.random.default_rng(0)
+    many, few = 1.0 + 0.1 * rng.normal(size=1600), np.where(np.arange(80) % 17 == 0, 12.0, 0.2)
+    losses = np.concatenate([many, few])
+    inside = np.arange(len(losses)) < len(many)
+    live = SimpleNamespace(
+        known=lambda cutoff: np.ones(len(losses), bool), groups=[("kind = many", inside), ("kind = few", ~inside)],
+        period=np.arange(len(losses)) % 16, losses=losses, weight=np.ones(len(losses)),
+    )  # fmt: skip
+    found = of_groups(live, 16, 20)
+    assert few.mean() < many.mean() < found.high
+    assert (found.loss, found.n) == (pytest.approx(few.mean()), 80)
+    assert found.what.startswith(f"kind = few (most was lost in kind = many: {number(many.mean())}, at most ")
+    live.losses = np.concatenate([many, few + 3.0])
+    assert of_groups(live, 16, 20).what == "kind = few"

@@ -101,7 +101,7 @@ def audit_monitors(
     facts |= {
         "threshold": threshold,
         "events": float(events.mean()),
-        "event": _event_words(above, threshold, loss.name),
+        "event": _event_words(above, threshold, loss.title),
         "tolerated": "one false alarm a year of looks" if looks else f"false alarms at {TOLERATED:.0%} of looks",
         "ahead": AHEAD,
         "looks_per_year": looks,

@@ -26,7 +26,7 @@ from mlwild.card.svg import (
     titled,
     width_of,
 )
-from mlwild.card.words import count, day, interval, number, spread_decimals
+from mlwild.card.words import count, day, interval, metric, number, spread_decimals
 
 Period = Mapping[str, Any]
 
@@ -76,7 +76,7 @@ def step_size(sheet: Mapping[str, Any]) -> int:
 
 def loss_name(sheet: Mapping[str, Any]) -> str:
     """Return the name of the loss for a reader."""
-    return str(sheet["loss"] or "loss").replace("_", " ")
+    return metric(str(sheet["loss"] or "loss"))
 
 
 def _column(periods: Sequence[Period], name: str, size: int) -> Values:

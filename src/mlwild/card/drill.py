@@ -10,7 +10,7 @@ from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import known
 from mlwild.card.page import environment, write_page
 from mlwild.card.svg import Scale
-from mlwild.card.words import count, number, percent, spread_decimals
+from mlwild.card.words import count, metric, number, percent, spread_decimals
 from mlwild.wording import in_its_place
 
 Row = dict[str, Any]
@@ -58,7 +58,7 @@ def drill_view(found: Mapping[str, Any]) -> Row:
     dear = [cell for one in costly for cell in cells if (cell["fault"], cell["severity"]) == one]
     return {
         "app": found["app"],
-        "loss": found["loss"].replace("_", " "),
+        "loss": metric(found["loss"]),
         "silent": [f"{_named(cell)}: {percent(1 - cell['available'])}" for cell in silent],
         "worst": _row(worst, digits, scale) | {"named": _named(worst), "worse": _above(worst, "constant")},
         "refused": percent(found.get("refused") or 0.0) if refused else "",

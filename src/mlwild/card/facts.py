@@ -81,9 +81,9 @@ class Facts:
     @property
     def title(self) -> str:
         """Name of the loss for a reader; a metric that was turned round at the door says so."""
-        name = str(self.sheet["loss"]["name"])
-        turned = self.sheet["loss"].get("better") == "greater"
-        return ("1 \u2212 " if turned else "") + name.replace("_", " ")
+        loss = self.sheet["loss"]
+        turned = "1 - " if loss.get("better") == "greater" else ""  # sheets of earlier versions have no title
+        return words.metric(str(loss.get("title") or turned + loss["name"]))
 
     def vintage(self, name: str) -> str:
         """Name a vintage by the day on which it was fitted."""

@@ -134,7 +134,7 @@ def tick_row(one: Mapping[str, Any], decimals: int) -> dict[str, Any]:
         "labels": "" if one["labels"] is None else f"{one['labels']:,}",
         "promised": promised or "too early",
         "came": "" if one["came"] is None else number(one["came"], decimals),
-        "kept": _WORDS[one["kept"]] if one["came"] is not None or one["kept"] is False else "",
+        "kept": _WORDS[one["kept"]] if one["came"] is not None or one["kept"] is False or one.get("undefined") else "",
         "missed": one["kept"] is False,
         "alarm": one["alarm"],
         "done": one["done"],

@@ -20,11 +20,13 @@ from mlwild.card.words import (
     decimals_for,
     half_width,
     interval,
+    metric,
     number,
     percent,
     span,
     with_unit,
 )
+from mlwild.wording import digits_apart
 
 Row = dict[str, Any]
 
@@ -79,7 +81,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "app": report["app"],
         "model": report["model"],
-        "loss": report["loss"].replace("_", " "),
+        "loss": metric(report["loss"]),
         "unit": unit,
         "every": span(report["every"]),
         "headline": _headline(answered[0], unit, digits) if answered else None,
@@ -161,7 +163,10 @@ def _record(one: Mapping[str, Any], digits: int) -> Row:
 
 
 def _broken(one: Mapping[str, Any], digits: int) -> str:
-    came = number(one["came"], digits) if known(one["came"]) else "no answer"
+    if not known(one["came"]):
+        return f"{one['cutoff']}: no answer came, {number(one['high'], digits)} was promised"
+    digits = digits_apart(one["came"], one["high"], digits, number)
+    came = number(one["came"], digits)
     return f"{one['cutoff']}: {came} came, {number(one['high'], digits)} was promised"
 
 

@@ -76,6 +76,18 @@ def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     return sign + text
 
 
+def metric(title: str) -> str:
+    """
+    Write what is minimised.
+
+    Examples
+    --------
+    >>> metric("log_loss"), metric("1 - average_precision")
+    ('log loss', '1 − average precision')
+    """
+    return title.replace("_", " ").replace("1 - ", f"1 {MINUS} ", 1)
+
+
 def _scientific(value: float, decimals: int, *, signed: bool) -> str:
     digits = min(max(decimals + floor(log10(abs(value))), 0), 2) if value else 0
     if value == 0 or round(value, decimals) == 0:

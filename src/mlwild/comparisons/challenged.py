@@ -40,6 +40,8 @@ class Plan:
     n : int
         Rows of the past that this rests on.
     level : float
+    unit : str
+        What is counted as a row: ``row``, or ``period`` where the loss is one of a set.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Plan:
     typical: int | None
     n: int
     level: float
+    unit: str = "row"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Standing:
         return self.verdict != OPEN
 
 
-def planned(challenger: Floats, champion: Floats, *, least: float, level: float = 0.95) -> Plan:
+def planned(challenger: Floats, champion: Floats, *, least: float, level: float = 0.95, unit: str = "row") -> Plan:
     """
     Plan how long a challenger must run, from how it and the champion differ on rows of the past.
 
@@ -105,6 +108,8 @@ def planned(challenger: Floats, champion: Floats, *, least: float, level: float 
     least : float
         The smallest gain that is worth a change.
     level : float
+    unit : str
+        What is counted as a row.
 
     Returns
     -------
@@ -126,18 +131,19 @@ def planned(challenger: Floats, champion: Floats, *, least: float, level: float 
     gap = differences(challenger, champion)
     if len(gap) < FEWEST:
         raise DataError(
-            f"There are {len(gap)} labelled rows that both models answer; a plan takes {FEWEST}. Wait for more labels."
+            f"There are {len(gap)} labelled {unit}s that both models answer; a plan takes {FEWEST}. Wait for more "
+            "labels."
         )
     if not least > 0:
         raise DataError(f"least is {least}: the smallest gain that is worth a change must be above zero.")
     bound = float(np.abs(gap).max())
     if bound == 0:
-        raise DataError("The two models lose the same on every row: there is nothing to compare.")
+        raise DataError(f"The two models lose the same on every {unit}: there is nothing to compare.")
     disagreement = float((gap**2).mean()) / bound**2
     # No gain can be greater than the disagreement allows.
     size = min(least / bound, disagreement)
     found = how_long(disagreement, size, level=level, autocorrelation=min(autocorrelation(gap), 0.95))
-    return Plan(bound, least, disagreement, found.betting, found.betting_typical, len(gap), level)
+    return Plan(bound, least, disagreement, found.betting, found.betting_typical, len(gap), level, unit)
 
 
 def standing(challenger: Floats, champion: Floats, plan: Plan, *, periods: int) -> Standing:
@@ -200,11 +206,11 @@ def standing(challenger: Floats, champion: Floats, plan: Plan, *, periods: int) 
         elif bets.finding == "b":
             verdict = WORSE
     interval = f"{number(found.estimate, 2)} ({plan.level:.0%} at all looks: {between(found.low, found.high, 2)})"
-    said = f"{verdict} after {count(len(gap))} rows: challenger less champion {interval}"
+    said = f"{verdict} after {count(len(gap))} {plan.unit}s: challenger less champion {interval}"
     if verdict == OPEN:
         said += _left(plan, len(gap))
     if clipped:
-        said += f"; {count(clipped)} rows differed by more than {number(plan.bound, 2)} and count as that"
+        said += f"; {count(clipped)} {plan.unit}s differed by more than {number(plan.bound, 2)} and count as that"
     return Standing(verdict, len(gap), found.estimate, found.low, found.high, evidence, bets.threshold, clipped, said)
 
 
@@ -212,6 +218,6 @@ def _left(plan: Plan, n: int) -> str:
     if plan.rows is None:
         return f"; no run in reach would find a gain of {number(plan.least, 2)}"
     if n < plan.rows:
-        return f"; {number(plan.rows, 2)} rows are planned to find a gain of {number(plan.least, 2)}"
+        return f"; {number(plan.rows, 2)} {plan.unit}s are planned to find a gain of {number(plan.least, 2)}"
     gain = number(plan.least, 2)
-    return f"; the {number(plan.rows, 2)} rows planned to find a gain of {gain} have passed: keep the champion"
+    return f"; the {number(plan.rows, 2)} {plan.unit}s planned to find a gain of {gain} have passed: keep the champion"

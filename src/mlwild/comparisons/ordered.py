@@ -222,6 +222,8 @@ def _benchmark(short: Losses, benchmark: str, level: float, length: float) -> tu
     asked = f"The narrower question, is any better than {benchmark!r}, with {len(others)} tries counted"
     if better:
         return table, [f"{asked}: yes, {listed(better, most=8)} (StepM)."]
+    if ability.p_value <= 1 - level:  # poor models cost StepM power, and SPA none: it may see what StepM cannot name
+        return table, [f"{asked}: yes (SPA, p {at_most(ability.p_value)}), though it cannot be told which (StepM)."]
     return table, [f"{asked}: none is shown to be (SPA, p {at_most(ability.p_value)})."]
 
 

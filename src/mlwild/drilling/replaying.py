@@ -205,7 +205,7 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
     rows = sum(map(len, tripped))
     return Drill(
         app.name,
-        app.loss_.name,
+        app.loss_.title,
         tuple(sorted(cells, key=lambda one: (math.isnan(one.loss), one.clean - one.loss))),
         stages,
         rows,

@@ -4,7 +4,7 @@ from mlwild.operating.challenging import Challenge, challenge, challenge_of, cha
 from mlwild.operating.deploying import deploy
 from mlwild.operating.desk import Gate
 from mlwild.operating.driver import Operation, operate
-from mlwild.operating.going_back import Rollback, rollback
+from mlwild.operating.going_back import Rollback, Way, rollback
 from mlwild.operating.standing import standing_gate
 from mlwild.operating.status import Status, status
 from mlwild.operating.tick import Tick
@@ -16,6 +16,7 @@ __all__ = [
     "Rollback",
     "Status",
     "Tick",
+    "Way",
     "challenge",
     "challenge_of",
     "change_share",

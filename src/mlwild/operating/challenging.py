@@ -186,7 +186,7 @@ def challenge(
         said = "as asked"
         if least is None:
             least, said = least_gain(app, float(np.mean(ours)), a_period)
-        plan = planned(theirs, ours, least=least, level=level)
+        plan = planned(theirs, ours, least=least, level=level, unit=app.loss_.counted)
         body |= {"plan": asdict(plan), "why_least": said, "a_period": a_period, "by": _user()}
         if share:
             body |= _answering(replace(desk, gate=gate, today=today), (rival, there), body, (), share)

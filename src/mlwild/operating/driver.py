@@ -78,7 +78,7 @@ class Operation:
     live : str
         What is live now.
     loss : str
-        Name of the loss that is promised.
+        Name of the loss that is promised; a metric that was turned round says so.
     unit : str
         Currency of prices; empty without prices.
     was : str
@@ -292,7 +292,7 @@ def _operated(app: App, root: Store, wish: Wish, call: _Call) -> Operation:
         following=desk.following(len(edges) - 1),
         dry=call.dry,
         live=str(path_[-1]) if path_ else "",
-        loss=app.loss_.name,
+        loss=app.loss_.title,
         unit=app.prices.unit if app.prices is not None else "",
         was=str(before.path[-1]) if before is not None and before.path else "",
         reopened=before is None or before.opened != desk.lived().opened,

@@ -26,13 +26,16 @@ from mlwild.operating.registering import registered, to_register
 from mlwild.operating.status import LEDGER, keep_status
 from mlwild.records import Vintage
 from mlwild.rehearsal import STORE, folder_of
-from mlwild.stats.paired import fixed_b
+from mlwild.stats.paired import Difference, fixed_b
+from mlwild.stats.reweighting import effective_sample_size
 from mlwild.triangle import Triangle
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import read_events
 
-#: Level of the intervals of what going back would have cost.
-LEVEL = 0.95
+Floats = NDArray[np.float64]
+
+#: Level of the intervals of what going back would have cost; fewest rows that weights may leave of the sample.
+LEVEL, FEWEST = 0.95, 30
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Way:
     n : int
         Labelled rows that both have answered since the live one came (periods, where the loss is one of a set).
     live_loss, loss : float or None
-        Mean loss on them of what is live, and of this one; None without a row.
+        Mean loss on them of what is live, and of this one, weighted as the app weighs rows; None without a row.
     gain : float or None
         The first less the second: what going back would have saved on a row.
     low, high : float or None
@@ -84,13 +87,15 @@ class Rollback:
         Last finished tick: from its period on the older vintage counts as live.
     price : float
     unit, loss : str
-        Currency; name of the loss.
+        Currency; name of the loss, where a metric was turned round with that.
     held : int
         Ticks for which the rule must keep what was put back.
     ways : tuple of Way
         All that one could have gone back to, the newest first.
     dry : bool
         Whether nothing was done.
+    counted : str
+        What their `n` counts: ``row`` or ``period``.
     """
 
     app: str
@@ -103,6 +108,7 @@ class Rollback:
     held: int
     ways: tuple[Way, ...]
     dry: bool
+    counted: str = "row"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -213,10 +219,11 @@ def rollback(
         at=desk.clock.show(int(desk.edges[cutoff])),
         price=float(body["price"]),  # type: ignore[arg-type]
         unit="" if prices is None else prices.unit,
-        loss=app.loss_.name,
+        loss=app.loss_.title,
         held=hold,
         ways=ways,
         dry=dry,
+        counted=app.loss_.counted,
     )
 
 
@@ -289,32 +296,46 @@ def _way(desk: Desk, triangle: Triangle, vintage: Vintage, live: Vintage) -> Way
     life, grid = desk.lived(), triangle.survey.grid
     first = life.path.index(vintage) + life.first
     came = life.path.index(live) + life.first
-    ours, theirs = _losses(triangle, live, vintage, max(came, live.cutoff, vintage.cutoff))
+    ours, theirs, weight = _losses(triangle, live, vintage, max(came, live.cutoff, vintage.cutoff))
     known = len(ours) > 0
-    found = fixed_b(ours, theirs, level=LEVEL) if known else None
+    found = _gain(ours, theirs, weight) if known else None
     sure = found is not None and not found.undecided
     return Way(
         vintage=str(vintage),
         since=desk.clock.show(int(desk.edges[first])),
         age=grid.periods - vintage.cutoff,
         n=len(ours),
-        live_loss=float(ours.mean()) if known else None,
-        loss=float(theirs.mean()) if known else None,
-        gain=float((ours - theirs).mean()) if known else None,
+        live_loss=float(np.average(ours, weights=weight)) if known else None,
+        loss=float(np.average(theirs, weights=weight)) if known else None,
+        gain=float(np.average(ours - theirs, weights=weight)) if known else None,
         low=found.low if found is not None and sure else None,
         high=found.high if found is not None and sure else None,
     )
 
 
-def _losses(
-    triangle: Triangle, live: Vintage, other: Vintage, since: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the losses of two vintages on the labelled rows since a cutoff, in order of time; of a set, by period."""
+def _gain(ours: Floats, theirs: Floats, weight: Floats) -> Difference | None:
+    """Return the mean gain with its interval; None where few rows have most of the weight."""
+    if np.ptp(weight) == 0:
+        return fixed_b(ours, theirs, level=LEVEL)
+    if effective_sample_size(weight) < FEWEST:
+        return None
+    # A ratio of two means varies as its numerator less the ratio times its denominator.
+    gap = ours - theirs
+    mean = np.average(gap, weights=weight)
+    return fixed_b(mean + weight / weight.mean() * (gap - mean), np.zeros(len(gap)), level=LEVEL)
+
+
+def _losses(triangle: Triangle, live: Vintage, other: Vintage, since: int) -> tuple[Floats, Floats, Floats]:
+    """
+    Return the losses of two vintages on the labelled rows since a cutoff, in order of time, and the rows' weights.
+
+    Of a set there is one a period.
+    """
     grid = triangle.survey.grid
     if triangle.survey.loss.per == "set":
         (ours, weight), (theirs, _) = (triangle.totals(one, grid.periods) for one in (live, other))
         seen = (np.arange(grid.periods) >= since) & (weight > 0)
-        return ours[seen] / weight[seen], theirs[seen] / weight[seen]
+        return ours[seen] / weight[seen], theirs[seen] / weight[seen], np.ones(int(seen.sum()))
     rows = np.sort(grid.cell_rows[grid.period_of_cell_row >= since])
     rows = rows[~triangle.unscored[rows]]
-    return triangle.row_losses(live, rows), triangle.row_losses(other, rows)
+    return triangle.row_losses(live, rows), triangle.row_losses(other, rows), grid.weight[rows]

@@ -107,6 +107,7 @@ def _periods(life: Lived) -> list[dict[str, Any]]:
                 "came": outcome.get("loss"),
                 "n": outcome.get("n"),
                 "kept": outcome.get("kept"),
+                "undefined": outcome.get("undefined", 0),
                 "replaced": outcome.get("replaced", ""),
                 "worst_high": bound.get("high"),
                 "worst_horizon": bound.get("horizon"),

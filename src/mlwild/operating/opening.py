@@ -125,7 +125,7 @@ def opened(
         "edge": int(edges[first]),
         "rule": {"name": rule.name, "key": key},
         "made_of": code_of(app),
-        "loss": app.loss_.name,
+        "loss": app.loss_.title,
         "unit": "" if app.prices is None else app.prices.unit,
         "delay": read.grid.usual_delay,
         "settles": settles(read),

@@ -48,7 +48,7 @@ def scored(desk: Desk, triangle: Triangle, cutoff: int) -> dict[str, Any]:
         if fact.kind != "promised" or period >= cutoff or period in told or not done[period]:
             continue
         loss, n = _loss(triangle, life, period, cutoff)
-        news.append(_outcome(desk, fact, loss, n))
+        news.append(_outcome(desk, fact, loss, n, 0 if n else _answered(triangle, period)))
     missed = _missed((*before, *news))
     # Promises that are made before the outcome of an earlier one is known may fail together.
     lag = int(life.opened.body["settles"]) + 1
@@ -98,14 +98,24 @@ def _loss(triangle: Triangle, life: Lived, period: int, cutoff: int) -> tuple[fl
     return (float(total[period]) / n if n else None), n
 
 
-def _outcome(desk: Desk, fact: Fact, loss: float | None, n: float) -> dict[str, Any]:
+def _answered(triangle: Triangle, period: int) -> int:
+    """Return how many labelled rows of a period were answered: there may be no loss of them, as of one class alone."""
+    grid = triangle.survey.grid
+    rows = grid.cell_rows[grid.period_of_cell_row == period]
+    return int((~triangle.unscored[rows]).sum())
+
+
+def _outcome(desk: Desk, fact: Fact, loss: float | None, n: float, undefined: int) -> dict[str, Any]:
     low, high = fact.body["low"], fact.body["high"]
     kept = None if low is None or high is None else loss is not None and bool(low <= loss <= high)
     opened = desk.clock.show(int(desk.edges[fact.cutoff]))
+    if undefined:  # all was answered, and the loss of such rows is no number: nothing came that could break a promise
+        kept = None
     replaced = desk.lived().replaced(fact.cutoff)
     if replaced is not None:  # it was promised of another model than the one that ended the period
         kept = None
-    said = {} if replaced is None else {"replaced": str(replaced)}
+    said: dict[str, Any] = {} if replaced is None else {"replaced": str(replaced)}
+    said |= {"undefined": undefined} if undefined else {}
     return {"period": fact.cutoff, "from": opened, "loss": loss, "n": n, "low": low, "high": high, "kept": kept} | said
 
 

@@ -58,7 +58,7 @@ def as_sheet(triangle: Triangle, found: Meant, trial: Trial, scored: Scored, rec
     return {
         "app": survey.app.name,
         "model": triangle.model,
-        "loss": {"name": survey.loss.name, "unit": survey.loss.unit},
+        "loss": {"name": survey.loss.title, "unit": survey.loss.unit},
         "slice": {
             "said": found.said,
             "rows": held,

@@ -132,6 +132,7 @@ def _subject(survey: Survey, tally: Tally) -> dict[str, Any]:
         "model": app.live,
         "loss": {
             "name": survey.loss.name,
+            "title": survey.loss.title,
             "unit": survey.loss.unit,
             "per": survey.loss.per,
             "better": survey.loss.better,

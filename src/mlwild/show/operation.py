@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.operating import Challenge, Operation, Rollback, Status, Tick
+from mlwild.operating import Challenge, Operation, Rollback, Status, Tick, Way
 from mlwild.operating.beside import percent
 from mlwild.show.terminal import terminal
 from mlwild.wording import between, count, number, sentence, things
@@ -82,7 +82,7 @@ def show_rollback(done: Rollback) -> None:
         "vintage",
         "live since",
         "age",
-        "rows since",
+        f"{done.counted}s since",
         f"its {done.loss}",
         f"{done.live} lost",
         "gain by going back",
@@ -97,11 +97,14 @@ def show_rollback(done: Rollback) -> None:
             count(way.n),
             number(way.loss, 3) if way.loss is not None else "no label yet",
             number(way.live_loss, 3) if way.live_loss is not None else "",
-            (number(way.gain, 2) if way.gain is not None else "") + (_between(way.low, way.high) if known else ""),
+            (number(way.gain, 2) if way.gain is not None else "") + (_between(way, done.counted) if known else ""),
         )
     console.print(table)
     console.print(
-        Text("On the labelled rows since what is live came. Gain above 0: the earlier one did better.", style="dim")
+        Text(
+            f"On the labelled {done.counted}s since what is live came. Gain above 0: the earlier one did better.",
+            style="dim",
+        )
     )
     if done.held:
         console.print(Text(f"The rule must keep it for {things(done.held, 'tick')}.", style="dim"))
@@ -124,11 +127,12 @@ def show_challenge(found: Challenge) -> None:
     if plan.rows is None or found.periods is None:
         console.print(Text("No run in reach would find a gain as small as that: name a greater one with --least."))
     else:
-        long = f"about {things(max(found.periods, 1), 'period')} at the usual number of labels"
-        said = f"It takes {number(plan.rows, 2)} labelled rows to find it with a chance of 80 %: {long}."
+        of_rows = plan.unit == "row"
+        long = f": about {things(max(found.periods, 1), 'period')} at the usual number of labels" if of_rows else ""
+        said = f"It takes {number(plan.rows, 2)} labelled {plan.unit}s to find it with a chance of 80 %{long}."
         console.print(Text(said))
-    rests = f"Planned from {count(plan.n)} rows of the past; valid however often one looks, at {plan.level:.0%}."
-    console.print(Text(rests, style="dim"))
+    rests = f"Planned from {count(plan.n)} {plan.unit}s of the past; valid however often one looks"
+    console.print(Text(f"{rests}, at {plan.level:.0%}.", style="dim"))
     if found.alarm:
         console.print(Text(f"{found.alarm}.", style="bold red"))
     unscored = "No tick since: mlwild operate scores it." if found.running else "No tick has scored it."
@@ -136,8 +140,9 @@ def show_challenge(found: Challenge) -> None:
     console.print(Text(sentence(said), style="bold"))
 
 
-def _between(low: float | None, high: float | None) -> str:
-    return f" ({between(low, high, 2)})" if low is not None and high is not None else " (too few rows to say)"
+def _between(way: Way, counted: str) -> str:
+    sure = way.low is not None and way.high is not None
+    return f" ({between(way.low, way.high, 2)})" if sure else f" (too few {counted}s to say)"
 
 
 def _ticks(done: Operation) -> str:
@@ -192,6 +197,8 @@ def came_said(body: Mapping[str, Any]) -> str:
     word = {True: "kept", False: "missed", None: "no interval"}[body["kept"]]
     if body.get("replaced"):  # there was an interval: of another model than the one that ended the period
         word = f"not judged, as {body['replaced']} was replaced"
+    if body.get("undefined"):
+        return f"{body['from']}: not defined on {things(body['undefined'], 'label')}, not judged"
     return f"{body['from']}: {'no answer' if body['loss'] is None else number(body['loss'], 3)}, {word}"
 
 

@@ -74,7 +74,7 @@ def _facts(sheet: dict[str, Any]) -> Text:
     unit = f" ({loss['unit']})" if loss["unit"] else ""
     return Text(
         f"{count(data['rows'])} events from {data['from']} to {data['to']}, {count(data['labelled'])} labelled; "
-        f"model {sheet['model']!r}, loss {loss['name']}{unit}, a cutoff every {sheet['every']}.\n",
+        f"model {sheet['model']!r}, loss {loss.get('title', loss['name'])}{unit}, a cutoff every {sheet['every']}.\n",
         style="dim",
     )
 
@@ -119,15 +119,16 @@ def _first_rules(sheet: dict[str, Any]) -> list[dict[str, Any]]:
 def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
     worse, split = sheet["retraining_made_it_worse"], sheet["split"]
     yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods.")
+    each = " per event" if sheet["loss"]["per"] == "row" else ""  # of a set no event has a loss
     if split["difficulty"] is not None:
         yield Text(
-            f"Loss per event: {number(split['difficulty'])} difficulty (a fresh model's) + "
+            f"Loss{each}: {number(split['difficulty'])} difficulty (a fresh model's) + "
             f"{number(split['staleness'])} staleness ({between(split['staleness_low'], split['staleness_high'])})."
         )
     if sheet["ageing"]:
         last = sheet["ageing"][min(len(sheet["ageing"]), 12) - 1]
         text = (
-            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])} per event more than a "
+            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])}{each} more than a "
             f"fresh one ({between(last['low'], last['high'])}; {last['n']} pairs)."
         )
         costs = sheet["ageing_costs_one_retrain_at"]

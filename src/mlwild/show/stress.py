@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlwild.show.skill import negative_said, show_skill
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number
+from mlwild.wording import between, count, digits_apart, number
 from mlwild.worstcase.certificates import Record
 from mlwild.worstcase.curves import Stressed
 from mlwild.worstcase.ensembles import Ensemble
@@ -115,8 +115,9 @@ def record_said(record: Record) -> str:
     )
     if record.worst is not None:
         broken = record.worst
-        came = number(broken.came, 3) if math.isfinite(broken.came) else "no answer"
-        said += f"; broken by most at {broken.cutoff}: {came} came, {number(broken.high, 3)} was promised"
+        digits = digits_apart(broken.came, broken.high)
+        came = number(broken.came, digits) if math.isfinite(broken.came) else "no answer"
+        said += f"; broken by most at {broken.cutoff}: {came} came, {number(broken.high, digits)} was promised"
     return said + "."
 
 

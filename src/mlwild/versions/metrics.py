@@ -69,13 +69,14 @@ def _number(value: Any) -> float | None:
 
 
 def _counted(kind: str, sheet: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """Return losses of models, verdicts of tests."""
+    """Return losses of models, or scores where greater is better, and verdicts of tests."""
     if kind == "gate":
         said = [str(one["verdict"]) for one in sheet.get("tests", ())]
         yield from ((name, float(said.count(word))) for name, word in VERDICTS.items())
     for one in sheet.get("models", ()) if kind in ("rehearsal", "comparison") else ():
         if isinstance(one, Mapping) and "name" in one:
-            yield f"loss of {_plain(str(one['name']))}", _number(one.get("estimate"))
+            what = "score" if one.get("better") == "greater" else "loss"
+            yield f"{what} of {_plain(str(one['name']))}", _number(one.get("estimate"))
 
 
 def _plain(name: str) -> str:

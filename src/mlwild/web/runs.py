@@ -13,7 +13,7 @@ from mlwild.versions import Run
 #: What every run has, to group by.
 COMMON = ("app", "kind", "space", "status", "commit", "data", "environment", "against")
 #: Words in the name of a number that is better when greater.
-GREATER = ("accuracy", "auc", "coverage", "f1", "green", "kept", "precision", "r2", "recall", "skill")
+GREATER = ("accuracy", "auc", "coverage", "f1", "green", "kept", "precision", "r2", "recall", "score of", "skill")
 #: By what rows and groups can be sorted; a minus before it turns the order round.
 SORTS = ("at", "app", "kind", "seconds", "metric")
 ORDERS = ("runs", "name", "best", "median", "spread")

@@ -28,7 +28,7 @@ def promise(body: Mapping[str, Any]) -> tuple[str, str]:
 def outcome(body: Mapping[str, Any]) -> str:
     """Write what a promised period came to, in the digits of its promise."""
     if body.get("loss") is None:
-        return "no answer"
+        return "not defined" if body.get("undefined") else "no answer"
     return column([body["loss"], body.get("low"), body.get("high")])(body["loss"])
 
 

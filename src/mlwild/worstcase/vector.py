@@ -9,7 +9,7 @@ import numpy as np
 from mlwild.stats.block_means import FEWEST_BLOCKS
 from mlwild.stats.regimes import regimes
 from mlwild.stats.worst import serial_upper, worst_groups, worst_subpopulation
-from mlwild.wording import count
+from mlwild.wording import count, number
 from mlwild.worstcase.certificates import LEVEL, WINDOW, certify, periods_of
 from mlwild.worstcase.curves import Stressed
 from mlwild.worstcase.live import Live
@@ -18,7 +18,7 @@ from mlwild.worstcase.searched import SEARCHED, SHARE, Attributes, fit_mean, wor
 
 
 def of_groups(live: Live, cutoff: int, fewest: int) -> WorstCase | None:
-    """Return the worst declared group, with bounds that hold for all groups at once."""
+    """Return the declared group with the highest bound, of bounds that hold for all groups at once."""
     known = live.known(cutoff)
     groups = [(name, rows & known) for name, rows in live.groups if (rows & known).sum() >= fewest]
     if not groups:
@@ -29,9 +29,13 @@ def of_groups(live: Live, cutoff: int, fewest: int) -> WorstCase | None:
     found = worst_groups(live.losses[known], members, weights=live.weight[known], blocks=blocks, level=LEVEL)
     place = found.worst
     share = float(found.n[place] / known.sum())
+    what, most = groups[place][0], found.worst_seen
+    if most != place:  # the worst is the one that may lose most, which need not be the one that did
+        seen, high = number(found.estimates[most]), number(found.highs[most])
+        what += f" (most was lost in {groups[most][0]}: {seen}, at most {high})"
     return WorstCase(
         "group",
-        groups[place][0],
+        what,
         float(found.estimates[place]),
         float(found.highs[place]),
         LEVEL,

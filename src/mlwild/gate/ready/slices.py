@@ -85,7 +85,9 @@ class GroupsNotWorse:
         limit = "the champion allows" if self.than is None else f"{self.than:g}"
         # A limit of the user's own is kept by every group, or not shown to be.
         of = of_judged if self.than is None else worst
-        found_ = of(outcomes, "group", all_said=f"none of {len(outcomes)} groups loses more than {limit}")
+        left = len(parts_of(trial.events, 1)) - len(parts)
+        more = f"; {left} more {'has' if left == 1 else 'have'} fewer than {self.fewest} rows" if left else ""
+        found_ = of(outcomes, "group", all_said=f"none of {len(outcomes)} groups loses more than {limit}{more}")
         return replace(found_, parts=tuple(facts))
 
 

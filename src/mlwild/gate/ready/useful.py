@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,7 +64,9 @@ class BeatsBaselines:
                 found = self._against(trial, part, ours[at], theirs[at], f"{name} where {group}", alpha)
                 # In a group it is red only if the baseline wins for certain, whatever the number of groups.
                 outcomes.append(found if found.low > 0 else replace(found, verdict="underpowered"))
-        named = f"it loses less than {' and '.join(made)}: {outcomes[0].said}"
+        # The numbers of a verdict are those of the baseline that comes nearest, and so is its sentence.
+        nearest = max(outcomes[: len(made)], key=lambda one: -math.inf if math.isnan(one.high) else one.high)
+        named = f"it loses less than {' and '.join(made)}: {nearest.said}"
         red = [one for one in outcomes[len(made) :] if one.verdict == "fail"]
         # A group that is worse for certain does not wait for the mean to have rows enough.
         if red and not any(one.verdict == "fail" for one in outcomes[: len(made)]):
@@ -139,5 +142,7 @@ class NotWorse:
             found = loss_difference(trial.loss, rows, ours, theirs)
         what = f"its loss less that of {trial.champion.name}"
         made = judged(found, self.than * scale, margin=self.margin * scale, what=what)
-        share = f" ({number(100 * found.estimate / scale, 2)} % of the champion's loss)" if scale else ""
+        share = (
+            f"; the difference is {number(100 * found.estimate / scale, 2)} % of the champion's loss" if scale else ""
+        )
         return replace(made, said=made.said + share)
