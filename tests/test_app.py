@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import mlwild as wild
 from mlwild import models
@@ -183,6 +185,31 @@ def test_an_estimator_whose_constructor_copies_what_it_is_given_is_fitted():
     made = models.fit(model, np.zeros((4, 1)), np.arange(4.0), 0)
     assert models.predict(made, np.zeros((2, 1)), "value", None).tolist() == [1.5, 1.5]
     assert not hasattr(model, "mean_")
+
+
+class Given:
+    """Tells of those parameters only that it was given, as CatBoost does."""
+
+    def __init__(self, random_seed=None, random_state=None):
+        self.given = {"random_seed": random_seed, "random_state": random_state}
+
+    def get_params(self, deep=True):
+        return {name: one for name, one in self.given.items() if one is not None}
+
+    def set_params(self, **given):
+        self.given |= given
+        return self
+
+    def fit(self, X, y):
+        [self.seed_] = self.get_params().values()  # two at once are refused
+        return self
+
+
+@pytest.mark.parametrize("given", [{}, {"random_seed": 5}, {"random_state": 5}], ids=["none", "seed", "state"])
+def test_an_estimator_that_tells_only_what_it_was_given_is_seeded(given):
+    assert [models.fit(Given(**given), None, None, seed).seed_ for seed in (0, 3)] == [0, 3]
+    piped = make_pipeline(StandardScaler(), Given(**given))
+    assert models.fit(piped, np.eye(3), np.arange(3), 7)[-1].seed_ == 7
 
 
 class Squeezed:

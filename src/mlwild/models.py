@@ -81,6 +81,27 @@ def _parameters(model: Any) -> dict[str, Any]:
     return dict(getter(deep=True)) if callable(getter) else {}
 
 
+def _states(model: Any) -> list[str]:
+    """Return the parameters that say which draws are drawn, of a model and of its parts."""
+    named = _parameters(model)
+    found = [name for name in named if name.split("__")[-1] in ("random_state", "random_seed")]
+    for name, part in {"": model, **named}.items():
+        if isinstance(part, type) or not callable(getattr(part, "get_params", None)):
+            continue
+        own = f"{name}__random_state".removeprefix("__")
+        # CatBoost's parameters are those that were given: the others are to be read off its constructor.
+        if own not in found and own.replace("state", "seed") not in found and _takes(part, "random_state"):
+            found.append(own)
+    return found
+
+
+def _takes(model: Any, name: str) -> bool:
+    try:
+        return name in inspect.signature(type(model)).parameters
+    except (TypeError, ValueError):  # a class of another language tells nothing
+        return False
+
+
 def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any] | None = None) -> Any:  # noqa: N803
     """
     Return a fitted copy of a model; the model itself is left as it was.
@@ -93,7 +114,7 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any]
     X : frame or ndarray of n_rows
     y : ndarray of shape (n_rows,)
     seed : int
-        Put into every parameter named ``random_state``, nested ones too.
+        Put into every parameter named ``random_state`` or ``random_seed``, nested ones too.
     given : mapping of str, optional
         What an estimator's fit is given besides, such as ``sample_weight``.
     """
@@ -109,8 +130,7 @@ def fit(model: Any, X: Any, y: NDArray[Any], seed: int, given: Mapping[str, Any]
             made = copy.deepcopy(model)
     else:
         made = copy.deepcopy(model)
-    states = [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]
-    if states:
+    if states := _states(made):
         made.set_params(**dict.fromkeys(states, seed))
     fitted = made.fit(X, y, **(given or {}))
     return made if fitted is None else fitted
