@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlwild import rules
@@ -15,11 +16,12 @@ from mlwild.operating.lived import lived
 from mlwild.records import Vintage
 from mlwild.show import show_challenge
 from mlwild.triangle import build
+from mlwild.triangle.settled import settled
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
 from tests.operating.test_cli import ledger, write
-from tests.operating.worlds import ledger_of, tick_by_tick, world
-from tests.support import Line
+from tests.operating.worlds import World, ledger_of, tick_by_tick, world
+from tests.support import Line, small_app
 from tests.test_cli import run
 
 
@@ -56,19 +58,27 @@ def test_what_is_said_is_what_plain_loops_say(tmp_path):
             if read.known_at[row] > now:
                 continue
             period = int(np.searchsorted(read.grid.row_start, row, side="right") - 1)
+            # A row counts from the first cutoff on at which its period is settled and its label is there.
+            cutoffs = range(period + 1, fact.cutoff + 1)
+            since = next((cutoff for cutoff in cutoffs if settled(read, cutoff)[period]), None)
+            if since is None:
+                continue
+            counts = next(one for one in cutoffs if one >= since and read.known_at[row] <= read.grid.edges[one])
             live = life.path[period - life.first]
             ours, theirs = (
                 float(triangles[model].row_losses(vintage, np.array([row]))[0])
                 for model, vintage in ((made.app.live, live), ("shrunk", Vintage(live.cutoff, "all")))
             )
-            gaps.append((read.known_at[row], row, theirs, ours, period))
+            gaps.append((counts, read.known_at[row], row, theirs, ours, period))
         gaps.sort()
-        champion, challenger = np.array([one[3] for one in gaps]), np.array([one[2] for one in gaps])
-        want = standing(challenger, champion, plan, periods=len({one[4] for one in gaps}))
+        champion, challenger = np.array([one[4] for one in gaps]), np.array([one[3] for one in gaps])
+        want = standing(challenger, champion, plan, periods=len({one[5] for one in gaps}))
         assert fact.body["verdict"] == want.verdict
         assert fact.body["n"] == want.n == len(gaps)
         for name in ("difference", "low", "high"):
-            assert fact.body[name] == pytest.approx(getattr(want, name), rel=1e-9)
+            wanted = getattr(want, name)
+            assert fact.body[name] == (None if wanted is None else pytest.approx(wanted, rel=1e-9))
+    assert (said[0].body["n"], said[0].body["said"]) == (0, "no period has about all of its labels yet")
     assert said[-1].body["over"]
     assert said[-1].body["verdict"] in ("worse", "no gain worth it")
     # Once it is settled no tick scores it any more.
@@ -103,6 +113,33 @@ def test_a_better_challenger_is_found_better(tmp_path):
     assert last["high"] < 0
     assert last["challenger"] < last["champion"]
     assert "'line': better after" in status(tmp_path)[0].challenger
+
+
+def _of(answer):
+    return lambda X, y: lambda X: np.full(len(X), answer)
+
+
+def test_labels_that_come_early_settle_nothing(tmp_path):
+    """Half of the outcomes are 1 and known at once, half are -1 and known 300 later: 0 loses 1, and 1 loses 2."""
+    at = np.arange(1500)
+    good = np.random.default_rng(0).random(1500) < 0.5
+    rows = pd.DataFrame(
+        {"when": at, "known": at + np.where(good, 1, 300), "a": 1.0, "b": 1.0, "c": 1.0, "y": np.where(good, 1.0, -1.0)}
+    )
+    made = World(small_app(rows, every=50, start=100, models={"middle": _of(0.0), "high": _of(1.0)}))
+    tick_by_tick(made, tmp_path, rules.Never(), moments=[701], begin=550)
+    made.now = 701
+    challenge(made.app, "high", store=tmp_path)
+    tick_by_tick(made, tmp_path, None, begin=None, moments=range(751, 1500, 50))
+    said = [fact.body for fact in facts(made, tmp_path)]
+    assert [one["n"] for one in said[:5]] == [0] * 5  # all that is known by then is good
+    assert "better" not in {one["verdict"] for one in said}
+    assert said[-1]["verdict"] == "worse"
+    # Rows of settled periods are counted whole, whatever their labels say: half of them are good.
+    last = said[-1]
+    assert last["n"] >= 200
+    assert last["challenger"] == pytest.approx(2.0, abs=3 * 2 / np.sqrt(last["n"]))
+    assert last["champion"] == 1.0
 
 
 def test_a_challenger_costs_a_fit_for_each_of_the_champions(tmp_path):

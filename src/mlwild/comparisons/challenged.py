@@ -163,7 +163,7 @@ def standing(challenger: Floats, champion: Floats, plan: Plan, *, periods: int) 
     Parameters
     ----------
     challenger, champion : ndarray of shape (n_rows,)
-        Losses on the same rows in order of arrival.
+        Losses on the same rows, in the order in which they came to count.
     plan : Plan
         Made before the first of these rows.
     periods : int
@@ -195,7 +195,9 @@ def standing(challenger: Floats, champion: Floats, plan: Plan, *, periods: int) 
     bets = betting(gap, none, alpha=half, bound=plan.bound)
     evidence = math.exp(min(bets.log_e, 700.0))
     if not len(gap):
-        return Standing(OPEN, 0, None, None, None, evidence, bets.threshold, 0, "no label has come yet")
+        return Standing(
+            OPEN, 0, None, None, None, evidence, bets.threshold, 0, "no period has about all of its labels yet"
+        )
     found = running_difference(gap, none, level=1 - half, bound=plan.bound)
     verdict = OPEN
     if periods >= PERIODS:

@@ -26,7 +26,7 @@ from mlwild.records import Vintage
 from mlwild.triangle import Triangle, growing
 from mlwild.triangle.logged import log_as_of
 from mlwild.triangle.settled import settled
-from mlwild.triangle.survey import lay_survey, read_events
+from mlwild.triangle.survey import Survey, lay_survey, read_events
 
 Floats = NDArray[np.float64]
 
@@ -226,7 +226,10 @@ def paired(
     triangle: Triangle, rival: Triangle, path: Sequence[Vintage], other: Sequence[Vintage], span: tuple[int, int, int]
 ) -> tuple[Floats, Floats, int]:
     """
-    Return the losses of champion and challenger on the same rows, in order of arrival, and the number of periods.
+    Return the losses of champion and challenger on the same rows, and the number of periods.
+
+    A row counts once its label is there and its period is settled: labels that come early are seldom like those that
+    come late. Rows are in the order in which they count, so that what counted at one look is how the next one begins.
 
     Parameters
     ----------
@@ -237,25 +240,33 @@ def paired(
         The period that the paths begin with, and first and last period (exclusive) that are compared.
     """
     began, first, last = span
-    grid = triangle.survey.grid
-    if triangle.survey.loss.per == "set":
+    survey, grid = triangle.survey, triangle.survey.grid
+    if survey.loss.per == "set":
         return _paired_sets(triangle, rival, path, other, span)
-    ours, theirs, arrived, order = [], [], [], []
-    periods = 0
+    ours, theirs, order, counted = [], [], [], []
+    since = _settled_since(survey, first, last)
     for period in range(first, last):
         rows = grid.cell_rows[grid.period_of_cell_row == period]
         rows = rows[~(triangle.unscored[rows] | rival.unscored[rows])]
-        if not len(rows):
+        if since[period] > last or not len(rows):
             continue
-        periods += 1
         ours.append(triangle.row_losses(path[period - began], rows))
         theirs.append(rival.row_losses(other[period - began], rows))
-        arrived.append(triangle.survey.known_at[rows])
         order.append(rows)
-    if not periods:
+        counted.append(np.maximum(np.searchsorted(grid.edges, survey.known_at[rows]), since[period]))
+    if not order:
         return np.zeros(0), np.zeros(0), 0
-    placed = np.lexsort((np.concatenate(order), np.concatenate(arrived)))
-    return np.concatenate(ours)[placed], np.concatenate(theirs)[placed], periods
+    rows = np.concatenate(order)
+    placed = np.lexsort((rows, survey.known_at[rows], np.concatenate(counted)))
+    return np.concatenate(ours)[placed], np.concatenate(theirs)[placed], len(order)
+
+
+def _settled_since(survey: Survey, first: int, last: int) -> NDArray[np.int64]:
+    """Return the first cutoff at which each period was settled; of those that are not yet, one after the last."""
+    made = np.full(last, last + 1)
+    for cutoff in range(last, first, -1):
+        made[:cutoff][settled(survey, cutoff)] = cutoff
+    return made
 
 
 def _paired_sets(
