@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 
 import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
@@ -234,6 +236,53 @@ def test_the_terminal_tells_an_interval_of_money_as_finely_as_its_middle(tmp_pat
     sheet["recommended"] |= {"cost": 3512.8, "low": 3221.4, "high": 3844.2}
     show_sheet(sheet)
     assert "it cost 3,513 EUR (90% interval 3,221 to 3,844;" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_card_counts_the_periods_that_had_a_model(tmp_path):
+    """Where the first labels come late, the first cutoffs have no vintage, and no interval is over their periods."""
+    rows = drifting(900).assign(known=lambda rows: rows["when"] + 350)
+    made = wild.rehearse(small_app(rows, every=50, start=100), store=tmp_path)
+    edges = range(100, 900 + 1, 50)
+    whole = [edge for edge in edges[:-1] if (rows["known"] <= edge).any()]
+    assert len(whole) == made.recommended["n"] == len(made.sheet["cutoffs"]) - 5
+    text = re.sub("<[^>]+>", "", made.card(tmp_path / "card.html").read_text())
+    assert set(re.findall(r"over n\s=\s(\d+) periods", text)) == {str(len(whole))}
+    assert f"{len(whole)} periods of 50 ticks (tick {whole[0]} to tick 900)" in text
+
+
+def test_what_is_of_one_seed_alone_is_told_so(tmp_path, capsys):
+    """Losses of rules are means over seeds; difficulty and staleness are of the first, and add up to another number."""
+
+    class Lucky(BaseEstimator):
+        def __init__(self, random_state: int = 0) -> None:
+            self.random_state = random_state
+
+        def fit(self, X, y):
+            self.line_ = Line().fit(X, y)
+            return self
+
+        def predict(self, X):
+            return self.line_.predict(X) + self.random_state / 2
+
+    made = wild.rehearse(small_app(models={"lucky": Lucky()}, seeds=[0, 1, 2]), store=tmp_path)
+    split = made.sheet["split"]
+    row = next(row for row in made.rules if row["name"] == made.recommended["rule"])
+    first = made.lives[row["name"]][0]
+    assert split["difficulty"] + split["staleness"] == pytest.approx(first.mean_loss)
+    assert row["loss"] > first.mean_loss + 0.1
+    show_sheet(made.sheet)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of 3 seeds. Difficulty, staleness, worst period and groups: of the first of 3 seeds." in said
+
+
+def test_who_promises_is_told_as_it_is(tmp_path):
+    """The split that is followed need not be the one with the least error so far: it is left for a lead beyond chance."""
+    made = wild.rehearse(small_app(drifting(1200, 3), every=40), store=tmp_path)
+    promise = made.sheet["split_audition"]["promise"]
+    assert promise["split"] != made.splits[0]["name"]
+    text = made.card(tmp_path / "card.html").read_text()
+    assert "off by least" not in text
+    assert f"before it began, by {promise['why']}" in text
 
 
 def test_a_worse_model_than_a_constant_is_remarked(tmp_path):

@@ -73,7 +73,7 @@ def view(facts: Facts) -> dict[str, Any]:
         "each": facts.each,
         "loss": f"mean {facts.title}" if facts.of_rows else facts.title,
         "every": span(sheet["every"]),
-        "periods": len(sheet["cutoffs"]),
+        "periods": facts.lived,
         "verdict": verdict.verdict(facts),
         "figures": verdict.figures(facts),
         "about": verdict.about(facts),

@@ -34,6 +34,7 @@ def splits(facts: Facts) -> dict[str, Any] | None:
         "estimate": facts.loss_of(promise["estimate"], digits),
         "bounds": interval(promise["low"], promise["high"], digits),
         "by": promise["split"],
+        "follows": promise["why"],
         "covered": covered,
         "each": (facts.sheet.get("intervals") or {}).get("said", ""),
         "estimating": _best(audition["estimating"]),

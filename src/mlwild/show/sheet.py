@@ -117,8 +117,11 @@ def _first_rules(sheet: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
-    worse, split = sheet["retraining_made_it_worse"], sheet["split"]
-    yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods.")
+    worse, split, seeds = sheet["retraining_made_it_worse"], sheet["split"], len(sheet["seeds"])
+    over = f" of {seeds} seeds" if seeds > 1 else ""
+    yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods{over}.")
+    if seeds > 1:  # costs and losses of rules and models are means over all
+        yield Text(f"Difficulty, staleness, worst period and groups: of the first of {seeds} seeds.")
     each = " per event" if sheet["loss"]["per"] == "row" else ""  # of a set no event has a loss
     if split["difficulty"] is not None:
         yield Text(
@@ -128,13 +131,13 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
     if sheet["ageing"]:
         last = sheet["ageing"][min(len(sheet["ageing"]), 12) - 1]
         text = (
-            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])}{each} more than a "
+            f"Ageing: a model {things(last['age'], 'period')} old loses {number(last['staleness'])}{each} more than a "
             f"fresh one ({between(last['low'], last['high'])}; {last['n']} pairs)."
         )
         costs = sheet["ageing_costs_one_retrain_at"]
         if sheet["prices"]:
             text += (
-                f" A retrain pays for itself after {costs} periods."
+                f" A retrain pays for itself after {things(costs, 'period')}."
                 if costs
                 else " Within these ages it does not cost a retrain."
             )
