@@ -14,7 +14,8 @@ import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
 from mlwild.show import show_sheet
 from mlwild.stats.paths import shortest_path
-from tests.support import Line, Logit, drifting, small_app
+from mlwild.wording import number
+from tests.support import Line, Logit, columns, drifting, small_app
 
 
 def test_the_sheet_holds_what_it_promises(tmp_path):
@@ -296,6 +297,41 @@ def test_a_worse_model_than_a_constant_is_remarked(tmp_path):
     assert any("Model 'mean' lost less than 'wild'" in said for said in sheet["remarks"])
     good = wild.rehearse(small_app(models={"line": Line(), "mean": Constant()}), store=tmp_path).sheet
     assert not any("lost less" in said for said in good["remarks"])
+
+
+def test_a_model_that_came_later_is_compared_on_the_periods_it_has(tmp_path, capsys):
+    """It is the same model; only the hard periods, in which it could not be made yet, are not among its own."""
+
+    class Late(Line):
+        def fit(self, X, y):
+            if len(X) < 700:
+                raise ValueError("too few rows")
+            return super().fit(X, y)
+
+    rows = drifting(1500, drift=0.0)
+    rows["y"] += np.where(rows["when"] < 700, 3.0, 0.0) * np.random.default_rng(1).normal(size=1500)
+    made = wild.rehearse(small_app(rows, models={"line": Line(), "late": Late()}), store=tmp_path)
+    fresh = {row["name"]: row["fresh"] for row in made.models}
+    assert fresh["late"] < fresh["line"] / 2
+    late, line = (triangle.scores for triangle in (made.triangles[1], made.triangles[0]))
+    assert {one: late[one].half_total.tolist() for one in late} == {one: line[one].half_total.tolist() for one in late}
+    assert not [said for said in made.sheet["remarks"] if "lost less than" in said]
+    show_sheet(made.sheet)
+    assert f"never, over {len(late)} periods." in " ".join(capsys.readouterr().out.split())
+
+    class Off(Line):
+        def predict(self, X):
+            return super().predict(X) + 0.2
+
+    made = wild.rehearse(small_app(rows, models={"off": Off(), "late": Late()}), store=tmp_path / "off")
+    gains = []
+    for cutoff in map(int, made.sheet["cutoffs"][-len(late) :]):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        asked = rows[(rows["when"] >= cutoff) & (rows["when"] < cutoff + 100)]
+        gap = asked["y"] - Line().fit(columns(known), known["y"]).predict(columns(asked))
+        gains.append(((gap - 0.2) ** 2 - gap**2).mean())
+    (said,) = [said for said in made.sheet["remarks"] if "lost less than" in said]
+    assert f"(by {number(np.mean(gains))} in the {len(late)} periods that all models have, both always retr" in said
 
 
 def test_dates_in_a_file_reach_the_features_as_dates(tmp_path):

@@ -154,10 +154,12 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
             f"Chance that the best rule here is only lucky: {pbo:.2f} ({between(**_pick(sheet['overfitting']))}); "
             f"trusted below {sheet['overfitting']['trust_below']}."
         )
+    alike = len({model["n"] for model in sheet["models"]}) == 1
     for model in sheet["models"]:
+        over = "" if alike else f", over {things(model['n'], 'period')}"
         yield Text(
             f"Model {model['name']!r}: loss {number(model['fresh'])} always retrained "
-            f"({between(model['low'], model['high'])}), {number(model['never'])} never."
+            f"({between(model['low'], model['high'])}), {number(model['never'])} never{over}."
         )
     if len(sheet["models"]) > 1:
         yield Text(f"Models: {sheet['best_set']['why']}")
