@@ -334,6 +334,29 @@ def test_a_model_that_came_later_is_compared_on_the_periods_it_has(tmp_path, cap
     assert f"(by {number(np.mean(gains))} in the {len(late)} periods that all models have, both always retr" in said
 
 
+def test_how_many_events_a_period_has_is_no_doubt_about_what_each_loses(tmp_path):
+    """Half of the periods have ten times the rows of the others, and the model knows all but the noise."""
+    rng = np.random.default_rng(0)
+    sizes = rng.permutation(np.where(np.arange(30) % 2, 300, 30))
+    when = np.concatenate([100 * k + np.sort(rng.choice(100, size, replace=True)) for k, size in enumerate(sizes)])
+    x = rng.normal(size=(len(when), 2))
+    rows = pd.DataFrame({"when": when, "known": when, "a": x[:, 0], "b": x[:, 1]})
+    rows["y"] = rows["a"] + rng.normal(size=len(when))
+    made = wild.rehearse(small_app(rows, start=400, min_rows=10), store=tmp_path)
+    (model,) = made.models
+    losses = []
+    for cutoff in map(int, made.sheet["cutoffs"]):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        asked = rows[(rows["when"] >= cutoff) & (rows["when"] < cutoff + 100)]
+        losses.append((asked["y"] - Line().fit(columns(known), known["y"]).predict(columns(asked))) ** 2)
+    each = np.concatenate(losses)
+    assert model["fresh"] == pytest.approx(each.mean(), rel=1e-5)
+    error = each.std() / np.sqrt(len(each))
+    assert 0.6 * 1.645 * error < (model["high"] - model["low"]) / 2 < 2 * 1.645 * error
+    split = made.sheet["split"]
+    assert split["staleness_high"] - split["staleness_low"] < 0.1 * split["difficulty"]
+
+
 def test_dates_in_a_file_reach_the_features_as_dates(tmp_path):
     days = pd.date_range("2024-01-01", periods=600, freq="D")
     rng = np.random.default_rng(0)
