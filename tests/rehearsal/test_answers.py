@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.dummy import DummyRegressor
 
 import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
@@ -355,6 +356,46 @@ def test_how_many_events_a_period_has_is_no_doubt_about_what_each_loses(tmp_path
     assert 0.6 * 1.645 * error < (model["high"] - model["low"]) / 2 < 2 * 1.645 * error
     split = made.sheet["split"]
     assert split["staleness_high"] - split["staleness_low"] < 0.1 * split["difficulty"]
+
+
+def _card(made, folder):
+    """The card as words, the cells of its tables apart."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", made.card(folder / "card.html").read_text()))
+
+
+def test_losses_without_an_interval_keep_their_digits(tmp_path, capsys):
+    """Of three periods there is no interval; the card said that two models lose 0, and a regret of 0.6 was 1."""
+    rows = drifting(500)
+    rows["y"] *= 0.3
+    prices = wild.Prices(loss=0.02, retrain=0.3, unit="EUR")
+    models = {"line": Line(), "far": DummyRegressor()}
+    made = wild.rehearse(small_app(rows, models=models, prices=prices), store=tmp_path)
+    asked = rows[(rows["when"] >= 200) & (rows["when"] < 500)]
+    lost = {"line": [], "far": []}
+    for cutoff in (200, 300, 400):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        of = asked[(asked["when"] >= cutoff) & (asked["when"] < cutoff + 100)]
+        lost["far"].append(((of["y"] - known["y"].mean()) ** 2).mean())
+        lost["line"].append(((of["y"] - Line().fit(columns(known), known["y"]).predict(columns(of))) ** 2).mean())
+    text = _card(made, tmp_path)
+    for name, losses in lost.items():
+        told = re.search(rf"{name} (?:in place )?([\d.]+) interval not known", text)
+        assert float(told[1]) == pytest.approx(np.mean(losses), rel=0.02)
+    always = next(row for row in made.rules if row["name"] == "always")
+    assert 0.1 < always["difference"] < 1
+    assert f"{always['difference']:.3f} interval not known 2" in text
+    assert not re.search("interval (of )?interval", text)
+    assert "EUR ; periods are too few for an interval" in text
+    show_sheet(made.sheet)
+    assert "interval no interval" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_difficulty_keeps_its_digits_where_nothing_is_stale(tmp_path):
+    made = wild.rehearse(small_app(rules=[Every(1)]), store=tmp_path)
+    split = made.sheet["split"]
+    assert split["staleness"] == 0
+    assert 0.1 < split["difficulty"] % 1 < 0.9
+    assert f"{split['difficulty']:.2f} per event is difficulty" in _card(made, tmp_path)
 
 
 def test_dates_in_a_file_reach_the_features_as_dates(tmp_path):

@@ -21,7 +21,7 @@ def verdict(facts: Facts) -> dict[str, Any]:
         "rule": best["rule"],
         "as_one_goes": _as_one_goes(facts),
         "cost": facts.money_of(best["cost"], digits),
-        "bounds": interval(best["low"], best["high"], digits),
+        "bounds": interval(best["low"], best["high"], digits) if known(best["low"]) and known(best["high"]) else None,
         "level": facts.level,
         "n": count(best["n"], "period"),
         "every": span(sheet["every"]),

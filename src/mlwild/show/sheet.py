@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, outside, sentence, things
+from mlwild.wording import between, count, interval_said, number, outside, sentence, things
 
 SHOWN = 12
 
@@ -63,7 +63,7 @@ def _verdict(sheet: dict[str, Any]) -> Text:
     text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
     text.append(
         f"From {sheet['rehearsed_from']} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
-        + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'], 4)}; {chosen['n']} periods of "
+        + f" ({interval_said(chosen['level'], chosen['low'], chosen['high'], 4)}; {chosen['n']} periods of "
         f"{sheet['every']}). Why: {chosen['reason']}."
     )
     return text
