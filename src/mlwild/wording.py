@@ -57,6 +57,19 @@ def between(low: float | None, high: float | None, digits: int = 3) -> str:
     return f"{number(low, digits)} to {number(high, digits)}"
 
 
+def interval_said(level: float, low: float | None, high: float | None, digits: int = 3) -> str:
+    """
+    Write an interval with its level.
+
+    Examples
+    --------
+    >>> interval_said(0.9, -36.5, 4919.6), interval_said(0.9, None, None)
+    ('90% interval -36.5 to 4,920', 'no interval')
+    """
+    said = between(low, high, digits)
+    return said if low is None or high is None else f"{level:.0%} interval {said}"
+
+
 def count(n: float) -> str:
     """
     Write a count.

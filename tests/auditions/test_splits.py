@@ -84,6 +84,35 @@ def test_noise_is_that_of_plain_loops_over_rows(rehearsal, cutoff):
     assert procedures(rehearsal.triangles)[0].at(cutoff).noise == pytest.approx(expected)
 
 
+def _weighted(propensity):
+    rows = drifting(900).assign(p=propensity)
+    prices = wild.Prices(loss=1.0, retrain=20.0)
+    return small_app(rows, feedback="selective", propensity="p", prices=prices)
+
+
+def test_a_weight_is_no_number_of_rows(tmp_path):
+    """Propensities that are all alike tell no mean anything: nor how far back the adaptive window looks."""
+    seen = [
+        audit_splits(wild.rehearse(_weighted(p), store=tmp_path / str(p), jobs=1).triangles, READS) for p in (1.0, 0.05)
+    ]
+    for key in ("promised", "promised_low", "promised_high"):
+        ours, theirs = (np.array(one["split_audition"]["promise"][key], dtype=float) for one in seen)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_chance_goes_by_the_rows_that_the_weights_leave(tmp_path):
+    rng = np.random.default_rng(0)
+    rehearsal = wild.rehearse(_weighted(rng.choice([0.05, 1.0], 900)), store=tmp_path, jobs=1)
+    survey, triangle = rehearsal.survey, rehearsal.triangles[0]
+    floor = procedures(rehearsal.triangles)[0].floor
+    for k in range(survey.grid.periods):
+        rows = np.flatnonzero((survey.time >= survey.grid.edges[k]) & (survey.time < survey.grid.edges[k + 1]))
+        lost, weight = triangle.row_losses(Vintage(k), rows), survey.grid.weight[rows]
+        spread = np.sqrt(np.average((lost - np.average(lost, weights=weight)) ** 2, weights=weight))
+        left = weight.sum() ** 2 / (weight**2).sum()
+        assert floor[k] == pytest.approx(np.sqrt(2 / np.pi) * spread / np.sqrt(left))
+
+
 def test_off_the_diagonal_is_the_fresh_loss_where_age_costs_nothing():
     class Flat:
         cutoff = 6

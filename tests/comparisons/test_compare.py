@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -329,3 +330,11 @@ def test_runs_come_from_a_long_table():
 
 def test_situations_know_what_they_are_for():
     assert situation_of(MANY, "once") == "many in time"
+
+
+def test_the_reason_counts_independent_rows_as_the_verdict_does():
+    when = np.arange(13.0)
+    found = wild.compare({"a": np.cumsum(np.sin(when / 3)), "b": 2 * np.cos(when / 9)})
+    (worth,) = re.findall(r"13 rows count as (\d+\.\d) independent ones", found.said[0])
+    assert float(worth) < 1
+    assert f"count as {worth} independent ones" in found.why

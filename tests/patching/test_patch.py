@@ -21,6 +21,7 @@ from mlwild.patching.patch import _cutoffs
 from mlwild.records import Vintage
 from mlwild.remedies import Abstaining, Recalibrated, Reweighted
 from mlwild.triangle import survey
+from mlwild.wording import number
 from tests.remedies.planted import history
 
 COLUMNS = ["a", "b", "c"]
@@ -196,6 +197,26 @@ def _array(X):
 
 
 # -- remedies ----------------------------------------------------------------------------------------
+
+
+def test_a_remedy_of_which_nothing_can_be_told_is_not_one_that_fails(tmp_path):
+    """Four neighbouring periods are too few: what seems to be gained is named, and why it is not shown."""
+    app = planted(n=1500, known_at=None, delay=0)
+    found = patch(app, "kind = 'odd'", remedies=TWO, cutoffs=8, store=tmp_path, jobs=1)
+    assert found["recommended"] is None
+    frame, gains = app.data(), []
+    for cutoff in found["cutoffs"]:
+        known = frame[frame["when"] < int(cutoff)]
+        model = LogisticRegression().fit(known[COLUMNS], known["y"])
+        heavy = LogisticRegression().fit(known[COLUMNS], known["y"], np.where(known["kind"] == "odd", 4.0, 1.0))
+        rows = frame[(frame["when"] >= int(cutoff)) & (frame["when"] < int(cutoff) + 100) & (frame["kind"] == "odd")]
+        lost = [(one.predict_proba(rows[COLUMNS])[:, 1] - rows["y"]) ** 2 for one in (model, heavy)]
+        gains.append(lost[0] - lost[1])
+    (record,) = found["remedies"]
+    assert record["slice"]["estimate"] == pytest.approx(-np.concatenate(gains).mean(), abs=1e-3)
+    assert record["slice"]["low"] is None
+    seems = f"'heavier' seems to gain {number(-record['slice']['estimate'], 2)}"
+    assert found["said"].endswith(f"{seems}, and whether it does cannot be told: {record['slice']['why']}.")
 
 
 def test_abstaining_has_its_price(tmp_path):

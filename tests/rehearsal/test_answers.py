@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.dummy import DummyRegressor
 
 import mlwild as wild
 from mlwild.rules import BreakEven, Every, Never, OnDetector, OnEDetector
 from mlwild.show import show_sheet
 from mlwild.stats.paths import shortest_path
-from tests.support import Line, Logit, drifting, small_app
+from mlwild.wording import number
+from tests.support import Line, Logit, columns, drifting, small_app
 
 
 def test_the_sheet_holds_what_it_promises(tmp_path):
@@ -236,6 +240,53 @@ def test_the_terminal_tells_an_interval_of_money_as_finely_as_its_middle(tmp_pat
     assert "it cost 3,513 EUR (90% interval 3,221 to 3,844;" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_card_counts_the_periods_that_had_a_model(tmp_path):
+    """Where the first labels come late, the first cutoffs have no vintage, and no interval is over their periods."""
+    rows = drifting(900).assign(known=lambda rows: rows["when"] + 350)
+    made = wild.rehearse(small_app(rows, every=50, start=100), store=tmp_path)
+    edges = range(100, 900 + 1, 50)
+    whole = [edge for edge in edges[:-1] if (rows["known"] <= edge).any()]
+    assert len(whole) == made.recommended["n"] == len(made.sheet["cutoffs"]) - 5
+    text = re.sub("<[^>]+>", "", made.card(tmp_path / "card.html").read_text())
+    assert set(re.findall(r"over n\s=\s(\d+) periods", text)) == {str(len(whole))}
+    assert f"{len(whole)} periods of 50 ticks (tick {whole[0]} to tick 900)" in text
+
+
+def test_what_is_of_one_seed_alone_is_told_so(tmp_path, capsys):
+    """Losses of rules are means over seeds; difficulty and staleness are of the first, and add up to another number."""
+
+    class Lucky(BaseEstimator):
+        def __init__(self, random_state: int = 0) -> None:
+            self.random_state = random_state
+
+        def fit(self, X, y):
+            self.line_ = Line().fit(X, y)
+            return self
+
+        def predict(self, X):
+            return self.line_.predict(X) + self.random_state / 2
+
+    made = wild.rehearse(small_app(models={"lucky": Lucky()}, seeds=[0, 1, 2]), store=tmp_path)
+    split = made.sheet["split"]
+    row = next(row for row in made.rules if row["name"] == made.recommended["rule"])
+    first = made.lives[row["name"]][0]
+    assert split["difficulty"] + split["staleness"] == pytest.approx(first.mean_loss)
+    assert row["loss"] > first.mean_loss + 0.1
+    show_sheet(made.sheet)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of 3 seeds. Difficulty, staleness, worst period and groups: of the first of 3 seeds." in said
+
+
+def test_who_promises_is_told_as_it_is(tmp_path):
+    """The split that is followed need not be the one with the least error so far: it is left for a lead beyond chance."""
+    made = wild.rehearse(small_app(drifting(1200, 3), every=40), store=tmp_path)
+    promise = made.sheet["split_audition"]["promise"]
+    assert promise["split"] != made.splits[0]["name"]
+    text = made.card(tmp_path / "card.html").read_text()
+    assert "off by least" not in text
+    assert f"before it began, by {promise['why']}" in text
+
+
 def test_a_worse_model_than_a_constant_is_remarked(tmp_path):
     from tests.checks.test_check import Constant
 
@@ -247,6 +298,104 @@ def test_a_worse_model_than_a_constant_is_remarked(tmp_path):
     assert any("Model 'mean' lost less than 'wild'" in said for said in sheet["remarks"])
     good = wild.rehearse(small_app(models={"line": Line(), "mean": Constant()}), store=tmp_path).sheet
     assert not any("lost less" in said for said in good["remarks"])
+
+
+def test_a_model_that_came_later_is_compared_on_the_periods_it_has(tmp_path, capsys):
+    """It is the same model; only the hard periods, in which it could not be made yet, are not among its own."""
+
+    class Late(Line):
+        def fit(self, X, y):
+            if len(X) < 700:
+                raise ValueError("too few rows")
+            return super().fit(X, y)
+
+    rows = drifting(1500, drift=0.0)
+    rows["y"] += np.where(rows["when"] < 700, 3.0, 0.0) * np.random.default_rng(1).normal(size=1500)
+    made = wild.rehearse(small_app(rows, models={"line": Line(), "late": Late()}), store=tmp_path)
+    fresh = {row["name"]: row["fresh"] for row in made.models}
+    assert fresh["late"] < fresh["line"] / 2
+    late, line = (triangle.scores for triangle in (made.triangles[1], made.triangles[0]))
+    assert {one: late[one].half_total.tolist() for one in late} == {one: line[one].half_total.tolist() for one in late}
+    assert not [said for said in made.sheet["remarks"] if "lost less than" in said]
+    show_sheet(made.sheet)
+    assert f"never, over {len(late)} periods." in " ".join(capsys.readouterr().out.split())
+
+    class Off(Line):
+        def predict(self, X):
+            return super().predict(X) + 0.2
+
+    made = wild.rehearse(small_app(rows, models={"off": Off(), "late": Late()}), store=tmp_path / "off")
+    gains = []
+    for cutoff in map(int, made.sheet["cutoffs"][-len(late) :]):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        asked = rows[(rows["when"] >= cutoff) & (rows["when"] < cutoff + 100)]
+        gap = asked["y"] - Line().fit(columns(known), known["y"]).predict(columns(asked))
+        gains.append(((gap - 0.2) ** 2 - gap**2).mean())
+    (said,) = [said for said in made.sheet["remarks"] if "lost less than" in said]
+    assert f"(by {number(np.mean(gains))} in the {len(late)} periods that all models have, both always retr" in said
+
+
+def test_how_many_events_a_period_has_is_no_doubt_about_what_each_loses(tmp_path):
+    """Half of the periods have ten times the rows of the others, and the model knows all but the noise."""
+    rng = np.random.default_rng(0)
+    sizes = rng.permutation(np.where(np.arange(30) % 2, 300, 30))
+    when = np.concatenate([100 * k + np.sort(rng.choice(100, size, replace=True)) for k, size in enumerate(sizes)])
+    x = rng.normal(size=(len(when), 2))
+    rows = pd.DataFrame({"when": when, "known": when, "a": x[:, 0], "b": x[:, 1]})
+    rows["y"] = rows["a"] + rng.normal(size=len(when))
+    made = wild.rehearse(small_app(rows, start=400, min_rows=10), store=tmp_path)
+    (model,) = made.models
+    losses = []
+    for cutoff in map(int, made.sheet["cutoffs"]):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        asked = rows[(rows["when"] >= cutoff) & (rows["when"] < cutoff + 100)]
+        losses.append((asked["y"] - Line().fit(columns(known), known["y"]).predict(columns(asked))) ** 2)
+    each = np.concatenate(losses)
+    assert model["fresh"] == pytest.approx(each.mean(), rel=1e-5)
+    error = each.std() / np.sqrt(len(each))
+    assert 0.6 * 1.645 * error < (model["high"] - model["low"]) / 2 < 2 * 1.645 * error
+    split = made.sheet["split"]
+    assert split["staleness_high"] - split["staleness_low"] < 0.1 * split["difficulty"]
+
+
+def _card(made, folder):
+    """The card as words, the cells of its tables apart."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", made.card(folder / "card.html").read_text()))
+
+
+def test_losses_without_an_interval_keep_their_digits(tmp_path, capsys):
+    """Of three periods there is no interval; the card said that two models lose 0, and a regret of 0.6 was 1."""
+    rows = drifting(500)
+    rows["y"] *= 0.3
+    prices = wild.Prices(loss=0.02, retrain=0.3, unit="EUR")
+    models = {"line": Line(), "far": DummyRegressor()}
+    made = wild.rehearse(small_app(rows, models=models, prices=prices), store=tmp_path)
+    asked = rows[(rows["when"] >= 200) & (rows["when"] < 500)]
+    lost = {"line": [], "far": []}
+    for cutoff in (200, 300, 400):
+        known = rows[(rows["when"] < cutoff) & (rows["known"] <= cutoff)]
+        of = asked[(asked["when"] >= cutoff) & (asked["when"] < cutoff + 100)]
+        lost["far"].append(((of["y"] - known["y"].mean()) ** 2).mean())
+        lost["line"].append(((of["y"] - Line().fit(columns(known), known["y"]).predict(columns(of))) ** 2).mean())
+    text = _card(made, tmp_path)
+    for name, losses in lost.items():
+        told = re.search(rf"{name} (?:in place )?([\d.]+) interval not known", text)
+        assert float(told[1]) == pytest.approx(np.mean(losses), rel=0.02)
+    always = next(row for row in made.rules if row["name"] == "always")
+    assert 0.1 < always["difference"] < 1
+    assert f"{always['difference']:.3f} interval not known 2" in text
+    assert not re.search("interval (of )?interval", text)
+    assert "EUR ; periods are too few for an interval" in text
+    show_sheet(made.sheet)
+    assert "interval no interval" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_difficulty_keeps_its_digits_where_nothing_is_stale(tmp_path):
+    made = wild.rehearse(small_app(rules=[Every(1)]), store=tmp_path)
+    split = made.sheet["split"]
+    assert split["staleness"] == 0
+    assert 0.1 < split["difficulty"] % 1 < 0.9
+    assert f"{split['difficulty']:.2f} per event is difficulty" in _card(made, tmp_path)
 
 
 def test_dates_in_a_file_reach_the_features_as_dates(tmp_path):

@@ -135,6 +135,8 @@ def test_several_classes_are_scored_by_their_probabilities(tmp_path):
         (lambda y: y * 50.0, "log_loss", "probabilities lie in"),
         (lambda y: y + 7, "zero_one", "not among the labels"),
         (lambda y: np.where(y == 1, np.inf, 0.5), "brier", "missing or infinite"),
+        (lambda y: 0.1 + 0.8 * y, "zero_one", "not among the labels. The loss asks for a class"),
+        (lambda y: 0.1 + 0.8 * y, "f1", "not among the labels. The loss asks for a class"),
     ],
 )
 def test_a_forecast_in_another_form_is_refused(tmp_path, column, loss, said):
@@ -143,6 +145,16 @@ def test_a_forecast_in_another_form_is_refused(tmp_path, column, loss, said):
     frame["f"] = column(frame["y"].to_numpy())
     with pytest.raises(DataError, match=said):
         wild.rehearse(small_app(frame, models={"f": wild.Forecast("f")}, loss=loss), store=tmp_path)
+
+
+def test_no_forecast_of_a_class_is_cut_off(tmp_path):
+    """Words longer than any label were cut to its length, and matched."""
+    frame = drifting()
+    frame["f"] = np.where(frame["y"] > 0, "yesterday", "no")
+    frame["y"] = np.where(frame["y"] > 0, "yes", "no")
+    app = small_app(frame, models={"f": wild.Forecast("f")}, loss="zero_one")
+    with pytest.raises(DataError, match="holds 'yesterday', which is not among the labels"):
+        wild.rehearse(app, store=tmp_path)
 
 
 def test_a_forecast_of_classes_is_compared_as_classes(tmp_path):

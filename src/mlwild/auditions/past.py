@@ -117,6 +117,25 @@ class Procedure:
         opens = np.searchsorted(grid.cell_period, grid.cell_period)
         return np.asarray(whole - whole[opens] + sizes[opens])
 
+    @cached_property
+    def sizes(self) -> Floats:
+        """
+        Number of scored rows by cell, up to and with it within its period; of weighted ones the effective number.
+
+        ``(sum of weights)^2 / sum of squared weights``: what a weight says of other rows is no row that was seen.
+        """
+        triangle = self.triangles[0]
+        grid = triangle.survey.grid
+        weights = grid.weight[grid.cell_rows] * ~triangle.unscored[grid.cell_rows]
+        sums = np.zeros((2, len(grid.cell_period)))
+        for k in range(grid.periods):
+            low, high = np.searchsorted(grid.cell_period, [k, k + 1])
+            if low < high:
+                begin, end = grid.cell_start[low], (*grid.cell_start, len(grid.cell_rows))[high]
+                starts, inside = grid.cell_start[low:high] - begin, weights[begin:end]
+                sums[:, low:high] = [np.cumsum(np.add.reduceat(one, starts)) for one in (inside, inside**2)]
+        return np.asarray(np.divide(sums[0] ** 2, sums[1], out=np.zeros(len(sums[0])), where=sums[1] > 0))
+
     def at(self, cutoff: int) -> KnownPast:
         """Return what is known at a cutoff; the number of periods stands for the end of the history."""
         return KnownPast(self, cutoff)
@@ -139,13 +158,14 @@ class Procedure:
         """
         Mean absolute error that sampling alone gives each period's loss, shape (n_periods,).
 
-        ``sqrt(2 / pi) * s / sqrt(n)``; NaN for losses of sets.
+        ``sqrt(2 / pi) * s / sqrt(n)``, of weighted rows with their effective number; NaN for losses of sets.
         """
         grid = self.triangles[0].survey.grid
-        weight = np.where(grid.last >= 0, self.cells(0)[1][grid.last], 0.0)
-        second = _means(np.where(grid.last >= 0, self.squares[grid.last], 0.0), weight)
-        spread = np.sqrt(np.maximum(second - self.realised**2, 0.0))
-        return np.asarray(np.sqrt(2 / np.pi) * spread / np.sqrt(np.maximum(grid.labelled, 1)))
+        weight, second, sizes = (
+            np.where(grid.last >= 0, values[grid.last], 0.0) for values in (self.cells(0)[1], self.squares, self.sizes)
+        )
+        spread = np.sqrt(np.maximum(_means(second, weight) - self.realised**2, 0.0))
+        return np.asarray(np.sqrt(2 / np.pi) * spread / np.sqrt(np.maximum(sizes, 1)))
 
 
 @dataclass(frozen=True)
@@ -186,6 +206,11 @@ class KnownPast:
         squares = np.full(self.cutoff, np.nan) if gap else self._known(self.procedure.squares)
         return self._known(total), self._known(weight), squares
 
+    @property
+    def sizes(self) -> Floats:
+        """Number of rows by past period that a mean loss rests on; of weighted ones the effective number."""
+        return self._known(self.procedure.sizes)
+
     def vintage(self, cutoff: int) -> tuple[Floats, Floats]:
         """Return total loss and weight by past period of the freshest vintage at an earlier cutoff."""
         total, weight = np.zeros(self.cutoff), np.zeros(self.cutoff)
@@ -213,7 +238,7 @@ class KnownPast:
         if not len(at) or np.isnan(squares[at]).any():
             return 0.0
         within = float((squares[at] - total[at] ** 2 / weight[at]).sum() / weight[at].sum())
-        return float(np.sqrt(max(within, 0.0) / self._known(self.procedure.counts)[at[-RECENT:]].mean()))
+        return float(np.sqrt(max(within, 0.0) / self.sizes[at[-RECENT:]].mean()))
 
     @cached_property
     def losses(self) -> Floats:

@@ -73,7 +73,7 @@ def view(facts: Facts) -> dict[str, Any]:
         "each": facts.each,
         "loss": f"mean {facts.title}" if facts.of_rows else facts.title,
         "every": span(sheet["every"]),
-        "periods": len(sheet["cutoffs"]),
+        "periods": facts.lived,
         "verdict": verdict.verdict(facts),
         "figures": verdict.figures(facts),
         "about": verdict.about(facts),
@@ -197,7 +197,7 @@ def split(facts: Facts) -> dict[str, Any]:
     """Return how the loss of the shown rule divides into difficulty and staleness, in loss and in money."""
     found = facts.sheet["split"]
     stale, hard = found["staleness"], found["difficulty"]
-    digits = decimals_for(half_width(found["staleness_low"], found["staleness_high"]) or stale or 0.0, 2)
+    digits = decimals_for(half_width(found["staleness_low"], found["staleness_high"]) or stale or hard or 0.0, 2)
     row = facts.rules.get(facts.shown)
     money = None
     if (

@@ -65,6 +65,11 @@ class Facts:
         return list(self.sheet["cutoffs"])
 
     @property
+    def lived(self) -> int:
+        """Number of periods that there was a model for: what is counted, and what intervals are over."""
+        return len(self.strips[self.shown]["loss"]) if self.shown in self.strips else len(self.cutoffs)
+
+    @property
     def shown_fresh(self) -> Values:
         """Loss of the freshest vintage of the window in place, for every period of the shown life."""
         made: list[float | None] = [None] * len(self.cutoffs)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import Facts, known
+from mlwild.card.tables import column_decimals
 from mlwild.card.words import UNKNOWN, count, day, decimals_for, half_width, interval, number, percent
 from mlwild.wording import sentence
 
@@ -20,6 +21,7 @@ def splits(facts: Facts) -> dict[str, Any] | None:
         return None
     promise = audition["promise"]
     digits = decimals_for(half_width(promise["low"], promise["high"]) or promise["estimate"] or 0.0, 2)
+    bounds = interval(promise["low"], promise["high"], digits)
     covered = None
     if known(promise["coverage"]):
         covered = {
@@ -32,8 +34,9 @@ def splits(facts: Facts) -> dict[str, Any] | None:
         "model": promise["model"],
         "from": day(promise["from"]),
         "estimate": facts.loss_of(promise["estimate"], digits),
-        "bounds": interval(promise["low"], promise["high"], digits),
+        "bounds": f"{facts.level} interval {bounds}" if known(promise["low"]) else bounds,
         "by": promise["split"],
+        "follows": promise["why"],
         "covered": covered,
         "each": (facts.sheet.get("intervals") or {}).get("said", ""),
         "estimating": _best(audition["estimating"]),
@@ -65,9 +68,7 @@ def _table(facts: Facts) -> dict[str, Any]:
     rows = facts.sheet["splits"]
     audition = facts.sheet["split_audition"]
     named = {audition["promise"]["split"], audition["estimating"]["name"], audition["choosing"]["name"]}
-    widths = sorted(half_width(row["error_low"], row["error_high"]) for row in rows)
-    wide = [width for width in widths if width > 0]
-    digits = decimals_for(wide[len(wide) // 2], 2) if wide else 2
+    digits = column_decimals(rows, "error", "error_", 2)
     scale = bar_scale([(row["error_low"], row["error_high"], row["error"]) for row in rows])
     several = any(known(row["rank_models"]) for row in rows)
     made = [

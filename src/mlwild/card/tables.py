@@ -23,11 +23,11 @@ MOST_GROUPS = 12
 MOST_DECISIONS = 100
 
 
-def _decimals(rows: Sequence[Mapping[str, Any]], prefix: str, digits: int) -> int:
-    """Return the decimals of a column: those of its typical interval."""
+def column_decimals(rows: Sequence[Mapping[str, Any]], value: str, prefix: str, digits: int) -> int:
+    """Return the decimals of a column: those of its typical interval; where it has none, what tells values apart."""
     widths = sorted(half_width(row[f"{prefix}low"], row[f"{prefix}high"]) for row in rows)
     wide = [width for width in widths if width > 0]
-    return decimals_for(wide[len(wide) // 2], digits) if wide else 0
+    return decimals_for(wide[len(wide) // 2], digits) if wide else spread_decimals((row[value] for row in rows), digits)
 
 
 def _bounds(row: Mapping[str, Any], prefix: str, decimals: int) -> str:
@@ -40,7 +40,9 @@ def rules(facts: Facts) -> dict[str, Any]:
     money = facts.priced and facts.ranked
     losses = spread_decimals(row["loss"] for row in rows)
     cost = spread_decimals([row["cost"] for row in rows], 3)
-    digits = {prefix: _decimals(rows, f"{prefix}_", 3) for prefix in ("regret", "difference")} if money else {}
+    digits = (
+        {prefix: column_decimals(rows, prefix, f"{prefix}_", 3) for prefix in ("regret", "difference")} if money else {}
+    )
     scale = bar_scale([(row["regret_low"], row["regret_high"], row["regret"]) for row in rows])
     columns = {key: any(row[key] for row in rows) for key in ("updates", "rollbacks")}
     made = []
@@ -76,7 +78,7 @@ def _times(value: float | None) -> str:
 def groups(facts: Facts) -> dict[str, Any]:
     """Return the table of groups, worst first; the rest is counted."""
     rows = facts.sheet["groups"]
-    decimals = _decimals(rows, "", 2) if rows else 0
+    decimals = column_decimals(rows, "loss", "", 2)
     overall = facts.shown_mean
     scale = bar_scale([(row["low"], row["high"], row["loss"], overall) for row in rows], zero=None)
     made = [
@@ -99,7 +101,7 @@ def groups(facts: Facts) -> dict[str, Any]:
 def models(facts: Facts) -> dict[str, Any]:
     """Return the table of models and the axis of its bars."""
     rows = facts.sheet["models"]
-    decimals = _decimals(rows, "", 2) if rows else 0
+    decimals = column_decimals(rows, "fresh", "", 2)
     known_rows = [row for row in rows if known(row["fresh"])]
     scale = bar_scale([(row["low"], row["high"], row["fresh"], row["never"]) for row in known_rows], zero=None)
     gaps = [row for row in rows if row["name"] != facts.sheet["model"] and known(row.get("difference_low"))]

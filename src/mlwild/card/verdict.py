@@ -21,7 +21,7 @@ def verdict(facts: Facts) -> dict[str, Any]:
         "rule": best["rule"],
         "as_one_goes": _as_one_goes(facts),
         "cost": facts.money_of(best["cost"], digits),
-        "bounds": interval(best["low"], best["high"], digits),
+        "bounds": interval(best["low"], best["high"], digits) if known(best["low"]) and known(best["high"]) else None,
         "level": facts.level,
         "n": count(best["n"], "period"),
         "every": span(sheet["every"]),
@@ -73,8 +73,8 @@ def about(facts: Facts) -> list[tuple[str, str]]:
     per = "each event" if sheet["loss"]["per"] == "row" else "each set of events (a period), weighted by its events"
     zone = f", {data['zone']}" if data["zone"] else ""
     rows = f"{count(data['rows'], 'event')}, {number(data['labelled'], 0)} of them with a label"
-    rehearsed = f"{count(len(sheet['cutoffs']), 'period')} of {span(sheet['every'])}"
-    ends = f" ({words.between(sheet['cutoffs'][0], sheet['period_ends'])})" if sheet["cutoffs"] else ""
+    rehearsed = f"{count(facts.lived, 'period')} of {span(sheet['every'])}"
+    ends = f" ({words.between(sheet['rehearsed_from'], sheet['period_ends'])})" if sheet["cutoffs"] else ""
     return [
         ("Data", f"{words.between(data['from'], data['to'])}{zone}: {rows}"),
         ("Rehearsed", rehearsed + ends),

@@ -57,9 +57,10 @@ def _two(losses: Losses, short: Losses, level: float, procedure: str) -> Compari
     else:
         found = fixed_b(a, b, level=level)
     n, effective = len(losses.losses), effective_rows(a - b)
+    worth = f"{effective:.1f}" if effective < FEWEST else count(effective)  # as the verdict says it
     why = (
         f"two models on the same {count(n)} {losses.unit}s in order of time; neighbours resemble each other, so they "
-        f"count as {count(max(effective, 1))} independent ones, and a plain t test would find differences that are "
+        f"count as {worth} independent ones, and a plain t test would find differences that are "
         "not there"
     )
     if procedure == "Diebold-Mariano":

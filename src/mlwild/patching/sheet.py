@@ -83,9 +83,14 @@ def _none(records: list[Record], most: int) -> str:
     n = count(len(records))
     said = f"None of {n} remedies is recommended: none is shown to mend the slice without harm elsewhere."
     hopeful = [one for one in records if one["verdict"] == NO_DIFFERENCE and one["slice"]["estimate"] < 0]
-    if not hopeful or hopeful[0]["slice"]["smallest_detectable"] is None:
+    if not hopeful:
         return said
     first = hopeful[0]["slice"]
+    if first["low"] is None:  # what has no interval is not told by none
+        gain = f"{hopeful[0]['name']!r} seems to gain {number(-first['estimate'], 2)}, and whether it does"
+        return f"{said} {gain} cannot be told: {first['why']}."
+    if first["smallest_detectable"] is None:
+        return said
     needed = math.ceil(first["periods"] * (first["smallest_detectable"] / first["estimate"]) ** 2)
     seems = f"If {hopeful[0]['name']!r} gains what it seems to ({number(-first['estimate'], 2)}),"
     if needed <= most:

@@ -12,7 +12,7 @@ from mlwild.clock import NEVER
 from mlwild.records import Prices
 from mlwild.triangle import Survey, Tally, Triangle
 from mlwild.triangle.settled import complete
-from mlwild.wording import between, number
+from mlwild.wording import between, number, things
 
 
 def unknown(survey: Survey, triangles: Sequence[Triangle], tally: Tally) -> list[str]:
@@ -93,14 +93,15 @@ def remarks(
     table: Sequence[Mapping[str, Any]],
     models: Sequence[Mapping[str, Any]],
     app: App,
+    shared: int,
 ) -> list[str]:
-    """Return what a reader should know before following the recommendation."""
+    """Return what a reader should know before following the recommendation; all models have so many shared periods."""
     live = next(row for row in models if row["name"] == app.live)
     said = [
-        f"Model {row['name']!r} lost less than {app.live!r} ({number(row['fresh'])} against "
-        f"{number(live['fresh'])}, both always retrained): look at the model before the rule."
+        f"Model {row['name']!r} lost less than {app.live!r} ({how}, both always retrained): look at the model before "
+        "the rule."
         for row in models
-        if row is not live and None not in (row["fresh"], live["fresh"]) and row["fresh"] < live["fresh"]
+        if row is not live and (how := _lost_less(row, live, shared))
     ]
     if recommended["rule"] is None or not table:
         return said
@@ -122,6 +123,20 @@ def remarks(
             "again, so that every rule is tried with it."
         )
     return said
+
+
+def _lost_less(row: Mapping[str, Any], live: Mapping[str, Any], shared: int) -> str:
+    """Say by how much a model lost less than the living one, on the same periods; nothing where it did not."""
+    if None in (row["fresh"], live["fresh"]):
+        return ""
+    if row["n"] == live["n"]:
+        less = row["fresh"] < live["fresh"]
+        return f"{number(row['fresh'])} against {number(live['fresh'])}" if less else ""
+    # One could be made later than the other: periods before that may be harder, or easier.
+    gap = row.get("difference")
+    return (
+        "" if gap is None or gap >= 0 else f"by {number(-gap)} in the {things(shared, 'period')} that all models have"
+    )
 
 
 def beaten(table: Sequence[Mapping[str, Any]], oracle: Mapping[str, Any], prices: Prices | None) -> list[str]:

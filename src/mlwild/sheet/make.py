@@ -107,7 +107,7 @@ def make_sheet(
         "models": models,
         "best_set": best_set,
         "glossary": [list(entry) for entry in meanings(names)],
-        "remarks": [*remarks(recommended, table, models, app), *beaten(table, oracle, prices)],
+        "remarks": [*remarks(recommended, table, models, app, best_set["n"]), *beaten(table, oracle, prices)],
         "unknown": unknown(survey, triangles, tally),
         "limits": limits(survey),
         "strips": [strip(of_rule[0], ours[0]) for of_rule in lives],

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.show.monitors import show_monitors
 from mlwild.show.splits import show_splits
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, outside, sentence, things
+from mlwild.wording import between, count, interval_said, number, outside, sentence, things
 
 SHOWN = 12
 
@@ -63,7 +63,7 @@ def _verdict(sheet: dict[str, Any]) -> Text:
     text.append(f"{sheet['app']}: run {chosen['rule']!r}. ", style="bold")
     text.append(
         f"From {sheet['rehearsed_from']} to {sheet['period_ends']} it cost {number(chosen['cost'])} {unit}".rstrip()
-        + f" ({chosen['level']:.0%} interval {between(chosen['low'], chosen['high'], 4)}; {chosen['n']} periods of "
+        + f" ({interval_said(chosen['level'], chosen['low'], chosen['high'], 4)}; {chosen['n']} periods of "
         f"{sheet['every']}). Why: {chosen['reason']}."
     )
     return text
@@ -117,8 +117,11 @@ def _first_rules(sheet: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
-    worse, split = sheet["retraining_made_it_worse"], sheet["split"]
-    yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods.")
+    worse, split, seeds = sheet["retraining_made_it_worse"], sheet["split"], len(sheet["seeds"])
+    over = f" of {seeds} seeds" if seeds > 1 else ""
+    yield Text(f"Retraining made the next period worse in {worse['periods']} of {worse['of']} periods{over}.")
+    if seeds > 1:  # costs and losses of rules and models are means over all
+        yield Text(f"Difficulty, staleness, worst period and groups: of the first of {seeds} seeds.")
     each = " per event" if sheet["loss"]["per"] == "row" else ""  # of a set no event has a loss
     if split["difficulty"] is not None:
         yield Text(
@@ -128,13 +131,13 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
     if sheet["ageing"]:
         last = sheet["ageing"][min(len(sheet["ageing"]), 12) - 1]
         text = (
-            f"Ageing: a model {last['age']} periods old loses {number(last['staleness'])}{each} more than a "
+            f"Ageing: a model {things(last['age'], 'period')} old loses {number(last['staleness'])}{each} more than a "
             f"fresh one ({between(last['low'], last['high'])}; {last['n']} pairs)."
         )
         costs = sheet["ageing_costs_one_retrain_at"]
         if sheet["prices"]:
             text += (
-                f" A retrain pays for itself after {costs} periods."
+                f" A retrain pays for itself after {things(costs, 'period')}."
                 if costs
                 else " Within these ages it does not cost a retrain."
             )
@@ -151,10 +154,12 @@ def _findings(sheet: dict[str, Any]) -> Iterator[Text]:
             f"Chance that the best rule here is only lucky: {pbo:.2f} ({between(**_pick(sheet['overfitting']))}); "
             f"trusted below {sheet['overfitting']['trust_below']}."
         )
+    alike = len({model["n"] for model in sheet["models"]}) == 1
     for model in sheet["models"]:
+        over = "" if alike else f", over {things(model['n'], 'period')}"
         yield Text(
             f"Model {model['name']!r}: loss {number(model['fresh'])} always retrained "
-            f"({between(model['low'], model['high'])}), {number(model['never'])} never."
+            f"({between(model['low'], model['high'])}), {number(model['never'])} never{over}."
         )
     if len(sheet["models"]) > 1:
         yield Text(f"Models: {sheet['best_set']['why']}")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlwild.wording import between, number, sentence
+from mlwild.wording import between, interval_said, number, sentence
 
 SHOWN = 6
 
@@ -42,8 +42,8 @@ def sentences(audition: dict[str, Any]) -> Iterator[str]:
     promise = audition["promise"]
     yield (
         f"{promise['model']!r}, refitted on everything known at {promise['from']}: loss "
-        f"{number(promise['estimate'], 3)} ({audition['level']:.0%} interval "
-        f"{between(promise['low'], promise['high'])}), by {promise['split']!r}."
+        f"{number(promise['estimate'], 3)} ({interval_said(audition['level'], promise['low'], promise['high'])}), "
+        f"by {promise['split']!r}."
     )
     if promise["coverage"] is not None:
         yield (

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 class Past(Protocol):
@@ -30,6 +31,11 @@ class Past(Protocol):
     @property
     def rows_before(self) -> Floats:
         """Number of rows before each cutoff up to and with this one, shape (cutoff + 1,)."""
+        ...
+
+    @property
+    def sizes(self) -> Floats:
+        """Number of rows by past period that a mean loss rests on; of weighted ones the effective number."""
         ...
 
     def live(self, gap: int = 0) -> tuple[Floats, Floats, Floats]:

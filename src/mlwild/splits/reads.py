@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlwild.errors import AppError
-from mlwild.splits.past import Floats, Past
+from mlwild.splits.past import Bools, Floats, Past
 from mlwild.stats.windows import adaptive_rolling_window
 
 UNKNOWN = float("nan")
@@ -19,13 +19,17 @@ def _ratio(total: Floats, weight: Floats) -> float:
     return float(total.sum()) / events if events > 0 else UNKNOWN
 
 
-def _settled(past: Past, gap: int = 0) -> tuple[Floats, Floats, Floats]:
+def _told(past: Past, weight: Floats) -> Bools:
+    """Return which periods are settled; those that have labels where none is."""
+    counts: Bools = weight > 0
+    return counts & past.settled if (counts & past.settled).any() else counts
+
+
+def _settled(past: Past, gap: int = 0) -> tuple[Floats, Floats]:
     """Return the settled periods, oldest first; all that have labels where none is settled."""
-    total, weight, squares = past.live(gap)
-    counts = weight > 0
-    if (counts & past.settled).any():
-        counts &= past.settled
-    return total[counts], weight[counts], squares[counts]
+    total, weight, _ = past.live(gap)
+    counts = _told(past, weight)
+    return total[counts], weight[counts]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class LastLive:
 
     def promise(self, past: Past) -> float:
         """Return the estimate of the next period's loss."""
-        total, weight, _ = _settled(past)
+        total, weight = _settled(past)
         return _ratio(total[-1:], weight[-1:])
 
 
@@ -115,7 +119,7 @@ class PastMean:
 
     def promise(self, past: Past) -> float:
         """Return the estimate of the next period's loss."""
-        total, weight, _ = _settled(past, self.gap)
+        total, weight = _settled(past, self.gap)
         if self.periods is not None:
             total, weight = total[-self.periods :], weight[-self.periods :]
         fade = self.fading ** np.arange(len(total) - 1, -1, -1, dtype=np.float64)
@@ -158,15 +162,18 @@ class AdaptiveWindow:
 
     def promise(self, past: Past) -> float:
         """Return the estimate of the next period's loss."""
-        total, weight, squares = _settled(past)
-        if not len(total):
+        total, weight, squares = past.live()
+        counts = _told(past, weight)
+        if not counts.any():
             return UNKNOWN
+        # A weight tells what a row counts for, not how many there are to tell from.
+        total, weight, squares, sizes = (values[counts] for values in (total, weight, squares, past.sizes))
         means = total / weight
         if np.isnan(squares).any():  # a loss of a set: periods are all there is to see spread in
-            spread = np.full(len(means), float(means.std()) if len(means) > 1 else 0.0) * np.sqrt(weight)
+            spread = np.full(len(means), float(means.std()) if len(means) > 1 else 0.0) * np.sqrt(sizes)
         else:
             spread = np.sqrt(np.maximum(squares / weight - means**2, 0.0))
-        return adaptive_rolling_window(means, spread, weight, delta=self.delta).estimate
+        return adaptive_rolling_window(means, spread, sizes, weights=weight, delta=self.delta).estimate
 
 
 @dataclass(frozen=True)

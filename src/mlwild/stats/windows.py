@@ -31,7 +31,13 @@ class RollingWindow:
 
 
 def adaptive_rolling_window(
-    means: Floats, spreads: Floats, sizes: Floats, *, delta: float = 0.1, bound: float = 0.0
+    means: Floats,
+    spreads: Floats,
+    sizes: Floats,
+    *,
+    weights: Floats | None = None,
+    delta: float = 0.1,
+    bound: float = 0.0,
 ) -> RollingWindow:
     """
     Estimate the present mean from past blocks without knowing how fast it drifts.
@@ -44,6 +50,8 @@ def adaptive_rolling_window(
     ----------
     means, spreads, sizes : ndarray of shape (n_blocks,)
         Mean, standard deviation and number of rows of each block, oldest first.
+    weights : ndarray of shape (n_blocks,), optional
+        What each block counts for in a mean; default its number of rows.
     delta : float
         Chance that a sampling error exceeds its bound.
     bound : float
@@ -72,12 +80,12 @@ def adaptive_rolling_window(
     """
     if not len(means) or (sizes <= 0).any():
         raise ValueError("windows: every block needs at least one row.")
-    newest = [np.asarray(values, dtype=np.float64)[::-1] for values in (means, spreads, sizes)]
-    mean, spread, size = newest
-    rows = np.cumsum(size)
-    mu = np.cumsum(mean * size) / rows
+    given = (means, spreads, sizes, sizes if weights is None else weights)
+    mean, spread, size, weight = (np.asarray(values, dtype=np.float64)[::-1] for values in given)
+    rows, whole = np.cumsum(size), np.cumsum(weight)
+    mu = np.cumsum(mean * weight) / whole
     # The variance over a window: within its blocks and between them.
-    second = np.cumsum((spread**2 + mean**2) * size) / rows
+    second = np.cumsum((spread**2 + mean**2) * weight) / whole
     deviation = np.sqrt(np.maximum(second - mu**2, 0.0))
     log = np.log(2 / delta)
     psi = deviation * np.sqrt(2 * log / rows)

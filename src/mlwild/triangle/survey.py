@@ -376,6 +376,10 @@ def _forecasts(app: App, events: Events, classes: NDArray[Any] | None, ask: str)
 def _as_codes(column: NDArray[Any], classes: NDArray[Any], where: str) -> NDArray[np.int64]:
     same = column.astype(classes.dtype)
     codes = np.searchsorted(classes, same).clip(0, len(classes) - 1)
-    if (classes[codes] != same).any():
-        raise DataError(f"{where} holds {same[classes[codes] != same][0]!r}, which is not among the labels.")
+    whole = column.astype(str) if classes.dtype.kind == "U" else column
+    # What does not fit is cut off by the cast: 0.9 would be a 0, and "yesterday" a "yes".
+    other = (classes[codes] != same) | (whole != same if whole.dtype.kind in "iufbU" else False)
+    if other.any():
+        asked = " The loss asks for a class." if column.dtype.kind == "f" else ""
+        raise DataError(f"{where} holds {column[other].tolist()[0]!r}, which is not among the labels.{asked}")
     return np.asarray(codes, dtype=np.int64)
