@@ -236,6 +236,7 @@ def show_status(found: Sequence[Status], store: str) -> None:
             console.print(Text(f"{one.app}: {one.alarm.removesuffix('.')}.", style="bold red"))
     for one in found:
         if one.challenger:
-            console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
+            what = "settled challenger" if one.settled else "challenger"
+            console.print(Text(f"{one.app}: {what} {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
     console.print(Text(f"{things(len(found), 'app')}, {count(red)} with an alarm.", style="dim"))
