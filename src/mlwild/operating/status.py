@@ -247,7 +247,7 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
 def _promised(life: Lived, fact: Fact) -> dict[str, Any]:
     """Return the promise of the period that runs; of a vintage that somebody has replaced since, only which it was."""
     gone = life.replaced(fact.cutoff)
-    return dict(fact.body) if gone is None or gone == life.path[-1] else {"replaced": str(gone)}
+    return dict(fact.body) if gone is None else {"replaced": str(gone)}
 
 
 def _share(life: Lived) -> float:

@@ -102,7 +102,7 @@ def show_rollback(done: Rollback) -> None:
     console.print(table)
     console.print(
         Text(
-            f"On the labelled {done.counted}s since what is live came. Gain above 0: the earlier one did better.",
+            f"On the labelled {done.counted}s since both had come first. Gain above 0: the earlier one did better.",
             style="dim",
         )
     )
