@@ -49,7 +49,7 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
-        console.print(Text(f"{at}: {why}.", style="bold red"))
+        console.print(Text(f"{at}: {why.removesuffix('.')}.", style="bold red"))
     if done.dry:
         console.print(Text(_change(done), style="bold"))
     if done.dry and not asks:
