@@ -100,7 +100,7 @@ def test_what_going_back_would_have_cost_is_what_plain_loops_give(tmp_path):
     life = lived(ledger_of(made, tmp_path))
     assert not life.orders  # nothing was done
     end = int(read.grid.edges[life.ticked])
-    rows = [row for row in range(len(read.time)) if read.grid.edges[10] <= read.time[row] < end]
+    rows = [row for row in range(len(read.time)) if read.grid.edges[12] <= read.time[row] < end]
     rows = np.array([row for row in rows if read.known_at[row] <= end])
     way = next(one for one in found.ways if one.vintage == "8")
     ours, theirs = (triangle.row_losses(Vintage(k, "all"), rows) for k in (12, 8))
