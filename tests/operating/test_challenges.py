@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from mlwild import rules
 from mlwild.comparisons.challenged import Plan, standing
@@ -14,15 +15,17 @@ from mlwild.errors import AppError, DataError
 from mlwild.operating import challenge, challenge_of, end_challenge, operate, status
 from mlwild.operating.lived import lived
 from mlwild.records import Vintage
-from mlwild.show import show_challenge
+from mlwild.show import show_challenge, show_status
 from mlwild.triangle import build
 from mlwild.triangle.settled import settled
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import survey
+from mlwild.web import Workspace, site
 from tests.operating.test_cli import ledger, write
 from tests.operating.worlds import World, ledger_of, tick_by_tick, world
 from tests.support import Line, small_app
 from tests.test_cli import run
+from tests.web.conftest import HERE
 
 
 def rivals(seed=0, ridge=300.0, **fields):
@@ -115,6 +118,7 @@ def test_a_better_challenger_is_found_better(tmp_path):
     assert "'line': better after" in status(tmp_path)[0].challenger
 
 
+<<<<<<< HEAD
 def _of(answer):
     return lambda X, y: lambda X: np.full(len(X), answer)
 
@@ -140,6 +144,32 @@ def test_labels_that_come_early_settle_nothing(tmp_path):
     assert last["n"] >= 200
     assert last["challenger"] == pytest.approx(2.0, abs=3 * 2 / np.sqrt(last["n"]))
     assert last["champion"] == 1.0
+=======
+def test_one_that_is_settled_is_said_to_be_on_all_faces(tmp_path, capsys):
+    """The pages and the card said "In shadow" of one that no tick scores any more."""
+    made = rivals(drift=0.0, n=1500)
+    made.app = replace(made.app, models={"shrunk": Line(ridge=3000.0), "line": Line()})
+    tick_by_tick(made, tmp_path, rules.Never(), moments=[401])
+    made.now = 401
+    challenge(made.app, "line", store=tmp_path)
+    card = tmp_path / "operate" / made.app.name / "card.html"
+    client = TestClient(site(Workspace(tmp_path)), base_url=HERE)
+
+    def faces():
+        show_status(status(tmp_path), "here")
+        pages = [client.get(path).text for path in ("/", f"/apps/{made.app.name}")]
+        return [" ".join(one.split()) for one in (card.read_text(), *pages, capsys.readouterr().out)]
+
+    assert not status(tmp_path)[0].settled
+    assert [("In shadow" in one, "ettled" in one) for one in faces()] == [*[(True, False)] * 3, (False, False)]
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[1500])
+    assert facts(made, tmp_path)[-1].body["over"]
+    assert status(tmp_path)[0].settled
+    assert [("In shadow" in one, "ettled" in one) for one in faces()] == [*[(False, True)] * 3, (False, True)]
+    assert f"{made.app.name}: settled challenger 'line': better after" in faces()[-1]
+    end_challenge(made.app, store=tmp_path)
+    assert not status(tmp_path)[0].settled
+>>>>>>> h-f
 
 
 def test_a_challenger_costs_a_fit_for_each_of_the_champions(tmp_path):

@@ -115,6 +115,22 @@ def test_months_end_on_their_last_day_and_years_on_the_leap_day(tmp_path):
     assert days[9] == "2024-02-29"
 
 
+def test_a_server_is_told_of_both_ticks_in_the_hour_that_comes_twice(tmp_path):
+    """They read alike, and so did what is live: it went on by what was known at the first of them."""
+    first, later = pd.Timestamp("2024-10-27 00:00Z"), pd.Timestamp("2024-10-27 01:00Z")
+    rows, now = hourly("2024-10-25", every="20min", days=9), [first]
+    app = app_on(lambda: rows[rows["when"] <= now[0]], every="1h")
+    told, done = [], []
+    for now[0] in (first, later):
+        done += wild.operate(app, rule=None if done else rules.Never(), store=tmp_path).ticks
+        told.append(json.loads((tmp_path / "operate" / app.name / "live.json").read_text()))
+    assert len(done) == 2
+    assert done[0].at == done[1].at == told[0]["at"] == told[1]["at"]
+    assert told[0] != told[1]
+    wild.operate(app, store=tmp_path)  # nothing is due, and nothing is told anew
+    assert json.loads((tmp_path / "operate" / app.name / "live.json").read_text()) == told[1]
+
+
 def test_local_times_without_a_zone_over_the_hour_that_comes_twice(tmp_path):
     """They cannot be told apart; a label that seems to come before its event is refused, and the sentence says why."""
     aware = hourly(AUTUMN, every="20min", days=72)

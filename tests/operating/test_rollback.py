@@ -220,6 +220,45 @@ def test_two_rollbacks_in_one_period(tmp_path):
     assert str(lived(ledger_of(made, tmp_path)).replaced(10)) == first.live
 
 
+def test_what_was_replaced_in_its_first_period_can_be_put_back(tmp_path, capsys):
+    """It was said never to have been live: whoever went back by mistake could not undo it."""
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(3), moments=[*range(251, 560, 50)])
+    made.now = 551
+    before, promised = live_json(made, tmp_path), status(tmp_path)[0].promised
+    back = rollback(made.app, store=tmp_path)
+    assert (back.live, back.to) == ("9", "6")
+    again = rollback(made.app, dry=True, store=tmp_path)
+    assert ([way.vintage for way in again.ways], again.to) == (["9", "3"], "3")
+    undone = rollback(made.app, to="9", store=tmp_path)
+    assert (undone.live, undone.to) == ("6", "9")
+    assert live_json(made, tmp_path) == before
+    assert status(tmp_path)[0].promised == promised
+    tick_by_tick(made, tmp_path, None, begin=None, moments=[601, 651, 701, 751])
+    life = lived(ledger_of(made, tmp_path))
+    assert [str(one) for one in life.path[-5:]] == ["9", "9", "9", "12", "12"]
+    told = {one["period"]: one for fact in life.facts if fact.kind == "scored" for one in fact.body["periods"]}
+    assert told[11]["kept"] is not None  # it was promised of what ended the period
+    assert "replaced" not in told[11]
+
+
+def test_rows_are_said_to_count_from_when_both_had_come_first(tmp_path, capsys):
+    """After going back, what is live has come twice: rows of its first time count too, and it was said that they do not."""
+    made = world()
+    tick_by_tick(made, tmp_path, rules.Every(3), moments=[*range(251, 620, 50)])
+    made.now = 601
+    rollback(made.app, store=tmp_path)
+    show_rollback(rollback(made.app, to="3", dry=True, store=tmp_path))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "On the labelled rows since both had come first." in said
+    found = {way.vintage: way for way in rollback(made.app, dry=True, store=tmp_path).ways}
+    read = survey(made.app)
+    known = [row for row in range(len(read.time)) if read.known_at[row] <= read.grid.edges[10]]
+    for name, cutoff in {"3": 6, "9": 9}.items():
+        rows = [row for row in known if read.grid.edges[cutoff] <= read.time[row] < read.grid.edges[10]]
+        assert found[name].n == len(rows)
+
+
 def test_a_model_that_is_not_the_one_that_was_live_is_not_put_back(tmp_path):
     made = world()
     tick_by_tick(made, tmp_path, rules.Every(2), moments=[451])

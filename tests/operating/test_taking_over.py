@@ -182,6 +182,17 @@ def test_a_damaged_log_is_told_and_stops_nothing(tmp_path):
     assert len(log_of(tmp_path)) == 50
 
 
+def test_an_alarm_that_is_a_sentence_is_printed_with_one_stop(tmp_path, capsys):
+    made = Rewritten(tmp_path)
+    place = tmp_path / "operate" / made.app.name / "served"
+    place.mkdir(parents=True)
+    (place / "00000001.jsonl").write_bytes(b"hello\n")
+    made.now = BEGIN + 1
+    show_operation(wild.operate(made.app, rule=rules.BreakEven(), begin=BEGIN, store=tmp_path))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Restore the file from a copy. Next tick" in said
+
+
 def test_without_a_log_or_a_server_nothing_is_said(tmp_path):
     made = Rewritten(tmp_path)
     assert "served" not in ticked(made, tmp_path)

@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from mlwild.answering.bundle import KIND
@@ -255,6 +256,46 @@ def test_where_a_canary_and_the_champion_both_fail_what_is_expected_to_lose_less
     reply, arms = run(standing.answer(Asked("", [["fine"] * 3], 3, ((),) * 3), ["a", "b", "c"]))
     status, expected = canary if who == "canary" else champion
     assert (arms, reply["status"], reply["expected"]) == ([who] * 3, [status] * 3, [expected] * 3)
+
+
+class Draws:
+    """An arm that falls back, and draws half of its answers among two values; a draw is expected to lose more."""
+
+    def __init__(self, seed):
+        self.deadline, self.asking, self.draw = 1.0, 0, np.random.default_rng(seed)
+
+    async def answer(self, columns, n, within=None):
+        """Answer so many rows."""
+        made = constant({"constant": 0.0, "loss": 0.3, "vintage": "1"}, n, "")
+        drawn, which = self.draw.random(n) < 0.5, self.draw.integers(1, 3, n)
+        return Reply(
+            made.lists
+            | {
+                "value": np.where(drawn, which, 0).tolist(),
+                "chance": np.where(drawn, 0.25, 0.5).tolist(),
+                "expected": np.where(drawn, 0.9, 0.3).tolist(),
+            }
+        )
+
+
+@pytest.mark.parametrize(
+    ("canary", "champion", "who"),
+    [
+        (Draws(1), Draws(2), CHAMPION),
+        (Draws(3), Said("fallback", 0.5), "canary"),
+        (Said("fallback", 0.1), Draws(4), CHAMPION),
+    ],
+    ids=["both", "the champion is late", "the champion alone"],
+)
+def test_an_answer_that_is_drawn_has_the_chance_that_it_is_given_with_though_two_fail(canary, champion, who):
+    """Draws were left out where the other arm had none: of two that draw, a draw was given with a third of its chance."""
+    n = 8000
+    standing = Standing(Live({"live": "1", "canary": {"share": 1.0}}), None, champion, canary)
+    reply, arms = run(standing.answer(Asked("", [["fine"] * n], n, ((),) * n), [str(row) for row in range(n)]))
+    assert set(arms) == {who}
+    value, chance = np.array(reply["value"]), np.array(reply["chance"])
+    for one in (0, 1, 2):  # outcomes weighted by the inverse of the chance stand for all rows
+        assert np.where(value == one, 1 / chance, 0.0).mean() == pytest.approx(1.0, abs=0.08)
 
 
 @pytest.mark.parametrize("status", ["fallback", "refused"])

@@ -431,6 +431,28 @@ def test_a_log_whose_file_cannot_be_looked_at_for_a_while_is_told_and_goes_on(tm
     assert ids(tmp_path) == ["0", "1"]
 
 
+@pytest.mark.parametrize("harm", [b"hello\n", None], ids=["written to", "emptied"])
+def test_behind_what_somebody_else_did_to_the_file_a_new_segment_is_begun(tmp_path, monkeypatch, harm):
+    """A request that came again was not known again and logged twice, and a write that failed cut what was kept."""
+
+    async def work(log):
+        await log.add(named(1))
+        path = tmp_path / "00000001.jsonl"
+        path.write_bytes(path.read_bytes() + harm if harm else b"")
+        place = await log.add(named(2))
+        assert read_at(tmp_path, place)["id"] == "2"
+        with monkeypatch.context() as patch:
+            half_written(patch)
+            with pytest.raises(FullError):
+                await log.add(named(3))
+        assert read_at(tmp_path, place)["id"] == "2"
+        return await log.add(named(4))
+
+    assert read_at(tmp_path, run(tmp_path, work))["id"] == "4"
+    (tmp_path / "00000001.jsonl").unlink()  # what is whole behind it
+    assert ids(tmp_path) == ["2", "4"]
+
+
 def test_a_last_line_that_was_whole_and_is_damaged_is_told_when_it_is_moved(tmp_path, capfd):
     path = tmp_path / "00000001.jsonl"
 

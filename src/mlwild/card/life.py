@@ -55,6 +55,7 @@ def life_view(sheet: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "challenger": status["challenger"],
         "share": status.get("share", 0.0),
+        "settled": status.get("settled", False),
         "alarms": _alarms(newest)[:20],
         "changes": [tick_row(one, decimals) for one in newest if one["action"] != "keep"][:LISTED],
         "rows": [tick_row(one, decimals) for one in newest[:LISTED]],

@@ -41,7 +41,7 @@ LEVEL, FEWEST = 0.95, 30
 @dataclass(frozen=True)
 class Way:
     """
-    An earlier vintage that could be put back, and how it would have done since the live one came.
+    An earlier vintage that could be put back, and how it would have done since it and the live one had come first.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Way:
     age : int
         Periods since it learned.
     n : int
-        Labelled rows that both have answered since the live one came (periods, where the loss is one of a set).
+        Labelled rows since both had come first (periods, where the loss is one of a set).
     live_loss, loss : float or None
         Mean loss on them of what is live, and of this one, weighted as the app weighs rows; None without a row.
     gain : float or None
@@ -136,7 +136,7 @@ def rollback(
     ----------
     app : App
     to : str, optional
-        Which vintage; default the one that was live before.
+        Which vintage; default the one that was live before, for a whole period at least.
     why : str
         For the ledger.
     hold : int
@@ -257,8 +257,8 @@ def at_desk(app: App, *, store: str | Path, jobs: Jobs = None, dry: bool = False
 
 
 def _candidates(life: Lived) -> list[Vintage]:
-    """Return what was in place before, the newest first."""
-    return [one for one in dict.fromkeys(reversed(life.path)) if one != life.path[-1]]
+    """Return what was in place before, the newest first: what was replaced in the period that it came in as well."""
+    return [one for one in dict.fromkeys(one for one, _ in reversed(life.came)) if one != life.path[-1]]
 
 
 def _chosen(life: Lived, to: str | None, app: str) -> Vintage:
@@ -268,8 +268,8 @@ def _chosen(life: Lived, to: str | None, app: str) -> Vintage:
             f"to: {app!r} has had one vintage only, {life.path[-1]}: there is none to go back to. To go back to "
             "earlier code, restore it and run mlwild deploy."
         )
-    if to is None:
-        return before[0]
+    if to is None:  # who goes back once more does not mean what was bad enough to be replaced at once
+        return next((one for one in before if one in life.path), before[0])
     found = next((one for one in before if str(one) == to), None)
     if found is None:
         have = ", ".join(str(one) for one in before)
@@ -292,17 +292,16 @@ def _check_artefact(desk: Desk, triangle: Triangle, vintage: Vintage) -> None:
 
 
 def _way(desk: Desk, triangle: Triangle, vintage: Vintage, live: Vintage) -> Way:
-    """Hold an earlier vintage against what is live, on the rows since that came."""
+    """Hold an earlier vintage against what is live, on the rows since both had come first."""
     life, grid = desk.lived(), triangle.survey.grid
-    first = life.path.index(vintage) + life.first
-    came = life.path.index(live) + life.first
-    ours, theirs, weight = _losses(triangle, live, vintage, max(came, live.cutoff, vintage.cutoff))
+    came = dict(reversed(life.came))  # for the first time
+    ours, theirs, weight = _losses(triangle, live, vintage, max(came[live], live.cutoff, vintage.cutoff))
     known = len(ours) > 0
     found = _gain(ours, theirs, weight) if known else None
     sure = found is not None and not found.undecided
     return Way(
         vintage=str(vintage),
-        since=desk.clock.show(int(desk.edges[first])),
+        since=desk.clock.show(int(desk.edges[came[vintage]])),
         age=grid.periods - vintage.cutoff,
         n=len(ours),
         live_loss=float(np.average(ours, weights=weight)) if known else None,

@@ -42,9 +42,12 @@ class Lived:
         return [fact for fact in self.facts if fact.kind == "ordered"]
 
     def replaced(self, cutoff: int) -> Vintage | None:
-        """Return what a person replaced in the middle of a period; None if nobody did."""
+        """Return what a person replaced in the middle of a period; None if nobody did, or put it back again."""
         first = next((fact for fact in self.orders if fact.cutoff == cutoff), None)
-        return None if first is None else vintage_of(first.body["instead_of"])
+        if first is None:
+            return None
+        was = vintage_of(first.body["instead_of"])
+        return None if was == self.path[cutoff - self.first] else was
 
     @property
     def first(self) -> int:
@@ -61,6 +64,12 @@ class Lived:
     def path(self) -> tuple[Vintage, ...]:
         """What was live in each period from the first on, the one that opened last included."""
         return tuple(one.live for one in self.decided)
+
+    @property
+    def came(self) -> tuple[tuple[Vintage, int], ...]:
+        """What was put in place or kept, and at which cutoff, oldest first: what a person replaced at once as well."""
+        told = (fact for fact in self.facts if fact.kind in ("decided", "ordered"))
+        return tuple((vintage_of(fact.body["vintage"]), fact.cutoff) for fact in told)
 
     @property
     def before(self) -> tuple[int, tuple[Vintage, ...]]:

@@ -83,8 +83,9 @@ def make_again(desk: Desk) -> str:
 
 def _body(desk: Desk, life: Lived, cutoff: int) -> dict[str, Any]:
     live = life.path[-1]
-    body = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live)}
-    body["at"] = desk.clock.show(int(desk.edges[cutoff]))
+    body: dict[str, Any] = {"app": desk.app.name, "live": str(live), "vintage": of_vintage(live)}
+    # Two ticks may read alike: less than a minute apart, or in the hour that a wall clock shows twice.
+    body |= {"at": desk.clock.show(int(desk.edges[cutoff])), "cutoff": cutoff}
     if not desk.published:
         told = live_fit(life)
         body |= {name: told[name] for name in ("key", "digest") if name in told}

@@ -56,6 +56,8 @@ class Status:
         What runs beside it, and where it stands; empty if nothing does.
     share : float
         Of the requests that this answers; 0 in shadow.
+    settled : bool
+        Whether that is settled: no tick scores it any more, and it answers nothing.
     running : str
         Since when a call is at work on it; empty if none is.
     """
@@ -75,6 +77,7 @@ class Status:
     alarm: str = ""
     challenger: str = ""
     share: float = 0.0
+    settled: bool = False
     running: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -190,7 +193,7 @@ def _stamp(folder: Path) -> int:
 
 
 def _check(body: dict[str, Any]) -> str:
-    return digest("status 1", json.dumps(body, sort_keys=True))
+    return digest("status 2", json.dumps(body, sort_keys=True))
 
 
 def kept_status(folder: Path) -> Status | None:
@@ -237,18 +240,24 @@ def status_of(ledger: Ledger, *, running: bool = False) -> Status | None:
         alarm=("" if running else _unfinished(whole)) or _alarm(life, scored),
         challenger=_challenger(life),
         share=_share(life),
+        settled=_settled(life),
     )
 
 
 def _promised(life: Lived, fact: Fact) -> dict[str, Any]:
     """Return the promise of the period that runs; of a vintage that somebody has replaced since, only which it was."""
     gone = life.replaced(fact.cutoff)
-    return dict(fact.body) if gone is None or gone == life.path[-1] else {"replaced": str(gone)}
+    return dict(fact.body) if gone is None else {"replaced": str(gone)}
 
 
 def _share(life: Lived) -> float:
     found = beside(life)
     return 0.0 if found is None else found.share
+
+
+def _settled(life: Lived) -> bool:
+    begun = trial_of(life)
+    return begun is not None and settled(life, begun)
 
 
 def _challenger(life: Lived) -> str:

@@ -130,10 +130,13 @@ class Standing:
             pair.close()
 
 
-def _rank(reply: Reply, row: int) -> tuple[int, float]:
+def _rank(reply: Reply, row: int) -> tuple[int, bool, float]:
     """Return by what answers to a row are put in order, the best least: the champion's own, a fallback's, none."""
     expected, status = reply["expected"][row], reply["status"][row]
-    return {"fallback": 1, "refused": 2}.get(status, 0), math.inf if expected is None else expected
+    # Who answers must not hang on whether one was drawn: the chance that it is given with would be another.
+    certain = reply["chance"][row] == 1
+    place = {"fallback": 1, "refused": 2}.get(status, 0)
+    return place, certain, 0.0 if not certain else math.inf if expected is None else expected
 
 
 def _rows(asked: Asked, rows: Sequence[int]) -> list[list[Any]]:

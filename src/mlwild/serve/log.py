@@ -284,7 +284,8 @@ class Log:
     def _write(self, lines: Sequence[bytes]) -> int:
         """Write lines, and return where they begin; where that fails, none of them is in the log."""
         self._cut()
-        if self._size >= SEGMENT:
+        # Behind what somebody else wrote or cut, lines would not be where they are said to be, and be cut with it.
+        if self._size >= SEGMENT or os.fstat(self._file).st_size != self._size:
             self._open_next()
         before = self._size
         left = memoryview(b"".join(lines))

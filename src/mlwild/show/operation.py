@@ -49,7 +49,7 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
-        console.print(Text(f"{at}: {why}.", style="bold red"))
+        console.print(Text(f"{at}: {why.removesuffix('.')}.", style="bold red"))
     if done.dry:
         console.print(Text(_change(done), style="bold"))
     if done.dry and not asks:
@@ -102,7 +102,7 @@ def show_rollback(done: Rollback) -> None:
     console.print(table)
     console.print(
         Text(
-            f"On the labelled {done.counted}s since what is live came. Gain above 0: the earlier one did better.",
+            f"On the labelled {done.counted}s since both had come first. Gain above 0: the earlier one did better.",
             style="dim",
         )
     )
@@ -236,6 +236,7 @@ def show_status(found: Sequence[Status], store: str) -> None:
             console.print(Text(f"{one.app}: {one.alarm.removesuffix('.')}.", style="bold red"))
     for one in found:
         if one.challenger:
-            console.print(Text(f"{one.app}: challenger {one.challenger}.", style="cyan"))
+            what = "settled challenger" if one.settled else "challenger"
+            console.print(Text(f"{one.app}: {what} {one.challenger}.", style="cyan"))
     red = sum(bool(one.alarm) for one in found)
     console.print(Text(f"{things(len(found), 'app')}, {count(red)} with an alarm.", style="dim"))

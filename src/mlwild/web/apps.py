@@ -62,5 +62,6 @@ def _row(one: Status) -> dict[str, Any]:
         "rule": one.rule,
         "challenger": one.challenger,
         "share": one.share,
+        "settled": one.settled,
         "running": one.running,
     }
