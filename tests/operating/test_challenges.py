@@ -118,7 +118,6 @@ def test_a_better_challenger_is_found_better(tmp_path):
     assert "'line': better after" in status(tmp_path)[0].challenger
 
 
-<<<<<<< HEAD
 def _of(answer):
     return lambda X, y: lambda X: np.full(len(X), answer)
 
@@ -144,7 +143,8 @@ def test_labels_that_come_early_settle_nothing(tmp_path):
     assert last["n"] >= 200
     assert last["challenger"] == pytest.approx(2.0, abs=3 * 2 / np.sqrt(last["n"]))
     assert last["champion"] == 1.0
-=======
+
+
 def test_one_that_is_settled_is_said_to_be_on_all_faces(tmp_path, capsys):
     """The pages and the card said "In shadow" of one that no tick scores any more."""
     made = rivals(drift=0.0, n=1500)
@@ -169,7 +169,6 @@ def test_one_that_is_settled_is_said_to_be_on_all_faces(tmp_path, capsys):
     assert f"{made.app.name}: settled challenger 'line': better after" in faces()[-1]
     end_challenge(made.app, store=tmp_path)
     assert not status(tmp_path)[0].settled
->>>>>>> h-f
 
 
 def test_a_challenger_costs_a_fit_for_each_of_the_champions(tmp_path):
