@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cloudpickle
@@ -257,3 +258,28 @@ def test_pickles_of_the_first_app_are_what_they_were(apps):
     assert cloudpickle.dumps(first.models["mean"]) == before
     assert type(pickle.loads(before)) is type(first.models["mean"])
     assert Path(sys.modules["helper"].__file__).parent.parent == apps / "first"
+
+
+def test_threads_that_load_apps_at_once_give_each_its_own_modules(apps, monkeypatch):
+    found, troubles = [], []
+
+    def load(folder):
+        try:
+            found.append((folder, made(wild.load_app(apps / folder / "app.py"))))
+        except Exception as problem:  # noqa: BLE001  the thread's, told below
+            troubles.append(problem)
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(5):
+            both = [threading.Thread(target=load, args=(folder,)) for folder in ("first", "second") * 2]
+            for one in both:
+                one.start()
+            for one in both:
+                one.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert troubles == []
+    assert sorted(found) == [("first", 2.0)] * 10 + [("second", 3.0)] * 10

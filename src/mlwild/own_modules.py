@@ -6,6 +6,7 @@ import importlib
 import io
 import pickle
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from mlwild.installed import installed_folders, recorded
 
 #: Modules that go by a name of their own, by their folder and the name that its files know them by.
 _held: dict[Path, dict[str, ModuleType]] = {}
-#: Folders whose own modules are found at present, the latest last.
+#: Folders whose own modules are found at present, the latest last; one thread's alone.
 _open: list[Path] = []
+_one_at_a_time = threading.RLock()
 
 
 class _Anew(SourceFileLoader):
@@ -70,11 +72,19 @@ def from_folder(folder: Path, *, anew: bool = False) -> Iterator[None]:
     Notes
     -----
     What a function imports only when it is called is found as anywhere: by then the names are the process's again.
+    Names are the whole process's: another thread waits.
     """
     folder = folder.resolve()
-    if _open[-1:] == [folder]:  # an app within an exported model
-        yield
-        return
+    with _one_at_a_time:
+        if _open[-1:] == [folder]:  # an app within an exported model
+            yield
+        else:
+            with _aside(folder, anew=anew):
+                yield
+
+
+@contextmanager
+def _aside(folder: Path, *, anew: bool) -> Iterator[None]:
     names = _beside(folder)
     before = {name: module for name, module in sys.modules.items() if _top(name) in names}
     known = {} if anew else _held.get(folder, {})
