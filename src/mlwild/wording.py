@@ -140,7 +140,19 @@ def sentence(text: str) -> str:
     ('No difference.', 'Too few. Hint: wait.', 'And so on ...', '')
     """
     text = text.strip()
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}." if text else ""
+    return ended(text[:1].upper() + text[1:])
+
+
+def ended(text: str) -> str:
+    """
+    Write some words with an end: a full stop, unless they have one.
+
+    Examples
+    --------
+    >>> ended("no label came"), ended("no label came: is their feed down?"), ended("")
+    ('no label came.', 'no label came: is their feed down?', '')
+    """
+    return text if not text or text[-1] in ".?!" else f"{text}."
 
 
 def outside(stages: Sequence[Mapping[str, Any]]) -> str:

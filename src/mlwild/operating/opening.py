@@ -37,6 +37,7 @@ from mlwild.triangle.logged import log_as_of
 from mlwild.triangle.settled import SETTLED
 from mlwild.triangle.store import Store
 from mlwild.triangle.survey import lay_survey, origin_of
+from mlwild.wording import things
 
 #: Periods before the first cutoff that a life can be opened at: fewer tell nothing.
 EARLIEST = 3
@@ -218,9 +219,10 @@ def _first(clock: Clock, edges: NDArray[np.int64], begin: str | int | None) -> i
         if first == len(edges):
             raise AppError(f"begin: no cutoff at or after {begin!r}; the data reach {clock.show(int(edges[-1]))}.")
     if first < EARLIEST:
+        there = f"there {'is' if first == 1 else 'are'} {things(first, 'period')}"
         raise DataError(
-            f"data: there are {first} periods before the first cutoff of operation; it takes {EARLIEST}. Give more "
-            "history, or a later `begin`."
+            f"data: {there} before the first cutoff of operation; it takes {EARLIEST}. Give more history, or a later "
+            "`begin`."
         )
     return first
 

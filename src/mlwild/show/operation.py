@@ -11,7 +11,7 @@ from rich.text import Text
 from mlwild.operating import Challenge, Operation, Rollback, Status, Tick, Way
 from mlwild.operating.beside import percent
 from mlwild.show.terminal import terminal
-from mlwild.wording import between, count, number, sentence, things
+from mlwild.wording import between, count, ended, number, sentence, things
 
 _STYLES = {"retrain": "bold", "update": "bold", "start": "bold", "fall back": "bold yellow", "refused": "bold red"}
 
@@ -49,7 +49,7 @@ def show_operation(done: Operation, *, asks: bool = False) -> None:
             other = f"; {count(served['unlike'])} were asked for with other columns than the data have, and are not"
             console.print(Text(f"{one.at}: {said}{other if served['unlike'] else ''}.", style="cyan"))
     for at, why in done.alarms:
-        console.print(Text(f"{at}: {why.removesuffix('.')}.", style="bold red"))
+        console.print(Text(ended(f"{at}: {why}"), style="bold red"))
     if done.dry:
         console.print(Text(_change(done), style="bold"))
     if done.dry and not asks:
@@ -134,7 +134,7 @@ def show_challenge(found: Challenge) -> None:
     rests = f"Planned from {count(plan.n)} {plan.unit}s of the past; valid however often one looks"
     console.print(Text(f"{rests}, at {plan.level:.0%}.", style="dim"))
     if found.alarm:
-        console.print(Text(f"{found.alarm}.", style="bold red"))
+        console.print(Text(ended(found.alarm), style="bold red"))
     unscored = "No tick since: mlwild operate scores it." if found.running else "No tick has scored it."
     said = str(found.standing.get("said", unscored))
     console.print(Text(sentence(said), style="bold"))
@@ -233,7 +233,7 @@ def show_status(found: Sequence[Status], store: str) -> None:
     console.print(table)
     for one in found:
         if one.alarm:
-            console.print(Text(f"{one.app}: {one.alarm.removesuffix('.')}.", style="bold red"))
+            console.print(Text(ended(f"{one.app}: {one.alarm}"), style="bold red"))
     for one in found:
         if one.challenger:
             what = "settled challenger" if one.settled else "challenger"
