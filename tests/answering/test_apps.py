@@ -191,16 +191,19 @@ def test_a_published_forecast_is_answered_as_it_is_given(tmp_path, monkeypatch):
     assert found.stage == ["champion", "constant"]
 
 
+#: An app whose features cannot be made of some rows.
+RAISES = dedent("""
+    def guarded(frame):
+        if (frame["x"] == 0.123456).any():
+            raise KeyError("secret")
+        return frame[["x", "z"]]
+    import dataclasses
+    app = dataclasses.replace(app, features=guarded)
+""")
+
+
 def test_features_that_raise_are_answered_for_and_only_at_their_rows(tmp_path, capfd):
-    more = dedent("""
-        def guarded(frame):
-            if (frame["x"] == 0.123456).any():
-                raise KeyError("secret")
-            return frame[["x", "z"]]
-        import dataclasses
-        app = dataclasses.replace(app, features=guarded)
-    """)
-    file = written(tmp_path, "pandas", more)
+    file = written(tmp_path, "pandas", RAISES)
     wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
     service = answering(file)
     x = [0.1, 0.2, 0.123456, 0.4, 0.5]
@@ -214,15 +217,7 @@ def test_features_that_raise_are_answered_for_and_only_at_their_rows(tmp_path, c
 
 def test_rows_whose_features_cannot_be_made_cost_no_others_theirs_however_many_they_are(tmp_path):
     """A word that the function knows nothing of, in one row of thirty: alone, all others are answered by the model."""
-    more = dedent("""
-        def guarded(frame):
-            if (frame["x"] == 0.123456).any():
-                raise KeyError("secret")
-            return frame[["x", "z"]]
-        import dataclasses
-        app = dataclasses.replace(app, features=guarded)
-    """)
-    file = written(tmp_path, "pandas", more)
+    file = written(tmp_path, "pandas", RAISES)
     wild.operate(wild.load_app(file), rule=Every(1), store=tmp_path / ".mlwild", jobs=1)
     service = answering(file)
     rng, n = np.random.default_rng(0), 600
