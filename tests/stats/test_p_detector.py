@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from mlwild.errors import DataError
-from mlwild.stats import p_detector
+from mlwild.stats import kernels, p_detector
 from mlwild.stats.p_detector import POWERS, Alarm, PDetector, _scales
 from mlwild.stats.support import learn_support
 
@@ -180,5 +180,6 @@ def test_a_fault_is_found_after_some_rows_and_dated(calibration, most, draws):
 def test_bets_that_are_numbers_one_by_one_and_not_together_raise_an_alarm(monkeypatch):
     """Long after an alarm that nobody heeded: the history of a guard is judged in one go."""
     recursed = p_detector._recursed
+    monkeypatch.setattr(kernels, "compiled", None)
     monkeypatch.setattr(p_detector, "_recursed", lambda *given: np.maximum(recursed(*given), [[0, 0, 0, 1.5e308]] * 4))
     assert PDetector(100.0).feed_all(np.full(4, 0.9))[1].row == 3

@@ -50,7 +50,7 @@ from mlwild.triangle.store import Store
 from mlwild.triangle.survey import Tables, lay_survey, read_events
 
 #: Part of the key: raised when what is bundled changes.
-VERSION = "bundle 21"
+VERSION = "bundle 22"
 #: Bundles that are kept however long ago they were used, the latest; others for so many seconds.
 LATEST, KEPT = 8, 86_400.0
 #: Who bundles holds it.

@@ -17,6 +17,7 @@ from mlwild.contracts.tables import kind_of
 from mlwild.errors import DataError
 from mlwild.guards.encoding import Encoding, nanoseconds
 from mlwild.guards.runs import Runs, longest_runs, longest_spans
+from mlwild.stats import kernels
 from mlwild.stats.even_grids import FARTHEST
 from mlwild.stats.slips import commonest, fits_unit, likely_units
 from mlwild.wording import number
@@ -79,13 +80,17 @@ class Fences:
 
     def keep(self, rows: Floats) -> bool:
         """
-        Say whether every value is there and within its limits: most batches, in a third of the time of `broken`.
+        Say whether it is known that every value is there and within its limits: most requests, sooner than by `broken`.
 
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_features)
             Column by column it is quicker.
         """
+        if kernels.compiled is not None and rows.flags.f_contiguous:
+            return bool(len(rows)) and bool(kernels.compiled.within(rows.T, self.low, self.high))
+        if len(rows) == 1:  # `broken` takes no longer, and tells more
+            return False
         # NaN would be least and greatest.
         return bool(len(rows) and (rows.min(axis=0) >= self.low).all() and (rows.max(axis=0) <= self.high).all())
 

@@ -142,7 +142,7 @@ class Guarded:
             rows, strange = self.encoding.matrix(table)
             unread, native = unread | strange, native if same else table
         rows = np.asfortranarray(rows)  # what is done column by column is done on end
-        whole = len(rows) > 1 and self.fences.keep(rows)
+        whole = self.fences.keep(rows)
         found = None if whole else self.fences.broken(rows)
         stuck = self.fences.still(watch.runs, rows, times, whole=whole) if self.settings.stuck else None
         broken = self._unusable(rows, (found, stuck), unread, stale or {})

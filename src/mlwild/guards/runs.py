@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.guards.encoding import STRANGE
+from mlwild.stats import kernels
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -78,11 +79,10 @@ class Runs:
         """
         if not len(rows):
             return None
-        if len(rows) == 1:
-            return self._alone(rows[0], longest, times, lasting)
         # Of most batches nothing stands still for two rows; the greatest is NaN where there is a gap.
-        whole = whole or not math.isnan(rows.max())
-        moves = whole and not (rows[1:] == rows[:-1]).any() and not (rows[0] == self.last).any()
+        moves = (whole or (len(rows) > 1 and not math.isnan(rows.max()))) and not self._repeats(rows)
+        if len(rows) == 1 and not moves:
+            return self._alone(rows[0], longest, times, lasting)
         new = None if moves else _new(rows, self.last, self.length)
         if new is None or new.all():
             length, began = np.ones((1, rows.shape[1])), None if times is None else times[-1:, None]
@@ -95,6 +95,12 @@ class Runs:
         self.since = self.since if began is None else np.broadcast_to(began[-1], self.last.shape).copy()
         return np.broadcast_to(over, rows.shape) if over.any() else None
 
+    def _repeats(self, rows: Floats) -> bool:
+        """Say whether any value is that of the row before."""
+        if kernels.compiled is not None and rows.flags.f_contiguous:
+            return bool(kernels.compiled.repeats(rows.T, self.last))
+        return bool((rows[1:] == rows[:-1]).any() or (rows[0] == self.last).any())
+
     def _alone(self, row: Floats, longest: Floats, times: Floats | None, lasting: Floats | float) -> Bools | None:
         """Take in one row: most requests."""
         # Two strange words need not be the same one; NaN is not itself.
@@ -103,7 +109,7 @@ class Runs:
             same &= self.length > 0
             self.length = np.where(same, self.length + 1.0, 1.0)
             self.since = self.since if times is None else np.where(same, self.since, times[0])
-        self.last = row
+        self.last = row.copy()
         over = self.length > longest
         if not over.any():
             return None

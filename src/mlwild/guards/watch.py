@@ -138,7 +138,7 @@ class Stream:
         if len(rows) == 1 and self.blamed is None:  # most requests: in a tenth of the time
             if hurt is not None and hurt[0]:
                 return []
-            alone = self.support.p_value(rows[0].tolist())
+            alone = self.support.alone(rows)
             if alone * (self.support.n + 1) > 1.5:
                 self.quiet += 1
                 if self.slack < math.inf:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
+from mlwild.stats import kernels
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -93,18 +94,30 @@ class Difficulty:
 
     def _of(self, parts: Sequence[Floats]) -> Floats:
         """Return what all columns add."""
-        off, first = np.empty((len(self.centre), len(parts[0]))), 0
-        for part in parts:
-            span = slice(first, first + part.shape[1])
-            first = span.stop
-            np.subtract(part.T, self.centre[span, None], out=off[span])
         with np.errstate(invalid="ignore", over="ignore"):  # what is no number is made one below
-            made = self._added(off)
+            made = self._plain(parts) if kernels.compiled is None else self._compiled(parts)
             whole = math.isfinite(made.sum())
         if not whole:
             odd = np.flatnonzero(~np.isfinite(made))
             off = _deviations(np.concatenate([part[odd] for part in parts], axis=1), self.centre)
             made[odd] = self._added(np.ascontiguousarray(off.T))
+        return made
+
+    def _plain(self, parts: Sequence[Floats]) -> Floats:
+        off, first = np.empty((len(self.centre), len(parts[0]))), 0
+        for part in parts:
+            span = slice(first, first + part.shape[1])
+            first = span.stop
+            np.subtract(part.T, self.centre[span, None], out=off[span])
+        return self._added(off)
+
+    def _compiled(self, parts: Sequence[Floats]) -> Floats:
+        made, first = np.zeros(len(parts[0])), 0
+        for part in parts:
+            span = slice(first, first + part.shape[1])
+            first = span.stop
+            x = np.ascontiguousarray(part.T)
+            kernels.compiled.added(x, self.centre[span], self.far[span], self.side[span], made)
         return made
 
     def _added(self, off: Floats) -> Floats:

@@ -29,6 +29,8 @@ class EvenGrids:
         Of a number x: s is ``scale * x + shift``.
     half : int
         Places on either side of the middle; a power of two.
+    first, bits : ndarray of shape (n_columns, 1), int
+        What is added to make a number count its place in its last bits, and the bits of such a number at place 0.
 
     Examples
     --------
@@ -42,8 +44,8 @@ class EvenGrids:
     scale: Floats
     shift: Floats
     half: int
-    _places: Floats = field(init=False, repr=False)
-    _bits: np.int64 = field(init=False, repr=False)
+    first: Floats = field(init=False, repr=False)
+    bits: int = field(init=False, repr=False)
     _each: tuple[tuple[float, float, float], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,8 +53,8 @@ class EvenGrids:
         # Numbers of this size lie 1 / half apart: what is added is rounded to a place, and its last bits count it.
         base = 2.0**52 / self.half
         places = base + (np.arange(len(self.scale)) * (2 * self.half + 1) + self.half) / self.half
-        object.__setattr__(self, "_places", places[:, None])
-        object.__setattr__(self, "_bits", np.array([base]).view(np.int64)[0])
+        object.__setattr__(self, "first", places[:, None])
+        object.__setattr__(self, "bits", np.array([base]).view(np.int64).item())
         each = zip(self.scale[:, 0].tolist(), self.shift[:, 0].tolist(), places.tolist(), strict=True)
         object.__setattr__(self, "_each", tuple(each))
 
@@ -75,8 +77,8 @@ class EvenGrids:
         near = np.abs(made)
         near += 1.0
         made /= near
-        place = np.add(made, self._places, out=near).view(np.int64)
-        place -= self._bits
+        place = np.add(made, self.first, out=near).view(np.int64)
+        place -= self.bits
         return made, place
 
     def of_row(self, row: Sequence[float]) -> list[tuple[float, int]]:

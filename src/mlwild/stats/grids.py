@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlwild.stats import kernels
 from mlwild.stats.curve import Curve
 from mlwild.stats.even_grids import FARTHEST, EvenGrids
 
@@ -92,9 +93,32 @@ class Grids:
         x : ndarray of shape (n_curves, n_rows)
             None is NaN, or beyond 1e150.
         """
-        made, which = self.grids.over(x)
-        made *= self.slope.take(which)
-        made += self.value.take(which)
+        made = self.near(x, sure=True)
+        assert made is not None
+        return made
+
+    def near(self, x: Floats, *, sure: bool = False) -> Floats | None:
+        """
+        Return the values in many places; None where one of those is NaN, or beyond 1e150.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_curves, n_rows)
+            Row after row in memory.
+        sure : bool
+            Whether it is known that none is.
+        """
+        if kernels.compiled is not None:
+            made, grids = np.empty_like(x), self.grids
+            steps = grids.scale, grids.shift, grids.first, grids.bits, self.slope, self.value
+            if not kernels.compiled.lines(x, *steps, made):
+                return None
+        elif not (sure or (x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST)):
+            return None
+        else:
+            made, which = self.grids.over(x)
+            made *= self.slope.take(which)
+            made += self.value.take(which)
         for place, curve in zip(self.rest, self.curves, strict=True):
             order = x[place].argsort()  # each search begins where the last one ended
             made[place, order] = curve.over(x[place, order])
@@ -150,7 +174,8 @@ def _lines(curve: Curve, edges: Floats, scale: float, shift: float) -> Floats:
 def _off(curve: Curve, lines: Floats, unit: tuple[float, float], bounds: tuple[float, float]) -> float:
     """Return how far off a grid is in the mean; infinite where it is too far off anywhere."""
     (scale, shift), (most, near) = unit, bounds
-    grid = Grids(EvenGrids(np.array([[scale]]), np.array([[shift]]), HALF), lines[:, 0], lines[:, 1], (), ())
+    value, slope = (np.ascontiguousarray(one) for one in lines.T)
+    grid = Grids(EvenGrids(np.array([[scale]]), np.array([[shift]]), HALF), value, slope, (), ())
     inner = np.asarray(curve.knots)[1:-1]
     middle = -shift / scale
     beyond = np.concatenate([middle + (end - middle) * np.array([1.1, 1.3, 2.0, 4.0, 10.0]) for end in inner[[0, -1]]])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
+from mlwild.stats import kernels
 from mlwild.stats.gaffke import gaffke_upper
 
 Floats = NDArray[np.float64]
@@ -168,6 +169,27 @@ class PDetector:
             return self, None
         for end in (float(p.min()), float(p.max())):  # NaN, if there is any
             self._check(end)
+        return self._plain(p) if kernels.compiled is None else self._compiled(p)
+
+    def _compiled(self, p: Floats) -> tuple[PDetector, Alarm | None]:
+        """Feed rows one after the other."""
+        logs = np.empty((2, len(p)))
+        np.log(p, out=logs[0])
+        logs[1] = 1.0
+        bets = np.exp(_logarithms(self.calibration, self.delta) @ logs)
+        value, best, began = np.array(self.value), np.array(self.best), np.full(len(POWERS), -1.0)
+        row = kernels.compiled.recursed(bets, float(self.run_length * len(POWERS)), value, best, began)
+        bests, places = best.tolist(), zip(self.began, began.tolist(), strict=True)
+        begans = [before if place < 0 else self.rows + int(place) for before, place in places]
+        if row < 0:
+            after = (self.rows + len(p), tuple(value.tolist()), tuple(bests), tuple(begans))
+            return PDetector(self.run_length, self.calibration, self.delta, *after), None
+        raised = self.rows + row
+        fresh = PDetector(self.run_length, self.calibration, self.delta, raised + 1)
+        return fresh, Alarm(raised, _start(bests, begans))
+
+    def _plain(self, p: Floats) -> tuple[PDetector, Alarm | None]:
+        """Do the same by sums."""
         walk = _walked(p, self.calibration, self.delta)
         with np.errstate(over="ignore", invalid="ignore"):  # what is beyond all numbers comes after an alarm
             values = _recursed(walk, np.array(self.value)[:, None])

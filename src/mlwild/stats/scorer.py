@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,10 +119,8 @@ class Scorer:
         ndarray of shape (n_scores, n_rows)
             In the order of `SCORES`.
         """
-        blocks = -(-len(rows) // max(_CELLS // len(self), 16))
-        size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
-        for at in range(0, len(rows), size or 1):
-            part = slice(at, at + size)
+        scores = np.zeros((len(SCORES), len(rows)))
+        for part in self.parts(len(rows)):
             z, gaps = self.mapped(rows[part], near=near)
             left = list(leaving)
             if left:
@@ -140,6 +138,12 @@ class Scorer:
             if worst is not None:
                 worst[part] = away.argmax(axis=0)
         return scores
+
+    def parts(self, n: int) -> Iterator[slice]:
+        """Return the rows that are worked on together, of so many."""
+        blocks = -(-n // max(_CELLS // len(self), 16))
+        size = -(-n // max(blocks, 1))
+        return (slice(at, at + size) for at in range(0, n, size or 1))
 
     @property
     def precision(self) -> Floats:
@@ -194,8 +198,9 @@ def learn_scorer(rows: Floats) -> Scorer:
 def _mapped(rows: Floats, grids: Grids, *, near: bool = False) -> tuple[Floats, NDArray[np.bool_] | None]:
     """Return the normal scores of many rows, of shape (n_columns, n_rows), 0 where a value is missing; and where."""
     x = np.ascontiguousarray(rows.T)
-    if near or (x.min(initial=0.0) >= -FARTHEST and x.max(initial=0.0) <= FARTHEST):
-        return grids.over(x), None
+    found = grids.near(x, sure=near)
+    if found is not None:
+        return found, None
     gaps = np.isnan(x)
     z = grids.over(np.clip(np.where(gaps, 0.0, x), -FARTHEST, FARTHEST))
     z[gaps] = 0.0  # the mean

@@ -148,6 +148,28 @@ class Support:
         """
         return max(self._tails.of_row(self.scorer.of_row(row)[0]), 1.0 / (self.n + 1.0))
 
+    def alone(self, rows: Floats) -> float:
+        """
+        Return what `p_value` gives for a table of one row, where loops are compiled in a third of the time.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (1, n_columns)
+
+        Examples
+        --------
+        >>> rows = np.random.default_rng(0).normal(size=(600, 2))
+        >>> support = learn_support(rows[:300], rows[300:])
+        >>> support.alone(rows[:1]) == support.p_value(rows[0].tolist())
+        True
+        """
+        if self._tails.compiled and rows.shape == (1, len(self.scorer)):
+            z = self.scorer.grids.near(np.ascontiguousarray(rows.T))
+            if z is not None:
+                p = self._tails.at_once(z, self.scorer.residual @ z, self.scorer.deviation)
+                return max(p.item(0), 1.0 / (self.n + 1.0))
+        return self.p_value(rows[0].tolist())
+
     def p_values(self, rows: Floats) -> Floats:
         """
         Return the p-value of each of many rows, that of all scores together.
@@ -214,7 +236,17 @@ class Support:
         >>> bool((support.tail(rows[:20]) == support.look(rows[:20])[0]).all())
         True
         """
-        return self._tails.over(self.scorer.of(self._checked(rows), near=near))
+        rows = self._checked(rows)
+        if not self._tails.compiled:
+            return self._tails.over(self.scorer.of(rows, near=near))
+        made = np.empty(len(rows))
+        for part in self.scorer.parts(len(rows)):
+            z, gaps = self.scorer.mapped(rows[part], near=near)
+            if gaps is None:
+                made[part] = self._tails.at_once(z, self.scorer.residual @ z, self.scorer.deviation)
+            else:
+                made[part] = self._tails.over(self.scorer.of(rows[part]))
+        return made
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")
