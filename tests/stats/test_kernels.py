@@ -165,7 +165,7 @@ def wrong():
     return [
         (lambda: loops.lines(x, two, two, first, bits, steps, steps, out[:1]), out),
         (lambda: loops.lines(x, two, two, two, bits, steps, steps, out), out),  # places before the first
-        (lambda: loops.lines(x, two, two, first + 99, bits, steps, steps, out), out),  # and after the last
+        (lambda: loops.lines(x, two, two, first + len(steps), bits, steps, steps, out), out),  # and after the last
         (lambda: loops.lines(x[:, ::2], two, two, first, bits, steps, steps, out), out),
         (lambda: loops.lines(x.astype(np.float32), two, two, first, bits, steps, steps, out), out),
         (lambda: loops.lines(np.zeros(5), two, two, first, bits, steps, steps, np.zeros(5)), out),
