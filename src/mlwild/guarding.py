@@ -17,8 +17,9 @@ from mlwild.errors import AppError, DataError
 from mlwild.guards import Candidate, Guard, Guarded, Known, learn_guard
 from mlwild.guards.exploring import check_loss, random_answers, values_of
 from mlwild.guards.following import follow, looks, numbers_of
+from mlwild.guards.mean_losses import mean_loss
 from mlwild.guards.outcomes import scores_of
-from mlwild.guards.stages import Predict, mean_loss
+from mlwild.guards.stages import Predict
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.stats.local_radii import LocalRadii, Radii
@@ -153,6 +154,8 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         0 if survey.classes is None else len(survey.classes),
         *_asked_and_told(survey, held),
         survey.time[learned].astype(np.float64),
+        survey.grid.weight[learned],
+        survey.grid.weight[held],
     )
     return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
 
@@ -202,7 +205,8 @@ def check_draws(read: Survey) -> None:
     rows = training_rows(read.time, read.known_at, np.iinfo(np.int64).min, int(read.grid.edges[-1]))
     labels = read.labels[rows]
     if len(labels):
-        check_loss(mean_loss(read.loss, labels, random_answers(values, len(labels))), read.loss.name, guard.refuse)
+        lost = mean_loss(read.loss, labels, random_answers(values, len(labels)), read.grid.weight[rows])
+        check_loss(lost, read.loss.name, guard.refuse)
 
 
 def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> tuple[Ints, Floats]:

@@ -197,6 +197,28 @@ def test_groups_are_judged_by_the_weight_of_their_rows(tmp_path):
         assert part["estimate"] == pytest.approx(np.average(lost, weights=trial.events.weight[mine]))
 
 
+def test_the_constant_is_the_best_one_for_all_rows_where_labels_are_seen_selectively(tmp_path):
+    """Of the 8,000 rows of a click rate that is about a half, clicks are seen one time in five."""
+    from mlwild.gate.ready.robust import constant_loss
+    from mlwild.gate.ready.useful import baselines_of
+
+    rows = clicks(8_000)
+    share = rows["y"].astype(float).mean()
+    chance = np.where(rows["y"] == 1, 0.2, 1.0)
+    seen = np.random.default_rng(2).random(len(rows)) < chance
+    rows = rows.assign(
+        chance=chance, y=rows["y"].where(seen).astype("Int64"), known=rows["known"].where(seen).astype("Int64")
+    )
+    app = click_app(rows, feedback="selective", propensity="chance", features=lambda frame: frame[["a", "b"]])
+    trial = trial_of(app, tmp_path)
+    assert trial.learned.labels.mean() < share - 0.1
+    assert baselines_of(trial)["a constant"][0] == pytest.approx(share, abs=0.05)
+    lost = [trial.loss.rows(trial.events.labels, np.full(len(trial.events), one)) for one in (share, 0.5 * share)]
+    fair, less = (np.average(one, weights=trial.events.weight) for one in lost)
+    assert constant_loss(trial) == pytest.approx(fair, abs=0.02)
+    assert fair < less
+
+
 def test_no_calibration_is_asked_of_a_quantile(tmp_path):
     rows = clicks(3_000).assign(y=lambda made: made["a"] + np.random.default_rng(0).exponential(size=len(made)))
     app = small_app(rows, features=lambda frame: frame[["a"]], models={"line": Line()}, loss="pinball_0.9", every=200)

@@ -161,7 +161,7 @@ def test_persistence_and_seasons_know_only_what_had_arrived(tmp_path):
         (k for k in range(len(line.time)) if line.known_at[k] < np.iinfo(np.int64).max),
         key=lambda k: (line.known_at[k], line.time[k]),
     )
-    start = float(baselines.constant(trial.learned.labels, 2, named("log_loss"), "probability"))
+    start = float(baselines.constant(trial.learned.labels, trial.learned.weight, 2, named("log_loss"), "probability"))
     for place in range(0, len(rows), 97):
         seen = [line.labels[k] for k in order if line.known_at[k] <= rows.time[place] and k != rows.rows[place]][-100:]
         assert before["the last labels known"][place] == pytest.approx((sum(seen) + start) / (len(seen) + 1))

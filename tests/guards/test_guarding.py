@@ -308,3 +308,27 @@ def test_limits_are_learned_from_rows_before_those_that_losses_are_measured_on(t
     start = triangle.survey.grid.row_start
     assert known.learned.num_rows == len(known.past) == int(start[made.since])
     assert known.held.num_rows == int(start[20] - start[made.since])
+
+
+@pytest.mark.parametrize("loss", ["absolute", "squared"])
+def test_where_labels_are_seen_selectively_losses_are_those_of_all_rows(tmp_path, loss):
+    """Labels above 1 are seen one time in ten: 20,000 rows, of which some 14,000 have their label."""
+    rng = np.random.default_rng(5)
+    rows = _rows(20_000, seed=5).assign(when=lambda rows: rows["when"] // 10)
+    rows["seen"] = np.where(rows["y"] > 1.0, 0.1, 1.0)
+    whole = rows["y"].to_numpy().copy()
+    rows.loc[rng.random(len(rows)) >= rows["seen"], "y"] = np.nan
+    app = _app(rows, loss=loss, propensity="seen", models={"mean": DummyRegressor()}, start=1000, feedback="selective")
+    triangle = _triangle(app, tmp_path)
+    made = chain_of(triangle, [Vintage(0)], 10)
+    champion, constant = made.guard.stages[0], made.guard.stages[-1]
+    held = rows["when"].between(1000 + made.since * PERIOD, 2000 - 1).to_numpy()
+    before = (rows["when"] < 1000 + made.since * PERIOD).to_numpy()
+    best = np.median(whole[before]) if loss == "absolute" else whole[before].mean()
+    assert abs(float(constant.constant) - best) < 0.15
+    seen_mean = np.nanmean(rows["y"].to_numpy()[before])
+    for stage, answer in ((champion, seen_mean), (constant, best)):
+        lost = np.abs(whole[held] - answer)
+        lost = (lost if loss == "absolute" else lost**2).mean()
+        assert abs(stage.loss / lost - 1) < 0.08
+    assert constant.loss < 0.95 * champion.loss

@@ -203,7 +203,7 @@ def test_baselines_know_only_what_had_arrived_and_constants_are_those_of_each_vi
         row, period = int(live.rows[known][place]), int(live.period[known][place])
         cutoff = survey.grid.edges[life.live[period - life.first].cutoff]
         learned = survey.labels[(survey.known_at <= cutoff) & (survey.time < cutoff)]
-        constant = float(baselines.constant(learned, 0, survey.loss, "value"))
+        constant = float(baselines.constant(learned, np.ones(len(learned)), 0, survey.loss, "value"))
         assert found["a constant"][place] == pytest.approx((survey.labels[row] - constant) ** 2)
         seen = [k for k in range(len(survey.time)) if survey.known_at[k] <= survey.time[row] and k != row]
         last = max(seen, key=lambda k: (survey.known_at[k], survey.time[k]))

@@ -16,7 +16,8 @@ from mlwild.auditions.splits import finite, promised_of_life
 from mlwild.declared import PREVIOUS
 from mlwild.guards.exploring import AT_RANDOM, random_answers, values_of
 from mlwild.guards.learning import RECENT
-from mlwild.guards.stages import CONSTANT, best_constant
+from mlwild.guards.mean_losses import best_constant
+from mlwild.guards.stages import CONSTANT
 from mlwild.models import Forecast
 from mlwild.records import Vintage
 from mlwild.triangle import Tally, Triangle
@@ -159,9 +160,10 @@ def _constants(live: Triangle, path: Sequence[Vintage], began: int) -> Triangle:
         at = min(vintage.fitted, grid.periods)
         since = since_of(survey, at)
         opens = live.recipe.opens(Vintage(since, vintage.window))
-        labels = survey.labels[training_rows(survey.time, survey.known_at, opens, int(grid.edges[since]))]
+        known = training_rows(survey.time, survey.known_at, opens, int(grid.edges[since]))
+        labels, weights = survey.labels[known][-RECENT:], grid.weight[known][-RECENT:]
         if len(labels):
-            answer = best_constant(survey.loss, labels[-RECENT:], survey.ask, classes).astype(np.float32)
+            answer = best_constant(survey.loss, labels, survey.ask, classes, weights).astype(np.float32)
         if answer is not None:
             rows = len(survey.time) - int(grid.row_start[at])
             made.enter(vintage, np.broadcast_to(answer, (rows, *answer.shape)))

@@ -21,7 +21,7 @@ RECENT, OF_SEASON = 100, 20
 _SEARCHED = 2_000
 
 
-def constant(learned: NDArray[Any], n_classes: int, loss: Loss, ask: str) -> Floats:
+def constant(learned: NDArray[Any], weights: Floats, n_classes: int, loss: Loss, ask: str) -> Floats:
     """
     Return the constant that loses least on the labels that were learned from.
 
@@ -29,6 +29,8 @@ def constant(learned: NDArray[Any], n_classes: int, loss: Loss, ask: str) -> Flo
     ----------
     learned : ndarray of shape (n_rows,)
         Numbers, or class numbers.
+    weights : ndarray of shape (n_rows,)
+        What each row counts.
     n_classes : int
         0 where labels are numbers.
     loss : Loss
@@ -42,22 +44,29 @@ def constant(learned: NDArray[Any], n_classes: int, loss: Loss, ask: str) -> Flo
     Examples
     --------
     >>> from mlwild.losses import named
-    >>> float(constant(np.array([0, 1, 1, 1]), 2, named("log_loss"), "probability"))
+    >>> labels, even = np.array([0, 1, 1, 1]), np.ones(4)
+    >>> float(constant(labels, even, 2, named("log_loss"), "probability"))
     0.75
+    >>> float(constant(labels, np.array([3.0, 1, 1, 1]), 2, named("log_loss"), "probability"))
+    0.5
     """
     if ask == "value":
-        sample = learned[:: max(1, len(learned) // _SEARCHED)].astype(np.float64)
-        grid = np.unique(np.append(np.quantile(sample, np.linspace(0.01, 0.99, 99)), sample.mean()))
-        lost = [_mean(loss, sample, np.full(len(sample), value)) for value in grid]
+        step = max(1, len(learned) // _SEARCHED)
+        sample, heavy = learned[::step].astype(np.float64), weights[::step]
+        middle = np.average(sample, weights=heavy)
+        grid = np.unique(np.append(np.quantile(sample, np.linspace(0.01, 0.99, 99)), middle))
+        lost = [_mean(loss, sample, np.full(len(sample), value), heavy) for value in grid]
         return np.asarray(grid[int(np.nanargmin(lost))])
-    shares = np.bincount(learned.astype(np.int64), minlength=n_classes) / len(learned)
+    shares: Floats = np.bincount(learned.astype(np.int64), weights=weights, minlength=n_classes) / weights.sum()
     if ask == "probabilities":
         return shares
     return np.asarray(shares[-1] if ask == "probability" else float(np.argmax(shares)))
 
 
-def _mean(loss: Loss, labels: NDArray[Any], predicted: Floats) -> float:
-    return float(loss.rows(labels, predicted).mean()) if loss.per == "row" else loss.of_set(labels, predicted)
+def _mean(loss: Loss, labels: NDArray[Any], predicted: Floats, weights: Floats) -> float:
+    if loss.per == "set":
+        return loss.of_set(labels, predicted)
+    return float(np.average(loss.rows(labels, predicted), weights=weights))
 
 
 def persistence(timeline: Timeline, held: Held, ask: str, start: Floats) -> Floats:

@@ -20,11 +20,12 @@ from mlwild.guards.fences import SHORTEST_RUN, learn_fences
 from mlwild.guards.filling import learn_filler
 from mlwild.guards.following import follow, looks, numbers_of
 from mlwild.guards.guarded import Guarded
+from mlwild.guards.mean_losses import best_constant
 from mlwild.guards.origins import learn_stream
 from mlwild.guards.outcomes import scores_of
 from mlwild.guards.runs import longest_runs
 from mlwild.guards.settings import Guard
-from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best, best_constant
+from mlwild.guards.stages import CONSTANT, Predict, Sample, Stage, best
 from mlwild.losses import Loss
 from mlwild.stats.local_radii import Radii
 
@@ -91,6 +92,8 @@ class Known:
         Default: every fifty rows, of what came before.
     times : ndarray of shape (n_learned,), optional
         Of the rows that models learned from.
+    past_weights, weights : ndarray of shape (n_learned,) and (n_held,), optional
+        What each row counts where labels are seen selectively: one over the chance that its label was seen.
     """
 
     learned: Any
@@ -104,6 +107,8 @@ class Known:
     period: NDArray[np.int64] | None = None
     told: NDArray[np.int64] | None = None
     times: Floats | None = None
+    past_weights: Floats | None = None
+    weights: Floats | None = None
 
     @cached_property
     def numbers(self) -> Floats:
@@ -177,8 +182,9 @@ def learn_guard(
     fences = learn_fences(history, encoding, terms, known.times)
     filler = learn_filler(encoding, known.learned)
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
-    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk)
-    whole = replace(sample, table=known.held, labels=known.labels)
+    few = None if known.weights is None else known.weights[picked]
+    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk, few)
+    whole = replace(sample, table=known.held, labels=known.labels, weights=known.weights)
     alike = groups_of(encoding, known.held.take(picked))
     stages = [
         *(_stage(one, known, (sample, whole), settings, alike) for one in chain),
@@ -250,7 +256,8 @@ def _range(known: Known, predictions: NDArray[Any]) -> tuple[float, float]:
 
 
 def _constant(known: Known, sample: Sample, whole: Sample, settings: Guard) -> Stage:
-    answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes)
+    weights = None if known.past_weights is None else known.past_weights[-RECENT:]
+    answer = best_constant(known.loss, known.past[-RECENT:], known.ask, known.classes, weights)
     same, few = (np.broadcast_to(answer, (len(one.labels), *answer.shape)) for one in (whole, sample))
     return Stage(
         CONSTANT,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild import frames
-from mlwild.errors import DataError
 from mlwild.guards.filling import IMPUTED, MISSING, USUAL, Filler
+from mlwild.guards.mean_losses import mean_loss
 from mlwild.guards.outcomes import likeliest_of
 from mlwild.losses import Loss
 from mlwild.models import refuse_unfinite
@@ -229,6 +229,8 @@ class Sample:
         What may stand where a value cannot be used.
     risk : float, optional
         Share of answers that may be wrong.
+    weights : ndarray of shape (n_rows,), optional
+        What each row counts in a mean loss; default: the same.
     """
 
     table: Any
@@ -237,6 +239,7 @@ class Sample:
     loss: Loss
     filler: Filler
     risk: float | None = None
+    weights: Floats | None = None
 
     @cached_property
     def numbers(self) -> Floats:
@@ -252,15 +255,16 @@ class Sample:
 
     def lost(self, predictions: NDArray[Any]) -> float:
         """Return the mean loss of some predictions; infinite where it is not defined."""
-        return self._lost(self.labels, predictions)
+        return mean_loss(self.loss, self.labels, predictions, self.weights)
 
     def blocks(self, predictions: NDArray[Any]) -> tuple[float, ...]:
         """Return the same of each stretch."""
         parts = np.array_split(np.arange(len(self.labels)), min(BLOCKS, len(self.labels)))
-        return tuple(self._lost(self.labels[part], predictions[part]) for part in parts)
-
-    def _lost(self, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-        return mean_loss(self.loss, labels, predictions)
+        heavy = self.weights
+        return tuple(
+            mean_loss(self.loss, self.labels[part], predictions[part], None if heavy is None else heavy[part])
+            for part in parts
+        )
 
     def answers(self, predict: Predict, names: Sequence[str] = (), fill: str = MISSING) -> NDArray[Any] | None:
         """Return predictions without some features; None where the model gives none."""
@@ -335,57 +339,3 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
     # How sure is sure enough is seen on rows that it did not learn from alone: of others it knows the answer.
     sure = found.sure if stage.apart or sample.risk is None else math.inf
     return Gone(loss, found.fill, max(found.wider, *(one.wider for one in each)), blocks, sure)
-
-
-def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-    """
-    Return the mean loss of some predictions; infinite where the loss is not defined.
-
-    Examples
-    --------
-    >>> from mlwild.losses import named
-    >>> mean_loss(named("squared"), np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    2.0
-    >>> mean_loss(named("auc"), np.array([1, 1]), np.array([0.5, 0.4]))
-    inf
-    """
-    if loss.per == "set":
-        found = loss.of_set(labels, predictions)
-        return found if math.isfinite(found) else math.inf
-    try:
-        return float(loss.rows(labels, predictions).mean())
-    except DataError:  # it is infinite or no number for some row
-        return math.inf
-
-
-def best_constant(loss: Loss, labels: NDArray[Any], ask: str, classes: int) -> Floats:
-    """
-    Return the answer that loses least if it is always the same.
-
-    Parameters
-    ----------
-    loss : Loss
-    labels : ndarray of shape (n_rows,)
-        Numbers, or class numbers.
-    ask : str
-        What the loss asks for.
-    classes : int
-        Number of classes; 0 for numbers.
-
-    Examples
-    --------
-    >>> from mlwild.losses import named
-    >>> float(best_constant(named("absolute"), np.array([1.0, 2.0, 9.0]), "value", 0))
-    2.0
-    >>> float(best_constant(named("log_loss"), np.array([0, 1, 1, 1]), "probability", 2))
-    0.75
-    """
-    if ask in ("probability", "probabilities"):
-        shares = np.bincount(labels.astype(np.int64), minlength=classes) / len(labels)
-        return np.asarray(shares[-1] if ask == "probability" else shares, dtype=np.float64)
-    if ask == "class":
-        tried = np.arange(classes, dtype=np.float64)
-    else:
-        tried = np.unique(np.append(np.quantile(labels, np.linspace(0, 1, 101)), labels.mean()))
-    lost = [mean_loss(loss, labels, np.full(len(labels), one)) for one in tried]
-    return np.asarray(tried[int(np.argmin(lost))], dtype=np.float64)

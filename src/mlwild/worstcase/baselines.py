@@ -34,8 +34,9 @@ def baseline_losses(live: Live, chosen: Bools) -> Iterator[tuple[str, Floats]]:
     n_classes = 0 if survey.classes is None else len(survey.classes)
 
     def start(vintage: Vintage) -> Floats:
-        learned = survey.labels[replay.learned_from(vintage)]
-        return baselines.constant(learned, n_classes, survey.loss, survey.ask)
+        learned = replay.learned_from(vintage)
+        weights = survey.grid.weight[learned]
+        return baselines.constant(survey.labels[learned], weights, n_classes, survey.loss, survey.ask)
 
     # The constant is fitted again whenever the model was.
     lived = [replay.life.live[k - live.first] for k in range(live.first, live.periods)]

@@ -35,7 +35,7 @@ def constant_loss(trial: Trial) -> float:
     """Return the mean loss of the best constant on the rows on trial: what a model that does nothing loses."""
     rows = trial.events
     n_classes = 0 if rows.classes is None else len(rows.classes)
-    start = baselines.constant(trial.learned.labels, n_classes, trial.loss, trial.model.ask)
+    start = baselines.constant(trial.learned.labels, trial.learned.weight, n_classes, trial.loss, trial.model.ask)
     return mean_loss(trial.loss, rows, np.repeat(start[None], len(rows), axis=0).astype(np.float64))
 
 

@@ -90,9 +90,9 @@ def baselines_of(trial: Trial) -> dict[str, Floats]:
     -------
     dict of str to ndarray of shape (n,) or (n, n_classes)
     """
-    rows, ask, learned = trial.events, trial.model.ask, trial.learned.labels
+    rows, ask, learned = trial.events, trial.model.ask, trial.learned
     n_classes = 0 if rows.classes is None else len(rows.classes)
-    start = baselines.constant(learned, n_classes, trial.loss, ask)
+    start = baselines.constant(learned.labels, learned.weight, n_classes, trial.loss, ask)
     made = {"a constant": np.repeat(start[None], len(rows), axis=0).astype(np.float64)}
     return made | baselines.recent(trial.timeline, rows, ask, start)
 
