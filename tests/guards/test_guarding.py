@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, SGDRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from mlwild import App, Forecast, Guard
+from mlwild.auditions import stage_losses
 from mlwild.errors import AppError, DataError
 from mlwild.guarding import answered, chain_of, followed
 from mlwild.guards.following import looks, numbers_of
@@ -332,3 +333,7 @@ def test_where_labels_are_seen_selectively_losses_are_those_of_all_rows(tmp_path
         lost = (lost if loss == "absolute" else lost**2).mean()
         assert abs(stage.loss / lost - 1) < 0.08
     assert constant.loss < 0.95 * champion.loss
+    path = [Vintage(0)] * (triangle.survey.grid.periods + 1)
+    told = {one["stage"]: one["loss"] for one in stage_losses({"mean": triangle}, path, 0)}
+    assert abs(told["constant"] / np.mean(lost) - 1) < 0.08
+    assert told["constant"] < 0.95 * told["champion"]
