@@ -157,10 +157,31 @@ def test_intervals_are_counted_under_each_fault(found):
         ([1.0, None, float("nan")], [1.0, None, float("nan")], [False, False, False]),
         ([1.0, None, 2.0], [1.0, 3.0, 2.5], [False, True, True]),
         (["1 kW", None], [1.0, None], [True, False]),
+        ([None, None, 1.0], [float("nan"), 2.0, float("nan")], [False, True, True]),
     ],
 )
 def test_cells_that_differ_are_found(one, two, expected):
     assert differs(pa.chunked_array([pa.array(one)]), pa.chunked_array([pa.array(two)])).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["gaps of an array", "times to the nanosecond"])
+def test_rows_beside_the_stretch_are_not_taken_for_befallen(kind, tmp_path):
+    """When a fault is seen, and when all is normal again, goes by the rows that it befell."""
+    rows = _rows()
+    rows["gap"] = rows["z"].where(np.arange(2400) % 3 < 2)
+    rows["at"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(2400) * 1_000_000_007, unit="ns")
+
+    def features(rows):
+        return rows[["x", "gap"]].to_numpy() if kind == "gaps of an array" else rows[["x", "at"]]
+
+    def train(X, y):
+        return lambda X: 2 * (X[:, 0] if isinstance(X, np.ndarray) else X["x"].to_numpy(dtype=float))
+
+    made = drill(_app(rows=rows, models={"line": train}, features=features), seeds=1, cutoffs=1, store=tmp_path)
+    cells = {(cell.fault, cell.severity): cell for cell in made.cells}
+    for name in ("empty rows", "missing column", "scattered gaps"):
+        assert (cells[name, 1.0].detected, cells[name, 1.0].recovered) == (0.0, 0.0), name
+    assert cells["empty rows", 0.1].detected == 0.0
 
 
 def test_what_changes_nothing_costs_nothing(found):

@@ -57,7 +57,9 @@ class Scene:
         cells = np.array(column.to_pylist(), dtype=object)
         cells[rows] = values
         place = self.table.schema.get_field_index(name)
-        return self.table.set_column(place, name, pa.array(cells.tolist(), from_pandas=True))
+        # What is made of times anew has no nanoseconds: all others would differ too.
+        kind = column.type if pa.types.is_temporal(column.type) else None
+        return self.table.set_column(place, name, pa.array(cells.tolist(), kind, from_pandas=True))
 
 
 Change = Callable[[Scene, np.random.Generator, float], Any]

@@ -352,11 +352,15 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
 
 
 def differs(column: Any, other: Any) -> NDArray[np.bool_]:
-    """Mark the cells of a column that are not those of another; gaps are alike."""
+    """Mark the cells of a column that are not those of another; gaps are alike, whether nothing stands there or NaN."""
     if column.equals(other):
         return np.zeros(len(column), dtype=bool)
     pairs = zip(column.to_pylist(), other.to_pylist(), strict=True)
-    return np.array([one != two and not (one != one and two != two) for one, two in pairs])  # noqa: PLR0124  NaN
+    return np.array([one != two and not (_gap(one) and _gap(two)) for one, two in pairs])
+
+
+def _gap(cell: Any) -> bool:
+    return cell is None or bool(cell != cell)  # noqa: PLR0124  NaN is not itself
 
 
 def _tripped(answers: Sequence[Answers], guard: Guarded) -> NDArray[np.bool_]:
