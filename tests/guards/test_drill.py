@@ -184,6 +184,22 @@ def test_rows_beside_the_stretch_are_not_taken_for_befallen(kind, tmp_path):
     assert cells["empty rows", 0.1].detected == 0.0
 
 
+def test_what_is_seen_more_seldom_weighs_more(tmp_path):
+    """Every second row is off by 1.5, and its label is seen in one of ten; the others by 0.1, and nine in ten."""
+    rows, place = _rows(6000), np.arange(6000)
+    hard, turn = place % 2 == 1, place // 2 % 10
+    rows["y"] = 2 * rows["x"] + np.where(hard, 1.5, 0.1) * np.random.default_rng(0).choice([-1, 1], 6000)
+    rows["y"] = rows["y"].where(np.where(hard, turn == 0, turn > 0))
+    rows["chance"] = np.where(hard, 0.1, 0.9)
+    app = _app(rows=rows, feedback="selective", propensity="chance", fallback=[])
+    made = drill(app, seeds=1, cutoffs=1, store=tmp_path)
+    assert made.stages[0]["loss"] == pytest.approx(0.8, rel=0.1)  # of the labels that were seen it is 0.24
+    for cell in made.cells:
+        if cell.fault == "rows out of order":
+            assert [cell.loss, cell.oracle, cell.bare, cell.clean] == pytest.approx([0.8] * 4, rel=0.1)
+            assert cell.constant > 1.6
+
+
 def test_what_changes_nothing_costs_nothing(found):
     for cell in found.cells:
         if cell.fault in ("rows out of order", "rows doubled"):
@@ -275,7 +291,7 @@ def test_what_is_printed_begins_with_the_worst(found, capsys):
 def _run(*seen, first=2, over=8):
     """Ten rows, of which a fault lasts from the third to the eighth."""
     tripped, same = np.isin(np.arange(10), seen), np.ones(10)
-    return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over)
+    return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over, same)
 
 
 def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():

@@ -59,7 +59,7 @@ class Cell:
         Median rows from the last that was befallen (of a model that fails: from the end of the stretch) until answers
         are normal again, where it was seen; NaN if they never are or `detected` is NaN.
     n : int
-        Rows in all.
+        Rows in all. Losses, and the gain, are weighted where the app has propensities.
     oracle : float
         Mean loss of the same rows if the guard were told what is broken in each, and which calls fail.
     held : float
@@ -113,6 +113,8 @@ class Run:
         The fault lasts from the one row to before the other.
     first, over : int
         The first row that was befallen, and that from which on none is any more; the same where none was.
+    weight : ndarray of shape (n_rows,)
+        1, or one over the propensity.
     """
 
     status: NDArray[np.int8]
@@ -129,6 +131,7 @@ class Run:
     ends: int
     first: int
     over: int
+    weight: Floats
 
 
 class Replay:
@@ -238,6 +241,7 @@ class Replay:
             ends,
             first,
             over,
+            self.survey.grid.weight[self.rows[order]],
         )
 
     def _answered(
@@ -319,6 +323,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         return np.concatenate([getattr(run, name)[span] for run, span in zip(runs, spans, strict=True)])
 
     lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
+    weight = joined("weight")
     detected, recovered = [], []
     for run in runs:
         if run.first == run.over:  # no row was befallen: there is nothing to be seen
@@ -337,17 +342,17 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         fault.of,
         float(finite.mean()),
         float((status != REFUSED).mean()),
-        _mean(lost),
-        _mean(bare),
+        _mean(lost, weight),
+        _mean(bare, weight),
         float(np.isfinite(bare).mean()),
-        _mean(joined("clean")[given]),
-        _mean(joined("constant")[given]),
+        _mean(joined("clean")[given], weight[given]),
+        _mean(joined("constant")[given], weight[given]),
         soon if np.isfinite(soon) else np.nan,
         late if np.isfinite(soon + late) else np.nan,
         len(lost),
-        _mean(joined("oracle")),
-        _mean(joined("held")),
-        _mean(joined("gain")),
+        _mean(joined("oracle"), weight),
+        _mean(joined("held"), np.ones(len(lost))),
+        _mean(joined("gain"), weight),
     )
 
 
@@ -385,6 +390,6 @@ def _held(made: Answers, labels: NDArray[Any]) -> Floats:
     return np.where(known, (made.low <= labels) & (labels <= made.high), np.nan).astype(np.float64)
 
 
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _mean(values: Floats, weight: Floats) -> float:
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=weight[known])) if known.any() else float("nan")

@@ -91,6 +91,8 @@ class Known:
         Default: every fifty rows, of what came before.
     times : ndarray of shape (n_learned,), optional
         Of the rows that models learned from.
+    weights : ndarray of shape (n_held,), optional
+        Of how many rows each held one tells: one over the chance that its label was seen. Default: all alike.
     """
 
     learned: Any
@@ -104,6 +106,7 @@ class Known:
     period: NDArray[np.int64] | None = None
     told: NDArray[np.int64] | None = None
     times: Floats | None = None
+    weights: Floats | None = None
 
     @cached_property
     def numbers(self) -> Floats:
@@ -177,8 +180,10 @@ def learn_guard(
     fences = learn_fences(history, encoding, terms, known.times)
     filler = learn_filler(encoding, known.learned)
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
-    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk)
-    whole = replace(sample, table=known.held, labels=known.labels)
+    weights = None if known.weights is None else known.weights[picked]
+    few = known.held.take(picked), known.labels[picked]
+    sample = Sample(*few, known.kind, known.loss, filler, settings.risk, weights)
+    whole = replace(sample, table=known.held, labels=known.labels, weights=known.weights)
     alike = groups_of(encoding, known.held.take(picked))
     stages = [
         *(_stage(one, known, (sample, whole), settings, alike) for one in chain),

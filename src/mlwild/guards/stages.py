@@ -229,6 +229,8 @@ class Sample:
         What may stand where a value cannot be used.
     risk : float, optional
         Share of answers that may be wrong.
+    weights : ndarray of shape (n_rows,), optional
+        Of how many rows each tells. Default: of itself alone.
     """
 
     table: Any
@@ -237,6 +239,7 @@ class Sample:
     loss: Loss
     filler: Filler
     risk: float | None = None
+    weights: Floats | None = None
 
     @cached_property
     def numbers(self) -> Floats:
@@ -248,19 +251,19 @@ class Sample:
         if self.risk is None:
             return 0.0
         likeliest, sureness = likeliest_of(np.asarray(predictions, dtype=np.float64))
-        return guaranteed_threshold(sureness, (likeliest != self.labels).astype(np.float64), risk=self.risk).value
+        wrong = (likeliest != self.labels).astype(np.float64)
+        return guaranteed_threshold(sureness, wrong, risk=self.risk, weights=self.weights).value
 
     def lost(self, predictions: NDArray[Any]) -> float:
         """Return the mean loss of some predictions; infinite where it is not defined."""
-        return self._lost(self.labels, predictions)
+        return mean_loss(self.loss, self.labels, predictions, self.weights)
 
     def blocks(self, predictions: NDArray[Any]) -> tuple[float, ...]:
         """Return the same of each stretch."""
         parts = np.array_split(np.arange(len(self.labels)), min(BLOCKS, len(self.labels)))
-        return tuple(self._lost(self.labels[part], predictions[part]) for part in parts)
-
-    def _lost(self, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
-        return mean_loss(self.loss, labels, predictions)
+        weights = [None if self.weights is None else self.weights[part] for part in parts]
+        rows = zip(parts, weights, strict=True)
+        return tuple(mean_loss(self.loss, self.labels[part], predictions[part], weight) for part, weight in rows)
 
     def answers(self, predict: Predict, names: Sequence[str] = (), fill: str = MISSING) -> NDArray[Any] | None:
         """Return predictions without some features; None where the model gives none."""
@@ -337,9 +340,9 @@ def measured(stage: Stage, sample: Sample, model: Predict, names: Sequence[str])
     return Gone(loss, found.fill, max(found.wider, *(one.wider for one in each)), blocks, sure)
 
 
-def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any], weights: Floats | None = None) -> float:
     """
-    Return the mean loss of some predictions; infinite where the loss is not defined.
+    Return the mean loss of some predictions, weighted if need be; infinite where the loss is not defined.
 
     Examples
     --------
@@ -353,7 +356,7 @@ def mean_loss(loss: Loss, labels: NDArray[Any], predictions: NDArray[Any]) -> fl
         found = loss.of_set(labels, predictions)
         return found if math.isfinite(found) else math.inf
     try:
-        return float(loss.rows(labels, predictions).mean())
+        return float(np.average(loss.rows(labels, predictions), weights=weights))
     except DataError:  # it is infinite or no number for some row
         return math.inf
 
