@@ -372,6 +372,15 @@ def test_answered_rows_are_held_against_themselves(careful):
             assert cell.clean == pytest.approx(cell.loss, rel=0.05), cell
 
 
+def test_an_oracle_is_held_against_the_rows_that_were_answered():
+    """It answers a row that the guard refuses, and refuses one that the guard answers: neither says who did better."""
+    run = _run(4)
+    lost, told = np.where(np.arange(10) == 3, np.nan, 1.0), np.where(np.arange(10) == 3, 9.0, 1.0)
+    told[4] = np.nan
+    assert cell_of(FAULTS[0], 1.0, [replace(run, lost=lost, oracle=told)]).oracle == 1.0
+    assert np.isnan(cell_of(FAULTS[0], 1.0, [replace(run, lost=lost, oracle=np.full(10, np.nan))]).oracle)
+
+
 def test_it_is_not_said_that_refused_rows_were_answered(careful, capsys):
     show_drill(careful)
     said = " ".join(capsys.readouterr().out.split())

@@ -61,7 +61,8 @@ class Cell:
     n : int
         Rows in all. Losses, and the gain, are weighted where the app has propensities.
     oracle : float
-        Mean loss of the same rows if the guard were told what is broken in each, and which calls fail.
+        Mean loss of the same rows if the guard were told what is broken in each, and which calls fail; NaN where it
+        would refuse them all.
     held : float
         Share of the answered rows whose outcome lay in the interval or set of the answer; NaN where there are none.
     gain : float
@@ -350,7 +351,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         soon if np.isfinite(soon) else np.nan,
         late if np.isfinite(soon + late) else np.nan,
         len(lost),
-        _mean(joined("oracle"), weight),
+        _mean(joined("oracle")[given], weight[given]),
         _mean(joined("held"), np.ones(len(lost))),
         _mean(joined("gain"), weight),
     )
