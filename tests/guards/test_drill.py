@@ -294,6 +294,16 @@ def _run(*seen, first=2, over=8):
     return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over, same)
 
 
+def test_what_is_far_too_large_is_written_with_few_digits(found):
+    page = drill_html(replace(found, cells=(replace(found.worst, bare=11_921_991.04, bare_answered=1.0),)).as_dict())
+    assert "<td>11,900,000</td>" in page
+
+
+def test_half_a_row_is_no_second_one(found, capsys):
+    show_drill(replace(found, cells=(replace(found.worst, detected=1.5),)))
+    assert "1 row " in capsys.readouterr().out
+
+
 def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():
     """One replay of three saw it in its third row: that says nothing of when it is seen."""
     fault = FAULTS[0]
@@ -389,6 +399,30 @@ def test_it_is_not_said_that_refused_rows_were_answered(careful, capsys):
     page = drill_html(careful.as_dict())
     assert "Every row was answered, or refused in words, under every fault." in page
     assert "Every row was answered under every fault" not in page
+
+
+def test_the_page_says_under_which_fault_most_is_refused_and_of_how_few_answers_the_worst_is(careful, capsys):
+    lost = [cell.answered for cell in careful.cells]
+    assert min(lost) == 0.0
+    page = " ".join(drill_html(careful.as_dict()).split())
+    named = next(f"{cell.fault}, {cell.severity:.0%} of {cell.of}" for cell in careful.cells if not cell.answered)
+    assert f"of rows are refused, by what the guard may lose or risk, and most under {named}: 100%;" in page
+    few = replace(careful, cells=(replace(careful.worst, answered=0.002, n=1500), *careful.cells[1:]))
+    assert ", by 3 answers of 1,500 rows. Losses are" in drill_html(few.as_dict())
+    show_drill(few)
+    assert "; 3 of 1,500 rows)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_where_every_row_is_refused_no_worst_loss_is_told(careful, capsys):
+    none = replace(careful, refused=1.0, cells=tuple(cell for cell in careful.cells if not cell.answered))
+    page = " ".join(drill_html(none.as_dict()).split())
+    assert "Under every fault every row was refused, in words." in page
+    assert "At worst" not in page
+    assert "not known" not in page
+    show_drill(none)
+    said = capsys.readouterr().out
+    assert "refused" in said
+    assert "not known" not in said
 
 
 def test_a_fault_under_which_all_is_refused_does_not_mix_up_the_order(careful):
