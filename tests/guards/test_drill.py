@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -523,6 +524,33 @@ def test_other_kinds_of_features_are_drilled_as_well(kind, tmp_path):
     made = drill(_app(features=features, models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
     assert [cell for cell in made.cells if cell.available < 1] == []
     assert made.cells[0].loss < made.cells[0].constant + 0.1
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "int64[pyarrow]", "decimal"])
+def test_columns_of_other_kinds_of_numbers_are_befallen_too(kind, tmp_path):
+    """Under a fault they hold what their kind has no room for, words and fractions among it: no fault is left out."""
+    rows = _rows(1600)
+    whole = (100 * rows["x"]).round()
+    rows["x"] = [Decimal(int(one)) / 100 for one in whole] if kind == "decimal" else whole.astype("int64").astype(kind)
+
+    def train(X, y):
+        return lambda X: pd.to_numeric(X["x"], errors="coerce").astype(float).fillna(0).to_numpy()
+
+    app = _app(rows=rows, models={"line": train}, features=lambda rows: rows[["x", "z"]])
+    made = drill(app, seeds=2, cutoffs=1, store=tmp_path)
+    assert (len(made.cells), made.skipped) == (45, ())
+    assert min(cell.available for cell in made.cells) == 1
+    cells = {(cell.fault, cell.severity): cell for cell in made.cells}
+    assert cells["rows out of order", 1.0].bare == pytest.approx(cells["unit slip", 1.0].clean)
+    assert cells["unit slip", 1.0].recovered == 0
+
+
+def test_it_is_said_why_no_model_can_be_fitted(tmp_path):
+    def train(X, y):
+        raise ValueError("there is a gap in x")
+
+    with pytest.raises(DataError, match=r"^drill: no model can be fitted at \d+: ValueError: there is a gap in x\.$"):
+        drill(_app(models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
 
 
 def test_the_guard_is_told_when_rows_are_of(monkeypatch, tmp_path):
