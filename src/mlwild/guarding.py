@@ -154,8 +154,8 @@ def chain_of(triangle: Triangle, path: Sequence[Vintage], cutoff: int) -> Chain:
         0 if survey.classes is None else len(survey.classes),
         *_asked_and_told(survey, held),
         survey.time[learned].astype(np.float64),
-        survey.grid.weight[learned],
-        survey.grid.weight[held],
+        _weights(survey, learned),
+        _weights(survey, held),
     )
     return Chain(learn_guard(known, chain, app.guard, _terms(app)), tuple(links), since)
 
@@ -205,8 +205,13 @@ def check_draws(read: Survey) -> None:
     rows = training_rows(read.time, read.known_at, np.iinfo(np.int64).min, int(read.grid.edges[-1]))
     labels = read.labels[rows]
     if len(labels):
-        lost = mean_loss(read.loss, labels, random_answers(values, len(labels)), read.grid.weight[rows])
-        check_loss(lost, read.loss.name, guard.refuse)
+        drawn = random_answers(values, len(labels))
+        check_loss(mean_loss(read.loss, labels, drawn, _weights(read, rows)), read.loss.name, guard.refuse)
+
+
+def _weights(survey: Survey, rows: slice | Ints) -> Floats | None:
+    """Return of how many rows each tells: one over its propensity; None where all tell of themselves alone."""
+    return None if survey.app.propensity is None else survey.grid.weight[rows]
 
 
 def answered(triangle: Triangle, path: Sequence[Vintage | None], began: int) -> tuple[Ints, Floats]:

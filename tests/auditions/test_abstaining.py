@@ -35,7 +35,7 @@ def _app(seed, **more):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=N)
     y = (rng.random(N) < 1 / (1 + np.exp(-2 * x))).astype(int)
-    rows = pd.DataFrame({"when": np.arange(N), "x": x, "y": y})
+    rows = pd.DataFrame({"when": np.arange(N), "x": x, "y": y, "seen": np.where(np.abs(x) < 1, 0.5, 1.0)})
     fields = {"name": "sure", "data": lambda: rows, "time": "when", "label": "y", "delay": 10}
     return wild.App(models={"known": Known()}, loss="brier", every=PERIOD, start=PERIOD, **fields, **more)
 
@@ -46,14 +46,16 @@ def _built(app, folder):
     return triangle, [Vintage(k, "all") for k in range(1, read.grid.periods)]
 
 
-def test_it_is_what_is_counted_by_hand(tmp_path):
-    triangle, path = _built(_app(0), tmp_path)
+@pytest.mark.parametrize("feedback", [{}, {"feedback": "selective", "propensity": "seen"}], ids=["", "weighted"])
+def test_it_is_what_is_counted_by_hand(feedback, tmp_path):
+    triangle, path = _built(_app(0, **feedback), tmp_path)
     found = abstained(triangle, path, 1, risk=0.1)
     rows = triangle.survey.app.data()
     x, y = rows["x"].to_numpy(), rows["y"].to_numpy()
     p = (1 / (1 + np.exp(-2 * x))).astype(np.float32).astype(float)
     sure, fails = np.maximum(p, 1 - p), (p > 0.5) != y
-    answered = wrong = n = 0
+    weight = 1 / rows["seen"].to_numpy() if feedback else np.ones(N)
+    answered = wrong = n = told = 0
     worst = 0.0
     edges = triangle.survey.grid.edges
     for period in range(1, triangle.survey.grid.periods):
@@ -61,13 +63,14 @@ def test_it_is_what_is_counted_by_hand(tmp_path):
         # A thousand labelled rows, of four periods at least; labels come ten rows late.
         first = int(edges[max(period - 4, 0)])
         held = slice(first, begin - 9)
-        limit = guaranteed_threshold(sure[held], fails[held].astype(float), risk=0.1).value
-        given = sure[begin:end] >= limit
-        worst = max(worst, fails[begin:end][given].mean() if given.any() else 0.0)
-        answered, wrong, n = answered + given.sum(), wrong + fails[begin:end][given].sum(), n + end - begin
+        limit = guaranteed_threshold(sure[held], fails[held].astype(float), risk=0.1, weights=weight[held]).value
+        given, weighs = sure[begin:end] >= limit, weight[begin:end]
+        missed = (weighs * fails[begin:end])[given].sum()
+        worst = max(worst, missed / weighs[given].sum() if given.any() else 0.0)
+        answered, wrong, n, told = answered + weighs[given].sum(), wrong + missed, n + end - begin, told + weighs.sum()
     assert found["periods"] == triangle.survey.grid.periods - 1
     assert abs(found["n"] - n) <= 10  # the last labels never came
-    assert found["answered"] == pytest.approx(answered / n, abs=0.01)
+    assert found["answered"] == pytest.approx(answered / told, abs=0.01)
     assert found["wrong"] == pytest.approx(wrong / answered, abs=0.005)
     assert found["worst"]["wrong"] == pytest.approx(worst, abs=0.01)
     assert found["worst"]["wrong"] > found["wrong"]

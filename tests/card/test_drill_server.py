@@ -27,6 +27,15 @@ def test_the_slowest_answer_stands_beside_the_limit_it_was_held_against():
     assert "while each fault lasts 1.5 seconds" in server_drill_html(found | {"seconds": 1.5})
 
 
+def test_requests_are_counted_while_there_was_a_server_also_where_it_was_killed():
+    killed = _cell(fault="server killed", asked=900, answered=100, away=780, turned=18, silent=2)
+    found = {
+        "app": "churn", "vintage": "7", "failed": ["x"], "deadline": 0.5, "seconds": 3.0, "clients": 4, "skipped": [],
+        "notes": [], "cells": [killed, _cell()], "clean": _cell(fault="none"),
+    }  # fmt: skip
+    assert "of 4,120 while there was a server" in server_drill_html(found)
+
+
 def test_how_long_a_fault_lasts_is_told_as_it_was_asked_for():
     calm = SimpleNamespace(**_cell())
     for seconds, said in ((1.5, "1.5 s"), (3.0, "3 s")):

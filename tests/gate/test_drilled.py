@@ -68,14 +68,24 @@ def test_what_no_guard_would_have_lost_is_reported_and_turns_nothing_red():
             [replace(GOOD, loss=2.021)],
             {"test": ready.SurvivesDrill(most_above=1.0)},
             "fail",
-            "2% of the range above it",
+            "tripped the guard 0 times; the worst is more than 2% of the range above the constant",
         ),
-        ([replace(GOOD, loss=1.06)], {}, "fail", "more than 50% of cells"),
+        (
+            [replace(GOOD, loss=1.06)],
+            {},
+            "fail",
+            "; those that lose more than without the fault are more than 50% of cells",
+        ),
         ([replace(GOOD, loss=1.06), GOOD], {}, "pass", "in 1 of 2 cells"),
         ([replace(GOOD, loss=1.06)], {"test": ready.SurvivesDrill(above_clean=0.07)}, "pass", "in 0 of 1 cells"),
         ([replace(GOOD, clean=3.0, loss=2.01)], {}, "fail", "more than 50% of cells"),  # the constant is the lesser
         # In one of three so much more than an oracle would lose.
-        ([replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD], {}, "fail", "more than 25% of cells"),
+        (
+            [replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD],
+            {},
+            "fail",
+            "; those that lose more than an oracle, too, are more than 25% of cells",
+        ),
         ([replace(GOOD, loss=1.5, oracle=1.4), GOOD, GOOD, GOOD], {}, "pass", "in 1 so much more than an oracle would"),
         ([replace(GOOD, loss=1.5, oracle=1.46), GOOD, GOOD], {}, "pass", "in 0 so much more than an oracle would"),
         ([replace(GOOD, loss=1.5, oracle=0.7), GOOD, GOOD], {}, "fail", "more than 25% of cells"),
@@ -85,7 +95,12 @@ def test_what_no_guard_would_have_lost_is_reported_and_turns_nothing_red():
             "pass",
             "in 1 of 3 cells",
         ),
-        ([GOOD], {"trips": 1}, "underpowered", "these may be chance"),  # 1 of 2,000: chance .18
+        (
+            [GOOD],
+            {"trips": 1},
+            "underpowered",
+            "tripped the guard 1 time: these may be chance",
+        ),  # 1 of 2,000: chance .18
         ([GOOD], {"trips": 2}, "fail", "more than 0.0001 of rows"),  # chance .017
         ([GOOD], {"trips": 2, "clean": 20_000}, "pass", "tripped the guard 2 times"),
         ([replace(GOOD, held=0.79)], {}, "fail", "intervals and sets hold 79% of the outcomes, not 90%"),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -157,10 +158,47 @@ def test_intervals_are_counted_under_each_fault(found):
         ([1.0, None, float("nan")], [1.0, None, float("nan")], [False, False, False]),
         ([1.0, None, 2.0], [1.0, 3.0, 2.5], [False, True, True]),
         (["1 kW", None], [1.0, None], [True, False]),
+        ([None, None, 1.0], [float("nan"), 2.0, float("nan")], [False, True, True]),
     ],
 )
 def test_cells_that_differ_are_found(one, two, expected):
     assert differs(pa.chunked_array([pa.array(one)]), pa.chunked_array([pa.array(two)])).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["gaps of an array", "times to the nanosecond"])
+def test_rows_beside_the_stretch_are_not_taken_for_befallen(kind, tmp_path):
+    """When a fault is seen, and when all is normal again, goes by the rows that it befell."""
+    rows = _rows()
+    rows["gap"] = rows["z"].where(np.arange(2400) % 3 < 2)
+    rows["at"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(2400) * 1_000_000_007, unit="ns")
+
+    def features(rows):
+        return rows[["x", "gap"]].to_numpy() if kind == "gaps of an array" else rows[["x", "at"]]
+
+    def train(X, y):
+        return lambda X: 2 * (X[:, 0] if isinstance(X, np.ndarray) else X["x"].to_numpy(dtype=float))
+
+    made = drill(_app(rows=rows, models={"line": train}, features=features), seeds=1, cutoffs=1, store=tmp_path)
+    cells = {(cell.fault, cell.severity): cell for cell in made.cells}
+    for name in ("empty rows", "missing column", "scattered gaps"):
+        assert (cells[name, 1.0].detected, cells[name, 1.0].recovered) == (0.0, 0.0), name
+    assert cells["empty rows", 0.1].detected == 0.0
+
+
+def test_what_is_seen_more_seldom_weighs_more(tmp_path):
+    """Every second row is off by 1.5, and its label is seen in one of ten; the others by 0.1, and nine in ten."""
+    rows, place = _rows(6000), np.arange(6000)
+    hard, turn = place % 2 == 1, place // 2 % 10
+    rows["y"] = 2 * rows["x"] + np.where(hard, 1.5, 0.1) * np.random.default_rng(0).choice([-1, 1], 6000)
+    rows["y"] = rows["y"].where(np.where(hard, turn == 0, turn > 0))
+    rows["chance"] = np.where(hard, 0.1, 0.9)
+    app = _app(rows=rows, feedback="selective", propensity="chance", fallback=[])
+    made = drill(app, seeds=1, cutoffs=1, store=tmp_path)
+    assert made.stages[0]["loss"] == pytest.approx(0.8, rel=0.1)  # of the labels that were seen it is 0.24
+    for cell in made.cells:
+        if cell.fault == "rows out of order":
+            assert [cell.loss, cell.oracle, cell.bare, cell.clean] == pytest.approx([0.8] * 4, rel=0.1)
+            assert cell.constant > 1.6
 
 
 def test_what_changes_nothing_costs_nothing(found):
@@ -254,7 +292,17 @@ def test_what_is_printed_begins_with_the_worst(found, capsys):
 def _run(*seen, first=2, over=8):
     """Ten rows, of which a fault lasts from the third to the eighth."""
     tripped, same = np.isin(np.arange(10), seen), np.ones(10)
-    return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over)
+    return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over, same)
+
+
+def test_what_is_far_too_large_is_written_with_few_digits(found):
+    page = drill_html(replace(found, cells=(replace(found.worst, bare=11_921_991.04, bare_answered=1.0),)).as_dict())
+    assert "<td>11,900,000</td>" in page
+
+
+def test_half_a_row_is_no_second_one(found, capsys):
+    show_drill(replace(found, cells=(replace(found.worst, detected=1.5),)))
+    assert "1 row " in capsys.readouterr().out
 
 
 def test_a_fault_that_most_replays_do_not_see_is_not_told_as_seen():
@@ -335,6 +383,15 @@ def test_answered_rows_are_held_against_themselves(careful):
             assert cell.clean == pytest.approx(cell.loss, rel=0.05), cell
 
 
+def test_an_oracle_is_held_against_the_rows_that_were_answered():
+    """It answers a row that the guard refuses, and refuses one that the guard answers: neither says who did better."""
+    run = _run(4)
+    lost, told = np.where(np.arange(10) == 3, np.nan, 1.0), np.where(np.arange(10) == 3, 9.0, 1.0)
+    told[4] = np.nan
+    assert cell_of(FAULTS[0], 1.0, [replace(run, lost=lost, oracle=told)]).oracle == 1.0
+    assert np.isnan(cell_of(FAULTS[0], 1.0, [replace(run, lost=lost, oracle=np.full(10, np.nan))]).oracle)
+
+
 def test_it_is_not_said_that_refused_rows_were_answered(careful, capsys):
     show_drill(careful)
     said = " ".join(capsys.readouterr().out.split())
@@ -343,6 +400,30 @@ def test_it_is_not_said_that_refused_rows_were_answered(careful, capsys):
     page = drill_html(careful.as_dict())
     assert "Every row was answered, or refused in words, under every fault." in page
     assert "Every row was answered under every fault" not in page
+
+
+def test_the_page_says_under_which_fault_most_is_refused_and_of_how_few_answers_the_worst_is(careful, capsys):
+    lost = [cell.answered for cell in careful.cells]
+    assert min(lost) == 0.0
+    page = " ".join(drill_html(careful.as_dict()).split())
+    named = next(f"{cell.fault}, {cell.severity:.0%} of {cell.of}" for cell in careful.cells if not cell.answered)
+    assert f"of rows are refused, by what the guard may lose or risk, and most under {named}: 100%;" in page
+    few = replace(careful, cells=(replace(careful.worst, answered=0.002, n=1500), *careful.cells[1:]))
+    assert ", by 3 answers of 1,500 rows. Losses are" in drill_html(few.as_dict())
+    show_drill(few)
+    assert "; 3 of 1,500 rows)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_where_every_row_is_refused_no_worst_loss_is_told(careful, capsys):
+    none = replace(careful, refused=1.0, cells=tuple(cell for cell in careful.cells if not cell.answered))
+    page = " ".join(drill_html(none.as_dict()).split())
+    assert "Under every fault every row was refused, in words." in page
+    assert "At worst" not in page
+    assert "not known" not in page
+    show_drill(none)
+    said = capsys.readouterr().out
+    assert "refused" in said
+    assert "not known" not in said
 
 
 def test_a_fault_under_which_all_is_refused_does_not_mix_up_the_order(careful):
@@ -443,6 +524,33 @@ def test_other_kinds_of_features_are_drilled_as_well(kind, tmp_path):
     made = drill(_app(features=features, models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
     assert [cell for cell in made.cells if cell.available < 1] == []
     assert made.cells[0].loss < made.cells[0].constant + 0.1
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "int64[pyarrow]", "decimal"])
+def test_columns_of_other_kinds_of_numbers_are_befallen_too(kind, tmp_path):
+    """Under a fault they hold what their kind has no room for, words and fractions among it: no fault is left out."""
+    rows = _rows(1600)
+    whole = (100 * rows["x"]).round()
+    rows["x"] = [Decimal(int(one)) / 100 for one in whole] if kind == "decimal" else whole.astype("int64").astype(kind)
+
+    def train(X, y):
+        return lambda X: pd.to_numeric(X["x"], errors="coerce").astype(float).fillna(0).to_numpy()
+
+    app = _app(rows=rows, models={"line": train}, features=lambda rows: rows[["x", "z"]])
+    made = drill(app, seeds=2, cutoffs=1, store=tmp_path)
+    assert (len(made.cells), made.skipped) == (45, ())
+    assert min(cell.available for cell in made.cells) == 1
+    cells = {(cell.fault, cell.severity): cell for cell in made.cells}
+    assert cells["rows out of order", 1.0].bare == pytest.approx(cells["unit slip", 1.0].clean)
+    assert cells["unit slip", 1.0].recovered == 0
+
+
+def test_it_is_said_why_no_model_can_be_fitted(tmp_path):
+    def train(X, y):
+        raise ValueError("there is a gap in x")
+
+    with pytest.raises(DataError, match=r"^drill: no model can be fitted at \d+: ValueError: there is a gap in x\.$"):
+        drill(_app(models={"line": train}), seeds=1, cutoffs=1, store=tmp_path)
 
 
 def test_the_guard_is_told_when_rows_are_of(monkeypatch, tmp_path):

@@ -84,6 +84,27 @@ def test_the_promise_is_kept_over_many_draws(n):
     assert broken <= binom.ppf(0.999, draws, 0.1), broken
 
 
+def test_the_promise_is_of_all_rows_where_some_are_seen_more_seldom():
+    """Of half of the rows one in ten is seen, and those are wrong four times as often: a promise of what is seen broke."""
+    rng, broken, unweighted, coverage = np.random.default_rng(5), 0, 0, 0.0
+    for _ in range(100):
+        confidence, hard = rng.uniform(size=8000), rng.random(8000) < 0.5
+        wrong = rng.random(8000) < (1 - confidence) * np.where(hard, 0.8, 0.2)  # of all above c: (1 - c) / 4
+        chance = np.where(hard, 0.1, 1.0)
+        seen = rng.random(8000) < chance
+        rows = confidence[seen], wrong[seen].astype(float)
+        found = guaranteed_threshold(*rows, risk=0.15, delta=0.1, weights=1 / chance[seen])
+        broken += found.coverage > 0 and (1 - found.value) / 4 > 0.15
+        coverage += np.mean(confidence >= found.value) / 100
+        unweighted += (1 - guaranteed_threshold(*rows, risk=0.15, delta=0.1).value) / 4 > 0.15
+        assert not found.bound > 0.15
+    assert broken <= binom.ppf(0.999, 100, 0.1), broken
+    assert unweighted == 100
+    assert coverage > 0.3  # all above 0.4 may be answered
+    alike = guaranteed_threshold(*rows, risk=0.15, weights=np.full(len(rows[0]), 7.0))
+    assert alike == guaranteed_threshold(*rows, risk=0.15)
+
+
 def test_losses_between_0_and_1_get_a_bound_too():
     rng = np.random.default_rng(0)
     confidence = rng.random(2000)

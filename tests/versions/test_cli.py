@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,7 @@ def test_a_rehearsal_is_found_shown_and_made_again(home):
     assert [one["kind"] for one in found] == ["rehearsal"]
     number = found[0]["id"][:8]
     assert f"Run {number} is on record" in done.stdout
+    assert found[0]["params"]["rule"] == "break-even"
     shown = run("show", number, "--card", "card.html", cwd=home).stdout
     assert "It left app.py, card.html, packages.txt, sheet.json" in " ".join(shown.split())
     assert (home / "card.html").read_text().startswith("<!")
@@ -48,6 +50,13 @@ def test_a_rehearsal_is_found_shown_and_made_again(home):
     assert "bit by bit" in later
     assert "app.py is other than it was: the one on record is run" in " ".join(later.split())
     assert sorted(path.name for path in home.glob("*.py")) == ["app.py"]
+
+
+def test_where_no_rule_is_recommended_none_is_on_record(home):
+    text = (home / "app.py").read_text()
+    (home / "app.py").write_text(re.sub(r"prices=.*?\),", "", text))
+    assert "no rule is recommended" in run("rehearse", "app.py", cwd=home).stdout
+    assert "rule" not in listed(home)[0]["params"]
 
 
 def test_other_rows_are_said_with_what_they_change(home):

@@ -17,6 +17,7 @@ from mlwild.wording import number
 from mlwild.worstcase.curves import Curve, Point, Stressed, stressed
 from mlwild.worstcase.kept import hardest
 from mlwild.worstcase.report import WorstCase
+from mlwild.worstcase.searched import fit_mean
 from mlwild.worstcase.vector import of_groups
 from tests.gate.made import Line, click_app, clicks, replay_of, small_app, trial_of
 
@@ -232,6 +233,13 @@ def test_an_app_that_never_errs_can_be_rehearsed(tmp_path):
 
     app = small_app(rows, features=lambda frame: frame[["a"]], models={"nothing": Nothing()}, every=200, start=400)
     assert wild.rehearse(replace(app, name="perfect"), store=tmp_path, jobs=1).sheet["rules"]
+
+
+def test_expected_losses_are_learned_beside_a_feature_that_is_always_missing():
+    x = np.random.default_rng(0).normal(size=400)
+    expected = fit_mean(np.column_stack([x, np.full(400, np.nan)]), x**2)
+    found = expected(np.column_stack([x, np.full(400, 7.0)]))
+    assert np.corrcoef(found, x**2)[0, 1] > 0.7
 
 
 def test_what_chance_explains_heads_no_page():

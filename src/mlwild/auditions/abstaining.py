@@ -53,11 +53,12 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
         ``risk``; ``answered``, the share of the ``n`` labelled rows of ``periods``; ``wrong``, the share of those
         answers that named another class than came, and ``all_wrong`` if every row were answered; ``worst``, the
         greatest share of wrong answers in a period, with ``from`` and ``to``; and ``kept``, in how many periods it was
-        ``risk`` at most, of ``of`` in which anything was answered; and ``said``, the same as a sentence. None where no
-        period can be looked at.
+        ``risk`` at most, of ``of`` in which anything was answered; and ``said``, the same as a sentence. Shares are
+        weighted where the app has propensities. None where no period can be looked at.
     """
     survey, grid = triangle.survey, triangle.survey.grid
-    answered = wrong = missed = n = kept = of = periods = 0
+    n = kept = of = periods = 0
+    answered = wrong = missed = told = 0.0
     worst: dict[str, Any] | None = None
     for place, vintage in enumerate(path):
         period = began + place
@@ -65,15 +66,15 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
         sure = _threshold(triangle, vintage, period, risk)
         if sure is None or not len(rows):
             continue
-        sureness, fails = _judged(triangle, vintage, rows)
+        sureness, fails, weight = _judged(triangle, vintage, rows)
         if not len(fails):
             continue
         given = sureness >= sure
-        periods, n, missed = periods + 1, n + len(fails), missed + int(fails.sum())
-        answered, wrong = answered + int(given.sum()), wrong + int(fails[given].sum())
+        periods, n, told, missed = periods + 1, n + len(fails), told + weight.sum(), missed + weight[fails].sum()
+        answered, wrong = answered + weight[given].sum(), wrong + weight[given & fails].sum()
         if not given.any():
             continue
-        share = float(fails[given].mean())
+        share = float(np.average(fails[given], weights=weight[given]))
         kept, of = kept + (share <= risk), of + 1
         if worst is None or share > worst["wrong"]:
             ends = (survey.clock.show(int(grid.edges[one])) for one in (period, period + 1))
@@ -82,9 +83,9 @@ def abstained(triangle: Triangle, path: Sequence[Vintage], began: int, *, risk: 
         return None
     found = {
         "risk": risk,
-        "answered": answered / n,
-        "wrong": wrong / answered if answered else None,
-        "all_wrong": missed / n,
+        "answered": float(answered / told),
+        "wrong": float(wrong / answered) if answered else None,
+        "all_wrong": float(missed / told),
         "n": n,
         "periods": periods,
         "worst": worst,
@@ -119,18 +120,18 @@ def _threshold(triangle: Triangle, live: Vintage, period: int, risk: float) -> f
     rows = rows[survey.known_at[rows] <= grid.edges[period]]
     if not len(rows):
         return None
-    sureness, fails = _judged(triangle, stand_in, rows)
+    sureness, fails, weight = _judged(triangle, stand_in, rows)
     if not len(fails):
         return None
-    return guaranteed_threshold(sureness, fails.astype(np.float64), risk=risk).value
+    return guaranteed_threshold(sureness, fails.astype(np.float64), risk=risk, weights=weight).value
 
 
-def _judged(triangle: Triangle, vintage: Vintage, rows: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return how sure a vintage is of its likeliest class, and whether another came, of rows that it can answer."""
+def _judged(triangle: Triangle, vintage: Vintage, rows: Ints) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """Return how sure a vintage is of its likeliest class, whether another came, and weights, of rows it can answer."""
     survey = triangle.survey
     rows = rows[~triangle.unscored[rows]]
     first = int(survey.grid.row_start[vintage.cutoff])
     value = np.asarray(triangle.predictions(vintage)[rows - first], dtype=np.float64)
     good = np.isfinite(value) if value.ndim == 1 else np.isfinite(value).all(axis=1)
     likeliest, sureness = likeliest_of(value[good])
-    return sureness, likeliest != survey.labels[rows[good]]
+    return sureness, likeliest != survey.labels[rows[good]], survey.grid.weight[rows[good]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def drill_view(found: Mapping[str, Any]) -> Row:
     scale = bar_scale([(cell["clean"], cell["loss"], cell["constant"]) for cell in cells], zero=None)
     silent = sorted((cell for cell in cells if cell["available"] < 1), key=lambda cell: float(cell["available"]))
     refused = any(cell["answered"] < cell["available"] for cell in cells)
+    least = min(cells, key=lambda cell: float(cell["answered"]))
     worst, worse = cells[0], sum(_above(cell, "constant") for cell in cells)
     rows = sum(cell["n"] for cell in cells)
     costly = [tuple(one) for one in found.get("costly", ())]
@@ -60,8 +62,16 @@ def drill_view(found: Mapping[str, Any]) -> Row:
         "app": found["app"],
         "loss": metric(found["loss"]),
         "silent": [f"{_named(cell)}: {percent(1 - cell['available'])}" for cell in silent],
-        "worst": _row(worst, digits, scale) | {"named": _named(worst), "worse": _above(worst, "constant")},
+        "worst": _row(worst, digits, scale)
+        | {
+            "named": _named(worst),
+            "few": _few(worst),
+            "some": known(worst["loss"]),
+            "worse": _above(worst, "constant"),
+        },
         "refused": percent(found.get("refused") or 0.0) if refused else "",
+        "most_refused": _named(least),
+        "most_refused_by": percent(1 - least["answered"]),
         "anyway": _above({"loss": worst["clean"], "constant": worst["constant"]}, "constant"),
         "figures": [
             {
@@ -123,6 +133,12 @@ def _named(cell: Mapping[str, Any]) -> str:
     return f"{cell['fault']}, {percent(cell['severity'])} of {cell['of']}"
 
 
+def _few(cell: Mapping[str, Any]) -> str:
+    """Say of how many rows a loss tells, where those are few of all."""
+    n = round(cell["answered"] * cell["n"])
+    return f", by {count(n, 'answer')} of {number(cell['n'], 0)} rows" if cell["answered"] < 0.1 else ""
+
+
 def _row(cell: Mapping[str, Any], digits: int, scale: Scale) -> Row:
     ends = [cell[key] for key in ("clean", "loss") if known(cell[key])]
     bar = (cell["loss"], min(ends), max(ends)) if known(cell["loss"]) else (None, None, None)
@@ -130,7 +146,7 @@ def _row(cell: Mapping[str, Any], digits: int, scale: Scale) -> Row:
         "fault": cell["fault"],
         "severity": f"{percent(cell['severity'])} of {cell['of']}",
         "loss": number(cell["loss"], digits) if known(cell["loss"]) else "none answered",
-        "oracle": number(cell["oracle"], digits) if known(cell.get("oracle")) else "not known",
+        "oracle": number(cell["oracle"], digits) if known(cell.get("oracle")) else "none answered",
         "held": percent(cell["held"]) if known(cell.get("held")) else "",
         "clean": number(cell["clean"], digits),
         "constant": number(cell["constant"], digits),
@@ -148,7 +164,9 @@ def _bare(cell: Mapping[str, Any], digits: int) -> str:
     if not cell["bare_answered"]:
         return "no answer"
     some = f" ({percent(cell['bare_answered'])})" if cell["bare_answered"] < 0.995 else ""
-    return number(cell["bare"], digits) + some
+    # Of what is a thousand times too large three digits tell enough.
+    wide = math.floor(math.log10(max(abs(cell["bare"]), 1.0)))
+    return number(cell["bare"], digits if wide < 4 else 2 - wide) + some
 
 
 def _less(cell: Mapping[str, Any], digits: int) -> str:

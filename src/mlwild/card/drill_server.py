@@ -43,7 +43,6 @@ def server_drill_html(found: Mapping[str, Any]) -> str:
 
 def _view(found: Mapping[str, Any]) -> Row:
     cells = found["cells"]
-    there = [cell for cell in cells if not cell["away"]]
     slowest = max((cell["slowest"] for cell in cells if cell["slowest"] is not None), default=None)
     return {
         "app": found["app"],
@@ -58,7 +57,7 @@ def _view(found: Mapping[str, Any]) -> Row:
             {
                 "label": "neither answered nor told to come again",
                 "value": number(sum(cell["silent"] for cell in cells), 0),
-                "note": f"of {number(sum(cell['asked'] for cell in there), 0)} while there was a server",
+                "note": f"of {number(sum(cell['asked'] - cell['away'] for cell in cells), 0)} while there was a server",
             },
             {
                 "label": "slowest answer",

@@ -126,8 +126,9 @@ def rehearse(
         store=store,
         began=began,
         versions=versions,
-        params={"model": sheet["model"], "rule": sheet["recommended"]["rule"], "splits": splits.value}
-        | {"seeds": ", ".join(map(str, loaded.seeds)), "loss": sheet["loss"]["name"]},
+        params={"model": sheet["model"]}
+        | ({"rule": sheet["recommended"]["rule"]} if sheet["recommended"]["rule"] else {})
+        | {"splits": splits.value, "seeds": ", ".join(map(str, loaded.seeds)), "loss": sheet["loss"]["name"]},
         page=lambda: {"card.html": card_html(sheet)},
     )
     print(f"Next: mlwild gate {app} (may it go live?), mlwild stress {app} (what is the worst that can happen?),")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -55,9 +58,10 @@ class Scene:
 
         column = self.table.column(name).combine_chunks()
         cells = np.array(column.to_pylist(), dtype=object)
-        cells[rows] = values
-        place = self.table.schema.get_field_index(name)
-        return self.table.set_column(place, name, pa.array(cells.tolist(), from_pandas=True))
+        cells[rows] = _exact(values) if pa.types.is_decimal(column.type) else values
+        # What is made of times anew has no nanoseconds: all others would differ too.
+        kind = column.type if pa.types.is_temporal(column.type) else None
+        return _with(self.table, name, pa.array(cells.tolist(), kind, from_pandas=True))
 
 
 Change = Callable[[Scene, np.random.Generator, float], Any]
@@ -88,6 +92,24 @@ class Fault:
     of: str
     change: Change | None = None
     model: str = ""
+
+
+def _with(table: Any, name: str, column: Any) -> Any:
+    """Return a table with another column; where its kind is another, pandas is not told that it is as it was."""
+    place, said = table.schema.get_field_index(name), dict(table.schema.metadata or {})
+    made = table.set_column(place, name, column)
+    if b"pandas" not in said or column.type == table.schema.field(name).type:
+        return made
+    noted = json.loads(said[b"pandas"])
+    noted["columns"] = [one for one in noted["columns"] if one.get("field_name") != name]
+    return made.replace_schema_metadata(said | {b"pandas": json.dumps(noted).encode()})
+
+
+def _exact(values: Any) -> Any:
+    """Return numbers as those of a column of decimals are."""
+    if isinstance(values, list):
+        return [_exact(one) for one in values]
+    return Decimal(repr(values)) if isinstance(values, float) and math.isfinite(values) else values
 
 
 def _some(names: Sequence[str], rng: np.random.Generator, severity: float) -> list[str]:
@@ -185,7 +207,7 @@ def text_for_numbers(scene: Scene, rng: np.random.Generator, severity: float) ->
         return None
     for name in _some(names, rng, severity):
         cells = [None if one is None else f"{one} kW" for one in made.column(name).to_pylist()]
-        made = made.set_column(made.schema.get_field_index(name), name, _words(cells))
+        made = _with(made, name, _words(cells))
     return made
 
 

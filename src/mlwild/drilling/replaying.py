@@ -242,7 +242,9 @@ def _replay(triangle: Triangle, cutoff: int) -> Replay:
     read, window = triangle.survey, str(triangle.survey.app.windows[0])
     live, before = Vintage(cutoff, window), Vintage(cutoff - 1, window)
     if not triangle.ensure(live):
-        raise DataError(f"drill: no model can be fitted at {read.clock.show(int(read.grid.edges[cutoff]))}.")
+        at, failed = read.clock.show(int(read.grid.edges[cutoff])), triangle.failed.get(live)
+        why = "" if failed is None else f": {failed.why.rstrip('.')}"
+        raise DataError(f"drill: no model can be fitted at {at}{why}.")
     path = [before, live] if triangle.ensure(before) else [live]
     return Replay(triangle, path, cutoff, _live(triangle, cutoff))
 

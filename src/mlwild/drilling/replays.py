@@ -59,9 +59,10 @@ class Cell:
         Median rows from the last that was befallen (of a model that fails: from the end of the stretch) until answers
         are normal again, where it was seen; NaN if they never are or `detected` is NaN.
     n : int
-        Rows in all.
+        Rows in all. Losses, and the gain, are weighted where the app has propensities.
     oracle : float
-        Mean loss of the same rows if the guard were told what is broken in each, and which calls fail.
+        Mean loss of the same rows if the guard were told what is broken in each, and which calls fail; NaN where it
+        would refuse them all.
     held : float
         Share of the answered rows whose outcome lay in the interval or set of the answer; NaN where there are none.
     gain : float
@@ -113,6 +114,8 @@ class Run:
         The fault lasts from the one row to before the other.
     first, over : int
         The first row that was befallen, and that from which on none is any more; the same where none was.
+    weight : ndarray of shape (n_rows,)
+        1, or one over the propensity.
     """
 
     status: NDArray[np.int8]
@@ -129,6 +132,7 @@ class Run:
     ends: int
     first: int
     over: int
+    weight: Floats
 
 
 class Replay:
@@ -238,6 +242,7 @@ class Replay:
             ends,
             first,
             over,
+            self.survey.grid.weight[self.rows[order]],
         )
 
     def _answered(
@@ -319,6 +324,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         return np.concatenate([getattr(run, name)[span] for run, span in zip(runs, spans, strict=True)])
 
     lost, bare, status, finite = joined("lost"), joined("bare"), joined("status"), joined("finite")
+    weight = joined("weight")
     detected, recovered = [], []
     for run in runs:
         if run.first == run.over:  # no row was befallen: there is nothing to be seen
@@ -337,26 +343,30 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         fault.of,
         float(finite.mean()),
         float((status != REFUSED).mean()),
-        _mean(lost),
-        _mean(bare),
+        _mean(lost, weight),
+        _mean(bare, weight),
         float(np.isfinite(bare).mean()),
-        _mean(joined("clean")[given]),
-        _mean(joined("constant")[given]),
+        _mean(joined("clean")[given], weight[given]),
+        _mean(joined("constant")[given], weight[given]),
         soon if np.isfinite(soon) else np.nan,
         late if np.isfinite(soon + late) else np.nan,
         len(lost),
-        _mean(joined("oracle")),
-        _mean(joined("held")),
-        _mean(joined("gain")),
+        _mean(joined("oracle")[given], weight[given]),
+        _mean(joined("held"), np.ones(len(lost))),
+        _mean(joined("gain"), weight),
     )
 
 
 def differs(column: Any, other: Any) -> NDArray[np.bool_]:
-    """Mark the cells of a column that are not those of another; gaps are alike."""
+    """Mark the cells of a column that are not those of another; gaps are alike, whether nothing stands there or NaN."""
     if column.equals(other):
         return np.zeros(len(column), dtype=bool)
     pairs = zip(column.to_pylist(), other.to_pylist(), strict=True)
-    return np.array([one != two and not (one != one and two != two) for one, two in pairs])  # noqa: PLR0124  NaN
+    return np.array([one != two and not (_gap(one) and _gap(two)) for one, two in pairs])
+
+
+def _gap(cell: Any) -> bool:
+    return cell is None or bool(cell != cell)  # noqa: PLR0124  NaN is not itself
 
 
 def _tripped(answers: Sequence[Answers], guard: Guarded) -> NDArray[np.bool_]:
@@ -381,6 +391,6 @@ def _held(made: Answers, labels: NDArray[Any]) -> Floats:
     return np.where(known, (made.low <= labels) & (labels <= made.high), np.nan).astype(np.float64)
 
 
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _mean(values: Floats, weight: Floats) -> float:
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=weight[known])) if known.any() else float("nan")

@@ -182,8 +182,9 @@ def learn_guard(
     fences = learn_fences(history, encoding, terms, known.times)
     filler = learn_filler(encoding, known.learned)
     picked = np.linspace(0, n - 1, min(n, SAMPLED)).round().astype(np.int64)
-    few = None if known.weights is None else known.weights[picked]
-    sample = Sample(known.held.take(picked), known.labels[picked], known.kind, known.loss, filler, settings.risk, few)
+    weights = None if known.weights is None else known.weights[picked]
+    few = known.held.take(picked), known.labels[picked]
+    sample = Sample(*few, known.kind, known.loss, filler, settings.risk, weights)
     whole = replace(sample, table=known.held, labels=known.labels, weights=known.weights)
     alike = groups_of(encoding, known.held.take(picked))
     stages = [

@@ -251,7 +251,8 @@ class Sample:
         if self.risk is None:
             return 0.0
         likeliest, sureness = likeliest_of(np.asarray(predictions, dtype=np.float64))
-        return guaranteed_threshold(sureness, (likeliest != self.labels).astype(np.float64), risk=self.risk).value
+        wrong = (likeliest != self.labels).astype(np.float64)
+        return guaranteed_threshold(sureness, wrong, risk=self.risk, weights=self.weights).value
 
     def lost(self, predictions: NDArray[Any]) -> float:
         """Return the mean loss of some predictions; infinite where it is not defined."""

@@ -13,6 +13,8 @@ from mlwild.wording import count, in_its_place, number
 
 #: Digits of losses.
 DIGITS = 3
+#: What stands for the loss where no row was answered.
+NOBODY = "refused"
 #: Features that are shown: those that are missed most.
 SHOWN = 10
 
@@ -56,9 +58,10 @@ def headline(found: Drill) -> Text:
     text = Text(f"{found.app}: every row was {how}. ", style="bold")
     if math.isnan(worst.loss):
         return text
+    few = f"; {count(round(worst.answered * worst.n))} of {count(worst.n)} rows" if worst.answered < 0.1 else ""
     text.append(
         f"At worst ({_named(worst)}) answers lose {number(worst.loss, DIGITS)} instead of {number(worst.clean, DIGITS)}"
-        f" ({found.loss}); the constant would have lost {number(worst.constant, DIGITS)}.",
+        f" ({found.loss}{few}); the constant would have lost {number(worst.constant, DIGITS)}.",
         style="bold red" if worst.loss > worst.constant else "bold",
     )
     if worst.clean > worst.constant:
@@ -144,8 +147,8 @@ def _faults(found: Drill) -> Table:
         table.add_row(
             cell.fault,
             f"{cell.severity:.0%} of {cell.of}",
-            number(cell.loss, DIGITS),
-            number(cell.oracle, DIGITS),
+            number(cell.loss, DIGITS) if cell.answered else NOBODY,
+            NOBODY if math.isnan(cell.oracle) else number(cell.oracle, DIGITS),
             number(cell.clean, DIGITS),
             number(cell.constant, DIGITS),
             alone,
@@ -162,4 +165,4 @@ def _rows(n: float) -> str:
     """Return a delay in words; what was never seen has none."""
     if n != n:  # noqa: PLR0124  NaN is not itself
         return "-"
-    return "at once" if n < 1 else f"{count(int(n))} row{'' if n == 1 else 's'}"
+    return "at once" if n < 1 else f"{count(int(n))} row{'' if int(n) == 1 else 's'}"

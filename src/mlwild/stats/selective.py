@@ -40,7 +40,9 @@ class Threshold:
     n: int
 
 
-def guaranteed_threshold(confidence: Floats, losses: Floats, *, risk: float, delta: float = 0.05) -> Threshold:
+def guaranteed_threshold(
+    confidence: Floats, losses: Floats, *, risk: float, delta: float = 0.05, weights: Floats | None = None
+) -> Threshold:
     """
     Return the threshold of the greatest coverage found whose risk is below a target with high chance (SGR).
 
@@ -58,6 +60,8 @@ def guaranteed_threshold(confidence: Floats, losses: Floats, *, risk: float, del
         Target for the mean loss of answered rows, in (0, 1).
     delta : float
         Chance that the promise is broken, in (0, 1).
+    weights : ndarray of shape (n_rows,), optional
+        Of how many rows each tells, above 0: the risk and its bound are those of the weighted mean. Default: all alike.
 
     Returns
     -------
@@ -86,18 +90,22 @@ def guaranteed_threshold(confidence: Floats, losses: Floats, *, risk: float, del
     if not (0 < risk < 1 and 0 < delta < 1):
         raise DataError(f"risk is {risk} and delta {delta}, need numbers between 0 and 1.")
     n = len(losses)
+    share = np.ones(n) if weights is None else weights / weights.max()
+    # Their mean is at most the risk where the weighted mean of the losses is, and they are losses in [0, 1], too.
+    moved = losses - (1 - share) * (losses - risk)
     ordered = np.sort(confidence)
     looks = max(1, math.ceil(math.log2(n)))
     low, high = 0, n - 1
     best = Threshold(math.inf, 0.0, math.nan, math.nan, n)
     place = 0  # everything may be answered: looked at first, as the search itself never asks it
     for _ in range(looks):
-        answered = losses[confidence >= ordered[place]]
-        bound = upper_bound(answered, delta / looks)
+        answered = confidence >= ordered[place]
+        bound, coverage = upper_bound(moved[answered], delta / looks), float(answered.mean())
         if bound <= risk:
             high = place
-            if len(answered) / n > best.coverage:
-                best = Threshold(float(ordered[place]), len(answered) / n, float(answered.mean()), bound, n)
+            if coverage > best.coverage:
+                mean = float(np.average(losses[answered], weights=share[answered]))
+                best = Threshold(float(ordered[place]), coverage, mean, bound, n)
             if place == 0:
                 break
         else:

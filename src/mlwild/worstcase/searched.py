@@ -139,7 +139,7 @@ def fit_mean(attributes: Floats, losses: Floats) -> Any:
     with threadpool_limits(limits=1):
         model = HistGradientBoostingRegressor(
             max_iter=40, max_leaf_nodes=15, min_samples_leaf=leaf, early_stopping=False, random_state=0
-        ).fit(attributes, losses)
+        ).fit(frames.learnable(attributes), losses)
 
     def expected(rows: Floats) -> Floats:
         with threadpool_limits(limits=1):

@@ -132,11 +132,14 @@ class SurvivesDrill:
             one = min(silent, key=lambda one: one.available)
             return Outcome("fail", f"under {_named(one)} {1 - one.available:.1%} of rows got no answer", **facts)
         if facts["estimate"] > self.above_constant:
-            return Outcome("fail", f"{said}: more than {self.above_constant:.0%} of the range above it", **facts)
+            much = f"the worst is more than {self.above_constant:.0%} of the range above the constant"
+            return Outcome("fail", f"{said}; {much}", **facts)
         if len(above) > self.most_above * len(found.cells):
-            return Outcome("fail", f"{said}: more than {self.most_above:.0%} of cells", **facts)
+            many = f"those that lose more than without the fault are more than {self.most_above:.0%} of cells"
+            return Outcome("fail", f"{said}; {many}", **facts)
         if len(missed) > self.most_missed * len(found.cells):
-            return Outcome("fail", f"{said}: more than {self.most_missed:.0%} of cells", **facts)
+            many = f"those that lose more than an oracle, too, are more than {self.most_missed:.0%} of cells"
+            return Outcome("fail", f"{said}; {many}", **facts)
         if found.trips > self.trips * found.clean_rows:
             sure = _exceeded(found.trips, found.clean_rows, self.trips)
             more = f"{said}: more than {number(self.trips)} of rows" if sure else f"{said}: these may be chance"
@@ -154,7 +157,7 @@ class SurvivesDrill:
             f"{len(found.cells)} cells they lose more than the constant, or than without the fault by "
             f"{self.above_clean:.0%} of the range of losses, in {len(missed)} so much more than an oracle would, too; "
             f"{count(found.clean_rows)} rows without a fault tripped "
-            f"the guard {count(found.trips)} times"
+            f"the guard {count(found.trips)} time{'' if found.trips == 1 else 's'}"
         )
 
 
