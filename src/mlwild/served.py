@@ -75,7 +75,7 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     Raises
     ------
     StoreError
-        If a line that was whole does not agree with its checksum.
+        If a line that was whole does not agree with its checksum, or agrees and is no request.
 
     Examples
     --------
@@ -108,8 +108,14 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
                 continue
             for number, line in enumerate(file, start=1):
                 body = opened(line)
-                if body is not None:
-                    yield json.loads(body)
+                request = None if body is None else _request(body)
+                if request is not None:
+                    yield request
+                elif body is not None:
+                    raise StoreError(
+                        f"log: line {number} of {path} agrees with its checksum and is no request: no server wrote it. "
+                        "Restore the file from a copy."
+                    )
                 elif line.endswith(b"\n"):
                     raise StoreError(
                         f"log: line {number} of {path} does not agree with its checksum: it was changed or damaged. "
@@ -117,6 +123,15 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
                     )
                 else:  # torn
                     break
+
+
+def _request(body: bytes) -> dict[str, Any] | None:
+    """Return what a line holds; None where it is no object of JSON."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def sound(path: Path) -> tuple[int, int]:
@@ -165,4 +180,4 @@ def read_at(folder: Path, where: int) -> dict[str, Any] | None:
     with file:
         file.seek(where & (1 << _BITS) - 1)
         body = opened(file.readline())
-    return None if body is None else json.loads(body)
+    return None if body is None else _request(body)
