@@ -63,13 +63,22 @@ def test_the_same_rows_are_the_same_from_any_file(kind, tmp_path):
 
 def test_words_of_a_csv_are_what_they_say_and_only_an_empty_one_is_missing(tmp_path):
     file = tmp_path / "one.csv"
-    file.write_text("id,at,country,price\n1,2026-01-01,NA,1.5\n2,2026-01-02,,NA\n3,2026-01-03,null,\n5,2026-01-05,DE,\n")
+    file.write_text(
+        "id,at,country,price\n1,2026-01-01,NA,1.5\n2,2026-01-02,,NA\n3,2026-01-03,null,\n5,2026-01-05,DE,\n"
+    )
     add("t", file, key="id", time="at", warehouse=tmp_path)
     file.write_text("id,at,country,price\n4,2026-01-04,NA,2\n")
     add("t", file, warehouse=tmp_path)
     read = StoredTable(tmp_path / "t").read().to_pydict()
     assert read["country"] == ["NA", None, "null", "NA", "DE"]
     assert read["price"] == [1.5, None, None, 2.0, None]
+
+
+def test_periods_of_pandas_are_not_kept_as_whole_numbers(tmp_path):
+    orders().assign(at=orders()["at"].dt.to_period("h")).to_parquet(tmp_path / "one.parquet")
+    with pytest.raises(DataError, match="one.parquet: column 'at' holds periods of pandas"):
+        add("orders", tmp_path / "one.parquet", **WORDS, warehouse=tmp_path)
+    assert tables(tmp_path) == []
 
 
 def test_columns_of_a_csv_are_what_all_of_its_rows_fit(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from mlwild import frames
 from mlwild.csv_files import header, other_sign, without_empty
 from mlwild.errors import DataError
+from mlwild.nullable import without_periods
 
 #: Rows that are read at a time.
 CHUNK = 262_144
@@ -88,6 +89,7 @@ class Incoming:
         try:
             if self.path.suffix in (".parquet", ".pq"):
                 file = pyarrow.parquet.ParquetFile(self.path)
+                without_periods(file.schema_arrow.empty_table(), f"{self.where}: {self.said}")
                 return file.schema_arrow, (pa.Table.from_batches([one]) for one in file.iter_batches(CHUNK))
             if self.path.suffix == ".csv" and not _ends(self.path):
                 raise DataError(
