@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -194,6 +196,24 @@ def test_a_single_column_that_tells_the_label_is_named_and_so_is_its_missingness
     found = [f for f in wild.check(app).findings if f.check == "single column" and f.verdict == "fail"]
     assert {finding.column for finding in found} == {"twin", "gap"}
     assert any("that 'gap' is missing" in finding.said for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("features", "classes", "said"),
+    [
+        (["a"], True, r"the strongest is 'a' \(an AUC of 0\.\d\d, chance 0\.5\)$"),
+        (["a"], False, r"the strongest is 'a' \(a rank correlation of 0\.\d\d, chance 0\)$"),
+        (["still"], False, "^no feature alone tells the label$"),
+    ],
+)
+def test_the_strongest_single_column_is_told_with_the_name_of_its_measure(features, classes, said):
+    frame = _with_cost().assign(still=1.0)
+    words = {}
+    if classes:
+        frame["y"] = (frame["y"] > 0).astype(int)
+        words = {"models": {"logit": Zero()}, "loss": "log_loss"}
+    found = wild.check(small_app(frame, features=lambda rows: rows[features], **words))
+    assert re.search(said, _only(found, "single column").said)
 
 
 class Zero(Logit):
