@@ -284,6 +284,20 @@ def test_a_column_without_a_zone_is_noted_and_one_with_a_zone_passes():
     assert _only(wild.check(payments_app(honest=True, rows=naive), cutoffs=1), "time zone").verdict == "note"
 
 
+@pytest.mark.parametrize("written", ["%Y%m%d", "%Y%m", None])
+def test_dates_that_are_written_as_numbers_are_noted(written):
+    frame = _with_cost()
+    n = len(frame)
+    if written:
+        days = pd.date_range("2022-11-20", periods=n, freq="D" if written == "%Y%m%d" else "12h")
+        frame["when"] = days.strftime(written).astype(int)
+        frame["known"] = frame["when"]
+    found = _only(wild.check(small_app(frame, start=int(frame["when"].iloc[n // 4]), every=10), cutoffs=1), "time zone")
+    assert (found.verdict, "read as dates, such as 20221" in found.said) == (
+        ("note", True) if written else ("pass", False)
+    )
+
+
 def test_a_forecast_needs_no_features_and_no_shuffle():
     frame = _with_cost()
     report = wild.check(small_app(frame, models={"f": Forecast("b")}, features=None))
