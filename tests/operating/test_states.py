@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import replace
@@ -182,3 +183,18 @@ def test_an_alarm_has_the_width_of_the_page(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f"till: {why}." in lines
     assert [line.split()[-1] for line in lines[1:3]] == ["alarm", "ok"]
+
+
+def test_a_store_that_may_not_be_read_is_not_one_without_an_app(tmp_path, monkeypatch):
+    wild.operate(world(**SHORT).app, rule=RULE, begin=450, store=tmp_path)
+
+    def refuses(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    monkeypatch.setattr(os, "listdir", refuses)
+    with pytest.raises(StoreError, match=r"store: .*operate cannot be read: Permission denied"):
+        status(tmp_path)
+    monkeypatch.undo()
+    assert [one.app for one in status(tmp_path)] == ["small"]
+    assert status(tmp_path / "none") == []
