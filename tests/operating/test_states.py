@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mlwild as wild
@@ -175,6 +176,18 @@ def test_where_no_vintage_can_be_made_the_reason_is_said(tmp_path):
     with pytest.raises(DataError, match=r"no vintage could be made at any cutoff \(.*ValueError: a column of text\)"):
         wild.operate(world(**SHORT, models={"line": train}).app, rule="every 2", begin=450, store=tmp_path)
     assert not list(tmp_path.glob("operate/*/ledger.jsonl"))
+
+
+def test_a_life_that_would_begin_before_a_model_can_be_made_is_told_that_it_may_begin_later(tmp_path):
+    def train(X, y):
+        if len(y) < 350:
+            raise ValueError("too few rows")
+        return lambda X: np.zeros(len(X))
+
+    app = world(**SHORT, models={"line": train}).app
+    with pytest.raises(DataError, match=r"\(0: .*too few rows\) before 300\. .* begin later, with --begin\."):
+        wild.operate(app, rule="every 2", begin=300, at=599, store=tmp_path)
+    assert wild.operate(app, rule="every 2", begin=500, at=599, store=tmp_path).ticks
 
 
 def test_an_alarm_has_the_width_of_the_page(tmp_path, capsys):
