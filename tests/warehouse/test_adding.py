@@ -134,6 +134,7 @@ def test_a_contradiction_is_told_and_nothing_is_added(tmp_path):
     found = differences(table, 1, 2)
     assert (found.added, found.corrected, found.columns) == (20, 1, {"price": 1})
     assert found.examples == ({"id": 95, "column": "price", "old": 142.5, "new": 7.0},)
+    assert differences(table, 2, 1) == found  # rows are only ever added
     # To put it back is a correction too; both are kept.
     assert add("orders", orders(95, 96), correct=True, warehouse=tmp_path).corrected == 1
     assert table.__class__(table.folder).read(["price"]).column(0).to_pylist()[95] == 142.5
