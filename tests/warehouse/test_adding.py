@@ -81,6 +81,15 @@ def test_periods_of_pandas_are_not_kept_as_whole_numbers(tmp_path):
     assert tables(tmp_path) == []
 
 
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_that_would_lose_their_nanoseconds_are_told_with_what_to_do(tmp_path, zone):
+    when = pd.Series(pd.date_range("2026-01-01", periods=3, tz=zone)).dt.as_unit("ns") + pd.Timedelta(1, "ns")
+    rows = pd.DataFrame({"id": range(3), "at": when})
+    with pytest.raises(DataError, match=r"'at' of a table has times of parts of a microsecond .* \.dt\.floor"):
+        add("t", rows, key="id", time="at", warehouse=tmp_path)
+    assert add("t", rows.assign(at=when.dt.floor("us")), key="id", time="at", warehouse=tmp_path).new == 3
+
+
 def test_columns_of_a_csv_are_what_all_of_its_rows_fit(tmp_path):
     n = 100_000  # more than is read at a time
     rows = pd.DataFrame({"id": range(n), "at": pd.date_range("2026-01-01", periods=n, freq="min")})

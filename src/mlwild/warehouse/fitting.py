@@ -130,6 +130,12 @@ def as_kept(said: Description, incoming: Incoming, batch: Any, at: int) -> Any:
         try:
             made[field.name] = column.cast(said.kept(field))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+            if alike and pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+                raise DataError(
+                    f"{said.name}: column {field.name!r} of {incoming.said} has times of parts of a microsecond in "
+                    f"rows {at} and on, and stored tables keep microseconds. Nothing was added. Round them, in pandas "
+                    'with .dt.floor("us").'
+                ) from problem
             why = f" ({' '.join(str(problem).split())[:120]})"
         if why or not (alike or whole):
             raise DataError(
