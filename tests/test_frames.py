@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import gzip
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -504,3 +506,19 @@ def test_the_folder_of_an_app_is_no_pattern(tmp_path, folder):
         assert frames.load(source, "data", root=root, kind="pandas")["x"].to_list() == [1, 2]
     with pytest.raises(DataError, match=r"no file matches .*none\.csv"):
         frames.load("none.csv", "data", root=root, kind="pandas")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_periods_of_pandas_in_a_file_are_no_whole_numbers(tmp_path, known):
+    rows = pd.DataFrame({"day": pd.period_range("2026-01-01", periods=3, freq="D"), "x": [1, 2, 3]})
+    rows.to_parquet(tmp_path / "rows.parquet")
+    code = (
+        "import sys; from pathlib import Path; from mlwild import frames; from mlwild.errors import DataError\n"
+        f"if {known}:\n    import pandas; pandas.read_parquet('rows.parquet')\n"
+        "try:\n    print(frames.times(frames.load('rows.parquet', 'data', root=Path(), kind='polars'), 'day', 'time'))\n"
+        "except DataError as problem:\n    print(problem)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "rows.parquet': column 'day' holds periods of pandas" in said
+    with pytest.raises(DataError, match="holds extension"):  # pandas itself takes them for what they are
+        frames.times(frames.load("rows.parquet", "data", root=tmp_path, kind="pandas"), "day", "time")

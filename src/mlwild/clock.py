@@ -377,7 +377,8 @@ def fits(clock: Clock, value: str | int | timedelta | None, field: str) -> None:
     if ticks and clock.kind != "tick":
         raise AppError(f"{field}: {value} has no unit, and the time column holds dates. Write '{value}D' or the like.")
     if not ticks and clock.kind == "tick":
-        raise AppError(f"{field}: {str(value)!r} has a unit, and the time column holds integers. Write an int.")
+        what = "Write an int; if they are dates such as 20260131, make times of them in `data`."
+        raise AppError(f"{field}: {str(value)!r} has a unit, and the time column holds integers. {what}")
 
 
 def delay_of(value: str | int | timedelta, field: str = "delay") -> int:

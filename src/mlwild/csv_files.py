@@ -36,7 +36,7 @@ def read_csv(path: str, field: str) -> Any:
         table = pyarrow.csv.read_csv(path)
         why = other_sign(table.column_names)
     except pa.ArrowInvalid:  # who separates by semicolons often writes 1,5: then each row has another number of cells
-        why = other_sign(_header(path))
+        why = other_sign(header(path))
         if not why:
             raise
     if why:
@@ -44,8 +44,8 @@ def read_csv(path: str, field: str) -> Any:
     return without_empty(table)
 
 
-def _header(path: str) -> list[str]:
-    """Return the names of the columns of a file that cannot be read."""
+def header(path: str) -> list[str]:
+    """Return the names of the columns of a file that cannot be read, compressed or not."""
     import pyarrow as pa
 
     with pa.input_stream(path) as file:  # compressed or not

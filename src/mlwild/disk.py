@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mlwild.errors import BusyError, StoreError
 
@@ -77,8 +77,23 @@ def waiting(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, fcntl.LOCK_EX, path)
         yield
+
+
+def _lock(file: IO[Any], how: int, path: Path) -> None:
+    """Take a lock, or say that where the file lies there are none."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        raise
+    except OSError as problem:
+        raise StoreError(
+            f"store: {path} cannot be locked: {problem.strerror}. Two that write at once would do harm: name a folder "
+            "on a file system that has locks."
+        ) from problem
 
 
 @contextmanager
@@ -102,6 +117,8 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[IO[bytes]]:
     ------
     BusyError
         If another process holds it.
+    StoreError
+        If it cannot be written, or its file system has no locks.
     """
     import fcntl
 
@@ -111,7 +128,7 @@ def held(path: Path, refusal: Callable[[str], str]) -> Iterator[IO[bytes]]:
     with file:
         for left in reversed(range(LOOKS)):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
                 break
             except BlockingIOError:
                 if not left:
@@ -133,6 +150,6 @@ def is_held(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError:  # it is not there, may not be read, or there are no locks: then nobody has it
         return False
     return False

@@ -24,6 +24,10 @@ class BlockedError(DataError):
     """The gate blocks what would answer; the message names the tests that are red."""
 
 
+class TooEarlyError(DataError):
+    """The gate has too little history to judge by."""
+
+
 class StoreError(MlwildError, OSError):
     """Something could not be written to or read from the store on disk."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlwild.clock import NEVER, Clock, Times
 from mlwild.csv_files import read_csv
 from mlwild.errors import AppError, DataError, MissingPackageError
-from mlwild.nullable import as_it_is
+from mlwild.nullable import as_it_is, without_periods
 
 Frame = nw.DataFrame[Any]
 Source = Callable[[], Any] | str | Path
@@ -108,7 +108,7 @@ def _read(source: Any, field: str, root: Path, kind: str) -> Any:
         table = pa.concat_tables(parts, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
         raise DataError(f"{field}: the files of {pattern!r} do not fit together: {problem}") from problem
-    return from_arrow(table, kind, field)
+    return from_arrow(table if kind == "pandas" else without_periods(table, f"{field}: {pattern!r}"), kind, field)
 
 
 def from_arrow(table: Any, kind: str, field: str = "frame") -> Any:

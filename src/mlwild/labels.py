@@ -154,7 +154,11 @@ def with_labels(
 def _codes(events: Frame, labels: Frame, key: str) -> tuple[Ints, Ints]:
     """Return numbers of the events that rows are of."""
     frames.need(events, [key], "key")
-    (mine, nameless), theirs = frames.values(events, key, "key"), frames.values(labels, key, "labels")[0]
+    (mine, nameless), (theirs, gaps) = frames.values(events, key, "key"), frames.values(labels, key, "labels")
+    if mine.dtype.kind in "iu" and theirs.dtype.kind == "f":
+        theirs = _whole_numbers(theirs, gaps)
+    elif theirs.dtype.kind in "iu" and mine.dtype.kind == "f":
+        mine = _whole_numbers(mine, nameless)
     if (mine.dtype.kind in "iu") != (theirs.dtype.kind in "iu"):
         raise DataError(
             f"labels: their column {key!r} and that of the events hold other kinds of values ({theirs.dtype} and "
@@ -168,6 +172,14 @@ def _codes(events: Frame, labels: Frame, key: str) -> tuple[Ints, Ints]:
     codes = np.unique(np.concatenate([mine, theirs]), return_inverse=True)[1].astype(np.int64)
     # An event without a name has no label.
     return np.where(nameless, -1, codes[: len(mine)]), codes[len(mine) :]
+
+
+def _whole_numbers(values: NDArray[Any], gaps: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return fractions that are whole numbers as such: frames turn whole numbers with gaps into fractions."""
+    known = values[~gaps]
+    if not np.isfinite(known).all() or (known != np.floor(known)).any() or (np.abs(known) > 2**53).any():
+        return values
+    return np.where(gaps, 0, values).astype(np.int64)
 
 
 def _before(events: Frame, whose: tuple[Ints, Ints], known: Ints, time: str, clock: Clock) -> Ints:

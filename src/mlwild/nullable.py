@@ -1,10 +1,12 @@
-"""Gaps: what Arrow remembers of pandas' nullable columns, held against what they are."""
+"""Gaps and periods: what Arrow remembers of pandas' columns, held against what they are."""
 
 from __future__ import annotations
 
 import json
 import re
 from typing import Any
+
+from mlwild.errors import DataError
 
 #: Nullable kinds of pandas that take whole numbers alone, or truth values alone.
 _EXACT = re.compile(r"U?Int(8|16|32|64)|boolean")
@@ -49,3 +51,42 @@ def as_it_is(table: Any) -> Any:
     for one in unfit:
         one["numpy_type"] = "Float64"
     return table.replace_schema_metadata({**table.schema.metadata, b"pandas": json.dumps(notes).encode()})
+
+
+def without_periods(table: Any, where: str) -> Any:
+    """
+    Return a table that holds no periods of pandas, such as months: to all else than pandas they are bare numbers.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    where : str
+        Field and file, for the error.
+
+    Returns
+    -------
+    pyarrow.Table
+        The same.
+
+    Raises
+    ------
+    DataError
+        If a column holds periods.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> day = pa.field("day", pa.int64(), metadata={"ARROW:extension:name": "pandas.period"})
+    >>> without_periods(pa.schema([day]).empty_table(), "data: x")
+    Traceback (most recent call last):
+        ...
+    mlwild.errors.DataError: data: x: column 'day' holds periods of pandas, ...
+    """
+    for field in table.schema:
+        noted = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+        if "pandas.period" in (noted, getattr(field.type, "extension_name", "")):
+            raise DataError(
+                f"{where}: column {field.name!r} holds periods of pandas, which are bare numbers to all else. Write it "
+                "as times, for instance with .dt.to_timestamp(), or leave it out."
+            )
+    return table

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlwild.errors import StoreError
 
@@ -19,6 +19,7 @@ SUFFIX = ".jsonl"
 SERVED = "served"
 #: How a line begins whose request a client named.
 _NAMED = re.compile(rb'[0-9a-f]{8} \{"id":"([^"]{1,128})","at":[0-9.]+,"asked":"[0-9a-f]{32}"')
+_SEGMENT = re.compile(r"[0-9]{8}\.jsonl")
 #: Bits of a place that say where in its segment a line begins.
 _BITS = 40
 
@@ -45,8 +46,11 @@ def opened(line: bytes) -> bytes | None:
 
 
 def segments(folder: Path) -> list[Path]:
-    """Return the segments of a log, oldest first."""
-    return sorted(folder.glob("[0-9]" * 8 + SUFFIX))
+    """Return the segments of a log, oldest first; none where there is no log."""
+    try:
+        return sorted(path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name))
+    except FileNotFoundError:
+        return []
 
 
 def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, Any]]:
@@ -75,7 +79,8 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     Raises
     ------
     StoreError
-        If a line that was whole does not agree with its checksum.
+        If a line that was whole does not agree with its checksum, or agrees and is no request; or if the log may not be
+        read.
 
     Examples
     --------
@@ -96,27 +101,50 @@ def read_log(folder: str | Path, *, since: float = 0.0) -> Iterator[dict[str, An
     ...             print(line["at"], said["value"], said["status"], said["cause"], said["vintage"], row["features"])
     1795774204.6 0.3 degraded absent: price 8 {'n': 4}
     """
-    begun = False
-    for path in segments(Path(folder)):
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:  # moved away since
-            continue
-        with file:
-            begun = begun or os.fstat(file.fileno()).st_mtime >= since
-            if not begun:
+    begun, at = False, Path(folder)
+    try:
+        for path in segments(at):
+            at = path
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:  # moved away since
                 continue
-            for number, line in enumerate(file, start=1):
-                body = opened(line)
-                if body is not None:
-                    yield json.loads(body)
-                elif line.endswith(b"\n"):
-                    raise StoreError(
-                        f"log: line {number} of {path} does not agree with its checksum: it was changed or damaged. "
-                        "Restore the file from a copy."
-                    )
-                else:  # torn
-                    break
+            with file:
+                begun = begun or os.fstat(file.fileno()).st_mtime >= since
+                if begun:
+                    yield from _requests(file, path)
+    except OSError as problem:
+        if isinstance(problem, StoreError):
+            raise
+        raise StoreError(f"log: {at} cannot be read: {problem.strerror or problem}.") from problem
+
+
+def _requests(file: IO[bytes], path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the requests of a segment, but a last line that is torn."""
+    for number, line in enumerate(file, start=1):
+        body = opened(line)
+        request = None if body is None else _request(body)
+        if request is not None:
+            yield request
+        elif body is not None:
+            raise StoreError(
+                f"log: line {number} of {path} agrees with its checksum and is no request: no server wrote it. "
+                "Restore the file from a copy."
+            )
+        elif line.endswith(b"\n"):
+            raise StoreError(
+                f"log: line {number} of {path} does not agree with its checksum: it was changed or damaged. "
+                "Restore the file from a copy."
+            )
+
+
+def _request(body: bytes) -> dict[str, Any] | None:
+    """Return what a line holds; None where it is no object of JSON."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def sound(path: Path) -> tuple[int, int]:
@@ -165,4 +193,4 @@ def read_at(folder: Path, where: int) -> dict[str, Any] | None:
     with file:
         file.seek(where & (1 << _BITS) - 1)
         body = opened(file.readline())
-    return None if body is None else json.loads(body)
+    return None if body is None else _request(body)

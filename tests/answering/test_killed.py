@@ -11,6 +11,7 @@ import time
 import pytest
 
 import mlwild as wild
+from mlwild.errors import StoreError
 
 #: Kills itself at the n-th of the calls by which anything is computed, kept or named.
 DRIVER = """
@@ -65,6 +66,16 @@ def test_killed_three_times_it_goes_on_and_is_finished_once(operated, source, tm
     assert int(said.split()[0]) >= 1_000
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["out.parquet", "whole.parquet"]
+
+
+def test_answers_that_are_lost_between_two_runs_are_told_with_what_to_do(operated, source, tmp_path):
+    out = tmp_path / "out.csv"
+    assert driven(operated, source, out, 9)[0] == -signal.SIGKILL
+    (tmp_path / ".out.csv.predict" / "rows").unlink()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"output: .*rows was changed or damaged\. Begin anew with --restart"):
+            wild.predict(operated, source, out)
+    assert wild.predict(operated, source, out, restart=True).resumed == 0
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import mlwild as wild
 from mlwild.answering.batch import Predicted
 from mlwild.errors import DataError
-from mlwild.show.prediction import headline
+from mlwild.show.prediction import headline, show_predicted
 
 
 def _written(folder, rows):
@@ -50,3 +50,17 @@ def test_lines_that_cannot_be_read_at_all_are_rows_that_say_so(operated, tmp_pat
 def test_who_was_refused_is_not_told_as_answered(tmp_path, refused, said):
     status = {"normal": 8 - refused, "degraded": 0, "fallback": 0, "refused": refused}
     assert said in headline(Predicted(tmp_path / "out.csv", 8, status, {}, "3", 0, (), 1.0))
+
+
+@pytest.mark.parametrize(
+    ("unread", "said"),
+    [
+        (("",), "Not read: a column without a name."),
+        (("a", ""), "Not read: a, a column without a name."),
+        (tuple("abcdefghijklmn"), "Not read: a, b, c, d, e, f, g, h, i, j, k, l and 2 more."),
+    ],
+)
+def test_columns_that_nothing_reads_are_named_or_counted(tmp_path, capsys, unread, said):
+    status = {"normal": 1, "degraded": 0, "fallback": 0, "refused": 0}
+    show_predicted(Predicted(tmp_path / "out.csv", 1, status, {}, "8", 0, unread, 0.1))
+    assert said in capsys.readouterr().out

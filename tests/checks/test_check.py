@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,6 +198,24 @@ def test_a_single_column_that_tells_the_label_is_named_and_so_is_its_missingness
     assert any("that 'gap' is missing" in finding.said for finding in found)
 
 
+@pytest.mark.parametrize(
+    ("features", "classes", "said"),
+    [
+        (["a"], True, r"the strongest is 'a' \(an AUC of 0\.\d\d, chance 0\.5\)$"),
+        (["a"], False, r"the strongest is 'a' \(a rank correlation of 0\.\d\d, chance 0\)$"),
+        (["still"], False, "^no feature alone tells the label$"),
+    ],
+)
+def test_the_strongest_single_column_is_told_with_the_name_of_its_measure(features, classes, said):
+    frame = _with_cost().assign(still=1.0)
+    words = {}
+    if classes:
+        frame["y"] = (frame["y"] > 0).astype(int)
+        words = {"models": {"logit": Zero()}, "loss": "log_loss"}
+    found = wild.check(small_app(frame, features=lambda rows: rows[features], **words))
+    assert re.search(said, _only(found, "single column").said)
+
+
 class Zero(Logit):
     """Ignores its features."""
 
@@ -262,6 +282,20 @@ def test_a_column_without_a_zone_is_noted_and_one_with_a_zone_passes():
     assert (zoned.verdict, "Europe/Paris" in zoned.said) == ("pass", True)
     naive = rows.assign(**{name: rows[name].dt.tz_localize(None) for name in ("paid_at", "charged_back_at")})
     assert _only(wild.check(payments_app(honest=True, rows=naive), cutoffs=1), "time zone").verdict == "note"
+
+
+@pytest.mark.parametrize("written", ["%Y%m%d", "%Y%m", None])
+def test_dates_that_are_written_as_numbers_are_noted(written):
+    frame = _with_cost()
+    n = len(frame)
+    if written:
+        days = pd.date_range("2022-11-20", periods=n, freq="D" if written == "%Y%m%d" else "12h")
+        frame["when"] = days.strftime(written).astype(int)
+        frame["known"] = frame["when"]
+    found = _only(wild.check(small_app(frame, start=int(frame["when"].iloc[n // 4]), every=10), cutoffs=1), "time zone")
+    assert (found.verdict, "read as dates, such as 20221" in found.said) == (
+        ("note", True) if written else ("pass", False)
+    )
 
 
 def test_a_forecast_needs_no_features_and_no_shuffle():

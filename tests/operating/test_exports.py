@@ -56,6 +56,35 @@ def test_a_line_of_the_crontab_does_what_it_says(odd):
     assert _ticks(odd) > before
 
 
+def test_a_store_of_its_own_is_ticked_and_looked_at_there(tmp_path):
+    (tmp_path / "app.py").write_text(GOOD)
+    asked = (
+        "operate",
+        "app.py",
+        "--store",
+        "life's",
+        "--rule",
+        "every 2",
+        "--begin",
+        "400",
+        "--at",
+        "450",
+        "--no-gate",
+    )
+    run(*asked, cwd=tmp_path)
+    lines = run("export", "cron", "app.py", "--store", "life's", cwd=tmp_path).stdout.splitlines()
+    before = next(tmp_path.glob("life's/operate/*/ledger.jsonl")).read_text()
+    (tmp_path / "app_tests.py").write_text("def test_fine(events):\n    assert len(events) > 0\n")
+    for command in (line.split(" ", 5)[5].replace(r"\%", "%") for line in lines if line[0] != "#"):
+        done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+    assert len(next(tmp_path.glob("life's/operate/*/ledger.jsonl")).read_text()) > len(before)
+    assert not (tmp_path / ".mlwild").exists()
+    assert "--store" in run("export", "airflow", "app.py", "--store", "life's", cwd=tmp_path).stdout
+    refused = run("export", "github", "app.py", "--store", "life's", cwd=tmp_path, code=2).stderr
+    assert 'store: "life\'s" is not there on a machine of GitHub' in refused
+
+
 def test_the_daily_look_is_silent_while_all_is_well_and_loud_when_not(odd):
     command = crontab(_plan(odd)).splitlines()[-1].split(" ", 5)[5].replace(r"\%", "%")
     fine = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)

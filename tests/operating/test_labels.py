@@ -236,6 +236,25 @@ def test_what_is_wrong_with_labels_is_said(change, said):
         read_events(app_of(events, change(labels)))
 
 
+@pytest.mark.parametrize("which", ["events", "labels"])
+def test_whole_numbers_that_a_frame_holds_as_fractions_name_the_same_events(which):
+    events, labels = (one.assign(id=one["id"].str[1:].astype(int)) for one in rows())
+    plain = read_events(app_of(events, labels))[0]
+    if which == "labels":
+        labels = labels.assign(id=labels["id"].astype(float))
+    else:  # an event without a name has no label
+        named = events["id"] != labels["id"].iloc[-1]
+        events, labels = events.assign(id=events["id"].where(named)), labels.iloc[:-1]
+        plain = read_events(app_of(events.assign(id=events["id"].astype("Int64")), labels))[0]
+    found = read_events(app_of(events, labels))[0]
+    assert np.array_equal(found.known_at, plain.known_at)
+    assert found.frame["y"].to_list() == pytest.approx(plain.frame["y"].to_list(), nan_ok=True)
+    halves = {"events": events, "labels": labels}
+    halves[which] = halves[which].assign(id=halves[which]["id"] + 0.5)
+    with pytest.raises(DataError, match="hold other kinds of values"):
+        read_events(app_of(*halves.values()))
+
+
 def test_what_is_declared_wrongly_is_said():
     events, labels = rows(60)
     with pytest.raises(AppError, match="the events have a column 'y' too"):

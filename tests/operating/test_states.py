@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mlwild as wild
@@ -176,9 +178,36 @@ def test_where_no_vintage_can_be_made_the_reason_is_said(tmp_path):
     assert not list(tmp_path.glob("operate/*/ledger.jsonl"))
 
 
+def test_a_life_that_would_begin_before_a_model_can_be_made_is_told_that_it_may_begin_later(tmp_path):
+    def train(X, y):
+        if len(y) < 350:
+            raise ValueError("too few rows")
+        return lambda X: np.zeros(len(X))
+
+    app = world(**SHORT, models={"line": train}).app
+    with pytest.raises(DataError, match=r"\(0: .*too few rows\) before 300\. .* begin later, with --begin\."):
+        wild.operate(app, rule="every 2", begin=300, at=599, store=tmp_path)
+    assert wild.operate(app, rule="every 2", begin=500, at=599, store=tmp_path).ticks
+
+
 def test_an_alarm_has_the_width_of_the_page(tmp_path, capsys):
     why = "the feature server is away, and nobody knows when it will be back: ask those who run it, before noon"
     show_status([Status(app="till", live="3", alarm=f"{why}."), Status(app="calm", live="4")], str(tmp_path))
     lines = capsys.readouterr().out.splitlines()
     assert f"till: {why}." in lines
     assert [line.split()[-1] for line in lines[1:3]] == ["alarm", "ok"]
+
+
+def test_a_store_that_may_not_be_read_is_not_one_without_an_app(tmp_path, monkeypatch):
+    wild.operate(world(**SHORT).app, rule=RULE, begin=450, store=tmp_path)
+
+    def refuses(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    monkeypatch.setattr(os, "listdir", refuses)
+    with pytest.raises(StoreError, match=r"store: .*operate cannot be read: Permission denied"):
+        status(tmp_path)
+    monkeypatch.undo()
+    assert [one.app for one in status(tmp_path)] == ["small"]
+    assert status(tmp_path / "none") == []

@@ -14,9 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 import mlwild as wild
 from mlwild import rules
-from mlwild.errors import AppError, DataError, StoreError
+from mlwild.errors import AppError, BlockedError, DataError, StoreError
 from mlwild.ledger import Ledger
-from mlwild.operating import status
+from mlwild.operating import standing_gate, status
 from mlwild.operating.lived import lived
 from tests.operating.worlds import bodies, ledger_of, tick_by_tick, world
 from tests.support import Line, drifting, small_app
@@ -149,6 +149,21 @@ def test_nothing_begins_with_a_model_that_the_gate_blocks(tmp_path):
         wild.operate(
             made.app, rule=RULE, begin=250, store=tmp_path, gate=lambda app, today: "red", today=date(2026, 1, 1)
         )
+
+
+def test_a_gate_that_has_too_little_to_judge_by_blocks_and_later_ticks_are_done(tmp_path):
+    """A tick is judged by what was known at its cutoff: where it cannot be, more history would never end it."""
+    made = world(**SHORT)
+    asked = {"rule": rules.Every(1), "begin": 250, "store": tmp_path, "gate": standing_gate(store=tmp_path)}
+    said = "cannot judge it yet: fewer than 4 periods have their labels since the first vintage, at"
+    for at in (251, 599):
+        with pytest.raises(BlockedError, match=f"{said} 250. It is judged as of 250, .* begin later, with --begin"):
+            wild.operate(made.app, at=at, **asked)
+    wild.operate(made.app, at=251, **asked | {"gate": None})
+    found = wild.operate(made.app, at=599, store=tmp_path, gate=asked["gate"])
+    assert [(one.at, one.action) for one in found.ticks][:2] == [("300", "refused"), ("350", "retrain")]
+    assert found.alarms[0] == ("300", f"the gate {said} 300")
+    assert found.until == "550"
 
 
 def test_a_part_that_fails_is_a_fact_and_the_tick_stays_open(tmp_path, undisturbed, monkeypatch):

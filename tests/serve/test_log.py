@@ -239,6 +239,26 @@ def test_a_line_in_the_middle_that_was_changed_is_told(tmp_path):
         list(read_log(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["no json", '["0"]', "7"])
+def test_a_line_that_no_server_wrote_is_told_though_its_checksum_is_right(tmp_path, text):
+    (tmp_path / "00000001.jsonl").write_bytes(sealed(line(0)) + sealed(text) + sealed(line(1)))
+    with pytest.raises(StoreError, match="line 2 of .* is no request"):
+        list(read_log(tmp_path))
+    assert read_at(tmp_path, (1 << 40) + len(sealed(line(0)))) is None
+
+
+@pytest.mark.parametrize("what", ["iterdir", "open"])
+def test_a_log_that_may_not_be_read_is_not_an_empty_one(tmp_path, monkeypatch, what):
+    (tmp_path / "00000001.jsonl").write_bytes(sealed(line(0)))
+
+    def refuses(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(tmp_path), what, refuses)
+    with pytest.raises(StoreError, match="log: .* cannot be read: Permission denied"):
+        list(read_log(tmp_path))
+
+
 def test_a_server_cuts_nothing_off_after_a_line_that_was_changed(tmp_path, capfd):
     held = bytearray(b"".join(sealed(named(number)) for number in range(3)))
     held[len(held) // 2] ^= 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import resource
 import subprocess
 import sys
 
@@ -13,11 +15,11 @@ import pytest
 from sklearn.dummy import DummyRegressor
 
 import mlwild as wild
-from mlwild.disk import write_atomically
+from mlwild.disk import is_held, write_atomically
 from mlwild.errors import BusyError, StoreError
 from mlwild.records import Vintage
 from mlwild.triangle import fitting, growing
-from mlwild.triangle.store import Store, read_predictions, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_array, write_predictions
 from mlwild.triangle.survey import survey
 
 
@@ -70,6 +72,39 @@ def test_what_the_system_refuses_is_one_sentence(tmp_path, code, said):
 
     with pytest.raises(StoreError, match=said):
         write_atomically(tmp_path / "file", refuse)
+
+
+def test_an_array_that_finds_no_room_says_why(tmp_path):
+    values = np.arange(100_000.0)
+    write_atomically(tmp_path / "file.npy", write_array(values))
+    assert np.array_equal(np.load(tmp_path / "file.npy", mmap_mode="r"), values)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot be written: File too large"):
+            write_atomically(tmp_path / "file.npy", write_array(values))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "tick.lock").touch()
+
+    def refuses(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    for life in (False, True):
+        with (
+            pytest.raises(
+                StoreError, match=r"lock cannot be locked: No locks available\. .* file system that has locks"
+            ),
+            Store(tmp_path).lock("app", life=life),
+        ):
+            pass
+    with pytest.raises(StoreError, match="cannot be locked"):
+        Store(tmp_path).put_once("k" * 4, "arrow", lambda file: file.write(b""))
+    assert not is_held(tmp_path / "tick.lock")
 
 
 @pytest.mark.parametrize(("life", "doing"), [(False, "rehearsing"), (True, "operating")])

@@ -61,6 +61,47 @@ def test_the_same_rows_are_the_same_from_any_file(kind, tmp_path):
     pd.testing.assert_frame_equal(read, orders(0, 150).astype({"at": "datetime64[us]"}), check_dtype=False)
 
 
+def test_words_of_a_csv_are_what_they_say_and_only_an_empty_one_is_missing(tmp_path):
+    file = tmp_path / "one.csv"
+    file.write_text(
+        "id,at,country,price\n1,2026-01-01,NA,1.5\n2,2026-01-02,,NA\n3,2026-01-03,null,\n5,2026-01-05,DE,\n"
+    )
+    add("t", file, key="id", time="at", warehouse=tmp_path)
+    file.write_text("id,at,country,price\n4,2026-01-04,NA,2\n")
+    add("t", file, warehouse=tmp_path)
+    read = StoredTable(tmp_path / "t").read().to_pydict()
+    assert read["country"] == ["NA", None, "null", "NA", "DE"]
+    assert read["price"] == [1.5, None, None, 2.0, None]
+
+
+def test_periods_of_pandas_are_not_kept_as_whole_numbers(tmp_path):
+    orders().assign(at=orders()["at"].dt.to_period("h")).to_parquet(tmp_path / "one.parquet")
+    with pytest.raises(DataError, match="one.parquet: column 'at' holds periods of pandas"):
+        add("orders", tmp_path / "one.parquet", **WORDS, warehouse=tmp_path)
+    assert tables(tmp_path) == []
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_that_would_lose_their_nanoseconds_are_told_with_what_to_do(tmp_path, zone):
+    when = pd.Series(pd.date_range("2026-01-01", periods=3, tz=zone)).dt.as_unit("ns") + pd.Timedelta(1, "ns")
+    rows = pd.DataFrame({"id": range(3), "at": when})
+    with pytest.raises(DataError, match=r"'at' of a table has times of parts of a microsecond .* \.dt\.floor"):
+        add("t", rows, key="id", time="at", warehouse=tmp_path)
+    assert add("t", rows.assign(at=when.dt.floor("us")), key="id", time="at", warehouse=tmp_path).new == 3
+
+
+def test_columns_of_a_csv_are_what_all_of_its_rows_fit(tmp_path):
+    n = 100_000  # more than is read at a time
+    rows = pd.DataFrame({"id": range(n), "at": pd.date_range("2026-01-01", periods=n, freq="min")})
+    rows["whole"], rows["late"] = rows["id"].astype(object), None
+    rows.loc[n - 1, ["whole", "late"]] = 1.5, "word"
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert add("t", tmp_path / "rows.csv", key="id", time="at", warehouse=tmp_path).new == n
+    read = StoredTable(tmp_path / "t").read()
+    assert (read["whole"][0].as_py(), read["whole"][n - 1].as_py()) == (0.0, 1.5)
+    assert (read["late"].null_count, read["late"][n - 1].as_py()) == (n - 1, "word")
+
+
 @pytest.mark.parametrize(
     "times",
     [
@@ -102,6 +143,7 @@ def test_a_contradiction_is_told_and_nothing_is_added(tmp_path):
     found = differences(table, 1, 2)
     assert (found.added, found.corrected, found.columns) == (20, 1, {"price": 1})
     assert found.examples == ({"id": 95, "column": "price", "old": 142.5, "new": 7.0},)
+    assert differences(table, 2, 1) == found  # rows are only ever added
     # To put it back is a correction too; both are kept.
     assert add("orders", orders(95, 96), correct=True, warehouse=tmp_path).corrected == 1
     assert table.__class__(table.folder).read(["price"]).column(0).to_pylist()[95] == 142.5
@@ -160,11 +202,15 @@ def test_a_file_that_is_cut_or_empty_or_absent_leaves_no_trace(tmp_path):
     cut.write_bytes(whole.read_bytes()[:-200])
     (tmp_path / "empty.csv").touch()
     (tmp_path / "ragged.csv").write_text("id,at\n1,2026-01-01\n2,2026-01-02,5\n")
+    (tmp_path / "signs.csv").write_text("id;at\n1;2026-01-01\n")
+    (tmp_path / "commas.csv").write_text("id;at;x\n1;2026-01-01;1,5\n")
     (tmp_path / "text.txt").write_text("x")
     for name, said in (
         ("cut.parquet", "cannot be read whole"),
         ("empty.csv", "is empty"),
         ("ragged.csv", "cannot be read whole"),
+        ("signs.csv", "signs.csv has columns separated by ';', and is read by commas. Write it with commas"),
+        ("commas.csv", "commas.csv has columns separated by ';'"),
         ("text.txt", "neither .parquet nor .csv"),
         ("none.csv", "there is no file"),
     ):

@@ -28,6 +28,11 @@ def test_a_table_from_its_first_file_to_its_history(tmp_path):
     assert (entry["rows"], entry["version"], entry["owner"]) == (100, 3, "ana")
     assert "mend.parquet" in run("data", "history", "orders", cwd=tmp_path).stdout
     assert "2 others in another form" in run("data", "diff", "orders", "2", cwd=tmp_path).stdout
+    orders(10, 11).assign(price=9.0).to_parquet(tmp_path / "again.parquet")
+    run("data", "add", "orders", "again.parquet", "--correct", cwd=tmp_path)
+    said = "version 4 has 0 rows more than version 3, and 1 other in another form"
+    for words in (("3",), ("4", "3")):
+        assert said in run("data", "diff", "orders", *words, cwd=tmp_path).stdout
     assert "orders" in run("data", "show", cwd=tmp_path).stdout
 
 

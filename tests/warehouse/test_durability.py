@@ -14,6 +14,7 @@ import time
 
 import pyarrow as pa
 import pytest
+from deltalake.exceptions import DeltaError
 
 from mlwild.errors import BusyError, StoreError
 from mlwild.ledger import Ledger
@@ -150,12 +151,21 @@ def test_many_writers_and_a_reader_lose_and_double_nothing(tmp_path):
     assert StoredTable(tmp_path / "t").read(["id"]).column(0).to_pylist() == list(range(130))
 
 
-def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "problem",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        # As the open format's library raises it, by where it finds no room.
+        OSError("Generic LocalFileSystem error\n  \x1b[31m↳\x1b[0m No space left on device (os error 28)\n"),
+        DeltaError("Failed to parse parquet: Unable to copy data to file: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, monkeypatch, problem):
     add("t", rows(0, 10), key="id", time="at", warehouse=tmp_path)
     with monkeypatch.context() as patch:
 
         def full(*args, **words):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise problem
 
         patch.setattr("deltalake.write_deltalake", full)
         with pytest.raises(StoreError, match="disk of .* is full"):

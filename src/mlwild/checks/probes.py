@@ -138,7 +138,7 @@ def single_columns(survey: Survey, *, seed: int) -> list[Finding]:
     if len(labelled) > _SAMPLE:
         labelled = np.sort(np.random.default_rng(seed).choice(labelled, _SAMPLE, replace=False))
     part = survey.features.take(labelled)
-    kinds = targets(survey, labelled)
+    kinds, measure = targets(survey, labelled), "a rank correlation" if survey.classes is None else "an AUC"
     found, best, where = [], 0.0, ""
     for name in part.column_names:
         for what, column in _columns(part.column(name), kinds[0]):
@@ -147,15 +147,15 @@ def single_columns(survey: Survey, *, seed: int) -> list[Finding]:
                 best, where = power, name
             if power >= TOO_GOOD:
                 said = (
-                    f"{what.format(name=repr(name))} alone tells the label almost exactly ({power:.3f} of 1 on "
+                    f"{what.format(name=repr(name))} alone tells the label almost exactly ({measure} of {power:.3f} on "
                     f"{len(labelled):,} rows): is it known when the prediction is asked for?"
                 )
                 found.append(Finding("single column", "fail", said, name))
     if found:
         return found
     chance = 0 if survey.classes is None else 0.5
-    said = f"no feature alone tells the label; the strongest is {where!r} ({best:.2f} of 1, chance {chance:g})"
-    return [Finding("single column", "pass", said)]
+    strongest = f"; the strongest is {where!r} ({measure} of {best:.2f}, chance {chance:g})" if where else ""
+    return [Finding("single column", "pass", f"no feature alone tells the label{strongest}")]
 
 
 def targets(survey: Survey, rows: NDArray[np.int64]) -> list[NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlwild.checks.findings import Finding
-from mlwild.clock import NEVER
+from mlwild.clock import NEVER, Times
 from mlwild.digest import row_hashes
 from mlwild.events import Events
 from mlwild.triangle import Survey
@@ -78,6 +78,12 @@ def times(events: Events) -> list[Finding]:
         made.append(Finding("time zone", "note", said))
     elif clock.kind == "instant":
         made.append(Finding("time zone", "pass", f"times are in {clock.zone}; days begin at midnight there"))
+    elif _digits_of_dates(events.time):
+        said = (
+            f"times are integers that read as dates, such as {events.time[0]}: counted so, months do not follow each "
+            "other, and no period or delay is what it seems; make times of them in `data`"
+        )
+        made.append(Finding("time zone", "note", said))
     else:
         made.append(Finding("time zone", "pass", "times are integers"))
     steps = np.diff(events.time)
@@ -90,3 +96,22 @@ def times(events: Events) -> list[Finding]:
         said = f"the longest gap without an event is {clock.span(float(steps[at]))}, from {since}"
         made.append(Finding("gaps", "note", said))
     return made
+
+
+def _digits_of_dates(times: Times) -> bool:
+    """
+    Say whether integers are dates written as numbers: 20260131, or 202601 of a month.
+
+    Examples
+    --------
+    >>> _digits_of_dates(np.array([20251231, 20260101])), _digits_of_dates(np.array([202512, 202601]))
+    (True, True)
+    >>> _digits_of_dates(np.arange(20260101, 20260199))
+    False
+    """
+    for days, months in ((times % 100, times // 100), (np.ones_like(times), times)):
+        years, month = months // 100, months % 100
+        dates = (years >= 1900) & (years <= 2100) & (month >= 1) & (month <= 12) & (days >= 1) & (days <= 31)
+        if len(times) and dates.all():
+            return True
+    return False

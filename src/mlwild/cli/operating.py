@@ -146,7 +146,7 @@ def export(
         print(f"Wrote {out}: vintage {save_pyfunc(app, out, store=store)} with its guard.")
         return
     can_write(out, "--out")
-    plan = plan_of(load_app(app), app, today())
+    plan = plan_of(load_app(app), app, today(), store)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     text = {
         Target.cron: lambda: crontab(plan),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from string import Template
 
+from mlwild.errors import AppError
 from mlwild.exporting.plan import Plan
+from mlwild.triangle.store import STORE
 
 _WORKFLOW = Template("""\
 # The gate of $file on pull requests, and its ticks; written by mlwild export github for .github/workflows/.
@@ -91,7 +93,17 @@ def github_workflow(plan: Plan, python: str) -> str:
     -------
     str
         YAML.
+
+    Raises
+    ------
+    AppError
+        If the plan has a store of its own.
     """
+    if plan.store != STORE:
+        raise AppError(
+            f"store: {plan.store!r} is not there on a machine of GitHub, which begins empty: the life is kept on a "
+            "branch. Leave out --store."
+        )
     return _WORKFLOW.substitute(
         file=plan.file,
         quoted=shlex.quote(plan.file),

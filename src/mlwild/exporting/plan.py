@@ -11,6 +11,7 @@ from pathlib import Path
 from mlwild.app import App
 from mlwild.clock import Duration
 from mlwild.errors import AppError
+from mlwild.triangle.store import STORE
 
 _DAY, _HOUR, _MINUTE = 86_400_000_000_000, 3_600_000_000_000, 60_000_000_000
 
@@ -33,6 +34,8 @@ class Plan:
         The interpreter that has ML-wild.
     since : date
         Day of the export.
+    store : str
+        Folder that keeps what was fitted; a relative one lies beside the app.
     """
 
     name: str
@@ -41,14 +44,16 @@ class Plan:
     schedule: str
     python: str
     since: date
+    store: str = STORE
 
     def command(self, verb: str, *words: str) -> str:
         """Return a shell command that does one verb of `mlwild` in the app's folder."""
-        called = shlex.join([self.python, "-m", "mlwild.cli", verb, *words])
+        kept = [] if self.store == STORE else ["--store", self.store]
+        called = shlex.join([self.python, "-m", "mlwild.cli", verb, *words, *kept])
         return f"cd {shlex.quote(str(self.folder))} && {called}"
 
 
-def plan_of(app: App, file: Path, since: date) -> Plan:
+def plan_of(app: App, file: Path, since: date, store: str = STORE) -> Plan:
     """
     Return the plan of an app.
 
@@ -60,11 +65,13 @@ def plan_of(app: App, file: Path, since: date) -> Plan:
     app : App
     file : Path
     since : date
+    store : str
     """
     path = file.resolve()
-    if "\n" in str(path):
-        raise AppError(f"app: the path {str(path)!r} has a line break, which no schedule can hold. Rename it.")
-    return Plan(app.name, path.parent, path.name, schedule_of(app.every_), sys.executable, since)
+    for field, said in (("app", str(path)), ("store", store)):
+        if "\n" in said:
+            raise AppError(f"{field}: the path {said!r} has a line break, which no schedule can hold. Rename it.")
+    return Plan(app.name, path.parent, path.name, schedule_of(app.every_), sys.executable, since, store)
 
 
 def schedule_of(every: Duration) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlwild.clock import today
+from mlwild.errors import TooEarlyError
 from mlwild.operating.desk import Desk
 from mlwild.past import OwnEvents
 
@@ -18,4 +19,7 @@ def judged(desk: Desk, cutoff: int) -> str:
         for name, one in desk.app.tables.items()
     }
     app = replace(desk.with_log(cutoff), data=known.frame.to_native, labels=None, tables=named)
-    return desk.gate(app, desk.today or today())
+    try:
+        return desk.gate(app, desk.today or today())
+    except TooEarlyError as problem:  # what comes later changes nothing of what was known at the cutoff
+        return f"the gate cannot judge it yet: {str(problem).removeprefix('gate: ').partition('. ')[0]}"

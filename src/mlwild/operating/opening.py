@@ -286,7 +286,11 @@ def _rule(app: App, name: Rule | str, triangle: Triangle, start: Vintage | None)
     if name not in known:
         if start is None:
             why = next((f" ({one}: {found.why})" for one, found in triangle.failed.items()), "")
-            raise DataError(f"models[{app.live!r}]: no vintage could be made at any cutoff{why}. Nothing was begun.")
+            first = triangle.survey.clock.show(int(triangle.survey.grid.edges[-1]))
+            raise DataError(
+                f"models[{app.live!r}]: no vintage could be made at any cutoff{why} before {first}. Nothing was begun. "
+                "Mend the model; where it takes more history than that, begin later, with --begin."
+            )
         raise AppError(f"rule: there is no {name!r}; there is {', '.join(known)}.")
     return known[name]
 

@@ -98,8 +98,20 @@ def status(store: str | Path = STORE) -> list[Status]:
     Returns
     -------
     list of Status
+
+    Raises
+    ------
+    StoreError
+        If it may not be read: then nobody knows whether all is well.
     """
-    found = (state_in(folder) for folder in sorted(Path(store).glob("operate/*")))
+    home = Path(store) / "operate"
+    try:
+        folders = sorted(home.iterdir())  # what looks for a pattern finds nothing where it may not read
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise StoreError(f"store: {home} cannot be read: {problem.strerror}.") from problem
+    found = (state_in(folder) for folder in folders)
     return sorted((one for one in found if one is not None), key=lambda one: (not one.alarm, one.app))
 
 

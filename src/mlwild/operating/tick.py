@@ -263,7 +263,10 @@ def _begun(desk: Desk, triangle: Triangle, cutoff: int) -> tuple[State, Decided]
         before = life_before(desk.ledger)
         stays = "nothing is live" if before is None or not before.path else f"vintage {before.path[-1]} stays live"
         file = "APP.py" if desk.app.file is None else desk.app.file.name
-        raise BlockedError(f"{said}. A life begins with a model that passes; {stays}. See: mlwild gate {file}")
+        raise BlockedError(
+            f"{said}. It is judged as of {_shown(desk, cutoff)}, whatever comes later: mend it, or begin later, with "
+            f"--begin. A life begins with a model that passes; {stays}. See: mlwild gate {file}"
+        )
     return begin(vintage, int(desk.edges[cutoff]))
 
 

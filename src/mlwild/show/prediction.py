@@ -11,6 +11,8 @@ from mlwild.wording import count, things
 
 #: Causes that are shown.
 SHOWN = 5
+#: Columns that nothing reads that are named.
+NAMED = 12
 
 
 def show_predicted(found: Predicted) -> None:
@@ -29,7 +31,10 @@ def show_predicted(found: Predicted) -> None:
         console.print(Text("Commonest causes"))
         console.print(table)
     if found.unread:
-        console.print(Text(f"Not read: {', '.join(found.unread[:12])}.", style="dim"))
+        # Frames write their index as a column without a name.
+        names = ", ".join(name or "a column without a name" for name in found.unread[:NAMED])
+        more = len(found.unread) - NAMED
+        console.print(Text(f"Not read: {names}{f' and {count(more)} more' if more > 0 else ''}.", style="dim"))
 
 
 def headline(found: Predicted) -> str:

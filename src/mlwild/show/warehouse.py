@@ -62,7 +62,7 @@ def show_difference(found: Difference) -> None:
     """Print what changed between two versions."""
     console = terminal()
     head = f"{found.table}: version {found.new} has {things(found.added, 'row')} more than version {found.old}"
-    console.print(Text(f"{head}, and {count(found.corrected)} others in another form.", style="bold"))
+    console.print(Text(f"{head}, and {things(found.corrected, 'other')} in another form.", style="bold"))
     for name, rows in found.columns.items():
         console.print(f"  {name}: {count(rows)} corrected")
     if not found.examples:

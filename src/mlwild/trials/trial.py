@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlwild.app import App
 from mlwild.checks import Finding
 from mlwild.digest import digest, fingerprint, version
-from mlwild.errors import DataError
+from mlwild.errors import DataError, TooEarlyError
 from mlwild.events import Events
 from mlwild.frames import Frame
 from mlwild.gate.fitted import Fitted
@@ -95,13 +95,13 @@ class Replay:
 
         Raises
         ------
-        DataError
+        TooEarlyError
             If there are too few settled periods since the first vintage.
         """
         at = self.survey.grid.periods if cutoff is None else cutoff
         tried = self.tried_on(at)
         if not len(tried):
-            raise DataError(
+            raise TooEarlyError(
                 f"gate: fewer than {self.periods} periods have their labels since the first vintage, at "
                 f"{self.survey.clock.show(int(self.survey.grid.edges[at]))}. Give more history, or fewer periods."
             )

@@ -20,7 +20,7 @@ from mlwild.digest import bytes_digest, file_digest
 from mlwild.disk import write_atomically
 from mlwild.errors import StoreError
 from mlwild.own_modules import loads
-from mlwild.triangle.store import Store, read_predictions, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_array, write_predictions
 from mlwild.triangle.survey import Survey
 
 #: Rows predicted at a time: bounds the memory of a worker.
@@ -66,7 +66,7 @@ class Rows:
             none = np.zeros(0, np.int64)
             arrays = {"time": time, "known_at": known_at, "label": label, "entity": none if entity is None else entity}
             for name, array in arrays.items():
-                write_atomically(folder / f"{name}.npy", functools.partial(_save, array))
+                write_atomically(folder / f"{name}.npy", write_array(array))
             digests = {name: file_digest(folder / name) for name in _FILES}
             write_atomically(folder / "done", lambda file: file.write(json.dumps(digests).encode()))
         return Rows(folder, kind)
@@ -101,10 +101,6 @@ def _whole(folder: Path) -> bool:
         return all(file_digest(folder / name) == noted[name] for name in _FILES)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _save(array: NDArray[Any], file: Any) -> None:
-    np.save(file, array, allow_pickle=False)
 
 
 @functools.lru_cache(maxsize=2)

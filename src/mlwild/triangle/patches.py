@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import pickle
 import time
 import warnings
@@ -25,7 +24,7 @@ from mlwild.remedies.rows import with_column
 from mlwild.triangle import parallel
 from mlwild.triangle.fitting import CannotFitError, Done, Rows
 from mlwild.triangle.folds import known_rows
-from mlwild.triangle.store import Store, read_predictions, write_predictions
+from mlwild.triangle.store import Store, read_predictions, write_array, write_predictions
 from mlwild.triangle.triangle import Triangle
 
 Bools = NDArray[np.bool_]
@@ -254,7 +253,7 @@ def _make(
 
 
 def _spill(path: Path, values: Bools) -> None:
-    write_atomically(path, functools.partial(np.save, arr=values, allow_pickle=False))
+    write_atomically(path, write_array(values))
 
 
 def _read(store: Store, job: PatchJob, columns: int) -> Made:

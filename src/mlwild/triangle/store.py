@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
@@ -138,6 +139,16 @@ class Store:
                 if old.name != key:
                     shutil.rmtree(old, ignore_errors=True)
         return folder / key
+
+
+def write_array(array: NDArray[Any]) -> Callable[[IO[bytes]], object]:
+    """Return a writer of an array as NumPy keeps it."""
+
+    def write(file: IO[bytes]) -> None:
+        # Given a file, NumPy writes around Python, and does not say why it could not: that the disk is full, say.
+        np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+
+    return write
 
 
 def write_predictions(predictions: NDArray[np.float32]) -> Callable[[IO[bytes]], object]:

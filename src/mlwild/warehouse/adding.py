@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -153,9 +153,10 @@ def add(
     table = StoredTable(Path(warehouse) / name)
     with _trace(table), table.lock():
         table.reconcile()
-        said = first_description(table.name, source, key, time, owner, units) if not table.exists else table.description
+        fresh = Incoming(source, table.name, {})
+        said = table.description if table.exists else first_description(table.name, fresh, key, time, owner, units)
         return _commit(
-            table, declared(said, key, time, owner, units, correct=correct), source, known, correct, new_columns
+            table, declared(said, key, time, owner, units, correct=correct), fresh, known, correct, new_columns
         )
 
 
@@ -207,11 +208,11 @@ class _Read:
 
 
 def _commit(
-    table: StoredTable, said: Description, source: Any, known: str | None, correct: bool, new_columns: bool
+    table: StoredTable, said: Description, incoming: Incoming, known: str | None, correct: bool, new_columns: bool
 ) -> Added:
     before = table.description if table.exists else None
-    types = {field.name: said.kept(field) for field in said.schema} if before is not None else {}
-    incoming = Incoming(source, said.name, types)
+    if before is not None:
+        incoming = replace(incoming, types={field.name: said.kept(field) for field in said.schema})
     said = fitting(said, incoming, new_columns)
     rule = known or (NOW if before is not None else OWN_TIME)
     if rule not in (OWN_TIME, NOW) and rule not in said.schema.names:

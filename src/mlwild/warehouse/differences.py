@@ -55,13 +55,13 @@ def differences(table: StoredTable, old: int, new: int) -> Difference:
     ----------
     table : StoredTable
     old, new : int
-        Numbers of batches.
+        Numbers of batches, in any order: rows are only ever added.
 
     Returns
     -------
     Difference
     """
-    said = table.description
+    said, (old, new) = table.description, sorted((old, new))
     before, after = table.read(version=old), table.read(version=new)
     names = {str(value): place for place, value in enumerate(before.column(said.key).to_pylist())}
     pairs = [

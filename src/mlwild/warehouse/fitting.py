@@ -15,7 +15,7 @@ from mlwild.warehouse.incoming import Incoming
 
 def first_description(
     name: str,
-    source: Any,
+    incoming: Incoming,
     key: str | None,
     time: str | None,
     owner: str | None,
@@ -28,14 +28,14 @@ def first_description(
             raise AppError(f"{word}: {name!r} is a new table: name the column, such as --{word} {example}.")
     assert key is not None
     assert time is not None
-    schema = Incoming(source, name, {}).schema
+    schema = incoming.schema
     _check_names(name, schema.names)
     for word, column in (("key", key), ("time", time)):
         if column not in schema.names:
             raise DataError(f"{name}: {word} {column!r} is no column. There is {', '.join(schema.names)}.")
     kinds = {field.name: kept_type(field.type, f"{name}: column {field.name!r}") for field in schema}
     fields = [field.with_type(_given(field.type, kinds[field.name])) for field in schema]
-    clock = _clock(name, source, time)
+    clock = _clock(name, incoming, time)
     return _with_units(Description(name, key, time, clock, schema_of(fields), owner or ""), units)
 
 
@@ -63,8 +63,8 @@ def _check_names(name: str, names: list[str]) -> None:
         raise DataError(f"{name}: column {max(names, key=names.count)!r} is there twice.")
 
 
-def _clock(name: str, source: Any, time: str) -> Clock:
-    for batch in Incoming(source, name, {}).batches():
+def _clock(name: str, incoming: Incoming, time: str) -> Clock:
+    for batch in incoming.batches():
         if batch.num_rows:
             return frames.times(frames.eager(batch.select([time]), name), time, f"{name}.time")[1]
     raise DataError(f"{name}: the file has no row.")
@@ -130,6 +130,12 @@ def as_kept(said: Description, incoming: Incoming, batch: Any, at: int) -> Any:
         try:
             made[field.name] = column.cast(said.kept(field))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+            if alike and pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+                raise DataError(
+                    f"{said.name}: column {field.name!r} of {incoming.said} has times of parts of a microsecond in "
+                    f"rows {at} and on, and stored tables keep microseconds. Nothing was added. Round them, in pandas "
+                    'with .dt.floor("us").'
+                ) from problem
             why = f" ({' '.join(str(problem).split())[:120]})"
         if why or not (alike or whole):
             raise DataError(

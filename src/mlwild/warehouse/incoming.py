@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mlwild import frames
+from mlwild.csv_files import header, other_sign, without_empty
 from mlwild.errors import DataError
+from mlwild.nullable import without_periods
 
 #: Rows that are read at a time.
 CHUNK = 262_144
@@ -87,6 +89,7 @@ class Incoming:
         try:
             if self.path.suffix in (".parquet", ".pq"):
                 file = pyarrow.parquet.ParquetFile(self.path)
+                without_periods(file.schema_arrow.empty_table(), f"{self.where}: {self.said}")
                 return file.schema_arrow, (pa.Table.from_batches([one]) for one in file.iter_batches(CHUNK))
             if self.path.suffix == ".csv" and not _ends(self.path):
                 raise DataError(
@@ -94,12 +97,40 @@ class Incoming:
                     "Nothing was added. Get the whole file; if it is whole, add the line break."
                 )
             if self.path.suffix in (".csv", ".gz"):
-                options = pyarrow.csv.ConvertOptions(column_types=dict(self.types), strings_can_be_null=True)
+                options = pyarrow.csv.ConvertOptions(column_types=self._csv_types)
                 reader = pyarrow.csv.open_csv(self.path, convert_options=options)
-                return reader.schema, (pa.Table.from_batches([one]) for one in reader)
+                return reader.schema, (without_empty(pa.Table.from_batches([one])) for one in reader)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as problem:
             raise self._unreadable(problem) from problem
         raise DataError(f"{self.where}: {self.said} is neither .parquet nor .csv.")
+
+    @cached_property
+    def _csv_types(self) -> dict[str, Any]:
+        """
+        The types that columns of a CSV are read as: those named, and of all others what all of their rows fit.
+
+        A stream goes by the beginning of a file. Where a later row says otherwise, the file is read whole once.
+        """
+        import pyarrow as pa
+        import pyarrow.csv
+
+        assert self.path is not None
+        named = pyarrow.csv.ConvertOptions(column_types=dict(self.types))
+        try:
+            reader = pyarrow.csv.open_csv(self.path, convert_options=named)
+            if (why := other_sign(reader.schema.names)) != "":
+                raise DataError(f"{self.where}: {self.said} {why}.")
+            if set(reader.schema.names) <= set(self.types):
+                return dict(self.types)
+            for _ in reader:
+                pass
+            if not any(pa.types.is_null(kind) for kind in reader.schema.types):
+                return dict(zip(reader.schema.names, reader.schema.types, strict=True))
+        except pa.ArrowInvalid as problem:
+            if (why := other_sign(header(str(self.path)))) != "":
+                raise DataError(f"{self.where}: {self.said} {why}.") from problem
+        whole = pyarrow.csv.read_csv(self.path, convert_options=named).schema
+        return dict(zip(whole.names, whole.types, strict=True))
 
 
 def _ends(path: Path) -> bool:

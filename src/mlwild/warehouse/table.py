@@ -26,6 +26,8 @@ WAREHOUSE = ".mlwild/warehouse"
 WRITER = "mlwild"
 #: What the library of the open format cannot read in a path, or reads as another one.
 _MISREAD = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
+#: How that library's errors end where the system refused something.
+_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 #: Nothing is ever removed: a version that a model learned from can be read again.
 _KEPT = {
     "delta.appendOnly": "true",
@@ -179,7 +181,7 @@ class StoredTable:
         told = None if description is None else description.body()
         body = json.dumps({"number": number, "batch": batch, "description": told})
         properties = CommitProperties(custom_metadata={WRITER: body}, app_transactions=[Transaction(WRITER, number)])
-        with writing(self.rows):
+        with writing(self.rows), _systems():
             write_deltalake(
                 self._place(),
                 reader,
@@ -312,6 +314,20 @@ class StoredTable:
         order = place[np.argsort(times, kind="stable")]
         taken = found.take(order)
         return pa.table({name: taken.column(name).cast(said.schema.field(name).type) for name in wanted})
+
+
+@contextmanager
+def _systems() -> Iterator[None]:
+    """Raise what the system refused as the system's error: the open format's library hands on its text alone."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError) as problem:
+        found = _OF_THE_SYSTEM.search(str(problem))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from problem
 
 
 def _as_written(schema: Any) -> Any:

@@ -339,7 +339,7 @@ def _answer(work: _Work, rows: Rows, progress: Callable[[int], None] | None) -> 
     if journal.watch:
         answers.memory = journal.watch
     path = work.wish.folder / _BODY
-    with path.open("r+b" if journal.rows else "wb") as body:
+    with path.open("r+b" if journal.rows and path.exists() else "w+b") as body:
         if journal.rows:
             _taken_up(path, body, journal)
         else:
