@@ -26,15 +26,15 @@ def read_csv(path: str, field: str) -> Any:
     Raises
     ------
     DataError
-        If other signs than commas separate its columns.
+        If other signs than commas separate its columns, or a text is no UTF-8.
     """
     import pyarrow as pa
     import pyarrow.csv
 
     why = ""
     try:
-        table = pyarrow.csv.read_csv(path)
-        why = other_sign(table.column_names)
+        table = pyarrow.csv.read_csv(path, parse_options=parsing())
+        why = other_sign(table.column_names) or no_text(table.schema)
     except pa.ArrowInvalid:  # who separates by semicolons often writes 1,5: then each row has another number of cells
         why = other_sign(header(path))
         if not why:
@@ -42,6 +42,30 @@ def read_csv(path: str, field: str) -> Any:
     if why:
         raise DataError(f"{field}: {path!r} {why}, or give a function that reads it.")
     return without_empty(table)
+
+
+def parsing() -> Any:
+    """Return how lines are told from each other: a text in quotes may have several."""
+    import pyarrow.csv
+
+    return pyarrow.csv.ParseOptions(newlines_in_values=True)
+
+
+def no_text(schema: Any) -> str:
+    """
+    Say what to do about a column that is no UTF-8, which is read as bytes; empty where there is none.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> no_text(pa.schema([("word", pa.binary())]))
+    "holds no UTF-8 in column 'word'. Write it as UTF-8, for instance with iconv -f latin1 -t utf-8"
+    """
+    import pyarrow as pa
+
+    column = next((field.name for field in schema if pa.types.is_binary(field.type)), None)
+    hint = "Write it as UTF-8, for instance with iconv -f latin1 -t utf-8"
+    return "" if column is None else f"holds no UTF-8 in column {column!r}. {hint}"
 
 
 def header(path: str) -> list[str]:

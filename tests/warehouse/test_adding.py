@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlwild import frames
 from mlwild.errors import AppError, DataError
 from mlwild.warehouse import StoredTable, add, describe, differences, tables
 
@@ -79,6 +80,23 @@ def test_periods_of_pandas_are_not_kept_as_whole_numbers(tmp_path):
     with pytest.raises(DataError, match="one.parquet: column 'at' holds periods of pandas"):
         add("orders", tmp_path / "one.parquet", **WORDS, warehouse=tmp_path)
     assert tables(tmp_path) == []
+
+
+def test_texts_of_several_lines_are_read_whole_and_what_is_no_utf_8_is_told(tmp_path):
+    n = 50_000  # more than is read at a time
+    rows = pd.DataFrame({"id": range(n), "at": range(n), "note": [f"one,\n{'x' * (k % 50)}" for k in range(n)]})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    read = frames.load("rows.csv", "data", root=tmp_path, kind="pandas")
+    assert read["note"].to_list() == rows["note"].to_list()
+    assert add("t", tmp_path / "rows.csv", key="id", time="at", warehouse=tmp_path).new == n
+    assert StoredTable(tmp_path / "t").read(["note"]).column(0).to_pylist() == rows["note"].to_list()
+    for place in (0, n - 1):  # at the beginning, and where it is seen late
+        other = rows.assign(note=np.where(rows["id"] == place, "Zürich", "Bern"))
+        other.to_csv(tmp_path / "other.csv", index=False, encoding="latin1")
+        with pytest.raises(DataError, match=r"other.csv' holds no UTF-8 in column 'note'\. Write it as UTF-8"):
+            frames.load("other.csv", "data", root=tmp_path, kind="pandas")
+        with pytest.raises(DataError, match=r"other.csv holds no UTF-8 in column 'note'\. Write it as UTF-8"):
+            add("other", tmp_path / "other.csv", key="id", time="at", warehouse=tmp_path)
 
 
 @pytest.mark.parametrize("zone", [None, "UTC"])

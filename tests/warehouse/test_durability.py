@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,3 +173,27 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, monkeypatch, pr
             add("t", rows(10, 20), warehouse=tmp_path)
     assert StoredTable(tmp_path / "t").read(["id"]).num_rows == 10
     assert add("t", rows(10, 20), warehouse=tmp_path).new == 10
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda rows: (rows / "_delta_log" / f"{1:020d}.json").unlink(), "that were acknowledged are gone"),
+        (shutil.rmtree, "that were acknowledged are gone"),
+        (lambda rows: (rows / "_delta_log" / f"{1:020d}.json").write_text('{"add": {"pa'), "cannot be read"),
+        (lambda rows: next(rows.glob("*.parquet")).write_bytes(b""), r"cannot be read .*Restore .*delta from a copy"),
+        (lambda rows: next(rows.glob("*.parquet")).unlink(), "cannot be read .No such file or directory."),
+    ],
+    ids=["a commit", "all", "half a commit", "an empty file", "a file"],
+)
+def test_rows_that_are_gone_or_damaged_are_told_and_none_is_added(tmp_path, harm, said):
+    for first in (0, 10):
+        add("t", rows(first, first + 10), key="id", time="at", warehouse=tmp_path)
+    harm(tmp_path / "t" / "delta")
+    table = StoredTable(tmp_path / "t")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=f"data: .*rows of 't' .*{said}"):
+            table.read()
+        with pytest.raises(StoreError, match=said):
+            add("t", rows(20, 30), warehouse=tmp_path)
+    assert table.version == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlwild import frames
-from mlwild.csv_files import header, other_sign, without_empty
+from mlwild.csv_files import header, no_text, other_sign, parsing, without_empty
 from mlwild.errors import DataError
 from mlwild.nullable import without_periods
 
@@ -98,7 +98,7 @@ class Incoming:
                 )
             if self.path.suffix in (".csv", ".gz"):
                 options = pyarrow.csv.ConvertOptions(column_types=self._csv_types)
-                reader = pyarrow.csv.open_csv(self.path, convert_options=options)
+                reader = pyarrow.csv.open_csv(self.path, parse_options=parsing(), convert_options=options)
                 return reader.schema, (without_empty(pa.Table.from_batches([one])) for one in reader)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as problem:
             raise self._unreadable(problem) from problem
@@ -115,10 +115,13 @@ class Incoming:
         import pyarrow.csv
 
         assert self.path is not None
-        named = pyarrow.csv.ConvertOptions(column_types=dict(self.types))
+        words = {
+            "parse_options": parsing(),
+            "convert_options": pyarrow.csv.ConvertOptions(column_types=dict(self.types)),
+        }
         try:
-            reader = pyarrow.csv.open_csv(self.path, convert_options=named)
-            if (why := other_sign(reader.schema.names)) != "":
+            reader = pyarrow.csv.open_csv(self.path, **words)
+            if (why := other_sign(reader.schema.names) or no_text(reader.schema)) != "":
                 raise DataError(f"{self.where}: {self.said} {why}.")
             if set(reader.schema.names) <= set(self.types):
                 return dict(self.types)
@@ -129,7 +132,9 @@ class Incoming:
         except pa.ArrowInvalid as problem:
             if (why := other_sign(header(str(self.path)))) != "":
                 raise DataError(f"{self.where}: {self.said} {why}.") from problem
-        whole = pyarrow.csv.read_csv(self.path, convert_options=named).schema
+        whole = pyarrow.csv.read_csv(self.path, **words).schema
+        if (why := no_text(whole)) != "":
+            raise DataError(f"{self.where}: {self.said} {why}.")
         return dict(zip(whole.names, whole.types, strict=True))
 
 

@@ -17,17 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.disk import held, writing
-from mlwild.errors import DataError
+from mlwild.errors import DataError, StoreError
 from mlwild.ledger import Fact, Ledger
 from mlwild.warehouse.description import BATCH, KEY, KNOWN, OWN, ROW, Description
+from mlwild.warehouse.failures import of_the_system, readable
 
 WAREHOUSE = ".mlwild/warehouse"
 #: Name under which batches are numbered in the table's own log.
 WRITER = "mlwild"
 #: What the library of the open format cannot read in a path, or reads as another one.
 _MISREAD = re.compile(r"[\[\]|^\\\x00-\x1f]|%[0-9A-Fa-f]{2}")
-#: How that library's errors end where the system refused something.
-_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 #: Nothing is ever removed: a version that a model learned from can be read again.
 _KEPT = {
     "delta.appendOnly": "true",
@@ -126,11 +125,25 @@ class StoredTable:
         return self.folder / "delta"
 
     def delta(self) -> Any:
-        """Return the rows as the open format's library has them; None before the first."""
+        """
+        Return the rows as the open format's library has them; None before the first.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be read, or some that were acknowledged are gone.
+        """
         from deltalake import DeltaTable
 
-        place = self._place()
-        return DeltaTable(place) if DeltaTable.is_deltatable(place) else None
+        place, acknowledged = self._place(), self.version  # before the rows are read: another process may add some
+        with readable(self.rows):
+            found = DeltaTable(place) if DeltaTable.is_deltatable(place) else None
+        # Each batch is one commit, and is acknowledged after it.
+        if acknowledged > (0 if found is None else found.version() + 1):
+            raise StoreError(
+                f"data: rows of {self.name!r} that were acknowledged are gone from {self.rows}. Restore it from a copy."
+            )
+        return found
 
     def _place(self) -> str:
         """Return the folder of the rows, if the open format's library takes it for that: it reads it as an address."""
@@ -181,7 +194,7 @@ class StoredTable:
         told = None if description is None else description.body()
         body = json.dumps({"number": number, "batch": batch, "description": told})
         properties = CommitProperties(custom_metadata={WRITER: body}, app_transactions=[Transaction(WRITER, number)])
-        with writing(self.rows), _systems():
+        with writing(self.rows), of_the_system():
             write_deltalake(
                 self._place(),
                 reader,
@@ -241,8 +254,9 @@ class StoredTable:
         delta = self.delta()
         # Files of this machine, read by Arrow itself: the library's own file system calls back into a Python that ends.
         files = sorted(unquote(uri.removeprefix("file://")) for uri in delta.file_uris())
-        whole = ds.dataset(files, format="parquet", schema=pa.schema(delta.schema()))
-        return whole.to_table(columns=list(columns), filter=condition)
+        with readable(self.rows):
+            whole = ds.dataset(files, format="parquet", schema=pa.schema(delta.schema()))
+            return whole.to_table(columns=list(columns), filter=condition)
 
     def read(
         self,
@@ -314,20 +328,6 @@ class StoredTable:
         order = place[np.argsort(times, kind="stable")]
         taken = found.take(order)
         return pa.table({name: taken.column(name).cast(said.schema.field(name).type) for name in wanted})
-
-
-@contextmanager
-def _systems() -> Iterator[None]:
-    """Raise what the system refused as the system's error: the open format's library hands on its text alone."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except (DeltaError, OSError) as problem:
-        found = _OF_THE_SYSTEM.search(str(problem))
-        if found is None:
-            raise
-        raise OSError(int(found[1]), os.strerror(int(found[1]))) from problem
 
 
 def _as_written(schema: Any) -> Any:
