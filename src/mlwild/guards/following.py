@@ -61,7 +61,9 @@ def radii_of(radii: Radii, ask: str, rows: Floats, value: Floats) -> Floats:
     return radii.of(rows, (likeliest_of(value)[1] if ask.startswith("probab") else value)[:, None])
 
 
-def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: float) -> tuple[LocalRadii, Floats]:
+def follow(
+    rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: float, weights: Floats | None = None
+) -> tuple[LocalRadii, Floats]:
     """
     Live through rows: at each cutoff radii are fixed for the rows of its period, from the outcomes known by then.
 
@@ -80,6 +82,8 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
         First period at whose beginning each outcome was known, after its own.
     level : float
         Share of the outcomes that radii are to hold.
+    weights : ndarray of shape (n_rows,), optional
+        Of how many rows each tells, above 0; of all those radii are to hold the share. Default: of itself alone.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     """
     radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
     begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
-    fed = _fed(scores, told)
+    fed = _fed(scores, told, weights)
     local, late = LocalRadii(level=level), list[int]()
 
     def take(now: float) -> None:
@@ -127,12 +131,29 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     return local, radii
 
 
-def _fed(scores: Floats, told: Ints) -> list[Ints]:
+def _fed(scores: Floats, told: Ints, weights: Floats | None) -> list[Ints]:
     """Return the rows whose outcomes are learned from: by when they were told, each in the order asked."""
     known = np.flatnonzero(np.isfinite(scores))
     known = known[np.argsort(told[known], kind="stable")]
+    known = known if weights is None else known[_each(weights[known])]
     times, at = np.unique(told[known], return_index=True)
     # What comes at once after many cutoffs without an outcome counts as if it had come at each.
     gone_by = np.diff(times, prepend=times[:1] - 1)
     parts = zip(np.split(known, at[1:]), gone_by.tolist(), strict=True) if len(known) else ()
     return [part[:: -(-len(part) // (MOST_FED * gone))] for part, gone in parts]
+
+
+def _each(weights: Floats) -> NDArray[np.bool_]:
+    """
+    Mark rows each of which tells of as many: of those that tell of fewer a part, as even as it can be.
+
+    What is marked of the first rows does not hang on what comes after them.
+
+    Examples
+    --------
+    >>> _each(np.array([2.0, 1.0, 1.0, 2.0, 1.0])).tolist()
+    [True, False, True, True, False]
+    """
+    share = weights / np.maximum.accumulate(weights)
+    total = np.cumsum(share) + 1e-9
+    return np.asarray(np.floor(total) > np.floor(total - share))
