@@ -278,7 +278,7 @@ def followed(survey: Survey, rows: Ints, value: Floats, level: float) -> tuple[F
     """
     seen = looks(survey.ask, numbers_of(survey.features.take(rows)), value)
     scores = scores_of(survey.ask, survey.labels[rows], value)
-    return scores, *follow(seen, scores, *_asked_and_told(survey, rows), level=level)
+    return scores, *follow(seen, scores, *_asked_and_told(survey, rows), level=level, weights=_weights(survey, rows))
 
 
 def _asked_and_told(survey: Survey, rows: Ints) -> tuple[Ints, Ints]:

@@ -29,6 +29,8 @@ def _app(seed, delay=10, scale=None, **more):
     x = rng.normal(size=N)
     noise = rng.normal(size=N) * (0.5 + np.abs(x)) * (np.ones(N) if scale is None else scale)
     rows = pd.DataFrame({"when": np.arange(N), "x": x, "word": rng.choice(["a", "b"], size=N), "y": 3 * x + noise})
+    if "propensity" in more:
+        rows["seen"] = np.where(np.abs(x) > 1, 0.25, 1.0)
     fields = {"name": "wide", "data": lambda: rows, "time": "when", "label": "y", "delay": delay}
     models = {"line": _line}
     return wild.App(models=models, loss="absolute", every=PERIOD, start=PERIOD, guard=wild.Guard(), **fields, **more)
@@ -45,9 +47,10 @@ def _built(app, folder):
     return triangle, [Vintage(k, "all") for k in range(read.grid.periods)]
 
 
-@pytest.mark.parametrize("delay", [10, 700])
-def test_it_is_what_is_counted_by_hand(tmp_path, delay):
-    triangle, path = _built(_app(0, delay), tmp_path)
+@pytest.mark.parametrize(("delay", "weighted"), [(10, False), (700, False), (10, True)])
+def test_it_is_what_is_counted_by_hand(tmp_path, delay, weighted):
+    feedback = {"feedback": "selective", "propensity": "seen"} if weighted else {}
+    triangle, path = _built(_app(0, delay, **feedback), tmp_path)
     grid, labels = triangle.survey.grid, triangle.survey.labels
     began = min(one.cutoff for one in triangle.scores)
     found = covered(triangle, path[began:], began, level=0.9)
@@ -65,13 +68,15 @@ def test_it_is_what_is_counted_by_hand(tmp_path, delay):
     scores = np.abs(labels[rows] - value)
     columns = [x[rows] if name == "x" else np.full(len(rows), np.nan) for name in triangle.survey.features.column_names]
     seen = np.column_stack([*columns, value])
-    radii = follow(seen, scores, np.array(period), np.array(told), level=0.9)[1]
+    weights = 1 / triangle.survey.app.data()["seen"].to_numpy()[rows] if weighted else np.ones(len(rows))
+    radii = follow(seen, scores, np.array(period), np.array(told), level=0.9, weights=weights)[1]
     counted = np.isfinite(radii)
-    held = scores[counted] <= radii[counted]
+    held, weight = scores[counted] <= radii[counted], weights[counted]
     assert found["n"] == counted.sum() < len(rows)
-    assert found["share"] == pytest.approx(held.mean())
+    assert found["share"] == pytest.approx((held * weight).sum() / weight.sum())
     assert found["width"] == pytest.approx(2 * np.median(radii[counted]))
-    least = min(held[first : first + 500].mean() for first in range(len(held) - 499))
+    spans = (slice(first, first + 500) for first in range(len(held) - 499))
+    least = min((held[span] * weight[span]).sum() / weight[span].sum() for span in spans)
     assert found["worst"]["share"] == pytest.approx(least)
 
 

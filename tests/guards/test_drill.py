@@ -295,6 +295,18 @@ def _run(*seen, first=2, over=8):
     return Run(np.zeros(10, dtype=np.int8), *[same] * 5, same > 0, same, same, tripped, 2, 8, first, over, same)
 
 
+def test_losses_are_told_with_their_unit(found, capsys):
+    money = replace(found, unit="EUR")
+    page = " ".join(drill_html(money.as_dict()).split())
+    assert page.count(" EUR</b>") == 3 + bool(money.costly)
+    assert "Losses are mean absolute, EUR, lower is better." in page
+    show_drill(money)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(absolute, EUR); the constant" in said
+    assert "Mean absolute in EUR while the fault lasts" in said
+    assert "EUR" not in drill_html(found.as_dict())
+
+
 def test_what_is_far_too_large_is_written_with_few_digits(found):
     page = drill_html(replace(found, cells=(replace(found.worst, bare=11_921_991.04, bare_answered=1.0),)).as_dict())
     assert "<td>11,900,000</td>" in page

@@ -160,3 +160,46 @@ def test_scores_that_nobody_knows_are_passed_over():
     empty, radii = follow(np.zeros((0, 1)), np.zeros(0), at[:0], at[:0], level=0.9)
     assert len(radii) == 0
     assert np.isinf(empty.fixed().fixed)
+
+
+def test_of_rows_that_are_seen_more_seldom_as_many_are_held_as_of_others():
+    """Half of the rows are ten times as far off, and one in ten of them is seen: of those that are seen 90 % is held."""
+    rng = np.random.default_rng(0)
+    n, every = 40_000, 1000
+    rows, hard = rng.normal(size=(n, 2)), rng.random(n) < 0.5
+    scores = np.abs(rng.normal(size=n)) * np.where(hard, 10.0, 1.0)
+    chance = np.where(hard, 0.1, 1.0)
+    seen = rng.random(n) < chance
+    period = np.arange(n) // every
+    held = []
+    for weights in (None, 1 / chance[seen]):
+        local = follow(rows[seen], scores[seen], period[seen], period[seen] + 1, level=0.9, weights=weights)[0]
+        later = np.abs(rng.normal(size=n)) * np.where(hard, 10.0, 1.0)
+        held.append(np.mean(later <= local.radii(rng.normal(size=(n, 2)))))
+    assert held[0] < 0.75
+    assert held[1] == pytest.approx(0.9, abs=0.04)  # a hundred rows say how wide
+
+
+def test_weights_that_are_alike_change_nothing_and_those_of_later_rows_none_before():
+    rng = np.random.default_rng(1)
+    rows, scores, period = rng.normal(size=(3000, 2)), np.abs(rng.normal(size=3000)), np.arange(3000) // 200
+    plain = follow(rows, scores, period, period + 1, level=0.9)[1]
+    assert follow(rows, scores, period, period + 1, level=0.9, weights=np.full(3000, 0.3))[1].tolist() == plain.tolist()
+    weights = rng.uniform(1, 20, 3000)
+    whole = follow(rows, scores, period, period + 1, level=0.9, weights=weights)[1]
+    weights[2000:] = 500.0
+    assert (
+        follow(rows, scores, period, period + 1, level=0.9, weights=weights)[1][:2200].tolist() == whole[:2200].tolist()
+    )
+
+
+@pytest.mark.parametrize("place", [0, 100, 2500])
+def test_one_row_that_tells_of_very_many_leaves_the_others(place):
+    rng = np.random.default_rng(2)
+    n = 5000
+    rows, scores, period = rng.normal(size=(n, 2)), np.abs(rng.normal(size=n)), np.arange(n) // 200
+    weights = np.where(np.arange(n) == place, 1e6, 1.0)
+    _, radii = follow(rows, scores, period, period + 1, level=0.9, weights=weights)
+    later = slice(4000, n)
+    assert np.mean(scores[later] <= radii[later]) == pytest.approx(0.9, abs=0.095)  # some 200 are left: four
+    assert np.isfinite(radii[later]).all()

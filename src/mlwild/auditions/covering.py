@@ -16,6 +16,7 @@ from mlwild.records import Vintage
 from mlwild.triangle import Triangle
 from mlwild.wording import number
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: Rows on end of which the worst is told.
@@ -48,9 +49,9 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
     -------
     dict or None
         ``level``; ``share`` that was held, of ``n`` rows; ``worst``, the least share of any 500 rows on end, with
-        ``from`` and ``to`` (None with fewer rows); ``width``, the median width of intervals, or the mean number of
-        classes in a set; and ``said``, the same as a sentence. None where the loss asks for classes alone, or no row
-        counts.
+        ``from`` and ``to`` (None with fewer rows); both weighted where the app has propensities; ``width``, the median
+        width of intervals, or the mean number of classes in a set; and ``said``, the same as a sentence. None where the
+        loss asks for classes alone, or no row counts.
     """
     survey = triangle.survey
     if survey.ask == "class":
@@ -73,11 +74,12 @@ def covered(triangle: Triangle, path: Sequence[Vintage], began: int, *, level: f
         likely = likely_of(survey.ask, value[counted], radii[counted])
         wide = likely.sum(axis=1)
         held = likely[np.arange(len(counted)), survey.labels[rows[counted]].astype(np.int64)]
+    weight = survey.grid.weight[rows[counted]]
     made = {
         "level": level,
-        "share": float(held.mean()),
+        "share": float(np.average(held, weights=weight)),
         "n": len(counted),
-        "worst": _worst(triangle, held, rows[counted]),
+        "worst": _worst(triangle, held, rows[counted], weight),
         "width": float(np.median(wide) if survey.ask == "value" else wide.mean()),
     }
     longest = int(survey.grid.rows[np.searchsorted(survey.grid.row_start, rows, side="right") - 1].max())
@@ -101,13 +103,13 @@ def _said(found: dict[str, Any], *, numbers: bool) -> str:
     )
 
 
-def _worst(triangle: Triangle, held: NDArray[np.bool_], rows: Ints) -> dict[str, Any] | None:
+def _worst(triangle: Triangle, held: NDArray[np.bool_], rows: Ints, weight: Floats) -> dict[str, Any] | None:
     """Return the least share held of any rows on end, and when that was."""
     if len(held) < WINDOW:
         return None
-    sums = np.cumsum(np.concatenate([[0], held]))
-    inside = sums[WINDOW:] - sums[:-WINDOW]
+    sums, all_ = (np.cumsum(np.concatenate([[0.0], one])) for one in (held * weight, weight))
+    inside = (sums[WINDOW:] - sums[:-WINDOW]) / (all_[WINDOW:] - all_[:-WINDOW])
     first = int(inside.argmin())
     clock, time = triangle.survey.clock, triangle.survey.time
     ends = (clock.show(int(time[rows[one]])) for one in (first, first + WINDOW - 1))
-    return {"share": float(inside[first] / WINDOW), **dict(zip(("from", "to"), ends, strict=True))}
+    return {"share": float(inside[first]), **dict(zip(("from", "to"), ends, strict=True))}

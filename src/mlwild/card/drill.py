@@ -11,7 +11,7 @@ from mlwild.card.chart_rules import bar_axis, bar_scale, interval_bar
 from mlwild.card.facts import known
 from mlwild.card.page import environment, write_page
 from mlwild.card.svg import Scale
-from mlwild.card.words import count, metric, number, percent, spread_decimals
+from mlwild.card.words import count, metric, number, percent, spread_decimals, with_unit
 from mlwild.wording import in_its_place
 
 Row = dict[str, Any]
@@ -55,14 +55,16 @@ def drill_view(found: Mapping[str, Any]) -> Row:
     refused = any(cell["answered"] < cell["available"] for cell in cells)
     least = min(cells, key=lambda cell: float(cell["answered"]))
     worst, worse = cells[0], sum(_above(cell, "constant") for cell in cells)
-    rows = sum(cell["n"] for cell in cells)
+    rows, unit = sum(cell["n"] for cell in cells), str(found.get("unit", ""))
     costly = [tuple(one) for one in found.get("costly", ())]
     dear = [cell for one in costly for cell in cells if (cell["fault"], cell["severity"]) == one]
+    first = _row(worst, digits, scale)
     return {
         "app": found["app"],
         "loss": metric(found["loss"]),
+        "unit": unit,
         "silent": [f"{_named(cell)}: {percent(1 - cell['available'])}" for cell in silent],
-        "worst": _row(worst, digits, scale)
+        "worst": {key: with_unit(first[key], unit) for key in ("loss", "clean", "constant")}
         | {
             "named": _named(worst),
             "few": _few(worst),
@@ -93,7 +95,7 @@ def drill_view(found: Mapping[str, Any]) -> Row:
         "rows": [_row(cell, digits, scale) | {"costs": _less(cell, digits) if cell in dear else ""} for cell in cells],
         "costly": f"{len(dear)} of {len(cells)}" if dear else "",
         "dearest": _named(dear[0]) if dear else "",
-        "dearest_by": _less(dear[0], digits) if dear else "",
+        "dearest_by": with_unit(_less(dear[0], digits), unit) if dear else "",
         "axis": bar_axis(scale),
         "stages": [
             {

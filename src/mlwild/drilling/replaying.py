@@ -62,6 +62,8 @@ class Drill:
         Share of the rows without a fault that were refused, as the guard's settings ask for.
     features : tuple of Missed
         What it costs to do without each feature, as known in the last replay; the dearest first.
+    unit : str
+        Of losses; empty where they have none.
     """
 
     app: str
@@ -77,6 +79,7 @@ class Drill:
     scale: float
     refused: float = 0.0
     features: tuple[Missed, ...] = ()
+    unit: str = ""
 
     @property
     def worst(self) -> Cell:
@@ -217,6 +220,7 @@ def drilled(app: App, replays: Iterable[Replay], seeds: int) -> Drill:
         _scale(app.loss_, clean),
         sum(int(one.sum()) for one in refused) / rows,
         tuple(features),
+        app.loss_.unit,
     )
 
 

@@ -59,7 +59,7 @@ class Cell:
         Median rows from the last that was befallen (of a model that fails: from the end of the stretch) until answers
         are normal again, where it was seen; NaN if they never are or `detected` is NaN.
     n : int
-        Rows in all. Losses, and the gain, are weighted where the app has propensities.
+        Rows in all. Losses, the gain and what was held are weighted where the app has propensities.
     oracle : float
         Mean loss of the same rows if the guard were told what is broken in each, and which calls fail; NaN where it
         would refuse them all.
@@ -352,7 +352,7 @@ def cell_of(fault: Fault, severity: float, runs: Sequence[Run]) -> Cell:
         late if np.isfinite(soon + late) else np.nan,
         len(lost),
         _mean(joined("oracle")[given], weight[given]),
-        _mean(joined("held"), np.ones(len(lost))),
+        _mean(joined("held"), weight),
         _mean(joined("gain"), weight),
     )
 

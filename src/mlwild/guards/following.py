@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 #: Outcomes that are learned from for each cutoff that has gone by, at most, evenly spaced: the window that radii come
 #: from spans one at least.
 MOST_FED = 500
+#: A row tells of at most so many times as many as rows do in their harmonic mean so far, which no single one can move:
+#: beside it hardly any others would be left.
+MOST_WEIGHT = 20.0
 
 
 def looks(ask: str, rows: Floats, value: Floats) -> Floats:
@@ -61,7 +64,9 @@ def radii_of(radii: Radii, ask: str, rows: Floats, value: Floats) -> Floats:
     return radii.of(rows, (likeliest_of(value)[1] if ask.startswith("probab") else value)[:, None])
 
 
-def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: float) -> tuple[LocalRadii, Floats]:
+def follow(
+    rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: float, weights: Floats | None = None
+) -> tuple[LocalRadii, Floats]:
     """
     Live through rows: at each cutoff radii are fixed for the rows of its period, from the outcomes known by then.
 
@@ -80,6 +85,8 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
         First period at whose beginning each outcome was known, after its own.
     level : float
         Share of the outcomes that radii are to hold.
+    weights : ndarray of shape (n_rows,), optional
+        Of how many rows each tells, above 0; of all those radii are to hold the share. Default: of itself alone.
 
     Returns
     -------
@@ -100,7 +107,7 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     """
     radii, read = np.full(len(rows), np.inf), np.zeros(len(rows), dtype=np.int64)
     begins = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist() if len(period) else []
-    fed = _fed(scores, told)
+    fed = _fed(scores, told, weights)
     local, late = LocalRadii(level=level), list[int]()
 
     def take(now: float) -> None:
@@ -127,12 +134,35 @@ def follow(rows: Floats, scores: Floats, period: Ints, told: Ints, *, level: flo
     return local, radii
 
 
-def _fed(scores: Floats, told: Ints) -> list[Ints]:
+def _fed(scores: Floats, told: Ints, weights: Floats | None) -> list[Ints]:
     """Return the rows whose outcomes are learned from: by when they were told, each in the order asked."""
     known = np.flatnonzero(np.isfinite(scores))
     known = known[np.argsort(told[known], kind="stable")]
+    known = known if weights is None else known[_each(weights[known])]
     times, at = np.unique(told[known], return_index=True)
     # What comes at once after many cutoffs without an outcome counts as if it had come at each.
     gone_by = np.diff(times, prepend=times[:1] - 1)
     parts = zip(np.split(known, at[1:]), gone_by.tolist(), strict=True) if len(known) else ()
     return [part[:: -(-len(part) // (MOST_FED * gone))] for part, gone in parts]
+
+
+def _each(weights: Floats) -> NDArray[np.bool_]:
+    """
+    Mark rows each of which tells of as many: of those that tell of fewer a part, as even as it can be.
+
+    What is marked of the first rows does not hang on what comes after them. Great weights are cut, see `MOST_WEIGHT`.
+
+    References
+    ----------
+    .. [1] Ionides, E. L. (2008). Truncated importance sampling. Journal of Computational and Graphical Statistics,
+       17(2), 295-311.
+
+    Examples
+    --------
+    >>> _each(np.array([2.0, 1.0, 1.0, 2.0, 1.0])).tolist()
+    [True, False, True, True, False]
+    """
+    mean = np.arange(1, len(weights) + 1) / np.cumsum(1.0 / weights)
+    share = np.minimum(weights / np.minimum(np.maximum.accumulate(weights), MOST_WEIGHT * mean), 1.0)
+    total = np.cumsum(share) + 1e-9
+    return np.asarray(np.floor(total) > np.floor(total - share))

@@ -122,7 +122,8 @@ class Known:
         scores = scores_of(self.ask, self.labels, value)
         period = np.arange(len(scores)) // STRETCH if self.period is None else self.period
         told = period + 1 if self.told is None else self.told
-        return follow(looks(self.ask, self.numbers, value), scores, period, told, level=level)[0].fixed()
+        seen = looks(self.ask, self.numbers, value)
+        return follow(seen, scores, period, told, level=level, weights=self.weights)[0].fixed()
 
 
 def learn_guard(

@@ -61,7 +61,7 @@ def headline(found: Drill) -> Text:
     few = f"; {count(round(worst.answered * worst.n))} of {count(worst.n)} rows" if worst.answered < 0.1 else ""
     text.append(
         f"At worst ({_named(worst)}) answers lose {number(worst.loss, DIGITS)} instead of {number(worst.clean, DIGITS)}"
-        f" ({found.loss}{few}); the constant would have lost {number(worst.constant, DIGITS)}.",
+        f" ({_loss(found, ', ')}{few}); the constant would have lost {number(worst.constant, DIGITS)}.",
         style="bold red" if worst.loss > worst.constant else "bold",
     )
     if worst.clean > worst.constant:
@@ -92,13 +92,18 @@ def clean_said(found: Drill) -> str:
     return f"{said} Inputs are judged row by row only: honest spells of this history would trip any limit of a stream."
 
 
+def _loss(found: Drill, between: str = " in ") -> str:
+    """Return the name of the loss, with its unit."""
+    return f"{found.loss}{between}{found.unit}" if found.unit else found.loss
+
+
 def _named(cell: Cell) -> str:
     return f"{cell.fault}, {cell.severity:.0%} of {cell.of}"
 
 
 def _chain(found: Drill) -> Table:
     table = Table(box=None, pad_edge=False, title="Who answers, in order", title_justify="left")
-    for name, right in (("stage", False), ("vintage", False), (f"{found.loss}", True), ("rows", True)):
+    for name, right in (("stage", False), ("vintage", False), (_loss(found), True), ("rows", True)):
         table.add_column(name, justify="right" if right else "left")
     for stage in found.stages:
         vintage = str(stage["vintage"]) or "-"
@@ -113,7 +118,7 @@ def rest_said(found: Drill) -> str:
 
 
 def _features(found: Drill) -> Table:
-    table = Table(box=None, pad_edge=False, title=f"Mean {found.loss} without a feature", title_justify="left")
+    table = Table(box=None, pad_edge=False, title=f"Mean {_loss(found)} without a feature", title_justify="left")
     for name, right in (("feature", False), ("in its place", False), ("who answers", False), (found.loss, True)):
         table.add_column(name, justify="right" if right else "left")
     for one in found.features[:SHOWN]:
@@ -122,7 +127,7 @@ def _features(found: Drill) -> Table:
 
 
 def _faults(found: Drill) -> Table:
-    table = Table(box=None, pad_edge=False, title=f"Mean {found.loss} while the fault lasts", title_justify="left")
+    table = Table(box=None, pad_edge=False, title=f"Mean {_loss(found)} while the fault lasts", title_justify="left")
     table.add_column("fault", no_wrap=True)
     for name in (
         "severity",
