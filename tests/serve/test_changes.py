@@ -260,7 +260,12 @@ def test_a_key_that_was_revoked_does_not_come_back_with_a_power_cut(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "damaged", ["{", "[]", '{"keys": [{"name": "till"}]}', "\u00e9", "0" * 63, "0" * 63 + "A", 7], ids=str
+    "damaged",
+    [
+        *("{", "[]", '{"keys": [{"name": "till"}]}', "\u00e9", "0" * 63, "0" * 63 + "A", 7),
+        pytest.param("[" * 100_000, id="nested too deep"),
+    ],
+    ids=str,
 )
 def test_keys_that_are_damaged_are_told_and_not_compared(tmp_path, damaged):
     path = tmp_path / "keys.json"

@@ -80,7 +80,7 @@ class Keys:
             return tuple(_key(one) for one in said["keys"])
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
             raise StoreError(
                 f"keys: {self.path} cannot be read. Restore it, or remove it and make new keys."
             ) from problem
