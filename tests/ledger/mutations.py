@@ -297,7 +297,7 @@ MUTATIONS = (
         "a forecast of solar power whose skill on the mean hid a negative one",
         "gate",
         "beats baselines",
-        ("a constant where shop=outlet",),
+        ("where shop=outlet",),
         app(
             ('    made["outlet_price"] = made["price"].where(orders["shop"] == "outlet", 0.0)\n', ""),
             ('    made["outlet_price"] = one["price"] if one["shop"] == "outlet" else 0.0\n', ""),
