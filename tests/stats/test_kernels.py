@@ -20,8 +20,8 @@ from mlwild.stats.rank_curves import normal_score_curve
 from mlwild.stats.support import learn_support
 
 needed = pytest.mark.skipif(kernels.compiled is None, reason="no C compiler was at hand when ML-wild was installed")
-#: A block is 256 rows.
-SIZES = (1, 2, 255, 256, 257, 700, 1300)
+#: A block is 64 rows.
+SIZES = (1, 2, 63, 64, 65, 700, 1300)
 
 
 def both(call):
@@ -88,6 +88,19 @@ def test_p_values_are_the_same(n, gaps):
     alone = [both(lambda row=row: support.alone(row)) for row in np.split(new[:50], min(n, 50))]
     np.testing.assert_allclose(alone, np.repeat(support.p_values(new)[:50, None], 2, axis=1), rtol=1e-12)
     assert n < 200 or len(set(compiled.tolist())) > 50
+
+
+@needed
+def test_one_row_of_many_columns_is_the_same_alone_and_among_others():
+    """Beyond 64 columns no loop is compiled."""
+    rng = np.random.default_rng(3)
+    for columns in (1, 3, 63, 64, 65):
+        rows = np.asfortranarray(rng.normal(size=(900, columns)) @ rng.normal(size=(columns, columns)))
+        support = learn_support(rows[:400], rows[400:800])
+        compiled, plain = both(lambda support=support, rows=rows: support.tail(rows[800:]))
+        np.testing.assert_allclose(compiled, plain, rtol=1e-12)
+        alone = [support.alone(rows[[at]]) for at in range(800, 900)]
+        assert np.abs(alone - np.maximum(compiled, 1 / 401)).max() <= (0.0 if columns <= 64 else 1e-12)
 
 
 @needed
@@ -161,7 +174,10 @@ def wrong():
     two, steps = np.zeros(2), np.zeros(10)
     first = np.full(2, 2.0**52)
     bits = np.array([2.0**52]).view(np.int64).item()
-    loops = kernels.compiled
+    loops, none = kernels.compiled, out.copy()
+    grid = two, two, first, bits, steps, steps
+    many = np.zeros(65), np.zeros(65), np.full(65, 2.0**52), bits, steps, steps
+    scores = np.zeros(3), np.zeros(3), np.full(3, 2.0**52), bits, steps
     return [
         (lambda: loops.lines(x, two, two, first, bits, steps, steps, out[:1]), out),
         (lambda: loops.lines(x, two, two, two, bits, steps, steps, out), out),  # places before the first
@@ -172,8 +188,11 @@ def wrong():
         (lambda: loops.lines(x, two, two, first, bits, steps, steps[:3], out), out),
         (lambda: loops.lines(x, two, two, first, bits, steps, steps), out),
         (lambda: loops.lines("x", two, two, first, bits, steps, steps, out), out),
-        (lambda: loops.tails(x, x, two, two, two, two, bits, steps, out[0]), out),
-        (lambda: loops.tails(x, x[:1], two, x[0], x[0], x[0], bits, steps, out[0]), out),
+        (lambda: loops.tails(x, *grid, np.zeros(3), two, *scores, out[0]), out),
+        (lambda: loops.tails(x, *grid, np.zeros(4), two, two, *scores[1:], out[0]), out),
+        (lambda: loops.tails(x, *grid, np.zeros(4), two, *scores[:2], two, *scores[3:], out[0]), out),
+        (lambda: loops.tails(x, *grid, np.zeros(4), two, *scores[:2], np.full(3, 2.0**53), *scores[3:], out[0]), none),
+        (lambda: loops.tails(np.zeros((65, 3)), *many, np.zeros(65 * 65), np.zeros(65), *scores, out[0]), out),
         (lambda: loops.added(x, two, two, np.zeros(3), out[0]), out),
         (lambda: loops.added(x, two, two, two, out[0, :2]), out),
         (lambda: loops.recursed(x, 1.0, out[0], out[1], two), out),
@@ -183,7 +202,7 @@ def wrong():
 
 
 @needed
-@pytest.mark.parametrize("place", range(16))
+@pytest.mark.parametrize("place", range(19))
 def test_what_is_no_such_array_is_refused(place):
     call, out = wrong()[place]
     with pytest.raises((ValueError, TypeError, BufferError)):

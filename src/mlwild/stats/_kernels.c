@@ -21,8 +21,9 @@
 /* Numbers beyond have no place in a grid; mlwild.stats.even_grids says why. */
 #define FARTHEST 1e150
 /* Rows that are worked on together: what is made of them on the way stays in the nearest cache. */
-#define BLOCK 256
-#define MOST_ARRAYS 10
+#define BLOCK 64
+#define MOST_COLUMNS 64
+#define MOST_ARRAYS 13
 
 typedef struct {
     Py_buffer views[MOST_ARRAYS];
@@ -125,6 +126,21 @@ WIDE static void scored(const double *z, const double *apart, double by, Py_ssiz
     }
 }
 
+/* Add four columns' shares at a time: each sum is read and written a quarter as often. */
+WIDE static void summed(const double *z, const double *by, Py_ssize_t columns, Py_ssize_t n, double *out) {
+    Py_ssize_t j = 0;
+    for (Py_ssize_t i = 0; i < n; i++) out[i] = 0.0;
+    for (; j + 4 <= columns; j += 4) {
+        const double *a = z + j * BLOCK, *b = a + BLOCK, *c = b + BLOCK, *d = c + BLOCK;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            out[i] = out[i] + by[j] * a[i] + by[j + 1] * b[i] + by[j + 2] * c[i] + by[j + 3] * d[i];
+        }
+    }
+    for (; j < columns; j++) {
+        for (Py_ssize_t i = 0; i < n; i++) out[i] += by[j] * z[j * BLOCK + i];
+    }
+}
+
 WIDE static uint64_t lowered(const double *score, Py_ssize_t n, double scale, double shift, double first, uint64_t bits,
                             uint64_t size, const double *steps, double *p) {
     uint64_t bad = 0;
@@ -136,33 +152,49 @@ WIDE static uint64_t lowered(const double *score, Py_ssize_t n, double scale, do
     return bad;
 }
 
-/* tails(z, apart, deviation, scale, shift, first, bits, steps, p): each p, as it is given, or that of a score. */
+/* tails(x, scale, shift, first, bits, slope, value, residual, deviation, scale, shift, first, bits, steps, p): whether
+   every x has a place; only then each p, as it is given, is lowered to the least of its row's scores. */
 static PyObject *tails(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
     (void)self;
-    if (!counted("tails", n_args, 9)) return NULL;
-    uint64_t bits = PyLong_AsUnsignedLongLong(args[6]), bad = 0;
+    if (!counted("tails", n_args, 15)) return NULL;
+    uint64_t bits = PyLong_AsUnsignedLongLong(args[4]), bad = 0, near = 1;
+    if (PyErr_Occurred()) return NULL;
+    uint64_t step_bits = PyLong_AsUnsignedLongLong(args[12]);
     if (PyErr_Occurred()) return NULL;
     Held held = {.n = 0};
-    Py_ssize_t columns = 0, n = 0, size = 0;
-    const double *z, *apart, *deviation, *scale, *shift, *first, *steps;
-    double *p;
+    Py_ssize_t k = 0, n = 0, size = 0, step_size = 0;
+    const double *x, *scale, *shift, *first, *slope, *value, *residual, *deviation, *by, *from, *begin, *steps;
+    double *p, z[MOST_COLUMNS * BLOCK], apart[BLOCK];
     PyObject *made = NULL;
-    if ((deviation = taken(&held, args[2], -1, 0, &columns)) && (p = taken(&held, args[8], -1, 1, &n)) &&
-        (z = taken(&held, args[0], n * columns, 0, NULL)) && (apart = taken(&held, args[1], n * columns, 0, NULL)) &&
-        (scale = taken(&held, args[3], 3, 0, NULL)) && (shift = taken(&held, args[4], 3, 0, NULL)) &&
-        (first = taken(&held, args[5], 3, 0, NULL)) && (steps = taken(&held, args[7], -1, 0, &size))) {
-        for (Py_ssize_t at = 0; at < n; at += BLOCK) {
-            double scores[3][BLOCK] = {{0.0}};
-            Py_ssize_t rows = n - at < BLOCK ? n - at : BLOCK;
-            for (Py_ssize_t j = 0; j < columns; j++) {
-                scored(z + j * n + at, apart + j * n + at, deviation[j], rows, scores[0], scores[1], scores[2]);
+    if ((scale = taken(&held, args[1], -1, 0, &k)) && (shift = taken(&held, args[2], k, 0, NULL)) &&
+        (first = taken(&held, args[3], k, 0, NULL)) && (slope = taken(&held, args[5], -1, 0, &size)) &&
+        (value = taken(&held, args[6], size, 0, NULL)) && (residual = taken(&held, args[7], k * k, 0, NULL)) &&
+        (deviation = taken(&held, args[8], k, 0, NULL)) && (by = taken(&held, args[9], 3, 0, NULL)) &&
+        (from = taken(&held, args[10], 3, 0, NULL)) && (begin = taken(&held, args[11], 3, 0, NULL)) &&
+        (steps = taken(&held, args[13], -1, 0, &step_size)) && (p = taken(&held, args[14], -1, 1, &n)) &&
+        (x = taken(&held, args[0], n * k, 0, NULL))) {
+        if (k > MOST_COLUMNS) {
+            PyErr_Format(PyExc_ValueError, "%zd columns, takes %d at most.", k, MOST_COLUMNS);
+        } else {
+            near = near_all(x, n * k);
+            for (Py_ssize_t at = 0; near && at < n; at += BLOCK) {
+                double scores[3][BLOCK] = {{0.0}};
+                Py_ssize_t rows = n - at < BLOCK ? n - at : BLOCK;
+                for (Py_ssize_t j = 0; j < k; j++) {
+                    bad |= lined(x + j * n + at, rows, scale[j], shift[j], first[j], bits, size, slope, value,
+                                 z + j * BLOCK);
+                }
+                for (Py_ssize_t j = 0; j < k; j++) {
+                    summed(z, residual + j * k, k, rows, apart);
+                    scored(z + j * BLOCK, apart, deviation[j], rows, scores[0], scores[1], scores[2]);
+                }
+                for (int s = 0; s < 3; s++) {
+                    bad |= lowered(scores[s], rows, by[s], from[s], begin[s], step_bits, step_size, steps, p + at);
+                }
             }
-            for (int k = 0; k < 3; k++) {
-                bad |= lowered(scores[k], rows, scale[k], shift[k], first[k], bits, size, steps, p + at);
-            }
+            if (bad) PyErr_SetString(PyExc_ValueError, "a number has no place in its grid.");
+            else made = PyBool_FromLong(near);
         }
-        if (bad) PyErr_SetString(PyExc_ValueError, "a score has no place in its grid.");
-        else made = Py_NewRef(Py_None);
     }
     let_go(&held);
     return made;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,8 +119,10 @@ class Scorer:
         ndarray of shape (n_scores, n_rows)
             In the order of `SCORES`.
         """
-        scores = np.zeros((len(SCORES), len(rows)))
-        for part in self.parts(len(rows)):
+        blocks = -(-len(rows) // max(_CELLS // len(self), 16))
+        size, scores = -(-len(rows) // max(blocks, 1)), np.zeros((len(SCORES), len(rows)))
+        for at in range(0, len(rows), size or 1):
+            part = slice(at, at + size)
             z, gaps = self.mapped(rows[part], near=near)
             left = list(leaving)
             if left:
@@ -138,12 +140,6 @@ class Scorer:
             if worst is not None:
                 worst[part] = away.argmax(axis=0)
         return scores
-
-    def parts(self, n: int) -> Iterator[slice]:
-        """Return the rows that are worked on together, of so many."""
-        blocks = -(-n // max(_CELLS // len(self), 16))
-        size = -(-n // max(blocks, 1))
-        return (slice(at, at + size) for at in range(0, n, size or 1))
 
     @property
     def precision(self) -> Floats:

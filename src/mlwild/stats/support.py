@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlwild.errors import DataError
+from mlwild.stats import kernels
 from mlwild.stats.curve import Curve
 from mlwild.stats.rank_curves import surprise_curve
 from mlwild.stats.scorer import SCORES, Scorer, learn_scorer
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 
 #: Parts of the learning rows, each of which is scored by the others, and the fewest rows in one.
 PARTS, FEWEST = 4, 30
+#: Columns up to which rows are scored in one compiled pass; of more a product of matrices is most of the work.
+MOST_COMPILED = 64
 
 
 class Judged(NamedTuple):
@@ -94,10 +97,19 @@ class Support:
     surprise: tuple[Curve, ...]
     calibration: tuple[tuple[float, ...], ...]
     _tails: Tails = field(init=False, repr=False)
+    _fixed: tuple[Any, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Keep what every row asks for."""
-        object.__setattr__(self, "_tails", Tails(Surprises.of(self.surprise), np.array(self.calibration[-1])))
+        """Keep what every row asks for, and what a compiled loop is given where it shows all."""
+        tails = Tails(Surprises.of(self.surprise), np.array(self.calibration[-1]))
+        object.__setattr__(self, "_tails", tails)
+        scorer, grids, scores = self.scorer, self.scorer.grids, tails.surprises.grids
+        shown = not (grids.rest or tails.surprises.rest) and len(scorer) <= MOST_COMPILED
+        fixed = (
+            *(grids.grids.scale, grids.grids.shift, grids.grids.first, grids.grids.bits, grids.slope, grids.value),
+            *(scorer.residual, scorer.deviation, scores.scale, scores.shift, scores.first, scores.bits, tails.steps),
+        )
+        object.__setattr__(self, "_fixed", fixed if shown else ())
 
     @property
     def n(self) -> int:
@@ -163,11 +175,9 @@ class Support:
         >>> support.alone(rows[:1]) == support.p_value(rows[0].tolist())
         True
         """
-        if self._tails.compiled and rows.shape == (1, len(self.scorer)):
-            z = self.scorer.grids.near(np.ascontiguousarray(rows.T))
-            if z is not None:
-                p = self._tails.at_once(z, self.scorer.residual @ z, self.scorer.deviation)
-                return max(p.item(0), 1.0 / (self.n + 1.0))
+        found = self._compiled(rows) if rows.shape == (1, len(self.scorer)) else None
+        if found is not None:
+            return max(found.item(0), 1.0 / (self.n + 1.0))
         return self.p_value(rows[0].tolist())
 
     def p_values(self, rows: Floats) -> Floats:
@@ -237,16 +247,15 @@ class Support:
         True
         """
         rows = self._checked(rows)
-        if not self._tails.compiled:
-            return self._tails.over(self.scorer.of(rows, near=near))
-        made = np.empty(len(rows))
-        for part in self.scorer.parts(len(rows)):
-            z, gaps = self.scorer.mapped(rows[part], near=near)
-            if gaps is None:
-                made[part] = self._tails.at_once(z, self.scorer.residual @ z, self.scorer.deviation)
-            else:
-                made[part] = self._tails.over(self.scorer.of(rows[part]))
-        return made
+        found = self._compiled(rows)
+        return self._tails.over(self.scorer.of(rows, near=near)) if found is None else found
+
+    def _compiled(self, rows: Floats) -> Floats | None:
+        """Return the same in one pass; None where no loop is compiled for such rows, or a value is missing."""
+        if not self._fixed or kernels.compiled is None:
+            return None
+        made = np.full(len(rows), self._tails.whole)
+        return made if kernels.compiled.tails(np.ascontiguousarray(rows.T), *self._fixed, made) else None
 
     def _checked(self, rows: Floats) -> Floats:
         rows = _two_axes(rows, "rows")

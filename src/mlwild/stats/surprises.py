@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlwild.stats import kernels
 from mlwild.stats.curve import Curve
 from mlwild.stats.even_grids import EvenGrids
 from mlwild.stats.grids import Grids
@@ -108,6 +107,10 @@ class Tails:
     surprises : Surprises
     seen : ndarray of shape (n,)
         Rising; the greatest surprises of the other rows.
+    steps : ndarray of shape (n_steps,)
+        The p-value of each step.
+    whole : float
+        That of a row in which nothing is missing, by that alone.
 
     References
     ----------
@@ -124,19 +127,19 @@ class Tails:
 
     surprises: Surprises
     seen: Floats
-    _steps: Floats = field(init=False, repr=False)
-    _whole: float = field(init=False, repr=False)
+    steps: Floats = field(init=False, repr=False)
+    whole: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Rank each step, and a row in which nothing is missing."""
-        object.__setattr__(self, "_steps", self._ranked(self.surprises.steps))
-        object.__setattr__(self, "_whole", self._ranked(self.surprises.curves[-1].over(np.zeros(1))).item())
+        object.__setattr__(self, "steps", self._ranked(self.surprises.steps))
+        object.__setattr__(self, "whole", self._ranked(self.surprises.curves[-1].over(np.zeros(1))).item())
 
     def of_row(self, scores: Sequence[float]) -> float:
         """Return the p-value of one row, to the last bit what `over` gives."""
         if self.surprises.rest or scores[-1]:
             return float(self.over(np.array(scores)[:, None])[0])
-        made, of_step = self._whole, self._steps.item
+        made, of_step = self.whole, self.steps.item
         for _, step in self.surprises.grids.of_row(scores[:-1]):
             made = min(made, of_step(step))
         return made
@@ -150,33 +153,11 @@ class Tails:
         scores : ndarray of shape (n_scores, n_rows)
             At least 0, but the last, which may be below where it is rare that a value is there.
         """
-        each, curves = self._steps.take(self.surprises.grids.over(scores[:-1])[1]), self.surprises.curves
+        each, curves = self.steps.take(self.surprises.grids.over(scores[:-1])[1]), self.surprises.curves
         for place in self.surprises.rest:
             each[place] = self._ranked(curves[place].over(scores[place]))
-        missing = self._ranked(curves[-1].over(scores[-1])) if scores[-1].any() else self._whole
+        missing = self._ranked(curves[-1].over(scores[-1])) if scores[-1].any() else self.whole
         return np.asarray(np.minimum(each.min(axis=0), missing))
-
-    @property
-    def compiled(self) -> bool:
-        """Whether `at_once` can be asked."""
-        return kernels.compiled is not None and not self.surprises.rest and len(self.surprises.curves) == 4
-
-    def at_once(self, z: Floats, apart: Floats, deviation: Floats) -> Floats:
-        """
-        Return what `over` gives for rows in which nothing is missing, without their scores in between.
-
-        Parameters
-        ----------
-        z, apart : ndarray of shape (n_columns, n_rows)
-            Normal scores, and how far each lies from what the others say.
-        deviation : ndarray of shape (n_columns,)
-            As `Scorer` has it.
-        """
-        made, grids = np.full(z.shape[1], self._whole), self.surprises.grids
-        kernels.compiled.tails(
-            z, apart, deviation, grids.scale, grids.shift, grids.first, grids.bits, self._steps, made
-        )
-        return made
 
     def _ranked(self, surprises: Floats) -> Floats:
         n = len(self.seen)
