@@ -187,6 +187,10 @@ def rival(kind: str, model: Path, folder: Path) -> Iterator[int | None]:
             stdout=said,
             stderr=said,
             start_new_session=True,
+            env={
+                **os.environ,
+                "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            },  # MLflow calls uvicorn
         )
     try:
         for _ in range(WAIT):

@@ -2,7 +2,8 @@
  * Loops of the guard that NumPy goes through some ten times over, each time through memory: here once.
  *
  * Each function does what the NumPy beside its caller does, operation by operation and in the same order, so that both
- * give the same numbers. Arrays are contiguous ones of doubles; tables have a row for each column of the data.
+ * give the same numbers; but sums of products, which BLAS makes in an order of its own. Arrays are contiguous ones of
+ * doubles; tables have a row for each column of the data.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
