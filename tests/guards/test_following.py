@@ -193,6 +193,13 @@ def test_weights_that_are_alike_change_nothing_and_those_of_later_rows_none_befo
     )
 
 
+@pytest.mark.parametrize("weights", [[1.0, 1e300, 1e-300, 1.0], [1e308, 1.0, 1e308, 1e-308]])
+def test_weights_at_the_ends_of_all_numbers_warn_nobody(weights):
+    rows, at = np.zeros((4, 1)), np.arange(4)
+    local, _ = follow(rows, np.ones(4), at, at + 1, level=0.9, weights=np.array(weights))
+    assert 1 <= local.tracked.outcomes <= 4
+
+
 @pytest.mark.parametrize("place", [0, 100, 2500])
 def test_one_row_that_tells_of_very_many_leaves_the_others(place):
     rng = np.random.default_rng(2)

@@ -162,7 +162,8 @@ def _each(weights: Floats) -> NDArray[np.bool_]:
     >>> _each(np.array([2.0, 1.0, 1.0, 2.0, 1.0])).tolist()
     [True, False, True, True, False]
     """
-    mean = np.arange(1, len(weights) + 1) / np.cumsum(1.0 / weights)
-    share = np.minimum(weights / np.minimum(np.maximum.accumulate(weights), MOST_WEIGHT * mean), 1.0)
+    with np.errstate(over="ignore"):  # a propensity may be next to nothing
+        mean = np.arange(1, len(weights) + 1) / np.cumsum(1.0 / weights)
+        share = np.minimum(weights / np.minimum(np.maximum.accumulate(weights), MOST_WEIGHT * mean), 1.0)
     total = np.cumsum(share) + 1e-9
     return np.asarray(np.floor(total) > np.floor(total - share))
